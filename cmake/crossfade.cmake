@@ -1,0 +1,63 @@
+# The one way to declare a part of Crossfade.
+#
+#   crossfade_library(NAME model SRCS lsn.cpp DEPS spdlog::spdlog)
+#     -> target crossfade_model, alias crossfade::model
+#   crossfade_program(NAME crossfade-proxy SRCS main.cpp DEPS crossfade::model)
+#     -> build/<preset>/bin/crossfade-proxy
+#   crossfade_test(NAME model LABEL unit SRCS lsn_test.cpp DEPS crossfade::model)
+#     -> target crossfade_unit_model; every TEST is a ctest of its own with the given label
+#
+# Sources are named relative to the calling CMakeLists.txt. Headers are included from the project's root:
+# #include "lib/model/lsn.hpp".
+
+set(CROSSFADE_SANITIZE "" CACHE STRING "Sanitizers for everything of ours, e.g. address,undefined")
+option(CROSSFADE_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
+
+add_library(crossfade_warnings INTERFACE)
+target_compile_options(crossfade_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # g++ 12 reports these inside coroutine frames and inlined std::string where there is nothing to see (PR 105562, PR 105329).
+  target_compile_options(crossfade_warnings INTERFACE
+    -Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds)
+endif()
+
+if(CROSSFADE_SANITIZE)
+  add_compile_options(-fsanitize=${CROSSFADE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${CROSSFADE_SANITIZE})
+  # spdlog and prometheus-cpp come from Debian without instrumentation; std::atomic_thread_fence is what g++ 12 warns about.
+  add_compile_options($<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
+endif()
+
+function(crossfade_library)
+  cmake_parse_arguments(arg "" "NAME" "SRCS;DEPS" ${ARGN})
+  add_library(crossfade_${arg_NAME} STATIC ${arg_SRCS})
+  add_library(crossfade::${arg_NAME} ALIAS crossfade_${arg_NAME})
+  target_include_directories(crossfade_${arg_NAME} PUBLIC ${CMAKE_SOURCE_DIR})
+  target_link_libraries(crossfade_${arg_NAME} PUBLIC ${arg_DEPS} PRIVATE crossfade_warnings)
+endfunction()
+
+function(crossfade_program)
+  cmake_parse_arguments(arg "" "NAME" "SRCS;DEPS" ${ARGN})
+  add_executable(${arg_NAME} ${arg_SRCS})
+  target_include_directories(${arg_NAME} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${arg_NAME} PRIVATE ${arg_DEPS} crossfade_warnings)
+endfunction()
+
+# TIMEOUT is in seconds, for one TEST. RESOURCE_LOCK serialises tests that would starve each other.
+function(crossfade_test)
+  cmake_parse_arguments(arg "" "NAME;LABEL;TIMEOUT;RESOURCE_LOCK" "SRCS;DEPS" ${ARGN})
+  set(target crossfade_${arg_LABEL}_${arg_NAME})
+  add_executable(${target} ${arg_SRCS})
+  target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${target} PRIVATE ${arg_DEPS} GTest::gmock GTest::gtest_main crossfade_warnings)
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 60)
+  endif()
+  set(properties LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT})
+  if(arg_RESOURCE_LOCK)
+    list(APPEND properties RESOURCE_LOCK ${arg_RESOURCE_LOCK})
+  endif()
+  gtest_discover_tests(${target} TEST_PREFIX "${arg_LABEL}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+    PROPERTIES ${properties})
+endfunction()

@@ -1,0 +1,24 @@
+# Everything here is a Debian bookworm package that script/bootstrap installs; nothing is downloaded.
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(PostgreSQL REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(prometheus-cpp CONFIG REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET rdkafka)
+
+# Asio is compiled once, here, instead of in every file that includes it.
+add_library(crossfade_asio STATIC ${CMAKE_SOURCE_DIR}/cmake/asio.cpp)
+target_compile_definitions(crossfade_asio PUBLIC
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_HAS_STD_INVOKE_RESULT)
+target_link_libraries(crossfade_asio PUBLIC Boost::headers Threads::Threads)
+add_library(crossfade::asio ALIAS crossfade_asio)
+
+# Boost.JSON likewise.
+add_library(crossfade_json STATIC ${CMAKE_SOURCE_DIR}/cmake/json.cpp)
+target_link_libraries(crossfade_json PUBLIC Boost::headers)
+add_library(crossfade::json ALIAS crossfade_json)

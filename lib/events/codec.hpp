@@ -1,0 +1,50 @@
+#pragma once
+
+#include <boost/system/result.hpp>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "lib/model/change.hpp"
+
+namespace crossfade::events {
+
+// Version of proto/crossfade/v1 as the Kafka header "crossfade-schema" carries it.
+inline constexpr std::string_view schema_version = "1";
+
+// A relation's bytes, made once for each version of a table (publisher's side). Keyed by identity of the shared
+// pointer; bounded: beyond `capacity` relations it starts anew.
+class relation_encoder {
+  public:
+    const std::string& bytes(const std::shared_ptr<const model::relation>& rel);
+
+  private:
+    static constexpr std::size_t capacity = 10000;
+    std::unordered_map<std::shared_ptr<const model::relation>, std::string> known_;
+};
+
+// Appends nothing and never fails: any event has an encoding.
+std::string encode(const model::change_event& event, relation_encoder& relations);
+
+// The Kafka message key: "schema.table" NUL and then each key cell's length, colon and text, so that it is unique. The key of an
+// UPDATE that changes the key is the old one. Without a replica identity that has columns (NOTHING, FULL): the table alone.
+std::string message_key(const model::change_event& event);
+
+// Relations that have been parsed (reader's side), by their bytes; bounded the same way.
+class relation_decoder {
+  public:
+    // Null when the bytes are no Relation.
+    std::shared_ptr<const model::relation> parse(std::string_view bytes);
+
+  private:
+    static constexpr std::size_t capacity = 10000;
+    std::unordered_map<std::string, std::shared_ptr<const model::relation>> known_;
+};
+
+// Fails with bad_message for what is no Event of a known body, or one that contradicts itself (row cells that do not
+// match the relation's columns). Never throws, whatever the bytes.
+boost::system::result<model::change_event> decode(std::string_view bytes, relation_decoder& relations);
+
+}  // namespace crossfade::events

@@ -1,0 +1,140 @@
+#include "lib/pgclient/connection.hpp"
+
+#include <array>
+#include <charconv>
+#include <stdexcept>
+
+namespace crossfade::pgclient {
+
+namespace {
+
+constexpr std::string_view broken_connection = "08006";
+
+std::string field(const PGresult* of, int code) {
+    const char* text = PQresultErrorField(of, code);
+    return text == nullptr ? std::string{} : std::string{text};
+}
+
+// libpq's own messages end in a newline and may have several lines; the first says what happened.
+std::string first_line(std::string_view text) { return std::string{text.substr(0, text.find('\n'))}; }
+
+bool is(const ExecStatusType status) {
+    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY ||
+           status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH ||
+           status == PGRES_PIPELINE_SYNC;
+}
+
+}  // namespace
+
+bool failure::connection_lost() const {
+    // 57P01..57P05: shutdown, crash, cannot connect now, database dropped, idle session timeout.
+    return sqlstate.starts_with("08") || sqlstate.starts_with("57P");
+}
+
+bool failure::transient() const {
+    return connection_lost() || sqlstate.starts_with("40") || sqlstate.starts_with("53") ||
+           sqlstate == "55P03" /* lock_not_available */ || sqlstate == "57014" /* query_canceled */ ||
+           sqlstate == "25006" /* read_only_sql_transaction */ || sqlstate == "58030" /* io_error */;
+}
+
+std::string to_string(const failure& what) {
+    std::string text = what.message + " (SQLSTATE " + what.sqlstate;
+    if (!what.table.empty()) text += ", table " + what.table;
+    if (!what.column.empty()) text += ", column " + what.column;
+    if (!what.constraint.empty()) text += ", constraint " + what.constraint;
+    return text + ')';
+}
+
+void throw_exception_from_error(const failure& what, const boost::source_location&) {
+    throw std::runtime_error(to_string(what));
+}
+
+std::optional<std::int64_t> rows::integer(int row, int column) const {
+    if (null(row, column)) return std::nullopt;
+    const auto digits = text(row, column);
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+    return value;
+}
+
+std::int64_t rows::affected() const {
+    const std::string_view digits = PQcmdTuples(result_.get());
+    std::int64_t value = 0;
+    std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return value;
+}
+
+result<connection> connection::open(const std::string& dsn, const open_options& options) {
+    const std::string timeout = std::to_string(options.connect_timeout.count());
+    // expand_dbname: the first value is the whole dsn; what follows it wins.
+    std::vector<const char*> keys{"dbname",           "connect_timeout",  "keepalives_idle", "keepalives_interval",
+                                  "keepalives_count", "tcp_user_timeout", "client_encoding", "application_name"};
+    std::vector<const char*> values{dsn.c_str(), timeout.c_str(), "10", "5", "3", "30000", "UTF8",
+                                    options.application_name.c_str()};
+    if (options.replication) {
+        keys.push_back("replication");
+        values.push_back("database");
+    }
+    keys.push_back(nullptr);
+    values.push_back(nullptr);
+
+    connection opened{PQconnectdbParams(keys.data(), values.data(), 1)};
+    if (opened.conn_ == nullptr) return failure{"53200", "out of memory", {}, {}, {}};
+    if (PQstatus(opened.native()) != CONNECTION_OK) return opened.failure_of(nullptr);
+    // DETAIL holds row values; no message is to carry them.
+    PQsetErrorVerbosity(opened.native(), PQERRORS_TERSE);
+
+    for (const char* setting :
+         {"SET search_path = pg_catalog", "SET datestyle = 'ISO, YMD'", "SET intervalstyle = postgres",
+          "SET extra_float_digits = 3", "SET bytea_output = hex", "SET timezone = 'UTC'"}) {
+        if (auto done = opened.exec(setting); !done) return done.error();
+    }
+    return opened;
+}
+
+result<rows> connection::exec(const std::string& sql) {
+    rows got{PQexec(native(), sql.c_str())};
+    if (got.native() == nullptr || !is(PQresultStatus(got.native()))) return failure_of(got.native());
+    return got;
+}
+
+result<rows> connection::exec(const std::string& sql, const std::vector<parameter>& parameters) {
+    std::vector<const char*> values;
+    values.reserve(parameters.size());
+    for (const auto& value : parameters) values.push_back(value ? value->c_str() : nullptr);
+    rows got{PQexecParams(native(), sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(), nullptr,
+                          nullptr, 0)};
+    if (got.native() == nullptr || !is(PQresultStatus(got.native()))) return failure_of(got.native());
+    return got;
+}
+
+failure connection::failure_of(const PGresult* of) const {
+    failure what;
+    if (of != nullptr) {
+        what.sqlstate = field(of, PG_DIAG_SQLSTATE);
+        what.message = field(of, PG_DIAG_MESSAGE_PRIMARY);
+        const std::string schema = field(of, PG_DIAG_SCHEMA_NAME);
+        what.table = field(of, PG_DIAG_TABLE_NAME);
+        if (!schema.empty() && !what.table.empty()) what.table.insert(0, schema + '.');
+        what.column = field(of, PG_DIAG_COLUMN_NAME);
+        what.constraint = field(of, PG_DIAG_CONSTRAINT_NAME);
+    }
+    if (what.sqlstate.empty()) {
+        what.sqlstate = broken_connection;
+        what.message = first_line(PQerrorMessage(native()));
+    }
+    return what;
+}
+
+std::string quote_literal(std::string_view text) {
+    // Crossfade's own names alone come here; standard_conforming_strings doesn't matter to a replication command.
+    std::string quoted = "'";
+    for (const char c : text) {
+        if (c == '\'') quoted += '\'';
+        quoted += c;
+    }
+    return quoted + '\'';
+}
+
+}  // namespace crossfade::pgclient

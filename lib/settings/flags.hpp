@@ -1,0 +1,108 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/model/table_name.hpp"
+
+namespace crossfade::settings {
+
+enum class write_strategy { legacy_only, legacy_primary, mirror, prefer_modern, modern_only };
+enum class read_strategy { legacy, compare, prefer_modern, modern };
+enum class side { legacy, modern };
+
+// As operators write them: "legacy-primary", "prefer-modern", "legacy".
+std::string_view to_string(write_strategy strategy);
+std::string_view to_string(read_strategy strategy);
+std::string_view to_string(side authority);
+
+// The flags in force for one scope.
+struct flags {
+    bool hybrid_mode_enabled = true;
+    write_strategy dual_write_strategy = write_strategy::legacy_primary;
+    read_strategy hybrid_read_strategy = read_strategy::legacy;
+    double migration_drift_tolerance = 0.0005;  // share of rows, 0..1
+    bool cutover_completed = false;
+    bool cutover_guardrail_enabled = true;
+    int canary_percent = 100;  // 0..100
+
+    friend bool operator==(const flags&, const flags&) = default;
+};
+
+// The strategy after the master switch: hybrid_mode_enabled=false is legacy-only whatever else is set.
+write_strategy effective_strategy(const flags& of);
+
+// The side whose commit decides under these flags.
+side authority(const flags& of);
+
+// What a scope says of its own; the rest comes from the scope around it.
+struct flag_overrides {
+    std::optional<bool> hybrid_mode_enabled;
+    std::optional<write_strategy> dual_write_strategy;
+    std::optional<read_strategy> hybrid_read_strategy;
+    std::optional<double> migration_drift_tolerance;
+    std::optional<bool> cutover_completed;
+    std::optional<bool> cutover_guardrail_enabled;
+    std::optional<int> canary_percent;
+
+    friend bool operator==(const flag_overrides&, const flag_overrides&) = default;
+};
+
+flags apply(const flag_overrides& overrides, flags base);
+
+struct table_group {
+    std::vector<std::string> tables;  // patterns of model::matches
+    flag_overrides overrides;
+
+    friend bool operator==(const table_group&, const table_group&) = default;
+};
+
+struct tenant_overrides {
+    flag_overrides overrides;
+    std::map<std::string, flag_overrides, std::less<>> groups;
+
+    friend bool operator==(const tenant_overrides&, const tenant_overrides&) = default;
+};
+
+// All flags of one configuration, immutable. Nesting, the most specific wins:
+// defaults, table group, tenant, tenant within group.
+class flag_set {
+  public:
+    flag_set() = default;
+    flag_set(flags defaults, std::map<std::string, table_group, std::less<>> groups,
+             std::map<std::string, tenant_overrides, std::less<>> tenants);
+
+    const flags& defaults() const { return defaults_; }
+    const std::map<std::string, table_group, std::less<>>& groups() const { return groups_; }
+    const std::map<std::string, tenant_overrides, std::less<>>& tenants() const { return tenants_; }
+
+    // The group that the table belongs to; empty when none does. A table is in one group at most: load() refuses others
+    // where it can see it; among patterns that overlap the first group by name wins.
+    std::string_view group_of(const model::table_name& table) const;
+
+    // `group` and `tenant` may be empty or unknown: then they add nothing.
+    flags resolve(std::string_view group, std::string_view tenant) const;
+
+    // Every scope that is written down, as ("", ""), (group, ""), ("", tenant), (group, tenant).
+    struct scope {
+        std::string group;
+        std::string tenant;
+
+        friend auto operator<=>(const scope&, const scope&) = default;
+    };
+    std::vector<scope> scopes() const;
+
+    friend bool operator==(const flag_set&, const flag_set&) = default;
+
+  private:
+    flags defaults_;
+    std::map<std::string, table_group, std::less<>> groups_;
+    std::map<std::string, tenant_overrides, std::less<>> tenants_;
+};
+
+}  // namespace crossfade::settings

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "lib/settings/load.hpp"
+
+namespace crossfade::settings {
+
+// The configuration in force, swapped whole. Readers hold a snapshot for as long as they like.
+struct in_force {
+    configuration config;
+    std::uint64_t epoch = 1;  // raised by every reload that changed a flag
+};
+using snapshot = std::shared_ptr<const in_force>;
+
+enum class reload_outcome { applied, unchanged, refused };
+std::string_view to_string(reload_outcome outcome);
+
+struct reload_report {
+    reload_outcome outcome = reload_outcome::unchanged;
+    std::uint64_t epoch = 0;
+    std::vector<std::string> changes;   // "flags.migration_drift_tolerance: 0.0005 -> 0.001"; no secrets
+    std::vector<std::string> problems;  // why it was refused
+    std::vector<std::string> restart;   // changed keys that take effect at the next start only
+};
+
+// Whether a reload may take `next` after `current`: a change of any scope's authority is refused, because the rows in
+// flight would be lost to the new one (flips are a workflow of their own). Pure.
+std::vector<std::string> reload_objections(const configuration& current, const configuration& next);
+
+// Holds the configuration in force and replaces it on request. Thread-safe.
+class reloader {
+  public:
+    reloader(std::string path, environment env, configuration first);
+
+    snapshot current() const;
+
+    // Reads the file again. Never throws; what is refused changes nothing. `trigger` is for the log ("SIGHUP", "file",
+    // "http"); `on_report` (see below) is called in the caller's thread.
+    reload_report reload(std::string_view trigger);
+
+    // Called after every reload that was not unchanged; set before the first reload.
+    void on_report(std::function<void(std::string_view trigger, const reload_report&)> listener);
+
+    const std::string& path() const { return path_; }
+
+  private:
+    std::string path_;
+    environment env_;
+    mutable std::mutex reloading_;
+    std::shared_ptr<const in_force> current_;  // std::atomic_load / atomic_store
+    std::function<void(std::string_view, const reload_report&)> listener_;
+};
+
+}  // namespace crossfade::settings

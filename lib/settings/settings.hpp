@@ -1,0 +1,110 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "lib/settings/flags.hpp"
+
+namespace crossfade::settings {
+
+// host:port of a listener or a server; a host that begins with '/' is a directory with a Unix socket.
+struct endpoint {
+    std::string host;
+    std::uint16_t port = 0;
+
+    friend bool operator==(const endpoint&, const endpoint&) = default;
+};
+std::string to_string(const endpoint& at);
+
+struct database {
+    std::string dsn;     // libpq conninfo or URI, secrets resolved. Never logged.
+    endpoint server;     // what the relay of client sessions connects to, from the dsn
+    std::string dbname;  // from the dsn
+
+    friend bool operator==(const database&, const database&) = default;
+};
+
+struct kafka {
+    std::string brokers;
+    std::map<std::string, std::string> properties;  // handed to librdkafka as they stand. May hold secrets: never logged.
+
+    friend bool operator==(const kafka&, const kafka&) = default;
+};
+
+struct stream {
+    std::string name;                 // [a-z][a-z0-9_]{0,39}: part of slot, publication and topic
+    std::vector<std::string> tables;  // patterns of model::matches
+    std::chrono::milliseconds heartbeat_interval{1000};
+
+    std::string slot() const { return "crossfade_" + name; }
+    std::string publication() const { return "crossfade_" + name; }
+    std::string topic() const { return "crossfade." + name + ".changes"; }
+    std::string dead_letter_topic() const { return "crossfade." + name + ".deadletters"; }
+
+    friend bool operator==(const stream&, const stream&) = default;
+};
+
+struct proxy {
+    endpoint listen{"127.0.0.1", 6432};
+    endpoint admin{"127.0.0.1", 9630};
+    unsigned threads = 0;  // event loops; 0: one per core
+    unsigned max_sessions = 1000;
+    std::size_t max_message_bytes = std::size_t{1} << 30;
+    std::chrono::milliseconds connect_timeout{5000};
+    std::chrono::milliseconds login_timeout{60000};
+    std::chrono::milliseconds drain_timeout{30000};  // on SIGTERM, for transactions in flight
+    bool capture = true;                             // whether this proxy takes part in publishing
+    unsigned max_unacknowledged_events = 100000;     // given to librdkafka and not yet acknowledged
+
+    friend bool operator==(const proxy&, const proxy&) = default;
+};
+
+struct cdc {
+    endpoint admin{"127.0.0.1", 9631};
+    unsigned batch_rows = 2000;                       // rows in one transaction on the follower, at most
+    std::size_t batch_bytes = std::size_t{16} << 20;  // bytes of events held for one batch, at most
+    std::chrono::milliseconds retry_max{5000};        // backoff's upper bound
+
+    friend bool operator==(const cdc&, const cdc&) = default;
+};
+
+enum class log_format { text, json };
+
+struct log {
+    log_format format = log_format::text;
+    std::string level = "info";
+
+    friend bool operator==(const log&, const log&) = default;
+};
+
+// Where a session's and a row's tenant come from.
+enum class tenant_source { none, parameter, user, database };
+
+struct tenancy {
+    tenant_source session = tenant_source::none;
+    std::string parameter;  // for tenant_source::parameter: a start-up parameter or GUC, "app.tenant"
+    std::string column;     // of a row; empty: rows have no tenant
+
+    friend bool operator==(const tenancy&, const tenancy&) = default;
+};
+
+// One whole configuration file, checked.
+struct configuration {
+    database legacy;
+    database modern;
+    struct kafka kafka;
+    struct stream stream;
+    struct proxy proxy;
+    struct cdc cdc;
+    struct log log;
+    tenancy tenants;
+    flag_set flags;
+
+    friend bool operator==(const configuration&, const configuration&) = default;
+};
+
+}  // namespace crossfade::settings

@@ -1,0 +1,99 @@
+#include "lib/store/schema.hpp"
+
+#include <cstdint>
+
+namespace crossfade::store {
+
+std::string_view schema_sql() {
+    return R"sql(
+CREATE SCHEMA IF NOT EXISTS crossfade;
+
+CREATE TABLE IF NOT EXISTS crossfade.meta (
+    version      int         NOT NULL,
+    installed_at timestamptz NOT NULL DEFAULT now(),
+    one          bool        NOT NULL DEFAULT true UNIQUE CHECK (one)
+);
+INSERT INTO crossfade.meta (version) VALUES (1) ON CONFLICT (one) DO NOTHING;
+
+-- Where the follower is. system_identifier and timeline are the source's; commit_lsn and ordinal the last event applied;
+-- next_offset is where reading begins after a restart: at or before the first event not applied.
+CREATE TABLE IF NOT EXISTS crossfade.progress (
+    stream            text        NOT NULL,
+    topic             text        NOT NULL,
+    partition         int         NOT NULL,
+    next_offset       bigint      NOT NULL,
+    system_identifier numeric(20) NOT NULL,
+    timeline          bigint      NOT NULL,
+    commit_lsn        pg_lsn      NOT NULL,
+    end_lsn           pg_lsn      NOT NULL,
+    commit_time       timestamptz,
+    updated_at        timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (stream, partition)
+) WITH (fillfactor = 50);
+
+CREATE TABLE IF NOT EXISTS crossfade.tables (
+    stream      text        NOT NULL,
+    table_name  text        NOT NULL,          -- schema.table
+    state       text        NOT NULL CHECK (state IN ('copying', 'live', 'stale')),
+    copied_lsn  pg_lsn,
+    copied_rows bigint,
+    stale_since pg_lsn,
+    updated_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (stream, table_name)
+);
+
+-- key: the row's key as a JSON object of text values. Digests are md5 of the row's text, null where there is no row.
+-- No other value of a row is kept.
+CREATE TABLE IF NOT EXISTS crossfade.drift (
+    id               bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    stream           text        NOT NULL,
+    tenant           text        NOT NULL DEFAULT '',
+    table_name       text        NOT NULL,
+    key              jsonb       NOT NULL,
+    kind             text        NOT NULL,
+    state            text        NOT NULL CHECK (state IN ('suspect', 'confirmed', 'repaired', 'dismissed')),
+    columns          text[],                   -- those that differ, where known
+    authority_digest text,
+    follower_digest  text,
+    commit_lsn       pg_lsn,
+    ordinal          bigint,
+    seen             bigint      NOT NULL DEFAULT 1,
+    first_seen       timestamptz NOT NULL DEFAULT now(),
+    last_seen        timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (stream, table_name, key, kind)
+);
+
+CREATE TABLE IF NOT EXISTS crossfade.dead_letters (
+    id         bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    stream     text        NOT NULL,
+    topic      text        NOT NULL,
+    partition  int         NOT NULL,
+    kafka_offset bigint    NOT NULL,
+    system_identifier numeric(20) NOT NULL,
+    timeline   bigint      NOT NULL,
+    commit_lsn pg_lsn      NOT NULL,
+    ordinal    bigint      NOT NULL,
+    tenant     text        NOT NULL DEFAULT '',
+    table_name text        NOT NULL,
+    operation  text        NOT NULL,
+    sqlstate   text        NOT NULL,
+    reason     text        NOT NULL,
+    event      bytea       NOT NULL,           -- the Event as it came, so that it can be replayed
+    created_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (stream, partition, commit_lsn, ordinal, table_name)
+);
+)sql";
+}
+
+int lock_id(lock which, std::string_view stream) {
+    // FNV-1a: the same in every version of Crossfade, which std::hash is not.
+    std::uint32_t hash = 2166136261U ^ static_cast<std::uint32_t>(which);
+    for (const char c : stream) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+    return static_cast<int>(hash);
+}
+
+std::string origin_name(std::string_view stream, int writer) {
+    return "crossfade_" + std::string{stream} + '_' + std::to_string(writer);
+}
+
+}  // namespace crossfade::store

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace crossfade::store {
+
+// Crossfade's durable state in a database: schema `crossfade`. Idempotent DDL, run by `crossfade init` on the
+// modern side. Tables:
+//
+//   progress      one row a stream and partition: how far the follower is. Written in the transaction that applies
+//                 the rows, and only while it still holds what the writer expects (fencing).
+//   tables        per table: copied_lsn (changes committed at or before it are in the copy), and its state
+//                 ('copying': a backfill began and has not finished; 'live'; 'stale': changes were left out under
+//                 legacy-only since stale_since)
+//   drift         one row a stream, table, key and kind: differences found
+//   dead_letters  events that could not be applied, with the reason
+std::string_view schema_sql();
+
+// Version that schema_sql() installs; kept in crossfade.meta. A program refuses to run on another one.
+inline constexpr int schema_version = 1;
+
+// The advisory lock (two int4 keys: pg_advisory_lock(class, id)) by which the follower's writers exclude each other.
+// class: "cfad" in ASCII. The one crossfade-cdc that applies holds `applying` for as long as it lives; a backfill holds
+// `backfilling` exclusively while it copies, and the applier takes it shared in each of its transactions.
+inline constexpr int lock_class = 0x63666164;
+enum class lock : int { applying = 1, backfilling = 2 };
+
+// The second key: the lock and the stream's name hashed together.
+int lock_id(lock which, std::string_view stream);
+
+// Replication origins that mark what Crossfade itself writes to the follower (pg_replication_origin_create).
+// One a connection that writes, as PostgreSQL 15 lets a session alone use an origin: "crossfade_<stream>_<n>".
+std::string origin_name(std::string_view stream, int writer);
+
+}  // namespace crossfade::store
