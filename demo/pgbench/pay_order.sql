@@ -1,0 +1,2 @@
+-- The tenant's oldest open order is paid: one statement, two tables written, uuid and now() by the database.
+WITH open AS (SELECT id FROM orders WHERE tenant_id = current_setting('app.tenant') AND status = 'open' ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED), paid AS (UPDATE orders SET status = 'paid' FROM open WHERE orders.id = open.id RETURNING orders.id, orders.total) INSERT INTO payments (order_id, amount, method, receipt) SELECT id, total, CASE WHEN random() < 0.5 THEN 'card' ELSE 'invoice' END, decode(md5(random()::text), 'hex') FROM paid;
