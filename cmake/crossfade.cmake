@@ -6,6 +6,8 @@
 #     -> build/<preset>/bin/crossfade-proxy
 #   crossfade_test(NAME model LABEL unit SRCS lsn_test.cpp DEPS crossfade::model)
 #     -> target crossfade_unit_model; every TEST is a ctest of its own with the given label
+#   crossfade_fuzzer(NAME startup SRCS startup.cpp DEPS crossfade::pgwire)
+#     -> target crossfade_fuzz_startup: a libFuzzer under preset fuzz; elsewhere it replays corpus/startup/ as a ctest
 #
 # Sources are named relative to the calling CMakeLists.txt. Headers are included from the project's root:
 # #include "lib/model/lsn.hpp".
@@ -20,6 +22,11 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports these inside coroutine frames and inlined std::string where there is nothing to see (PR 105562, PR 105329).
   target_compile_options(crossfade_warnings INTERFACE
     -Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds)
+endif()
+
+if(CROSSFADE_FUZZ)
+  # Everything of ours reports its branches, not the targets alone.
+  add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
 if(CROSSFADE_SANITIZE)
@@ -44,7 +51,13 @@ function(crossfade_program)
   target_link_libraries(${arg_NAME} PRIVATE ${arg_DEPS} crossfade_warnings)
 endfunction()
 
-# TIMEOUT is in seconds, for one TEST. RESOURCE_LOCK serialises tests that would starve each other.
+# In seconds, for one TEST: what hangs should say so soon, and servers take their time on a busy machine.
+set(crossfade_timeout_unit 60)
+set(crossfade_timeout_scripted 60)
+set(crossfade_timeout_integration 240)
+set(crossfade_timeout_chaos 480)
+
+# TIMEOUT replaces the label's. RESOURCE_LOCK serialises tests that would starve each other.
 function(crossfade_test)
   cmake_parse_arguments(arg "" "NAME;LABEL;TIMEOUT;RESOURCE_LOCK" "SRCS;DEPS" ${ARGN})
   set(target crossfade_${arg_LABEL}_${arg_NAME})
@@ -52,7 +65,7 @@ function(crossfade_test)
   target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${target} PRIVATE ${arg_DEPS} GTest::gmock GTest::gtest_main crossfade_warnings)
   if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 60)
+    set(arg_TIMEOUT ${crossfade_timeout_${arg_LABEL}})
   endif()
   set(properties LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT})
   if(arg_RESOURCE_LOCK)
@@ -60,4 +73,24 @@ function(crossfade_test)
   endif()
   gtest_discover_tests(${target} TEST_PREFIX "${arg_LABEL}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     PROPERTIES ${properties})
+endfunction()
+
+# SRCS hold one LLVMFuzzerTestOneInput. The corpus is corpus/NAME/ beside the calling CMakeLists.txt: small, in git.
+add_custom_target(crossfade_fuzzers)
+function(crossfade_fuzzer)
+  cmake_parse_arguments(arg "" "NAME" "SRCS;DEPS" ${ARGN})
+  set(target crossfade_fuzz_${arg_NAME})
+  add_executable(${target} ${arg_SRCS})
+  target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${target} PRIVATE ${arg_DEPS} crossfade_warnings)
+  if(CROSSFADE_FUZZ)
+    target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+    add_dependencies(crossfade_fuzzers ${target})
+    set(replay -runs=0)
+  else()
+    target_sources(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests/fuzz/replay.cpp)
+    set(replay)
+  endif()
+  add_test(NAME fuzz.${arg_NAME} COMMAND ${target} ${replay} ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${arg_NAME})
+  set_tests_properties(fuzz.${arg_NAME} PROPERTIES LABELS fuzz TIMEOUT 60)
 endfunction()
