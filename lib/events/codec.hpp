@@ -2,6 +2,7 @@
 
 #include <boost/system/result.hpp>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,11 +26,12 @@ class relation_encoder {
     std::unordered_map<std::shared_ptr<const model::relation>, std::string> known_;
 };
 
-// Appends nothing and never fails: any event has an encoding.
+// Never fails: any event has an encoding.
 std::string encode(const model::change_event& event, relation_encoder& relations);
 
-// The Kafka message key: "schema.table" NUL and then each key cell's length, colon and text, so that it is unique. The key of an
-// UPDATE that changes the key is the old one. Without a replica identity that has columns (NOTHING, FULL): the table alone.
+// The Kafka message key: "schema.table" NUL and then each key cell's length, colon and text, so that it is unique. The
+// key of an UPDATE that changes the key is the old one. Without a replica identity that has columns (NOTHING, FULL):
+// the table alone. Empty for what is not about one table's row.
 std::string message_key(const model::change_event& event);
 
 // Relations that have been parsed (reader's side), by their bytes; bounded the same way.
@@ -39,8 +41,13 @@ class relation_decoder {
     std::shared_ptr<const model::relation> parse(std::string_view bytes);
 
   private:
+    // So that a view can be looked up without making a string of it.
+    struct hash_bytes {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view bytes) const noexcept { return std::hash<std::string_view>{}(bytes); }
+    };
     static constexpr std::size_t capacity = 10000;
-    std::unordered_map<std::string, std::shared_ptr<const model::relation>> known_;
+    std::unordered_map<std::string, std::shared_ptr<const model::relation>, hash_bytes, std::equal_to<>> known_;
 };
 
 // Fails with bad_message for what is no Event of a known body, or one that contradicts itself (row cells that do not
