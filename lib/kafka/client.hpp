@@ -42,8 +42,8 @@ using message_handle = std::unique_ptr<rd_kafka_message_t, destroy_message>;
 using event_handle = std::unique_ptr<rd_kafka_event_t, destroy_event>;
 using queue_handle = std::unique_ptr<rd_kafka_queue_t, destroy_queue>;
 
-// Makes a client: `required` properties are Crossfade's own and win; config.properties follow as they stand; librdkafka's log
-// goes to spdlog. Fails for a property that librdkafka refuses, naming it but not its value.
+// Makes a client: `required` properties are Crossfade's own and win; config.properties follow as they stand;
+// librdkafka's log goes to spdlog. Fails for a property that librdkafka refuses, naming it but not its value.
 result<client_handle> make_client(rd_kafka_type_t type, const settings::kafka& config,
                                   const std::map<std::string, std::string>& required);
 

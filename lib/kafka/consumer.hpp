@@ -29,26 +29,33 @@ struct watermarks {
     std::int64_t high = 0;  // one after the last
 };
 
-// Reads one partition from a given offset (assign, not subscribe: the place to read from is the follower's progress, not a
-// committed offset). read_committed; an offset that isn't there any more is an error (auto.offset.reset=error), never a skip.
-// Not thread-safe.
+// Reads one partition from a given offset (assign, not subscribe: the place to read from is the follower's progress,
+// not a committed offset). read_committed; an offset that isn't there any more is an error (auto.offset.reset=error),
+// never a skip. Bounded: about 32 MiB are fetched ahead (queued.max.messages.kbytes). Not thread-safe. Messages must be
+// gone before their reader.
 class partition_reader {
   public:
     // `group` is only a name under which tools see the offsets that note_offset() leaves.
     static result<partition_reader> open(const settings::kafka& config, const std::string& topic,
                                          std::int32_t partition, const std::string& group);
 
-    // Where reading goes on. Fails when the offset lies outside the watermarks (RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE).
+    partition_reader(partition_reader&&) noexcept = default;
+    partition_reader& operator=(partition_reader&& other) noexcept;  // swaps: a queue must go before its client
+
+    // Where reading goes on. Fails with fatal=true when the offset lies outside the watermarks
+    // (RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE), with fatal=false when the broker doesn't answer in time.
     result<void> seek(std::int64_t offset, std::chrono::milliseconds timeout);
 
     // What has come in, up to `most`; waits up to `timeout` for the first; empty when nothing came.
-    // Fails with fatal=true for what can't be continued (offset out of range); with fatal=false for what passes.
+    // Fails with fatal=true for what can't be continued without a skip (RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, or a
+    // batch that is damaged), and goes on failing until the next seek(); with fatal=false for what passes by itself
+    // (broker away, topic unknown or not allowed for the time being): librdkafka keeps trying, just read() again.
     result<std::vector<message>> read(std::size_t most, std::chrono::milliseconds timeout);
 
     // Asks the broker. Fails when it doesn't answer in time.
     result<watermarks> query_watermarks(std::chrono::milliseconds timeout);
 
-    // A hint for tools (kafka-consumer-groups.sh), sent when it suits; never read by us.
+    // A hint for tools (kafka-consumer-groups.sh), sent at most once a second; never read by us.
     void note_offset(std::int64_t next);
 
   private:
@@ -58,6 +65,8 @@ class partition_reader {
     queue_handle queue_;
     std::string topic_;
     std::int32_t partition_ = 0;
+    std::optional<failure> pending_;  // came after messages that were handed out first
+    std::optional<std::chrono::steady_clock::time_point> noted_at_;
 };
 
 }  // namespace crossfade::kafka

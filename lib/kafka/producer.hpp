@@ -13,22 +13,28 @@ namespace crossfade::kafka {
 struct delivery {
     std::uint64_t sequence = 0;  // as given to produce()
     bool acknowledged = false;
-    failure error;               // when not acknowledged
+    failure error;  // when not acknowledged
 };
 
-// An idempotent producer (acks=all, enable.gapless.guarantee, no message timeout: a message waits as long as the broker is away) whose
-// answers come through poll(), in the caller's thread; librdkafka's threads never run our code. Not thread-safe.
-// Any failed delivery and any fatal error mean that what follows may have a gap before it: destroy the producer and begin again
-// from what was acknowledged.
+// An idempotent producer (acks=all, enable.gapless.guarantee, no message timeout: a message waits as long as the broker
+// is away) whose answers come through poll(), in the caller's thread; librdkafka's threads never run our code. Not
+// thread-safe. Any failed delivery and any fatal error mean that what follows may have a gap before it: destroy the
+// producer and begin again from what was acknowledged.
 class producer {
   public:
-    // max_unacknowledged: messages that produce() accepts before it answers queue_full.
+    producer(producer&&) noexcept = default;
+    producer& operator=(producer&& other) noexcept;  // swaps: a queue must go before its client
+
+    // max_unacknowledged: messages that produce() accepts before it answers queue_full. So do 256 MiB of them
+    // (queue.buffering.max.kbytes), whichever is reached first.
     static result<producer> open(const settings::kafka& config, unsigned max_unacknowledged);
 
     enum class outcome { queued, queue_full };
     using header = std::pair<std::string, std::string>;
 
-    // Copies what it is given. Partition 0 upwards; RD_KAFKA_PARTITION_UA picks one by the key.
+    // Copies what it is given. Partition 0 upwards; RD_KAFKA_PARTITION_UA picks one by the key. Fails at once for a
+    // message beyond message.max.bytes (64 MiB unless configured; RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE). The topic's
+    // own limit shows as a delivery that fails with the same code, and beginning again would only meet it again.
     result<outcome> produce(const std::string& topic, std::int32_t partition, std::string_view key,
                             std::string_view payload, const std::vector<header>& headers, std::uint64_t sequence);
 

@@ -1,0 +1,164 @@
+#include "lib/kafka/consumer.hpp"
+
+#include <utility>
+
+#include "lib/kafka/event.hpp"
+
+namespace crossfade::kafka {
+
+namespace {
+
+struct destroy_list {
+    void operator()(rd_kafka_topic_partition_list_t* of) const { rd_kafka_topic_partition_list_destroy(of); }
+};
+using list_handle = std::unique_ptr<rd_kafka_topic_partition_list_t, destroy_list>;
+
+list_handle one_partition(const std::string& topic, std::int32_t partition, std::int64_t offset) {
+    list_handle list{rd_kafka_topic_partition_list_new(1)};
+    rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition)->offset = offset;
+    return list;
+}
+
+std::map<std::string, std::string> properties_for(const settings::kafka& config, const std::string& group) {
+    std::map<std::string, std::string> properties{
+        {"group.id", group},
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        {"auto.offset.reset", "error"},
+        {"isolation.level", "read_committed"},
+        {"allow.auto.create.topics", "false"},
+        {"check.crcs", "true"},
+        {"enable.partition.eof", "false"},
+    };
+    const std::map<std::string, std::string> unless_configured{
+        // An answer as soon as there is one byte. While there is none the broker keeps the connection to itself for
+        // this long, and a question for the watermarks waits behind it.
+        {"fetch.min.bytes", "1"},
+        {"fetch.wait.max.ms", "50"},
+        // Also the pause after the local queue was full (librdkafka before 2.2), so the default of 500 ms would be a
+        // stall.
+        {"fetch.error.backoff.ms", "20"},
+        {"queued.min.messages", "10000"},
+        {"queued.max.messages.kbytes", std::to_string(32 << 10)},
+        {"fetch.message.max.bytes", std::to_string(4 << 20)},
+        // What the producer's message.max.bytes lets in must come out again.
+        {"fetch.max.bytes", std::to_string(64 << 20)},
+        {"receive.message.max.bytes", std::to_string(160 << 20)},
+    };
+    for (const auto& [name, value] : unless_configured)
+        if (!config.properties.contains(name)) properties.emplace(name, value);
+    return properties;
+}
+
+failure failure_of_message(rd_kafka_t* client, const rd_kafka_message_t& error) {
+    auto what = failure_of(client, error.err);
+    if (what.fatal) return what;
+    what.message = rd_kafka_message_errstr(&error);
+    switch (error.err) {
+        case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+            what.code = RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
+            [[fallthrough]];
+        case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+        // librdkafka goes on after the batch that it couldn't read: to us that is a gap.
+        case RD_KAFKA_RESP_ERR__BAD_MSG:
+        case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+            what.fatal = true;
+            break;
+        default:
+            break;
+    }
+    return what;
+}
+
+constexpr std::chrono::seconds note_interval{1};
+
+}  // namespace
+
+partition_reader::partition_reader(client_handle client, queue_handle queue, std::string topic, std::int32_t partition)
+    : client_(std::move(client)), queue_(std::move(queue)), topic_(std::move(topic)), partition_(partition) {}
+
+partition_reader& partition_reader::operator=(partition_reader&& other) noexcept {
+    std::swap(client_, other.client_);
+    std::swap(queue_, other.queue_);
+    std::swap(topic_, other.topic_);
+    std::swap(partition_, other.partition_);
+    std::swap(pending_, other.pending_);
+    std::swap(noted_at_, other.noted_at_);
+    return *this;
+}
+
+result<partition_reader> partition_reader::open(const settings::kafka& config, const std::string& topic,
+                                                std::int32_t partition, const std::string& group) {
+    auto client = make_client(RD_KAFKA_CONSUMER, config, properties_for(config, group));
+    if (!client) return client.error();
+    // Messages come through this queue, log lines and errors of the whole client through the main one.
+    queue_handle queue{rd_kafka_queue_get_consumer(client->get())};
+    return partition_reader{std::move(*client), std::move(queue), topic, partition};
+}
+
+result<void> partition_reader::seek(std::int64_t offset, std::chrono::milliseconds timeout) {
+    const auto there = query_watermarks(timeout);
+    if (!there) return there.error();
+    if (offset < there->low || offset > there->high)
+        return failure{RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
+                       "offset " + std::to_string(offset) + " of " + topic_ + '/' + std::to_string(partition_) +
+                           " lies outside " + std::to_string(there->low) + ".." + std::to_string(there->high),
+                       true};
+    pending_.reset();
+    const auto list = one_partition(topic_, partition_, offset);
+    const auto code = rd_kafka_assign(client_.get(), list.get());
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failure_of(client_.get(), code);
+    return {};
+}
+
+result<std::vector<message>> partition_reader::read(std::size_t most, std::chrono::milliseconds timeout) {
+    if (pending_ && pending_->fatal) return *pending_;
+    pending_ = drain(client_.get());
+    if (pending_ && pending_->fatal) return *pending_;
+
+    std::vector<rd_kafka_message_t*> raw(most);
+    const auto take = [&](std::size_t from, std::size_t count, std::chrono::milliseconds wait) -> std::size_t {
+        const auto got =
+            rd_kafka_consume_batch_queue(queue_.get(), static_cast<int>(wait.count()), raw.data() + from, count);
+        return got > 0 ? static_cast<std::size_t>(got) : 0;
+    };
+    // It waits the whole timeout for a full batch; so the first is waited for alone.
+    std::size_t count = most == 0 ? 0 : take(0, 1, timeout);
+    if (count == 1 && most > 1) count += take(1, most - 1, std::chrono::milliseconds{0});
+
+    std::vector<message> messages;
+    messages.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        message_handle one{raw[i]};
+        if (one->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            // Past an error that can't be continued nothing may be handed out: it would look like the next message.
+            if (!pending_ || !pending_->fatal) messages.emplace_back(std::move(one));
+        } else if (!pending_ || !pending_->fatal) {
+            pending_ = failure_of_message(client_.get(), *one);
+        }
+    }
+    // A fatal error stays until the next seek(); one that passes has passed if messages came all the same.
+    if (messages.empty() && pending_) return *pending_;
+    return messages;
+}
+
+result<watermarks> partition_reader::query_watermarks(std::chrono::milliseconds timeout) {
+    watermarks found;
+    const auto code = rd_kafka_query_watermark_offsets(client_.get(), topic_.c_str(), partition_, &found.low,
+                                                       &found.high, static_cast<int>(timeout.count()));
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return found;
+    auto what = failure_of(client_.get(), code);
+    what.message = "no watermarks of " + topic_ + '/' + std::to_string(partition_) + ": " + what.message;
+    return what;
+}
+
+void partition_reader::note_offset(std::int64_t next) {
+    const auto now = std::chrono::steady_clock::now();
+    if (noted_at_ && now - *noted_at_ < note_interval) return;
+    noted_at_ = now;
+    const auto list = one_partition(topic_, partition_, next);
+    // Asynchronous, and nobody relies on it: an error here is not worth a word.
+    static_cast<void>(rd_kafka_commit(client_.get(), list.get(), 1));
+}
+
+}  // namespace crossfade::kafka
