@@ -1,0 +1,180 @@
+"""The stream beside PostgreSQL's own logical replication: how fast a backlog drains, and how far a follower is behind.
+
+Both follow the same legacy database, into two databases of one modern cluster, in turn and never at once."""
+
+import argparse
+import statistics
+import subprocess
+import time
+
+from servers import BIN, Servers, free_port, pgbench, until
+
+TABLE = """
+CREATE TABLE {table} (id bigserial PRIMARY KEY, account bigint NOT NULL, amount numeric(12,2) NOT NULL,
+                      note text NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());
+"""
+ROW = "INSERT INTO {table} (account, amount, note) SELECT n % 1000, n / 100.0, 'payment ' || n FROM generate_series(1, {rows}) n"
+SHAPES = {"one row a transaction": 1, "1000 rows a transaction": 1000}
+
+
+def configuration(legacy, modern, kafka, ports):
+    return f"""
+legacy: {{ dsn: "{legacy.dsn()}" }}
+modern: {{ dsn: "{modern.dsn()}" }}
+kafka: {{ brokers: "127.0.0.1:{kafka}", properties: {{ compression.type: lz4 }} }}
+stream: {{ name: bench, tables: ["public.payments"] }}
+proxy: {{ listen: "127.0.0.1:{ports[0]}", admin: "127.0.0.1:{ports[1]}" }}
+cdc: {{ admin: "127.0.0.1:{ports[2]}" }}
+flags: {{ hybrid_mode_enabled: true, dual_write_strategy: legacy-primary, hybrid_read_strategy: legacy }}
+log: {{ level: warn }}
+"""
+
+
+class Crossfade:
+    """crossfade-proxy publishes, crossfade-cdc applies, through a Kafka broker."""
+
+    name, database = "crossfade", "app"
+
+    def __init__(self, servers, legacy, modern):
+        self.servers, self.running = servers, []
+        self.ports = [free_port() for _ in range(3)]
+        self.config = servers.write("crossfade.yaml", configuration(legacy, modern, servers.kafka(), self.ports))
+        done = subprocess.run([BIN / "crossfade", "--config", self.config, "init"], capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"crossfade init: {done.stdout}{done.stderr}")
+
+    def start(self):
+        self.running = [self.servers.crossfade("crossfade-proxy", self.config, self.ports[1]),
+                        self.servers.crossfade("crossfade-cdc", self.config, self.ports[2])]
+
+    def stop(self):
+        for process in reversed(self.running):
+            process.stop()
+        self.running = []
+
+
+class Native:
+    """CREATE SUBSCRIPTION, with a slot of its own on the same legacy database."""
+
+    name, database = "PostgreSQL", "native"
+
+    def __init__(self, _, legacy, modern):
+        self.modern = modern
+        legacy.sql("CREATE PUBLICATION native FOR TABLE payments")
+        legacy.sql("SELECT pg_create_logical_replication_slot('native', 'pgoutput')")
+        modern.sql(f"CREATE SUBSCRIPTION native CONNECTION '{legacy.dsn()}' PUBLICATION native "
+                   "WITH (copy_data = false, create_slot = false, enabled = false, slot_name = 'native')", self.database)
+
+    def start(self):
+        self.modern.sql("ALTER SUBSCRIPTION native ENABLE", self.database)
+
+    def stop(self):
+        self.modern.sql("ALTER SUBSCRIPTION native DISABLE", self.database)
+        until("the native apply worker's end", lambda: self.modern.sql(
+            "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'logical replication worker'"
+            " AND datname = 'native' AND application_name NOT LIKE '%launcher%'", self.database) == "0")
+
+
+def newest(database, dbname):
+    return int(database.sql("SELECT coalesce(max(id), 0) FROM payments", dbname))
+
+
+def digest(database, dbname):
+    return database.sql("SELECT count(*), md5(string_agg(p::text, ',' ORDER BY id)) FROM payments p", dbname)
+
+
+def write_backlog(legacy, rows, per_transaction):
+    """Commits of the given size, without one round trip each."""
+    legacy.sql(f"DO $$ BEGIN FOR i IN 1..{rows // per_transaction} LOOP\n"
+               f"{ROW.format(table='payments', rows=per_transaction)}; COMMIT; END LOOP; END $$")
+    return newest(legacy, "app")
+
+
+def drain(follower, modern, target):
+    """Seconds from the start of the follower to its having the last row."""
+    since = time.monotonic()
+    follower.start()
+    until(f"{follower.name} at row {target}", lambda: newest(modern, follower.database) >= target, 600, 0.02)
+    return time.monotonic() - since
+
+
+def start_up(follower, legacy, modern):
+    """Seconds for a backlog of one row: what `drain` spends on starting."""
+    seconds = drain(follower, modern, write_backlog(legacy, 1, 1))
+    follower.stop()
+    return seconds
+
+
+def lag(servers, follower, legacy, modern, seconds):
+    """Milliseconds from commit to commit, by both servers' own commit timestamps (one machine, one clock)."""
+    first = newest(legacy, "app")
+    follower.start()
+    until(f"{follower.name} following", lambda: newest(modern, follower.database) >= first)
+    script = servers.write("write.sql", "INSERT INTO payments (account, amount, note) VALUES (1, 2.5, 'steady');\n")
+    pgbench(legacy.port, "-f", str(script), "-R", "300", "-c", "2", "-T", str(seconds))
+    last = newest(legacy, "app")
+    until(f"{follower.name} at row {last}", lambda: newest(modern, follower.database) >= last)
+    follower.stop()
+    stamps = (f"SELECT extract(epoch FROM pg_xact_commit_timestamp(xmin)) FROM payments "
+              f"WHERE id > {first} AND id <= {last} ORDER BY id")
+    written = map(float, legacy.sql(stamps).split())
+    applied = map(float, modern.sql(stamps, follower.database).split())
+    return sorted((there - here) * 1000 for here, there in zip(written, applied, strict=True))
+
+
+def percentile(ordered, share):
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--seconds", type=int, default=3)
+    options.add_argument("--rows", type=int, default=50000)
+    options = options.parse_args()
+
+    with Servers() as servers:
+        legacy = servers.postgres("legacy", track_commit_timestamp="on")
+        modern = servers.postgres("modern", track_commit_timestamp="on")
+        modern.sql("CREATE DATABASE native", "postgres")
+        for database, dbname in ((legacy, "app"), (modern, "app"), (modern, "native")):
+            database.sql(TABLE.format(table="payments"), dbname)
+        followers = [Native(servers, legacy, modern), Crossfade(servers, legacy, modern)]
+
+        rates, lags, starts = {}, {}, {}
+        for turn in range(options.rounds):
+            for shape, per_transaction in SHAPES.items():
+                # One backlog for both: each has a slot of its own, and reads it in its turn.
+                for follower in followers:
+                    starts.setdefault(follower.name, []).append(start_up(follower, legacy, modern))
+                print(f"round {turn + 1} of {options.rounds}: {options.rows} rows, {shape}", flush=True)
+                target = write_backlog(legacy, options.rows, per_transaction)
+                for follower in followers if turn % 2 == 0 else reversed(followers):
+                    seconds = drain(follower, modern, target)
+                    follower.stop()
+                    rates.setdefault((follower.name, shape), []).append(options.rows / seconds)
+            print(f"round {turn + 1} of {options.rounds}: steady stream", flush=True)
+            for follower in followers if turn % 2 == 0 else reversed(followers):
+                lags.setdefault(follower.name, []).append(lag(servers, follower, legacy, modern, options.seconds))
+            settled = write_backlog(legacy, 1, 1)
+            for follower in followers:
+                drain(follower, modern, settled)
+                follower.stop()
+            for follower in followers:
+                if digest(modern, follower.database) != digest(legacy, "app"):
+                    raise SystemExit(f"{follower.name}: modern doesn't hold what legacy holds; its speed is no matter")
+
+        print(f"\n{'a backlog of ' + str(options.rows) + ' rows':40}{'PostgreSQL':>14}{'crossfade':>14}{'ratio':>8}")
+        for shape in SHAPES:
+            native, ours = (statistics.median(rates[follower.name, shape]) for follower in followers)
+            print(f"{shape + ', rows/s':40}{native:14.0f}{ours:14.0f}{ours / native:8.2f}")
+        native, ours = (statistics.median(starts[follower.name]) for follower in followers)
+        print(f"{'(of that, starting up, s)':40}{native:14.2f}{ours:14.2f}")
+        print(f"\n{'300 commits/s, commit to commit':40}{'PostgreSQL':>14}{'crossfade':>14}")
+        for label, share in (("median, ms", 0.5), ("p99, ms", 0.99), ("worst, ms", 1.0)):
+            native, ours = (statistics.median(percentile(run, share) for run in lags[follower.name]) for follower in followers)
+            print(f"{label:40}{native:14.1f}{ours:14.1f}")
+
+
+if __name__ == "__main__":
+    main()
