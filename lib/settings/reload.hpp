@@ -41,20 +41,25 @@ class reloader {
 
     snapshot current() const;
 
-    // Reads the file again. Never throws; what is refused changes nothing. `trigger` is for the log ("SIGHUP", "file",
-    // "http"); `on_report` (see below) is called in the caller's thread.
+    // Reads the file again. Never throws; what is refused changes nothing. A key that takes effect at start only keeps
+    // its value in current() and is named in `restart` for as long as file and current() differ in it. `trigger` is for
+    // the log ("SIGHUP", "file", "http"); `on_report` (see below) is called in the caller's thread.
     reload_report reload(std::string_view trigger);
 
-    // Called after every reload that was not unchanged; set before the first reload.
+    // Called after every reload that was not unchanged; set before the first reload. The calls come one at a time and
+    // in the reloads' order, so that the listener must not call reload().
     void on_report(std::function<void(std::string_view trigger, const reload_report&)> listener);
 
     const std::string& path() const { return path_; }
 
   private:
+    reload_report take(configuration next);
+
     std::string path_;
     environment env_;
     mutable std::mutex reloading_;
     std::shared_ptr<const in_force> current_;  // std::atomic_load / atomic_store
+    configuration of_file_;                    // as last taken from the file, with what takes effect at the next start
     std::function<void(std::string_view, const reload_report&)> listener_;
 };
 

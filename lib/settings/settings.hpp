@@ -30,7 +30,8 @@ struct database {
 
 struct kafka {
     std::string brokers;
-    std::map<std::string, std::string> properties;  // handed to librdkafka as they stand. May hold secrets: never logged.
+    std::map<std::string, std::string>
+        properties;  // handed to librdkafka as they stand. May hold secrets: never logged.
 
     friend bool operator==(const kafka&, const kafka&) = default;
 };

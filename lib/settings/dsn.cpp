@@ -1,0 +1,78 @@
+#include "lib/settings/dsn.hpp"
+
+#include <libpq-fe.h>
+
+#include <memory>
+
+#include "lib/settings/values.hpp"
+
+namespace crossfade::settings {
+namespace {
+
+struct free_options {
+    void operator()(PQconninfoOption* of) const { PQconninfoFree(of); }
+};
+
+class options {
+  public:
+    explicit options(const std::string& dsn) {
+        // libpq's message repeats parts of the string, passwords among them: freed unread.
+        char* dropped = nullptr;
+        parsed_.reset(PQconninfoParse(dsn.c_str(), &dropped));
+        PQfreemem(dropped);
+    }
+    bool readable() const { return parsed_ != nullptr; }
+
+    // What the string itself says; libpq's defaults and environment are left out.
+    std::string operator[](std::string_view name) const {
+        for (const auto* each = parsed_.get(); each->keyword != nullptr; ++each)
+            if (name == each->keyword && each->val != nullptr) return each->val;
+        return {};
+    }
+
+  private:
+    std::unique_ptr<PQconninfoOption, free_options> parsed_;
+};
+
+bool asks_for_tls(const options& of) {
+    const auto mode = of["sslmode"];
+    return mode == "require" || mode == "verify-ca" || mode == "verify-full" || of["gssencmode"] == "require" ||
+           of["channel_binding"] == "require";
+}
+
+}  // namespace
+
+or_objection<database> read_dsn(const std::string& dsn) {
+    if (dsn.find('\0') != std::string::npos) return objection::because("text without a zero byte");
+    const options given(dsn);
+    if (!given.readable())
+        return objection::because(
+            "a libpq connection string: postgresql://user@host:5432/dbname (characters such as @ : / % in a password "
+            "written as %40 and so on), or host=… port=… dbname=… user=…");
+
+    if (!given["service"].empty())
+        return objection::because("host, port and dbname in the dsn itself instead of service=");
+    const auto host = given["host"];
+    const auto address = given["hostaddr"];
+    const auto port = given["port"];
+    if (host.empty() && address.empty())
+        return objection::because("a dsn that names the host: postgresql://user@host:5432/dbname");
+    if ((host + address + port).find(',') != std::string::npos)
+        return objection::because(
+            "one host: sessions are relayed to a single server (put a load balancer or a virtual IP in front of "
+            "several)");
+    if (host.starts_with('@'))
+        return objection::because("a host name, an address, or a directory with a Unix socket that begins with /");
+    if (asks_for_tls(given))
+        return objection::because(
+            "sslmode=prefer, allow or disable: TLS between proxy and database comes with a later version; until then "
+            "keep this path on a private network or in a tunnel");
+    if (given["dbname"].empty())
+        return objection::because("a dsn that names the database: postgresql://user@host:5432/dbname");
+
+    const auto number = port.empty() ? std::optional<std::uint64_t>(5432) : read_integer(port);
+    if (!number || *number == 0 || *number > 65535) return objection::because("a port from 1 to 65535");
+    return database{dsn, {address.empty() ? host : address, static_cast<std::uint16_t>(*number)}, given["dbname"]};
+}
+
+}  // namespace crossfade::settings

@@ -1,0 +1,131 @@
+#include "lib/settings/entries.hpp"
+
+#include <string_view>
+
+#include "lib/settings/flag_text.hpp"
+#include "lib/settings/values.hpp"
+
+namespace crossfade::settings {
+namespace {
+
+std::string list_text(const std::vector<std::string>& items) {
+    std::string text = "[";
+    for (const auto& item : items) text += (text.size() > 1 ? ", " : "") + item;
+    return text + "]";
+}
+
+class collector {
+  public:
+    // `name` is the key's name in keys(); `path` the same with the operator's names in it.
+    void add(std::string_view name, const std::string& path, std::string text) {
+        const auto* known = find_key(name);
+        // A key that isn't in the list counts as what does least harm: a secret that needs a restart.
+        const key like = known != nullptr ? *known : key{name, takes_effect::at_start, shown::never};
+        all_[path] = {std::move(text), like.when, like.value};
+    }
+    void add(std::string_view name, std::string text) { add(name, std::string(name), std::move(text)); }
+
+    void add_flags(std::string_view name, const std::string& path, const flag_overrides& of) {
+        for (const auto flag : flag_names)
+            if (auto text = flag_text(of, flag)) add(name, path + '.' + std::string(flag), std::move(*text));
+    }
+
+    entries take() { return std::move(all_); }
+
+  private:
+    entries all_;
+};
+
+std::string session_text(const tenancy& of) {
+    switch (of.session) {
+        case tenant_source::none:
+            return "none";
+        case tenant_source::parameter:
+            return "parameter:" + of.parameter;
+        case tenant_source::user:
+            return "user";
+        case tenant_source::database:
+            return "database";
+    }
+    return "";
+}
+
+void add_flag_set(collector& to, const flag_set& of) {
+    const auto top = as_overrides(of.defaults());
+    for (const auto flag : flag_names) {
+        const auto name = "flags." + std::string(flag);
+        to.add(name, name, flag_text(top, flag).value_or(""));
+    }
+    for (const auto& [name, group] : of.groups()) {
+        to.add("groups.<group>.tables", "groups." + name + ".tables", list_text(group.tables));
+        to.add_flags("groups.<group>.flags", "groups." + name + ".flags", group.overrides);
+    }
+    for (const auto& [name, tenant] : of.tenants()) {
+        const auto path = "tenants.overrides." + name;
+        to.add_flags("tenants.overrides.<tenant>.flags", path + ".flags", tenant.overrides);
+        for (const auto& [group, overrides] : tenant.groups)
+            to.add_flags("tenants.overrides.<tenant>.groups.<group>.flags", path + ".groups." + group + ".flags",
+                         overrides);
+    }
+}
+
+}  // namespace
+
+entries entries_of(const configuration& of) {
+    collector to;
+    // Where a dsn came from (file, environment) is not kept: the dsn itself is what counts.
+    to.add("legacy.dsn", of.legacy.dsn);
+    to.add("modern.dsn", of.modern.dsn);
+    to.add("kafka.brokers", of.kafka.brokers);
+    for (const auto& [name, value] : of.kafka.properties)
+        to.add("kafka.properties.<property>", "kafka.properties." + name, value);
+    to.add("stream.name", of.stream.name);
+    to.add("stream.tables", list_text(of.stream.tables));
+    to.add("stream.heartbeat_interval", duration_text(of.stream.heartbeat_interval));
+    to.add("proxy.listen", to_string(of.proxy.listen));
+    to.add("proxy.admin", to_string(of.proxy.admin));
+    to.add("proxy.threads", std::to_string(of.proxy.threads));
+    to.add("proxy.max_sessions", std::to_string(of.proxy.max_sessions));
+    to.add("proxy.max_message_bytes", size_text(of.proxy.max_message_bytes));
+    to.add("proxy.connect_timeout", duration_text(of.proxy.connect_timeout));
+    to.add("proxy.login_timeout", duration_text(of.proxy.login_timeout));
+    to.add("proxy.drain_timeout", duration_text(of.proxy.drain_timeout));
+    to.add("proxy.capture", boolean_text(of.proxy.capture));
+    to.add("proxy.max_unacknowledged_events", std::to_string(of.proxy.max_unacknowledged_events));
+    to.add("cdc.admin", to_string(of.cdc.admin));
+    to.add("cdc.batch_rows", std::to_string(of.cdc.batch_rows));
+    to.add("cdc.batch_bytes", size_text(of.cdc.batch_bytes));
+    to.add("cdc.retry_max", duration_text(of.cdc.retry_max));
+    to.add("log.format", of.log.format == log_format::json ? "json" : "text");
+    to.add("log.level", of.log.level);
+    to.add("tenants.session", session_text(of.tenants));
+    to.add("tenants.column", of.tenants.column);
+    add_flag_set(to, of.flags);
+    return to.take();
+}
+
+std::vector<difference> differences(const configuration& from, const configuration& to) {
+    const auto before = entries_of(from);
+    const auto after = entries_of(to);
+    const auto show = [](const configured* of) {
+        return of == nullptr ? std::string("(not set)") : of->text.empty() ? std::string("(empty)") : of->text;
+    };
+    std::vector<difference> found;
+    const auto note = [&](const std::string& key, const configured* old, const configured* now) {
+        const auto& either = old != nullptr ? *old : *now;
+        const bool secret = either.value == shown::never;
+        found.push_back({key, key + ": " + (secret ? "changed" : show(old) + " -> " + show(now)), either.when});
+    };
+    for (const auto& [key, old] : before) {
+        const auto now = after.find(key);
+        if (now == after.end())
+            note(key, &old, nullptr);
+        else if (now->second != old)
+            note(key, &old, &now->second);
+    }
+    for (const auto& [key, now] : after)
+        if (!before.contains(key)) note(key, nullptr, &now);
+    return found;
+}
+
+}  // namespace crossfade::settings

@@ -1,0 +1,113 @@
+#include "lib/settings/flag_reader.hpp"
+
+#include <algorithm>
+
+#include "lib/settings/flag_text.hpp"
+
+namespace crossfade::settings {
+
+std::string variable_of(std::string_view flag) {
+    std::string name(flag);
+    for (char& c : name)
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    return name;
+}
+
+void flag_reader::take(flag_overrides& into, const flag_set::scope& of, std::string_view flag, const source& from) {
+    const auto allowed = set_flag(into, flag, from.text);
+    auto& noted = sources_[{of.group, of.tenant, flag}] = from;
+    noted.sound = !allowed;
+    if (!allowed) return;
+    if (from.from_environment)
+        out_.add_of_environment(from.at.key, quote_found(from.text), *allowed);
+    else
+        out_.add(from.at, quote_found(from.text), *allowed);
+}
+
+flag_overrides flag_reader::read(const section& at, const flag_set::scope& of) {
+    flag_overrides read;
+    for (const auto flag : flag_names)
+        if (const auto text = at.text(flag))
+            take(read, of, flag, {text->at, text->text});
+        else if (at.has(flag))
+            sources_[{of.group, of.tenant, flag}] = {at.at(flag), "", false, false};
+    if (!of.group.empty() || !of.tenant.empty()) return read;
+
+    for (const auto flag : flag_names) {
+        // An empty variable is what a compose file passes on for one that isn't set.
+        const auto name = variable_of(flag);
+        if (const auto text = env_(name); text && !text->empty()) take(read, of, flag, {{0, name}, *text, true});
+    }
+    return read;
+}
+
+const flag_reader::source* flag_reader::source_of(const flag_set::scope& of, std::string_view flag) const {
+    const std::tuple<std::string, std::string, std::string_view> by_rank[] = {
+        {of.group, of.tenant, flag}, {"", of.tenant, flag}, {of.group, "", flag}, {"", "", flag}};
+    for (const auto& each : by_rank)
+        if (const auto found = sources_.find(each); found != sources_.end()) return &found->second;
+    return nullptr;
+}
+
+bool flag_reader::sound(const flag_set::scope& of) const {
+    return std::all_of(flag_names.begin(), flag_names.end(), [&](std::string_view flag) {
+        const auto* from = source_of(of, flag);
+        return from == nullptr || from->sound;
+    });
+}
+
+// Scopes inherit from each other, so that several come to the same line: it is reported once.
+void flag_reader::object(const flag_set::scope& of, std::string_view flag, const std::string& allowed) const {
+    const auto* from = source_of(of, flag);
+    static const source by_default{{0, ""}, "its default", false, true};
+    const bool said = from != nullptr;
+    if (!said) from = &by_default;
+
+    problem found{from->from_environment ? "environment" : out_.file(), from->at.line,
+                  said ? from->at.key : "flags." + std::string(flag), said ? quote_found(from->text) : from->text,
+                  allowed};
+    auto& problems = out_.problems();
+    const bool known = std::any_of(problems.begin(), problems.end(), [&](const problem& each) {
+        return each.file == found.file && each.line == found.line && each.key == found.key;
+    });
+    if (!known) problems.push_back(std::move(found));
+}
+
+void flag_reader::check(const flag_set& flags) const {
+    for (const auto& of : flags.scopes())
+        if (sound(of)) check_scope(flags, of);
+}
+
+void flag_reader::check_scope(const flag_set& flags, const flag_set::scope& of) const {
+    const auto resolved = flags.resolve(of.group, of.tenant);
+    const auto decides = authority(resolved);
+    const std::string strategy(to_string(resolved.dual_write_strategy));
+    // The flag that an operator has to turn to move the authority.
+    const std::string_view deciding = resolved.hybrid_mode_enabled ? "dual_write_strategy" : "hybrid_mode_enabled";
+
+    if (sound({}) && decides != authority(flags.defaults())) {
+        const auto whole = std::string(to_string(authority(flags.defaults())));
+        // Where the scope has the flag from the defaults, it is the master switch that sets it apart.
+        object(of, deciding,
+               "a value that keeps " + whole +
+                   " in charge, as the flags at the top do: changing hands per scope is not built yet");
+        return;
+    }
+    if (resolved.cutover_completed && decides == side::legacy)
+        object(
+            of, "cutover_completed",
+            "false while legacy is in charge" +
+                (resolved.hybrid_mode_enabled ? " (dual_write_strategy is " + strategy + "); true goes with modern-only"
+                                              : std::string(" (hybrid_mode_enabled is false)")));
+
+    // Without the hybrid mode everything goes to legacy, and the read strategy waits for its return.
+    if (!resolved.hybrid_mode_enabled) return;
+    const auto wanted = decides == side::legacy ? read_strategy::legacy : read_strategy::modern;
+    if (resolved.hybrid_read_strategy != wanted)
+        object(of, "hybrid_read_strategy",
+               std::string(to_string(wanted)) + " under dual_write_strategy " + strategy +
+                   ": a session reads where it writes" +
+                   (decides == side::legacy ? "" : " (set hybrid_read_strategy: modern)"));
+}
+
+}  // namespace crossfade::settings

@@ -1,0 +1,91 @@
+#include "lib/settings/keys.hpp"
+
+#include <algorithm>
+
+namespace crossfade::settings {
+namespace {
+
+using enum takes_effect;
+
+constexpr key every_key[] = {
+    {"legacy.dsn", at_start, shown::never},
+    {"legacy.dsn_file", at_start},
+    {"modern.dsn", at_start, shown::never},
+    {"modern.dsn_file", at_start},
+
+    {"kafka.brokers", at_start},
+    {"kafka.properties.<property>", at_start, shown::never},
+    {"kafka.properties_files.<property>", at_start},
+
+    {"stream.name", at_start},
+    {"stream.tables", at_start},
+    {"stream.heartbeat_interval", at_start},
+
+    {"proxy.listen", at_start},
+    {"proxy.admin", at_start},
+    {"proxy.threads", at_start},
+    {"proxy.max_sessions", on_reload},
+    {"proxy.max_message_bytes", at_start},
+    {"proxy.connect_timeout", at_start},
+    {"proxy.login_timeout", at_start},
+    {"proxy.drain_timeout", at_start},
+    {"proxy.capture", at_start},
+    {"proxy.max_unacknowledged_events", at_start},
+
+    {"cdc.admin", at_start},
+    {"cdc.batch_rows", at_start},
+    {"cdc.batch_bytes", at_start},
+    {"cdc.retry_max", at_start},
+
+    {"log.format", at_start},
+    {"log.level", on_reload},
+
+    {"flags.hybrid_mode_enabled", on_reload},
+    {"flags.dual_write_strategy", on_reload},
+    {"flags.hybrid_read_strategy", on_reload},
+    {"flags.migration_drift_tolerance", on_reload},
+    {"flags.cutover_completed", on_reload},
+    {"flags.cutover_guardrail_enabled", on_reload},
+    {"flags.canary_percent", on_reload},
+
+    {"groups.<group>.tables", on_reload},
+    {"groups.<group>.flags", on_reload},
+
+    {"tenants.session", on_reload},
+    {"tenants.column", on_reload},
+    {"tenants.overrides.<tenant>.flags", on_reload},
+    {"tenants.overrides.<tenant>.groups.<group>.flags", on_reload},
+};
+
+}  // namespace
+
+std::span<const key> keys() {
+    return every_key;
+}
+
+std::vector<std::string_view> keys_below(std::string_view pattern) {
+    // The flags of every scope are those of the top.
+    if (pattern.ends_with(".flags")) pattern = "flags";
+
+    std::vector<std::string_view> below;
+    for (const auto& each : every_key) {
+        std::string_view rest = each.name;
+        if (!pattern.empty()) {
+            if (!rest.starts_with(pattern)) continue;
+            rest.remove_prefix(pattern.size());
+            if (!rest.starts_with('.')) continue;
+            rest.remove_prefix(1);
+        }
+        const auto part = rest.substr(0, rest.find('.'));
+        if (std::find(below.begin(), below.end(), part) == below.end()) below.push_back(part);
+    }
+    return below;
+}
+
+const key* find_key(std::string_view pattern) {
+    const auto found =
+        std::find_if(std::begin(every_key), std::end(every_key), [&](const key& each) { return each.name == pattern; });
+    return found == std::end(every_key) ? nullptr : found;
+}
+
+}  // namespace crossfade::settings

@@ -1,0 +1,128 @@
+#include "lib/settings/reload.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <set>
+#include <utility>
+
+#include "lib/settings/entries.hpp"
+
+namespace crossfade::settings {
+namespace {
+
+std::string scope_text(const flag_set::scope& of) {
+    if (of.group.empty() && of.tenant.empty()) return "the defaults";
+    std::string text;
+    if (!of.group.empty()) text = "group " + of.group;
+    if (!of.tenant.empty()) text += (text.empty() ? "tenant " : " of tenant ") + of.tenant;
+    return text;
+}
+
+// What a reload takes of `next`; the rest stays as it was when the program started. keys.cpp says the same by name.
+configuration merged(const configuration& current, const configuration& next) {
+    configuration taken = current;
+    taken.flags = next.flags;
+    taken.tenants = next.tenants;
+    taken.log.level = next.log.level;
+    taken.proxy.max_sessions = next.proxy.max_sessions;
+    return taken;
+}
+
+}  // namespace
+
+std::string_view to_string(reload_outcome outcome) {
+    switch (outcome) {
+        case reload_outcome::applied:
+            return "applied";
+        case reload_outcome::unchanged:
+            return "unchanged";
+        case reload_outcome::refused:
+            return "refused";
+    }
+    return "";
+}
+
+std::vector<std::string> reload_objections(const configuration& current, const configuration& next) {
+    std::set<flag_set::scope> scopes;
+    for (const auto* each : {&current, &next})
+        for (auto& scope : each->flags.scopes()) scopes.insert(std::move(scope));
+
+    std::vector<std::string> objections;
+    for (const auto& scope : scopes) {
+        const auto before = authority(current.flags.resolve(scope.group, scope.tenant));
+        const auto after = authority(next.flags.resolve(scope.group, scope.tenant));
+        if (before == after) continue;
+        objections.push_back(scope_text(scope) + ": the authority would change from " + std::string(to_string(before)) +
+                             " to " + std::string(to_string(after)) +
+                             ", and rows in flight would be lost to the new one. Changing hands while running is not "
+                             "built yet: stop the application's writes, wait until crossfade-cdc has applied "
+                             "everything, then restart crossfade-proxy and crossfade-cdc with the new file");
+    }
+    return objections;
+}
+
+reloader::reloader(std::string path, environment env, configuration first)
+    : path_(std::move(path)), env_(std::move(env)), of_file_(std::move(first)) {
+    current_ = std::make_shared<const in_force>(in_force{of_file_, 1});
+}
+
+snapshot reloader::current() const {
+    return std::atomic_load(&current_);
+}
+
+void reloader::on_report(std::function<void(std::string_view, const reload_report&)> listener) {
+    const std::lock_guard alone(reloading_);
+    listener_ = std::move(listener);
+}
+
+reload_report reloader::take(configuration next) {
+    const auto now = current();
+    reload_report report;
+    report.epoch = now->epoch;
+    for (const auto& each : differences(now->config, next))
+        if (each.when == takes_effect::at_start) report.restart.push_back(each.key);
+    for (auto& each : differences(of_file_, next)) report.changes.push_back(std::move(each.text));
+
+    report.problems = reload_objections(now->config, next);
+    if (!report.problems.empty()) {
+        report.outcome = reload_outcome::refused;
+        return report;
+    }
+    // The file's text may differ where its meaning doesn't, as a pattern's place in a list or a comment.
+    if (next == of_file_) return report;
+
+    auto taken = merged(now->config, next);
+    report.outcome = reload_outcome::applied;
+    report.epoch = now->epoch + (taken.flags == now->config.flags ? 0 : 1);
+    auto replacement = std::make_shared<const in_force>(in_force{std::move(taken), report.epoch});
+    of_file_ = std::move(next);
+    std::atomic_store(&current_, snapshot(std::move(replacement)));
+    return report;
+}
+
+reload_report reloader::reload(std::string_view trigger) {
+    const std::lock_guard alone(reloading_);
+    reload_report report;
+    try {
+        if (auto read = load(path_, env_)) {
+            report = take(std::move(*read));
+        } else {
+            report.outcome = reload_outcome::refused;
+            for (const auto& each : read.error().problems) report.problems.push_back(to_string(each));
+        }
+    } catch (const std::exception& error) {
+        report = {};
+        report.outcome = reload_outcome::refused;
+        report.problems.emplace_back(std::string("the file could not be taken: ") + error.what());
+    }
+    report.epoch = current()->epoch;
+    if (report.outcome == reload_outcome::unchanged || !listener_) return report;
+    try {
+        listener_(trigger, report);
+    } catch (const std::exception& error) {
+        report.problems.emplace_back(std::string("what listens to reloads failed: ") + error.what());
+    }
+    return report;
+}
+
+}  // namespace crossfade::settings
