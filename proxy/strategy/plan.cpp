@@ -1,0 +1,71 @@
+#include "proxy/strategy/plan.hpp"
+
+namespace crossfade::proxy::strategy {
+namespace {
+
+using settings::write_strategy;
+
+follower_path path_of(write_strategy strategy) {
+    switch (strategy) {
+        case write_strategy::legacy_only:
+        case write_strategy::modern_only:
+            return follower_path::none;
+        case write_strategy::legacy_primary:
+            return follower_path::stream;
+        case write_strategy::mirror:
+            return follower_path::mirror;
+        case write_strategy::prefer_modern:
+            return follower_path::reverse_stream;
+    }
+    return follower_path::none;
+}
+
+// How much a strategy owes the side that follows.
+int debt(write_strategy strategy) {
+    switch (strategy) {
+        case write_strategy::legacy_only:
+        case write_strategy::modern_only:
+            return 0;
+        case write_strategy::legacy_primary:
+        case write_strategy::prefer_modern:
+            return 1;
+        case write_strategy::mirror:
+            return 2;
+    }
+    return 0;
+}
+
+}  // namespace
+
+std::string_view to_string(follower_path path) {
+    switch (path) {
+        case follower_path::none:
+            return "none";
+        case follower_path::stream:
+            return "stream";
+        case follower_path::mirror:
+            return "mirror";
+        case follower_path::reverse_stream:
+            return "reverse-stream";
+    }
+    return "";
+}
+
+plan decide(const settings::in_force& flags, const session_facts& session, const statement_facts& statement) {
+    const auto& scopes = flags.config.flags;
+    const auto strategy_for = [&](std::string_view group) {
+        return effective_strategy(scopes.resolve(group, session.tenant));
+    };
+
+    write_strategy strategy = statement.tables.empty() ? strategy_for({}) : write_strategy::legacy_only;
+    bool first = true;
+    for (const auto& table : statement.tables) {
+        const auto wanted = strategy_for(scopes.group_of(table));
+        if (first || debt(wanted) > debt(strategy)) strategy = wanted;
+        first = false;
+    }
+    const auto authority = settings::authority(scopes.resolve({}, session.tenant));
+    return {authority, strategy, flags.epoch, path_of(strategy)};
+}
+
+}  // namespace crossfade::proxy::strategy
