@@ -29,9 +29,12 @@ std::optional<failure> set(rd_kafka_conf_t* conf, const std::string& name, const
     }
 }
 
+constexpr int debug_level = 7;
+
 spdlog::level::level_enum level_of(int syslog_level) {
-    if (syslog_level <= 3) return spdlog::level::err;
-    if (syslog_level == 4) return spdlog::level::warn;
+    // Its errors (3) are of one broker's connection, which it mends by itself.
+    if (syslog_level <= 2) return spdlog::level::err;
+    if (syslog_level <= 4) return spdlog::level::warn;
     return syslog_level <= 6 ? spdlog::level::info : spdlog::level::debug;
 }
 
@@ -90,8 +93,10 @@ void log_line(rd_kafka_event_t* log_event) {
     const char* facility = nullptr;
     const char* text = nullptr;
     int level = 0;
-    if (rd_kafka_event_log(log_event, &facility, &text, &level) == 0)
-        spdlog::log(level_of(level), "librdkafka {}: {}", facility, text);
+    if (rd_kafka_event_log(log_event, &facility, &text, &level) != 0) return;
+    // That enable.gapless.guarantee is experimental, at every start: it is we who ask for it.
+    if (std::string_view{text}.find("enable.gapless.guarantee") != std::string_view::npos) level = debug_level;
+    spdlog::log(level_of(level), "librdkafka {}: {}", facility, text);
 }
 
 std::optional<failure> drain(rd_kafka_t* client) {

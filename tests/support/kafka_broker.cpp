@@ -1,0 +1,140 @@
+#include <signal.h>
+
+#include <array>
+#include <cstdlib>
+#include <random>
+#include <stdexcept>
+
+#include "lib/kafka/admin.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/kafka.hpp"
+#include "tests/support/ports.hpp"
+#include "tests/support/programs.hpp"
+
+namespace crossfade::support {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::optional<fs::path> jars() {
+    const char* configured = std::getenv("CROSSFADE_KAFKA_LIBS");
+    const fs::path libs = configured != nullptr ? fs::path{configured} : source_root() / "build/kafka/libs";
+    std::error_code missing;
+    for (const auto& entry : fs::directory_iterator{libs, missing})
+        if (entry.path().filename().string().starts_with("kafka-clients")) return libs;
+    return std::nullopt;
+}
+
+bool java_in_path() {
+    const char* path = std::getenv("PATH");
+    std::string rest = path == nullptr ? "/usr/bin" : path;
+    for (std::size_t from = 0; from <= rest.size();) {
+        const auto to = std::min(rest.find(':', from), rest.size());
+        if (fs::exists(fs::path{rest.substr(from, to - from)} / "java")) return true;
+        from = to + 1;
+    }
+    return false;
+}
+
+// Kafka's Uuid: 16 random bytes in base64url without padding; 22 characters, the last of which holds two bits.
+std::string random_cluster_id() {
+    constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    std::random_device random;
+    std::string id = "C";  // "-" at the start would look like an option
+    while (id.size() < 21) id += letters[random() % letters.size()];
+    return id + "AQgw"[random() % 4];
+}
+
+}  // namespace
+
+bool kafka_broker::available() {
+    return jars().has_value() && java_in_path();
+}
+
+kafka_broker::kafka_broker(std::vector<std::string> extra_properties)
+    : port_(free_port()), controller_port_(free_port()) {
+    const std::string broker = "127.0.0.1:" + std::to_string(port_);
+    const std::string controller = "127.0.0.1:" + std::to_string(controller_port_);
+    std::vector<std::string> properties{
+        "process.roles=broker,controller",
+        "node.id=1",
+        "controller.quorum.voters=1@" + controller,
+        "listeners=PLAINTEXT://" + broker + ",CONTROLLER://" + controller,
+        "advertised.listeners=PLAINTEXT://" + broker,
+        "controller.listener.names=CONTROLLER",
+        "inter.broker.listener.name=PLAINTEXT",
+        "log.dirs=" + (dir_.path() / "data").string(),
+        "auto.create.topics.enable=false",
+        "num.partitions=1",
+        "offsets.topic.num.partitions=1",
+        "offsets.topic.replication.factor=1",
+        "transaction.state.log.replication.factor=1",
+        "transaction.state.log.min.isr=1",
+        "transaction.state.log.num.partitions=1",
+        "group.initial.rebalance.delay.ms=0",
+        // After a kill the node comes back under its own id: it is let in when the old session has run out.
+        "broker.session.timeout.ms=3000",
+        "broker.heartbeat.interval.ms=500",
+    };
+    properties.insert(properties.end(), extra_properties.begin(), extra_properties.end());
+    std::string text;
+    for (const auto& line : properties) text += line + '\n';
+    const auto file = dir_.write("server.properties", text);
+    dir_.write("log4j.properties",
+               "log4j.rootLogger=WARN, out\n"
+               "log4j.appender.out=org.apache.log4j.ConsoleAppender\n"
+               "log4j.appender.out.layout=org.apache.log4j.PatternLayout\n"
+               "log4j.appender.out.layout.ConversionPattern=%d{ISO8601} %p %c: %m%n\n");
+    child_process format{java("kafka.tools.StorageTool", {"format", "-t", random_cluster_id(), "-c", file.string()})};
+    if (format.wait_exit(std::chrono::seconds{60}) != 0)
+        throw std::runtime_error("Kafka's storage can't be formatted\n" + log());
+}
+
+process_options kafka_broker::java(const std::string& main_class, const std::vector<std::string>& arguments) const {
+    const auto libs = jars();
+    if (!libs) throw std::runtime_error("no Kafka jars: set CROSSFADE_KAFKA_LIBS");
+    process_options options{.argv = {"java", "-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+                                     "-Dlog4j.configuration=file:" + (dir_.path() / "log4j.properties").string(), "-cp",
+                                     libs->string() + "/*", main_class},
+                            .log = dir_.path() / "log"};
+    options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
+    return options;
+}
+
+void kafka_broker::start() {
+    if (running()) return;
+    server_.emplace(java("kafka.Kafka", {(dir_.path() / "server.properties").string()}));
+    auto asked = config();
+    asked.properties["log_level"] = "0";
+    const bool up = eventually(std::chrono::seconds{90}, [&] {
+        if (!running()) return true;
+        const auto found = kafka::describe_cluster(asked, std::chrono::seconds{1});
+        return found && found->brokers == 1;
+    });
+    if (!up || !running()) throw std::runtime_error("Kafka does not start\n" + log());
+}
+
+void kafka_broker::stop() {
+    if (!running()) return;
+    server_->signal(SIGTERM);
+    if (!server_->wait_exit(std::chrono::seconds{30})) kill9();
+}
+
+void kafka_broker::kill9() {
+    if (!server_) return;
+    server_->signal(SIGKILL);
+    server_->wait_exit(std::chrono::seconds{10});
+}
+
+void kafka_broker::restart() {
+    stop();
+    start();
+}
+
+void kafka_broker::create_topic(const std::string& name, int partitions) {
+    const auto made = kafka::create_topic(config(), name, partitions, 1, {}, std::chrono::seconds{20});
+    if (!made) throw std::runtime_error(kafka::to_string(made.error()));
+}
+
+}  // namespace crossfade::support

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace crossfade::support {
+
+// A program of this build: "crossfade-proxy", "crossfade-cdc", "crossfade".
+std::filesystem::path program_path(const std::string& name);
+
+// The project's root.
+std::filesystem::path source_root();
+
+}  // namespace crossfade::support
