@@ -2,8 +2,10 @@
 # Kafka: librdkafka's mock cluster in a process of ours, or the real broker on one node.
 
 start_mock_kafka() {
-    free_port kafka_port
-    start kafka "$bin/crossfade-mock-kafka" --port "$kafka_port"
+    # The mock cluster can't be asked to create topics; it prints where it listens.
+    start kafka "$bin/crossfade-mock-kafka" --topic crossfade.app.changes:1 --topic crossfade.app.deadletters:1
+    wait_for 10 "the in-memory Kafka" grep -q ':[0-9]' "$work/logs/kafka.log"
+    kafka_port=$(sed -n 's/.*:\([0-9]*\).*/\1/p' "$work/logs/kafka.log" | head -n 1)
 }
 
 start_real_kafka() {
