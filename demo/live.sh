@@ -16,7 +16,7 @@ live_line() {
     now=$(date +%s.%N)
     { scrape "$proxy_admin" | sed 's/^/proxy /'; scrape "$cdc_admin" | sed 's/^/cdc /'; } |
         awk -v now="$now" -v elapsed="$((SECONDS - demo_began))" -v last="$work/live.last" '
-        function rate(key) { return key in before && key in value && now > then ? (value[key] - before[key]) / (now - then) : 0 }
+        function rate(key) { return key in before && key in value && value[key] > before[key] && now > then ? (value[key] - before[key]) / (now - then) : 0 }
         function duration(s) { return s < 10 ? sprintf("%.2f s", s) : sprintf("%d s", s) }
         BEGIN { while ((getline line < last) > 0) { split(line, field, " "); if (field[1] == "now") then = field[2]; else before[field[1]] = field[2] } }
         $2 ~ /^#/ { next }
