@@ -127,7 +127,9 @@ std::shared_ptr<const model::relation> relation_decoder::parse(std::string_view 
     if (const auto found = known_.find(bytes); found != known_.end()) return found->second;
     v1::Relation from;
     auto rel = std::make_shared<model::relation>();
-    if (bytes.empty() || !parse_into(from, bytes) || !read(from.replica_identity(), rel->identity)) return nullptr;
+    // Bytes of something else may parse, all of their fields being unknown ones; what has no name is no relation.
+    if (!parse_into(from, bytes) || from.name().empty() || !read(from.replica_identity(), rel->identity))
+        return nullptr;
     rel->oid = from.oid();
     rel->table = {std::move(*from.mutable_schema()), std::move(*from.mutable_name())};
     rel->columns.reserve(static_cast<std::size_t>(from.columns_size()));
