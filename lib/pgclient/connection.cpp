@@ -1,6 +1,6 @@
 #include "lib/pgclient/connection.hpp"
 
-#include <array>
+#include <algorithm>
 #include <charconv>
 #include <stdexcept>
 
@@ -16,9 +16,24 @@ std::string field(const PGresult* of, int code) {
 }
 
 // libpq's own messages end in a newline and may have several lines; the first says what happened.
-std::string first_line(std::string_view text) { return std::string{text.substr(0, text.find('\n'))}; }
+std::string first_line(std::string_view text) {
+    return std::string{text.substr(0, text.find('\n'))};
+}
 
-bool is(const ExecStatusType status) {
+// The few primary messages that repeat a value: data exceptions do, in quotes ("invalid input syntax for type integer:
+// "abc""), and what a function or trigger raises says whatever its author liked.
+std::string without_values(std::string_view sqlstate, const std::string& message) {
+    if (sqlstate == "P0001") return "raised by a function or trigger of the database; its message is withheld";
+    if (!sqlstate.starts_with("22")) return message;
+    std::size_t from = std::string::npos;
+    for (const std::string_view quote : {"\"", "«", "»", "„", "“", "‘", "「"})
+        from = std::min(from, message.find(quote));
+    if (from == std::string::npos) return message;
+    const auto to = message.rfind('"');
+    return message.substr(0, from) + "\"…\"" + (to == std::string::npos || to <= from ? "" : message.substr(to + 1));
+}
+
+bool is_success(const ExecStatusType status) {
     return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY ||
            status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH ||
            status == PGRES_PIPELINE_SYNC;
@@ -67,11 +82,12 @@ std::int64_t rows::affected() const {
 
 result<connection> connection::open(const std::string& dsn, const open_options& options) {
     const std::string timeout = std::to_string(options.connect_timeout.count());
-    // expand_dbname: the first value is the whole dsn; what follows it wins.
-    std::vector<const char*> keys{"dbname",           "connect_timeout",  "keepalives_idle", "keepalives_interval",
-                                  "keepalives_count", "tcp_user_timeout", "client_encoding", "application_name"};
-    std::vector<const char*> values{dsn.c_str(), timeout.c_str(), "10", "5", "3", "30000", "UTF8",
-                                    options.application_name.c_str()};
+    // expand_dbname: dbname is the whole dsn, whose own settings win over what stands before it, and what stands after
+    // it wins over the dsn.
+    std::vector<const char*> keys{"connect_timeout",  "keepalives_idle", "keepalives_interval", "keepalives_count",
+                                  "tcp_user_timeout", "dbname",          "client_encoding",     "application_name"};
+    std::vector<const char*> values{timeout.c_str(), "10",        "5",    "3",
+                                    "30000",         dsn.c_str(), "UTF8", options.application_name.c_str()};
     if (options.replication) {
         keys.push_back("replication");
         values.push_back("database");
@@ -82,20 +98,20 @@ result<connection> connection::open(const std::string& dsn, const open_options& 
     connection opened{PQconnectdbParams(keys.data(), values.data(), 1)};
     if (opened.conn_ == nullptr) return failure{"53200", "out of memory", {}, {}, {}};
     if (PQstatus(opened.native()) != CONNECTION_OK) return opened.failure_of(nullptr);
-    // DETAIL holds row values; no message is to carry them.
+    // What libpq keeps as the connection's message is without DETAIL then; failure_of() reads the fields by themselves.
     PQsetErrorVerbosity(opened.native(), PQERRORS_TERSE);
 
-    for (const char* setting :
-         {"SET search_path = pg_catalog", "SET datestyle = 'ISO, YMD'", "SET intervalstyle = postgres",
-          "SET extra_float_digits = 3", "SET bytea_output = hex", "SET timezone = 'UTC'"}) {
-        if (auto done = opened.exec(setting); !done) return done.error();
-    }
+    // One round trip. A walsender takes plain SQL, several statements too, once it is connected to a database.
+    const auto settled = opened.exec(
+        "SET search_path = pg_catalog; SET datestyle = 'ISO, YMD'; SET intervalstyle = postgres; "
+        "SET extra_float_digits = 3; SET bytea_output = hex; SET timezone = 'UTC'");
+    if (!settled) return settled.error();
     return opened;
 }
 
 result<rows> connection::exec(const std::string& sql) {
     rows got{PQexec(native(), sql.c_str())};
-    if (got.native() == nullptr || !is(PQresultStatus(got.native()))) return failure_of(got.native());
+    if (got.native() == nullptr || !is_success(PQresultStatus(got.native()))) return failure_of(got.native());
     return got;
 }
 
@@ -105,7 +121,7 @@ result<rows> connection::exec(const std::string& sql, const std::vector<paramete
     for (const auto& value : parameters) values.push_back(value ? value->c_str() : nullptr);
     rows got{PQexecParams(native(), sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(), nullptr,
                           nullptr, 0)};
-    if (got.native() == nullptr || !is(PQresultStatus(got.native()))) return failure_of(got.native());
+    if (got.native() == nullptr || !is_success(PQresultStatus(got.native()))) return failure_of(got.native());
     return got;
 }
 
@@ -113,7 +129,7 @@ failure connection::failure_of(const PGresult* of) const {
     failure what;
     if (of != nullptr) {
         what.sqlstate = field(of, PG_DIAG_SQLSTATE);
-        what.message = field(of, PG_DIAG_MESSAGE_PRIMARY);
+        what.message = without_values(what.sqlstate, field(of, PG_DIAG_MESSAGE_PRIMARY));
         const std::string schema = field(of, PG_DIAG_SCHEMA_NAME);
         what.table = field(of, PG_DIAG_TABLE_NAME);
         if (!schema.empty() && !what.table.empty()) what.table.insert(0, schema + '.');

@@ -15,8 +15,10 @@ namespace crossfade::pgclient {
 // What a database, or the way to it, answered instead of a result.
 struct failure {
     std::string sqlstate;  // five characters; "08006" and its kin for a connection that broke or was never made
-    std::string message;   // primary message alone: DETAIL and CONTEXT hold row values and are dropped here
-    std::string table;     // schema.table, where the server names one
+    // Primary message alone, and without the value that a data exception (class 22) quotes: DETAIL and CONTEXT hold row
+    // values.
+    std::string message;
+    std::string table;  // schema.table, where the server names one
     std::string column;
     std::string constraint;
 
@@ -61,13 +63,14 @@ using parameter = std::optional<std::string>;  // nullopt is NULL; text format
 
 struct open_options {
     std::string application_name = "crossfade";
-    bool replication = false;                    // a walsender for logical decoding
+    bool replication = false;  // a walsender for logical decoding
     std::chrono::seconds connect_timeout{5};
 };
 
 // One blocking libpq connection; for threads that may block, never for an event loop. TCP keepalives are on and
-// tcp_user_timeout bounds a dead peer. The session has a fixed search_path (pg_catalog), datestyle ISO, intervalstyle
-// postgres, extra_float_digits 3, bytea_output hex, UTF8 and UTC, so that text values are the same everywhere.
+// tcp_user_timeout bounds a dead peer (the dsn may say otherwise, also for connect_timeout). The session has a fixed
+// search_path (pg_catalog), datestyle ISO, intervalstyle postgres, extra_float_digits 3, bytea_output hex, UTF8 and
+// UTC, so that text values are the same everywhere.
 class connection {
   public:
     static result<connection> open(const std::string& dsn, const open_options& options);

@@ -26,10 +26,7 @@ using tcp = asio::ip::tcp;
 namespace {
 
 constexpr auto use_result = asio::as_tuple(asio::use_awaitable);
-constexpr unsigned max_connections = 64;
 constexpr unsigned max_refusals = 64;  // connections that are just being told 503
-constexpr std::uint32_t max_request_bytes = 16 * 1024;
-constexpr std::chrono::seconds request_time{10};
 constexpr std::chrono::milliseconds accept_pause{100};
 
 using request = http::request<http::string_body>;
@@ -76,6 +73,7 @@ class slot {
 }  // namespace
 
 struct http_server::impl {
+    http_limits limits;
     std::map<std::string, std::map<std::string, http_handler>> routes;  // path, method
     unsigned connections = 0;
     unsigned refusals = 0;
@@ -118,12 +116,12 @@ response http_server::impl::answer(const request& asked) const {
 }
 
 asio::awaitable<void> http_server::impl::serve(beast::tcp_stream stream, slot) {
-    beast::flat_buffer buffer{max_request_bytes * 2};
+    beast::flat_buffer buffer{limits.request_bytes * 2};
     for (;;) {
-        stream.expires_after(request_time);
+        stream.expires_after(limits.request_time);
         http::request_parser<http::string_body> parser;
-        parser.header_limit(max_request_bytes);
-        parser.body_limit(max_request_bytes);
+        parser.header_limit(limits.request_bytes);
+        parser.body_limit(limits.request_bytes);
         const auto [read_error, unused] = co_await http::async_read(stream, buffer, parser, use_result);
         if (read_error) {
             const auto told = refusal_of(read_error);
@@ -167,7 +165,7 @@ asio::awaitable<void> http_server::impl::accept() {
             continue;
         }
         beast::tcp_stream stream{std::move(socket)};
-        if (connections < max_connections)
+        if (connections < limits.connections)
             spawn(serve(std::move(stream), slot{connections}));
         else if (refusals < max_refusals)
             spawn(refuse(std::move(stream), slot{refusals}));
@@ -185,7 +183,9 @@ void http_server::impl::spawn(asio::awaitable<void> task) {
     });
 }
 
-http_server::http_server() : impl_(std::make_unique<impl>()) {}
+http_server::http_server(http_limits limits) : impl_(std::make_unique<impl>()) {
+    impl_->limits = limits;
+}
 
 http_server::~http_server() {
     stop();

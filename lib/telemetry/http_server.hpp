@@ -2,6 +2,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -22,12 +23,18 @@ struct http_response {
 // Handlers run on the server's own thread and may block for a moment.
 using http_handler = std::function<http_response()>;
 
+struct http_limits {
+    unsigned connections = 64;                      // one more is told 503
+    std::uint32_t request_bytes = 16 * 1024;        // of the header, and of the body
+    std::chrono::milliseconds request_time{10000};  // from the first byte waited for to the last one written
+};
+
 // The admin address: a small HTTP/1.1 server with a thread of its own, so that a busy or blocked event loop elsewhere
-// can't hide from the one who looks. Bounded: connections (64), request size (16 KiB), time per request (10 s).
-// Unknown path: 404. Known path, other method: 405.
+// can't hide from the one who looks. Bounded by `limits`.
+// Unknown path: 404. Known path, other method: 405. A handler's exception: 500, and logged.
 class http_server {
   public:
-    http_server();
+    explicit http_server(http_limits limits = {});
     ~http_server();  // stops
     http_server(const http_server&) = delete;
     http_server& operator=(const http_server&) = delete;
