@@ -1,36 +1,169 @@
 #include "proxy/capture/stream_publisher.hpp"
 
+#include <spdlog/spdlog.h>
+
+#include <random>
+#include <thread>
+
+#include "lib/kafka/admin.hpp"
+#include "proxy/capture/backoff.hpp"
+#include "proxy/capture/preflight.hpp"
+#include "proxy/capture/publishing.hpp"
+
 namespace crossfade::proxy::capture {
 
-struct stream_publisher::impl {
-    settings::snapshot at_start;
-};
+namespace {
 
-std::string_view to_string(publisher_state state) {
-    switch (state) {
-        case publisher_state::waiting:
-            return "waiting";
-        case publisher_state::standby:
-            return "standby";
-        case publisher_state::publishing:
-            return "publishing";
-        case publisher_state::stopped:
-            return "stopped";
-        case publisher_state::off:
-            break;
+using namespace std::chrono_literals;
+
+constexpr auto standby_interval = 500ms;
+constexpr auto kafka_patience = 5s;
+constexpr auto tail_patience = 20s;  // below wal_sender_timeout: nothing is said to the server meanwhile
+constexpr auto repeat_alarm = 60s;
+
+// The server gives the slot's position away only to an ordinary query, and only after start() it can't move any more.
+pgclient::result<model::lsn> confirmed_position(pgclient::connection& connection, const settings::stream& stream) {
+    const auto got = connection.exec("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = " +
+                                     pgclient::quote_literal(stream.slot()));
+    if (!got) return got.error();
+    if (got->size() == 1) {
+        if (const auto at = model::parse_lsn(got->text(0, 0))) return *at;
     }
-    return "off";
+    return pgclient::failure{"42704", "slot " + stream.slot() + " has no confirmed position", {}, {}, {}};
 }
 
-stream_publisher::stream_publisher(settings::snapshot at_start, prometheus::Registry&)
-    : impl_(std::make_unique<impl>(impl{std::move(at_start)})) {}
+std::uint64_t draw_publisher() {
+    std::random_device random;
+    return std::uint64_t{random()} << 32U | random();
+}
+
+}  // namespace
+
+struct stream_publisher::impl {
+    impl(settings::snapshot settings, prometheus::Registry& metrics)
+        : at_start(std::move(settings)),
+          config(at_start->config),
+          board(metrics, config.stream.name, config.proxy.max_unacknowledged_events, max_unacknowledged_bytes) {}
+
+    void run() noexcept;
+    setback attempt();
+    std::optional<setback> wait_for_slot(replication_link& link);
+    setback publish(replication_link& link, pgclient::connection ordinary);
+    void stay_stopped(const setback& why);
+
+    settings::snapshot at_start;
+    const settings::configuration& config;
+    status_board board;
+    stop_signal stop;
+    backoff pause;
+    std::thread thread;
+};
+
+void stream_publisher::impl::run() noexcept {
+    while (!stop.raised()) {
+        setback ended;
+        try {
+            ended = attempt();
+        } catch (const std::exception& failed) {
+            ended = {publisher_state::waiting, failed.what(), {}};
+        }
+        if (stop.raised()) break;
+        board.enter(ended);
+        if (ended.state == publisher_state::stopped) {
+            stay_stopped(ended);
+        } else {
+            stop.wait(ended.state == publisher_state::standby ? std::chrono::milliseconds{standby_interval}
+                                                              : pause.next());
+        }
+    }
+    board.enter({publisher_state::off, {}, {}});
+}
+
+void stream_publisher::impl::stay_stopped(const setback& why) {
+    while (!stop.wait(repeat_alarm))
+        spdlog::error("publisher of stream {}: stopped: {}; way out: {}", config.stream.name, why.reason, why.way_out);
+}
+
+setback stream_publisher::impl::attempt() {
+    auto link = replication_link::open(config.legacy.dsn);
+    if (!link) return judge(link.error(), config.stream);
+    if (auto obstacle = wait_for_slot(*link)) return *obstacle;
+
+    // Before the slot is taken: one whose Kafka is away leaves it to another.
+    const auto topic = kafka::describe_topic(config.kafka, config.stream.topic(), kafka_patience);
+    if (!topic) return judge(topic.error(), config.stream);
+    if (auto obstacle = judge_partitions(topic->partitions, config.stream)) return *obstacle;
+
+    pgclient::open_options options;
+    options.application_name = "crossfade-heartbeat";
+    auto ordinary = pgclient::connection::open(config.legacy.dsn, options);
+    if (!ordinary) return judge(ordinary.error(), config.stream);
+    return publish(*link, std::move(*ordinary));
+}
+
+// Returns once the slot seems free, or with what stands in the way.
+std::optional<setback> stream_publisher::impl::wait_for_slot(replication_link& link) {
+    for (;;) {
+        const auto answer = link.ask(slot_query(config.stream));
+        if (!answer) return judge(answer.error(), config.stream);
+        const auto obstacle = judge(read_slot(*answer), config.stream);
+        if (!obstacle || obstacle->state != publisher_state::standby) return obstacle;
+        board.enter(*obstacle);
+        if (stop.wait(standby_interval)) return obstacle;
+    }
+}
+
+setback stream_publisher::impl::publish(replication_link& link, pgclient::connection ordinary) {
+    const auto identity = link.identify();
+    if (!identity) return judge(identity.error(), config.stream);
+    if (const auto started = link.start(config.stream.slot(), config.stream.publication()); !started)
+        return judge(started.error(), config.stream);
+    const auto confirmed = confirmed_position(ordinary, config.stream);
+    if (!confirmed) return judge(confirmed.error(), config.stream);
+
+    const auto look_back = 2 * static_cast<std::int64_t>(config.proxy.max_unacknowledged_events);
+    const auto tail = publish::read_tail(config.kafka, config.stream.topic(), *confirmed, look_back, tail_patience);
+    if (!tail) return judge(tail.error());
+    const auto previous =
+        publish::judge(*tail, {identity->system_identifier, identity->timeline, *confirmed}, config.stream.topic());
+    if (!previous) return judge(previous.error());
+
+    auto outbox =
+        publish::outbox::open(config.kafka, config.stream.topic(),
+                              {config.proxy.max_unacknowledged_events, stream_publisher::max_unacknowledged_bytes});
+    if (!outbox) return judge(outbox.error(), config.stream);
+
+    board.enter_publishing();
+    const source_monitor monitor{std::move(ordinary), config, board};
+    publishing spell{link,
+                     *outbox,
+                     {identity->system_identifier, identity->timeline, draw_publisher(), *previous},
+                     config.stream,
+                     board};
+    const auto ended = spell.run(stop, monitor);
+    outbox->abandon();
+    if (outbox->acks().confirmed().value != 0) pause.reset();
+    return ended;
+}
+
+stream_publisher::stream_publisher(settings::snapshot at_start, prometheus::Registry& metrics)
+    : impl_(std::make_unique<impl>(std::move(at_start), metrics)) {}
+
 stream_publisher::~stream_publisher() {
     stop();
 }
-void stream_publisher::start() {}
-void stream_publisher::stop() {}
+
+void stream_publisher::start() {
+    if (!impl_->thread.joinable()) impl_->thread = std::thread([this] { impl_->run(); });
+}
+
+void stream_publisher::stop() {
+    impl_->stop.raise();
+    if (impl_->thread.joinable()) impl_->thread.join();
+}
+
 publisher_status stream_publisher::status() const {
-    return {};
+    return impl_->board.read();
 }
 
 }  // namespace crossfade::proxy::capture

@@ -1,0 +1,106 @@
+#include "proxy/capture/preflight.hpp"
+
+namespace crossfade::proxy::capture {
+
+namespace {
+
+setback waiting(std::string reason, std::string way_out) {
+    return {publisher_state::waiting, std::move(reason), std::move(way_out)};
+}
+setback stopped(std::string reason, std::string way_out) {
+    return {publisher_state::stopped, std::move(reason), std::move(way_out)};
+}
+
+constexpr const char* init = "run `crossfade init`";
+
+std::string begin_anew(const settings::stream& stream) {
+    return "drop slot " + stream.slot() + " and topic " + stream.topic() +
+           ", then run `crossfade init` and `crossfade backfill --resync`, and start the proxies again";
+}
+
+}  // namespace
+
+std::string slot_query(const settings::stream& stream) {
+    return "SELECT s.slot_name IS NOT NULL,"
+           " EXISTS (SELECT FROM pg_publication WHERE pubname = " +
+           pgclient::quote_literal(stream.publication()) +
+           "), coalesce(s.active, false), coalesce(s.database = current_database(), true),"
+           " coalesce(s.plugin, ''), coalesce(s.wal_status, '')"
+           " FROM (SELECT) one LEFT JOIN pg_replication_slots s ON s.slot_name = " +
+           pgclient::quote_literal(stream.slot());
+}
+
+slot_facts read_slot(const pgclient::rows& answer) {
+    slot_facts facts;
+    if (answer.size() != 1) return facts;
+    facts.slot = answer.boolean(0, 0);
+    facts.publication = answer.boolean(0, 1);
+    facts.active = answer.boolean(0, 2);
+    facts.same_database = answer.boolean(0, 3);
+    facts.plugin = answer.text(0, 4);
+    facts.wal_status = answer.text(0, 5);
+    return facts;
+}
+
+std::optional<setback> judge(const slot_facts& facts, const settings::stream& stream) {
+    if (!facts.slot) return waiting("legacy has no replication slot " + stream.slot(), init);
+    if (!facts.same_database)
+        return waiting("slot " + stream.slot() + " belongs to another database of the cluster",
+                       "point legacy.dsn at that database, or choose another stream.name");
+    if (facts.plugin != "pgoutput")
+        return waiting("slot " + stream.slot() + " has the output plugin '" + facts.plugin + "', not pgoutput",
+                       "choose another stream.name, or drop the slot and run `crossfade init`");
+    if (facts.wal_status == "lost")
+        return stopped("slot " + stream.slot() + " is lost: legacy has removed WAL that was not published yet",
+                       begin_anew(stream));
+    if (!facts.publication) return waiting("legacy has no publication " + stream.publication(), init);
+    if (facts.active) return setback{publisher_state::standby, "another publisher holds slot " + stream.slot(), {}};
+    return std::nullopt;
+}
+
+setback judge(const pgclient::failure& from, const settings::stream& stream) {
+    if (from.sqlstate == "55006" /* object_in_use */)
+        return {publisher_state::standby, "another publisher holds slot " + stream.slot(), {}};
+    if (from.sqlstate == "55000" /* object_not_in_prerequisite_state */)
+        return stopped("slot " + stream.slot() + " can't be read: " + from.message, begin_anew(stream));
+    if (from.sqlstate == "42704" /* undefined_object */) return waiting("legacy: " + from.message, init);
+    if (from.sqlstate == "42501" /* insufficient_privilege */ || from.sqlstate.starts_with("28"))
+        return waiting("legacy: " + from.message, "give the role of legacy.dsn LOGIN and REPLICATION");
+    return waiting("legacy: " + from.message, {});
+}
+
+setback judge(const kafka::failure& from, const settings::stream& stream) {
+    switch (from.code) {
+        case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+            return stopped(
+                "an event is larger than topic " + stream.topic() + " takes",
+                "raise max.message.bytes of the topic (and kafka.properties message.max.bytes, if set), then "
+                "start the proxy again");
+        case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+        case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+        case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+            return waiting("Kafka has no topic " + stream.topic(), init);
+        case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+            return waiting("Kafka: " + kafka::to_string(from),
+                           "allow the user of kafka.properties Describe, Read, Write and IdempotentWrite on the topic");
+        default:
+            return waiting("Kafka: " + kafka::to_string(from), {});
+    }
+}
+
+setback judge(const publish::tail_problem& from) {
+    if (from.what == publish::tail_problem::kind::unreachable) return waiting(from.reason, from.way_out);
+    return stopped(from.reason, from.way_out + ", and start the proxies again");
+}
+
+std::optional<setback> judge_partitions(int partitions, const settings::stream& stream) {
+    if (partitions == 0) return waiting("Kafka has no topic " + stream.topic(), init);
+    if (partitions != 1)
+        return waiting("topic " + stream.topic() + " has " + std::to_string(partitions) +
+                           " partitions: commit order is kept in one alone",
+                       "delete the topic and run `crossfade init`");
+    return std::nullopt;
+}
+
+}  // namespace crossfade::proxy::capture

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "lib/kafka/client.hpp"
+#include "lib/pgclient/connection.hpp"
+#include "lib/settings/settings.hpp"
+#include "proxy/capture/setback.hpp"
+#include "proxy/publish/topic_tail.hpp"
+
+namespace crossfade::proxy::capture {
+
+// What legacy says of the stream's slot and publication.
+struct slot_facts {
+    bool slot = false;
+    bool publication = false;
+    bool active = false;  // somebody reads from the slot
+    bool same_database = true;
+    std::string plugin;
+    std::string wal_status;
+};
+
+// The question, for a connection to legacy, and its answer.
+std::string slot_query(const settings::stream& stream);
+slot_facts read_slot(const pgclient::rows& answer);
+
+// What stands in the way, and in which state it leaves the publisher; nullopt: nothing. All pure.
+std::optional<setback> judge(const slot_facts& facts, const settings::stream& stream);
+setback judge(const pgclient::failure& from, const settings::stream& stream);
+setback judge(const kafka::failure& from, const settings::stream& stream);
+setback judge(const publish::tail_problem& from);
+std::optional<setback> judge_partitions(int partitions, const settings::stream& stream);
+
+}  // namespace crossfade::proxy::capture

@@ -1,0 +1,164 @@
+#include "proxy/capture/publishing.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <array>
+
+#include "lib/pgoutput/decode.hpp"
+#include "proxy/capture/preflight.hpp"
+
+namespace crossfade::proxy::capture {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int frames_a_round = 2000;      // then Kafka's answers and the server have their turn
+constexpr auto status_interval = 1s;      // wal_sender_timeout is 60 s by default, and 1 s is what some set
+constexpr auto confirm_interval = 100ms;  // when there is something new to confirm
+constexpr auto silence = 3s;              // of Kafka, before it is said
+constexpr auto farewell = 3s;             // for Kafka's last answers at stop
+
+setback unreadable(std::string what) {
+    return {publisher_state::stopped, "legacy's stream can't be read: " + std::move(what),
+            "the position is kept; report this, then start the proxy again"};
+}
+
+}  // namespace
+
+publishing::publishing(replication_link& link, publish::outbox& outbox, const pgoutput::assembler::source& source,
+                       const settings::stream& stream, status_board& board)
+    : link_(link),
+      outbox_(outbox),
+      assembler_(source),
+      stream_(stream),
+      board_(board),
+      last_told_(clock::now()),
+      last_acknowledged_(last_told_) {}
+
+setback publishing::run(const stop_signal& stop, const source_monitor& monitor) {
+    for (;;) {
+        if (stop.raised()) {
+            finish();
+            return {publisher_state::off, {}, {}};
+        }
+        if (monitor.server_leaves().raised()) return {publisher_state::waiting, "legacy is shutting down", {}};
+        if (auto end = settle(0ms)) return *end;
+        if (auto end = read_some()) return *end;
+        if (auto end = tell_server_if_due()) return *end;
+        watch_acknowledgements();
+        board_.progress(outbox_.acks(), received_);
+        wait(stop, monitor);
+    }
+}
+
+publishing::ending publishing::read_some() {
+    more_here_ = false;
+    for (int i = 0; i < frames_a_round; ++i) {
+        if (outbox_.full()) return std::nullopt;
+        auto arrived = link_.next();
+        if (const auto* bytes = std::get_if<std::string_view>(&arrived)) {
+            if (auto end = on_frame(*bytes)) return end;
+        } else if (const auto* failed = std::get_if<pgclient::failure>(&arrived)) {
+            return judge(*failed, stream_);
+        } else {
+            return std::nullopt;
+        }
+    }
+    more_here_ = true;
+    return std::nullopt;
+}
+
+publishing::ending publishing::on_frame(std::string_view bytes) {
+    const auto frame = pgoutput::decode_frame(bytes);
+    if (!frame) return unreadable("neither WAL data nor keepalive");
+    if (const auto* data = std::get_if<pgoutput::xlog_data>(&*frame)) {
+        received_ = std::max({received_, data->wal_start, data->wal_end});
+        return on_payload(data->payload);
+    }
+    const auto& alive = std::get<pgoutput::keepalive>(*frame);
+    received_ = std::max(received_, alive.wal_end);
+    // A server that shuts down asks until all it has sent is confirmed, which it never is: only what is in Kafka
+    // counts. Saying nothing of it (0/0) makes the server take `received` for an answer, and the slot stays where it
+    // is.
+    if (alive.reply_requested) return tell_server(model::lsn{});
+    return std::nullopt;
+}
+
+publishing::ending publishing::on_payload(std::string_view payload) {
+    auto message = pgoutput::decode(payload);
+    if (!message) return unreadable("a message that is not pgoutput version 1");
+    auto event = assembler_.take(std::move(*message));
+    if (!event) return unreadable(std::string{event.error().reason});
+    if (!*event) return std::nullopt;
+    if (const auto put = outbox_.put(**event); !put) return judge(put.error(), stream_);
+    board_.published(**event);
+    return std::nullopt;
+}
+
+publishing::ending publishing::settle(std::chrono::milliseconds timeout) {
+    if (const auto settled = outbox_.settle(timeout); !settled) return judge(settled.error(), stream_);
+    return std::nullopt;
+}
+
+publishing::ending publishing::tell_server(model::lsn confirmed) {
+    const auto now = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+    if (const auto sent = link_.send({received_, confirmed, now}); !sent) return judge(sent.error(), stream_);
+    return std::nullopt;
+}
+
+publishing::ending publishing::tell_server_if_due() {
+    if (link_.wants_to_write()) {
+        if (const auto flushed = link_.flush(); !flushed) return judge(flushed.error(), stream_);
+    }
+    const auto confirmed = outbox_.acks().confirmed();
+    const auto since = clock::now() - last_told_;
+    if (since < (confirmed > told_ ? clock::duration{confirm_interval} : clock::duration{status_interval}))
+        return std::nullopt;
+    last_told_ = clock::now();
+    told_ = confirmed;
+    return tell_server(confirmed);
+}
+
+void publishing::watch_acknowledgements() {
+    const auto outstanding = outbox_.acks().unacknowledged_events();
+    const auto confirmed = outbox_.acks().confirmed();
+    if (outstanding == 0 || outstanding < outstanding_ || confirmed > told_) {
+        last_acknowledged_ = clock::now();
+        board_.blocked({}, {});
+    } else if (clock::now() - last_acknowledged_ > silence) {
+        const auto& why = outbox_.last_error();
+        board_.blocked("Kafka does not acknowledge" +
+                           (why.code == RD_KAFKA_RESP_ERR_NO_ERROR ? std::string{} : ": " + why.message),
+                       "bring Kafka back: legacy keeps the WAL until then");
+    }
+    outstanding_ = outstanding;
+}
+
+void publishing::wait(const stop_signal& stop, const source_monitor& monitor) {
+    if (more_here_) return;
+    auto until = last_told_ + clock::duration{status_interval};
+    if (outbox_.acks().confirmed() > told_) until = last_told_ + clock::duration{confirm_interval};
+    const auto most = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now());
+    // Not for input while Kafka takes nothing: what isn't read, TCP holds back.
+    const bool reading = !outbox_.full();
+    const auto events = static_cast<short>((reading ? POLLIN : 0) | (link_.wants_to_write() ? POLLOUT : 0));
+    std::array<pollfd, 4> waited{{{link_.socket(), events, 0},
+                                  {outbox_.wakeup_fd(), POLLIN, 0},
+                                  {stop.fd(), POLLIN, 0},
+                                  {monitor.server_leaves().fd(), POLLIN, 0}}};
+    ::poll(waited.data(), waited.size(), static_cast<int>(std::clamp(most, 0ms, 1000ms).count()));
+    if ((waited[0].revents & (POLLIN | POLLERR | POLLHUP)) != 0) link_.receive();
+}
+
+void publishing::finish() {
+    const auto deadline = clock::now() + farewell;
+    while (outbox_.acks().unacknowledged_events() > 0 && clock::now() < deadline) {
+        if (settle(20ms)) break;
+    }
+    // The last word may be lost; then some events are published again and recognised by their position.
+    static_cast<void>(tell_server(outbox_.acks().confirmed()));
+    board_.progress(outbox_.acks(), received_);
+}
+
+}  // namespace crossfade::proxy::capture

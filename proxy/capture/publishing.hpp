@@ -1,0 +1,54 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string_view>
+
+#include "lib/pgoutput/assembler.hpp"
+#include "proxy/capture/replication_link.hpp"
+#include "proxy/capture/source_monitor.hpp"
+#include "proxy/capture/status_board.hpp"
+#include "proxy/capture/stop_signal.hpp"
+#include "proxy/publish/outbox.hpp"
+
+namespace crossfade::proxy::capture {
+
+// One spell of publishing, from holding the slot to losing it: frames in, events out, answers back. One thread; it
+// waits for the socket and for Kafka's answers together and never for one of them alone.
+class publishing {
+  public:
+    publishing(replication_link& link, publish::outbox& outbox, const pgoutput::assembler::source& source,
+               const settings::stream& stream, status_board& board);
+
+    // Returns why it ended: state `off` when `stop` was raised.
+    setback run(const stop_signal& stop, const source_monitor& monitor);
+
+  private:
+    using clock = std::chrono::steady_clock;
+    using ending = std::optional<setback>;
+
+    ending read_some();
+    ending on_frame(std::string_view bytes);
+    ending on_payload(std::string_view payload);
+    ending settle(std::chrono::milliseconds timeout);
+    ending tell_server(model::lsn confirmed);
+    ending tell_server_if_due();
+    void watch_acknowledgements();
+    void wait(const stop_signal& stop, const source_monitor& monitor);
+    void finish();
+
+    replication_link& link_;
+    publish::outbox& outbox_;
+    pgoutput::assembler assembler_;
+    const settings::stream& stream_;
+    status_board& board_;
+
+    model::lsn received_;    // end of WAL that the server has told of
+    model::lsn told_;        // confirmed to the server
+    bool more_here_ = true;  // frames may be left in libpq's buffer
+    clock::time_point last_told_;
+    clock::time_point last_acknowledged_;  // or nothing was outstanding
+    std::size_t outstanding_ = 0;
+};
+
+}  // namespace crossfade::proxy::capture

@@ -1,0 +1,86 @@
+#include "proxy/capture/replication_link.hpp"
+
+#include <charconv>
+
+#include "lib/model/table_name.hpp"
+
+namespace crossfade::proxy::capture {
+
+namespace {
+
+pgclient::failure unexpected(const std::string& what) {
+    return {"08P01", what, {}, {}, {}};
+}
+
+}  // namespace
+
+pgclient::result<replication_link> replication_link::open(const std::string& dsn) {
+    pgclient::open_options options;
+    options.application_name = "crossfade-capture";
+    options.replication = true;
+    auto connection = pgclient::connection::open(dsn, options);
+    if (!connection) return connection.error();
+    return replication_link{std::move(*connection)};
+}
+
+pgclient::result<source_identity> replication_link::identify() {
+    const auto got = connection_.exec("IDENTIFY_SYSTEM");
+    if (!got) return got.error();
+    source_identity identity;
+    const auto read = [&](int column, auto& to) {
+        const auto digits = got->text(0, column);
+        const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), to);
+        return error == std::errc{} && end == digits.data() + digits.size();
+    };
+    if (got->size() != 1 || !read(0, identity.system_identifier) || !read(1, identity.timeline))
+        return unexpected("IDENTIFY_SYSTEM answered something else");
+    return identity;
+}
+
+pgclient::result<void> replication_link::start(const std::string& slot, const std::string& publication) {
+    const auto started =
+        connection_.exec("START_REPLICATION SLOT " + model::quote_identifier(slot) +
+                         " LOGICAL 0/0 (proto_version '1', publication_names " +
+                         pgclient::quote_literal(model::quote_identifier(publication)) + ", messages 'true')");
+    if (!started) return started.error();
+    if (PQresultStatus(started->native()) != PGRES_COPY_BOTH)
+        return unexpected("START_REPLICATION answered something else");
+    if (PQsetnonblocking(connection_.native(), 1) != 0) return connection_.failure_of(nullptr);
+    return {};
+}
+
+replication_link::arrival replication_link::next() {
+    char* bytes = nullptr;
+    const int length = PQgetCopyData(connection_.native(), &bytes, 1);
+    frame_.reset(bytes);
+    if (length > 0) return std::string_view{bytes, static_cast<std::size_t>(length)};
+    if (length == 0) return nothing_yet{};
+    // -1: the server ended the stream, with an error or (at its shutdown) without; -2: the connection broke.
+    const pgclient::rows last{PQgetResult(connection_.native())};
+    if (last.native() == nullptr || PQresultStatus(last.native()) == PGRES_COMMAND_OK ||
+        PQresultStatus(last.native()) == PGRES_COPY_IN)
+        return pgclient::failure{"57P01", "the server ended the stream", {}, {}, {}};
+    return connection_.failure_of(last.native());
+}
+
+void replication_link::receive() {
+    // A broken connection shows in next(), after what came before the break.
+    static_cast<void>(PQconsumeInput(connection_.native()));
+}
+
+pgclient::result<void> replication_link::send(const pgoutput::standby_status& status) {
+    if (wants_to_write_) return flush();
+    const auto bytes = pgoutput::encode(status);
+    if (PQputCopyData(connection_.native(), bytes.data(), static_cast<int>(bytes.size())) < 0)
+        return connection_.failure_of(nullptr);
+    return flush();
+}
+
+pgclient::result<void> replication_link::flush() {
+    const int left = PQflush(connection_.native());
+    if (left < 0) return connection_.failure_of(nullptr);
+    wants_to_write_ = left > 0;
+    return {};
+}
+
+}  // namespace crossfade::proxy::capture

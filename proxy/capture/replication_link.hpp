@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "lib/model/lsn.hpp"
+#include "lib/pgclient/connection.hpp"
+#include "lib/pgoutput/replication.hpp"
+
+namespace crossfade::proxy::capture {
+
+struct source_identity {
+    std::uint64_t system_identifier = 0;
+    std::uint32_t timeline = 0;
+};
+
+// A replication connection (a walsender on the other side): questions first, then start(), then frames. Reading and
+// writing never block after start(): the caller waits for socket().
+class replication_link {
+  public:
+    static pgclient::result<replication_link> open(const std::string& dsn);
+
+    pgclient::result<source_identity> identify();
+    pgclient::result<pgclient::rows> ask(const std::string& sql) { return connection_.exec(sql); }
+
+    // From where the slot was confirmed. Fails with SQLSTATE 55006 when somebody else reads from the slot.
+    pgclient::result<void> start(const std::string& slot, const std::string& publication);
+
+    struct nothing_yet {};
+    // The bytes of one CopyData message, valid until the next call; or what ended the stream.
+    using arrival = std::variant<nothing_yet, std::string_view, pgclient::failure>;
+    // One that has come in already; takes nothing from the socket.
+    arrival next();
+    // Takes from the socket what is there. Bounded by what TCP had buffered, so that not calling it is backpressure.
+    void receive();
+
+    // Queues it to be sent; left out when earlier ones could not be sent yet, because a later one says as much.
+    pgclient::result<void> send(const pgoutput::standby_status& status);
+    // Sends what is queued as far as the socket takes it.
+    pgclient::result<void> flush();
+    bool wants_to_write() const { return wants_to_write_; }
+
+    int socket() const { return PQsocket(connection_.native()); }
+
+  private:
+    struct free_memory {
+        void operator()(char* of) const { PQfreemem(of); }
+    };
+    explicit replication_link(pgclient::connection connection) : connection_(std::move(connection)) {}
+
+    pgclient::connection connection_;
+    std::unique_ptr<char, free_memory> frame_;
+    bool wants_to_write_ = false;
+};
+
+}  // namespace crossfade::proxy::capture

@@ -1,0 +1,144 @@
+#include "proxy/capture/status_board.hpp"
+
+#include <spdlog/spdlog.h>
+
+namespace crossfade::proxy::capture {
+
+namespace {
+
+constexpr std::array kinds{"insert", "update", "delete", "truncate", "message", "heartbeat"};
+
+std::size_t kind_of(const model::change_event& event) {
+    if (const auto* row = std::get_if<model::row_change>(&event.body)) return static_cast<std::size_t>(row->operation);
+    return 2 + event.body.index();
+}
+
+prometheus::Gauge& gauge(prometheus::Registry& metrics, const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(metrics).Add({});
+}
+
+}  // namespace
+
+std::string_view to_string(publisher_state state) {
+    switch (state) {
+        case publisher_state::waiting:
+            return "waiting";
+        case publisher_state::standby:
+            return "standby";
+        case publisher_state::publishing:
+            return "publishing";
+        case publisher_state::stopped:
+            return "stopped";
+        case publisher_state::off:
+            break;
+    }
+    return "off";
+}
+
+status_board::status_board(prometheus::Registry& metrics, std::string stream, std::size_t most_events,
+                           std::size_t most_bytes)
+    : stream_(std::move(stream)),
+      stopped_(gauge(metrics, "crossfade_stream_stopped",
+                     "1 when the stream has stopped and an operator must act, see /api/v1/status")),
+      unacknowledged_events_(
+          gauge(metrics, "crossfade_publish_unacknowledged_events", "Events given to Kafka and not acknowledged yet")),
+      unacknowledged_bytes_(gauge(metrics, "crossfade_publish_unacknowledged_bytes",
+                                  "Bytes of the events given to Kafka and not acknowledged yet")),
+      retained_bytes_(gauge(metrics, "crossfade_slot_retained_bytes", "WAL that the stream's slot keeps on legacy")),
+      lag_bytes_(gauge(metrics, "crossfade_publish_lag_bytes",
+                       "WAL between legacy's newest and what is confirmed to be in Kafka")),
+      heartbeat_failures_(prometheus::BuildCounter()
+                              .Name("crossfade_heartbeat_failures_total")
+                              .Help("Heartbeats that could not be written to legacy")
+                              .Register(metrics)
+                              .Add({})) {
+    gauge(metrics, "crossfade_publish_unacknowledged_limit", "Events at which reading from legacy pauses")
+        .Set(static_cast<double>(most_events));
+    gauge(metrics, "crossfade_publish_unacknowledged_bytes_limit", "Bytes at which reading from legacy pauses")
+        .Set(static_cast<double>(most_bytes));
+    auto& states = prometheus::BuildGauge()
+                       .Name("crossfade_publisher_state")
+                       .Help("1 for the publisher's current state")
+                       .Register(metrics);
+    for (std::size_t i = 0; i < states_.size(); ++i)
+        states_[i] = &states.Add({{"state", std::string{to_string(static_cast<publisher_state>(i))}}});
+    auto& published = prometheus::BuildCounter()
+                          .Name("crossfade_events_published_total")
+                          .Help("Events given to Kafka, repeats after a reconnection included")
+                          .Register(metrics);
+    for (std::size_t i = 0; i < published_.size(); ++i) published_[i] = &published.Add({{"kind", kinds[i]}});
+    show(publisher_state::off);
+}
+
+void status_board::show(publisher_state state) {
+    for (std::size_t i = 0; i < states_.size(); ++i) states_[i]->Set(static_cast<std::size_t>(state) == i ? 1 : 0);
+    stopped_.Set(state == publisher_state::stopped ? 1 : 0);
+}
+
+publisher_status status_board::read() const {
+    const std::lock_guard lock{guard_};
+    return now_;
+}
+
+void status_board::enter(const setback& from) {
+    const std::lock_guard lock{guard_};
+    const bool news = now_.state != from.state || now_.reason != from.reason;
+    now_.state = from.state;
+    now_.reason = from.reason;
+    now_.way_out = from.way_out;
+    now_.unacknowledged_events = 0;
+    unacknowledged_events_.Set(0);
+    unacknowledged_bytes_.Set(0);
+    show(from.state);
+    if (!news) return;
+    const auto level = from.state == publisher_state::stopped   ? spdlog::level::err
+                       : from.state == publisher_state::waiting ? spdlog::level::warn
+                                                                : spdlog::level::info;
+    spdlog::log(level, "publisher of stream {}: {}{}{}{}{}", stream_, to_string(from.state),
+                from.reason.empty() ? "" : ": ", from.reason, from.way_out.empty() ? "" : "; way out: ", from.way_out);
+}
+
+void status_board::enter_publishing() {
+    const std::lock_guard lock{guard_};
+    now_.state = publisher_state::publishing;
+    now_.reason.clear();
+    now_.way_out.clear();
+    show(publisher_state::publishing);
+    spdlog::info("publisher of stream {}: publishing", stream_);
+}
+
+void status_board::blocked(const std::string& reason, const std::string& way_out) {
+    const std::lock_guard lock{guard_};
+    if (now_.reason.empty() && !reason.empty()) spdlog::warn("publisher of stream {}: {}", stream_, reason);
+    if (!now_.reason.empty() && reason.empty()) spdlog::info("publisher of stream {}: goes on", stream_);
+    now_.reason = reason;
+    now_.way_out = way_out;
+}
+
+void status_board::progress(const publish::ack_tracker& acks, model::lsn server_end) {
+    const std::lock_guard lock{guard_};
+    if (acks.confirmed() > now_.confirmed_lsn) now_.confirmed_lsn = acks.confirmed();
+    if (acks.published().value != 0) now_.published_lsn = acks.published();
+    now_.unacknowledged_events = acks.unacknowledged_events();
+    unacknowledged_events_.Set(static_cast<double>(acks.unacknowledged_events()));
+    unacknowledged_bytes_.Set(static_cast<double>(acks.unacknowledged_bytes()));
+    if (now_.confirmed_lsn.value != 0)
+        lag_bytes_.Set(
+            server_end > now_.confirmed_lsn ? static_cast<double>(server_end.value - now_.confirmed_lsn.value) : 0);
+}
+
+void status_board::published(const model::change_event& event) {
+    published_[kind_of(event)]->Increment();
+}
+
+void status_board::heartbeat_failed() {
+    heartbeat_failures_.Increment();
+}
+
+void status_board::retained(std::uint64_t bytes) {
+    const std::lock_guard lock{guard_};
+    now_.retained_wal_bytes = bytes;
+    retained_bytes_.Set(static_cast<double>(bytes));
+}
+
+}  // namespace crossfade::proxy::capture

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "lib/events/codec.hpp"
+#include "lib/kafka/producer.hpp"
+#include "proxy/publish/ack_tracker.hpp"
+
+namespace crossfade::proxy::publish {
+
+// Events on their way to the stream's topic, bounded in number and bytes. Not thread-safe.
+class outbox {
+  public:
+    struct limits {
+        unsigned events = 0;
+        std::size_t bytes = 0;  // the newest event may go beyond it: one that is larger must pass too
+    };
+    static kafka::result<outbox> open(const settings::kafka& config, const std::string& topic, const limits& most);
+
+    // No event may be put while this is true.
+    bool full() const;
+
+    // Fails for an event that Kafka's limits don't allow, and for an error that ends the producer.
+    kafka::result<void> put(const model::change_event& event);
+
+    // Takes in what Kafka has answered since, waiting up to `timeout` for the first answer. After any failure what
+    // follows may have a gap before it: begin again from what the slot was told.
+    kafka::result<void> settle(std::chrono::milliseconds timeout);
+
+    const ack_tracker& acks() const { return acks_; }
+    const kafka::failure& last_error() const { return producer_.last_error(); }
+    int wakeup_fd() const { return producer_.wakeup_fd(); }
+    // So that destruction doesn't wait for a broker that is away.
+    void abandon() { producer_.abandon(); }
+
+  private:
+    outbox(kafka::producer producer, std::string topic, const limits& most)
+        : topic_(std::move(topic)), most_(most), producer_(std::move(producer)) {}
+
+    struct letter {
+        std::string key;
+        std::string payload;
+        std::string position;
+        std::uint64_t sequence = 0;
+    };
+    kafka::result<void> hand_over(letter&& one);
+
+    std::string topic_;
+    limits most_;
+    kafka::producer producer_;
+    events::relation_encoder relations_;
+    ack_tracker acks_;
+    std::optional<letter> refused_;  // by a full queue; goes first
+};
+
+}  // namespace crossfade::proxy::publish

@@ -1,0 +1,154 @@
+#include "proxy/publish/topic_tail.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "lib/events/codec.hpp"
+
+namespace crossfade::proxy::publish {
+
+void throw_exception_from_error(const tail_problem& what, const boost::source_location&) {
+    throw std::runtime_error(what.reason);
+}
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+using kind = tail_problem::kind;
+
+// With the old topic's tail in place the slot would still be ahead of it; a new topic begins where the slot is, and the
+// copy covers what is missing.
+std::string begin_anew(const std::string& topic) {
+    return "delete topic " + topic + ", then run `crossfade init` (makes it anew) and `crossfade backfill --resync`";
+}
+
+std::chrono::milliseconds left(clock::time_point deadline) {
+    return std::max(std::chrono::milliseconds{0},
+                    std::chrono::duration_cast<std::chrono::milliseconds>(deadline - clock::now()));
+}
+
+tail_problem unreachable(const std::string& why) {
+    return {kind::unreachable, "Kafka does not answer: " + why, {}};
+}
+
+class tail_reader {
+  public:
+    tail_reader(kafka::partition_reader reader, std::string topic, clock::time_point deadline)
+        : reader_(std::move(reader)), topic_(std::move(topic)), deadline_(deadline) {}
+
+    kafka::partition_reader& reader() { return reader_; }
+
+    // Hands the events from offset `from` up to `end` to `take`.
+    template <class Take>
+    tail_result<void> each(std::int64_t from, std::int64_t end, Take&& take) {
+        if (const auto done = reader_.seek(from, left(deadline_)); !done)
+            return unreachable(kafka::to_string(done.error()));
+        std::string last_error = "no message at its end";
+        while (from < end) {
+            if (clock::now() >= deadline_) return unreachable(last_error);
+            const auto got = reader_.read(1000, std::min(left(deadline_), std::chrono::milliseconds{200}));
+            if (!got) {
+                if (got.error().fatal) return unreachable(kafka::to_string(got.error()));
+                last_error = kafka::to_string(got.error());
+                continue;
+            }
+            for (const auto& one : *got) {
+                from = one.offset() + 1;
+                if (one.offset() >= end) break;
+                const auto event = events::decode(one.payload(), relations_);
+                if (!event)
+                    return tail_problem{kind::foreign,
+                                        "topic " + topic_ + " holds what is no event of Crossfade at offset " +
+                                            std::to_string(one.offset()),
+                                        "keep other writers away from it, then " + begin_anew(topic_)};
+                take(*event);
+            }
+        }
+        return {};
+    }
+
+  private:
+    kafka::partition_reader reader_;
+    std::string topic_;
+    clock::time_point deadline_;
+    events::relation_decoder relations_;
+};
+
+topic_tail whole_until(const model::change_event& event, model::lsn end) {
+    return {event.at.system_identifier, event.at.timeline, end};
+}
+
+}  // namespace
+
+tail_result<std::optional<topic_tail>> read_tail(const settings::kafka& config, const std::string& topic,
+                                                 model::lsn confirmed, std::int64_t look_back,
+                                                 std::chrono::milliseconds timeout) {
+    const auto deadline = clock::now() + timeout;
+    auto opened = kafka::partition_reader::open(config, topic, 0, "crossfade-publisher");
+    if (!opened) return unreachable(kafka::to_string(opened.error()));
+    tail_reader tail{std::move(*opened), topic, deadline};
+    const auto marks = tail.reader().query_watermarks(left(deadline));
+    if (!marks) return unreachable(kafka::to_string(marks.error()));
+    if (marks->low >= marks->high) return std::nullopt;
+
+    std::optional<model::change_event> newest;
+    if (const auto done = tail.each(marks->high - 1, marks->high, [&](auto& event) { newest = event; }); !done)
+        return done.error();
+    if (newest && newest->last && newest->end_lsn >= confirmed) return whole_until(*newest, newest->end_lsn);
+
+    // A transaction that was cut off: what went before is written on its first event, however many rows that is back.
+    if (newest && !newest->last && newest->at.ordinal >= 1) {
+        const auto first = marks->high - static_cast<std::int64_t>(newest->at.ordinal);
+        std::optional<topic_tail> before;
+        if (first >= marks->low) {
+            const auto done = tail.each(first, first + 1, [&](auto& event) {
+                if (event.at.ordinal == 1 && event.at.commit_lsn == newest->at.commit_lsn &&
+                    event.publisher == newest->publisher && event.previous)
+                    before = whole_until(event, *event.previous);
+            });
+            if (!done) return done.error();
+        }
+        if (before && before->end_lsn >= confirmed) return before;
+    }
+
+    std::optional<topic_tail> best;
+    for (std::int64_t span = 64;; span *= 16) {
+        const auto from = std::max({marks->low, marks->high - span, marks->high - look_back});
+        const auto done = tail.each(from, marks->high, [&](auto& event) {
+            if (event.last && (!best || event.end_lsn > best->end_lsn)) best = whole_until(event, event.end_lsn);
+        });
+        if (!done) return done.error();
+        if (best && best->end_lsn >= confirmed) return best;
+        if (from == marks->low || marks->high - from >= look_back) break;
+    }
+    // Rows of a transaction whose beginning and end are both out of sight: there is something, and nothing whole.
+    if (!best && newest) best = whole_until(*newest, model::lsn{});
+    return best;
+}
+
+tail_result<model::lsn> judge(const std::optional<topic_tail>& tail, const slot_place& slot, const std::string& topic) {
+    // Whether anything was ever published here only the follower's progress can tell: it began where the slot did, so
+    // it takes the slot's position for a gap if the slot has moved since.
+    if (!tail) return slot.confirmed;
+    if (tail->system_identifier != slot.system_identifier)
+        return tail_problem{kind::foreign,
+                            "topic " + topic + " holds the changes of another database cluster (system identifier " +
+                                std::to_string(tail->system_identifier) + ", legacy has " +
+                                std::to_string(slot.system_identifier) + ")",
+                            "check legacy.dsn; if the cluster was really replaced, " + begin_anew(topic)};
+    if (tail->timeline > slot.timeline)
+        return tail_problem{kind::foreign,
+                            "topic " + topic + " holds changes of timeline " + std::to_string(tail->timeline) +
+                                ", legacy is on timeline " + std::to_string(slot.timeline) +
+                                ": an older primary has come back",
+                            "point legacy.dsn at the promoted server"};
+    if (tail->end_lsn < slot.confirmed)
+        return tail_problem{kind::lost,
+                            "topic " + topic + " ends at " + to_string(tail->end_lsn) +
+                                ", before the slot's confirmed position " + to_string(slot.confirmed) +
+                                ": events that Kafka had acknowledged are missing",
+                            begin_anew(topic)};
+    return tail->end_lsn;
+}
+
+}  // namespace crossfade::proxy::publish

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <boost/system/result.hpp>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "lib/kafka/consumer.hpp"
+#include "lib/model/change.hpp"
+
+namespace crossfade::proxy::publish {
+
+// The newest thing that the topic holds whole.
+struct topic_tail {
+    std::uint64_t system_identifier = 0;
+    std::uint32_t timeline = 0;
+    model::lsn end_lsn;
+};
+
+// Why a topic can't be published to.
+struct tail_problem {
+    enum class kind {
+        unreachable,  // Kafka didn't answer: the same again may succeed
+        foreign,      // something else writes there, or another cluster did
+        lost,         // acknowledged events are missing
+    };
+    kind what = kind::unreachable;
+    std::string reason;
+    std::string way_out;
+};
+[[noreturn]] void throw_exception_from_error(const tail_problem& what, const boost::source_location& where);
+
+template <class T>
+using tail_result = boost::system::result<T, tail_problem>;
+
+// Reads the end of the topic; nullopt when it holds nothing. Looks back over at most `look_back` messages until it
+// meets a transaction that ends at or after `confirmed`: messages of a publisher that died may have arrived late,
+// behind those of its successor, and as many as that one had unacknowledged at most.
+tail_result<std::optional<topic_tail>> read_tail(const settings::kafka& config, const std::string& topic,
+                                                 model::lsn confirmed, std::int64_t look_back,
+                                                 std::chrono::milliseconds timeout);
+
+// Where the slot is, on which cluster.
+struct slot_place {
+    std::uint64_t system_identifier = 0;
+    std::uint32_t timeline = 0;
+    model::lsn confirmed;
+};
+
+// Everything before the slot's confirmed position must be in the topic. Returns the first event's `previous`. Pure.
+tail_result<model::lsn> judge(const std::optional<topic_tail>& tail, const slot_place& slot, const std::string& topic);
+
+}  // namespace crossfade::proxy::publish
