@@ -58,14 +58,18 @@ bool flag_reader::sound(const flag_set::scope& of) const {
 
 // Scopes inherit from each other, so that several come to the same line: it is reported once.
 void flag_reader::object(const flag_set::scope& of, std::string_view flag, const std::string& allowed) const {
-    const auto* from = source_of(of, flag);
-    static const source by_default{{0, ""}, "its default", false, true};
-    const bool said = from != nullptr;
-    if (!said) from = &by_default;
-
-    problem found{from->from_environment ? "environment" : out_.file(), from->at.line,
-                  said ? from->at.key : "flags." + std::string(flag), said ? quote_found(from->text) : from->text,
-                  allowed};
+    problem found{out_.file(), 0, "flags." + std::string(flag), "", allowed};
+    if (const auto* from = source_of(of, flag)) {
+        if (from->from_environment) found.file = "environment";
+        found.line = from->at.line;
+        found.key = from->at.key;
+        found.found = quote_found(from->text);
+    } else {
+        // Nobody wrote it: what it doesn't go with is the strategy, so that line is the one to look at.
+        const auto* strategy = source_of(of, "dual_write_strategy");
+        if (strategy != nullptr) found.line = strategy->at.line;
+        found.found = "its default, '" + flag_text(as_overrides(flags{}), flag).value_or("") + "'";
+    }
     auto& problems = out_.problems();
     const bool known = std::any_of(problems.begin(), problems.end(), [&](const problem& each) {
         return each.file == found.file && each.line == found.line && each.key == found.key;
@@ -82,12 +86,12 @@ void flag_reader::check_scope(const flag_set& flags, const flag_set::scope& of) 
     const auto resolved = flags.resolve(of.group, of.tenant);
     const auto decides = authority(resolved);
     const std::string strategy(to_string(resolved.dual_write_strategy));
-    // The flag that an operator has to turn to move the authority.
-    const std::string_view deciding = resolved.hybrid_mode_enabled ? "dual_write_strategy" : "hybrid_mode_enabled";
-
     if (sound({}) && decides != authority(flags.defaults())) {
         const auto whole = std::string(to_string(authority(flags.defaults())));
-        // Where the scope has the flag from the defaults, it is the master switch that sets it apart.
+        // Of the two flags that decide, the one to name is the one that the scope doesn't share with the top.
+        constexpr std::string_view strategy_flag = "dual_write_strategy";
+        const bool own_strategy = source_of(of, strategy_flag) != source_of({}, strategy_flag);
+        const auto deciding = resolved.hybrid_mode_enabled && own_strategy ? strategy_flag : "hybrid_mode_enabled";
         object(of, deciding,
                "a value that keeps " + whole +
                    " in charge, as the flags at the top do: changing hands per scope is not built yet");
@@ -106,8 +110,7 @@ void flag_reader::check_scope(const flag_set& flags, const flag_set::scope& of) 
     if (resolved.hybrid_read_strategy != wanted)
         object(of, "hybrid_read_strategy",
                std::string(to_string(wanted)) + " under dual_write_strategy " + strategy +
-                   ": a session reads where it writes" +
-                   (decides == side::legacy ? "" : " (set hybrid_read_strategy: modern)"));
+                   ": a session reads where it writes");
 }
 
 }  // namespace crossfade::settings

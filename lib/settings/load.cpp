@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "lib/settings/documents.hpp"
 #include "lib/settings/dsn.hpp"
 #include "lib/settings/field_reader.hpp"
 #include "lib/settings/flag_reader.hpp"
@@ -323,12 +324,11 @@ refusal all_of(findings& out) {
 boost::system::result<configuration, refusal> parse(std::string_view text, const std::string& file,
                                                     const environment& env) {
     findings out(file);
-    std::vector<YAML::Node> documents;
     try {
-        documents = YAML::LoadAll(std::string(text));
-        if (documents.size() > 1) out.add({documents[1].Mark().line + 1, ""}, "a second document", "one");
-        const YAML::Node nothing;
-        const section root(documents.empty() ? nothing : documents.front(), {1, ""}, "", out);
+        const std::string whole(text);
+        const auto document = YAML::Load(whole);
+        if (const auto line = second_document(whole)) out.add({*line, ""}, "a second document", "one");
+        const section root(document, {1, ""}, "", out);
         auto read = read_all(root, env, out);
         if (out.problems().empty()) return read;
     } catch (const YAML::Exception& error) {

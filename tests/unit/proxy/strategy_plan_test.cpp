@@ -1,0 +1,112 @@
+#include <gtest/gtest.h>
+
+#include "proxy/strategy/plan.hpp"
+
+namespace crossfade::proxy::strategy {
+namespace {
+
+using settings::flag_overrides;
+using settings::flag_set;
+using settings::flags;
+using settings::side;
+using settings::write_strategy;
+using enum settings::write_strategy;
+
+flag_overrides strategy_of(write_strategy strategy) {
+    flag_overrides made;
+    made.dual_write_strategy = strategy;
+    return made;
+}
+flag_overrides switched(bool on) {
+    flag_overrides made;
+    made.hybrid_mode_enabled = on;
+    return made;
+}
+
+settings::in_force in_force(flag_set of) {
+    settings::in_force made;
+    made.config.flags = std::move(of);
+    made.epoch = 42;
+    return made;
+}
+
+struct by_strategy {
+    write_strategy strategy;
+    bool hybrid_mode;
+    plan expected;
+};
+
+TEST(decide, follows_strategy_and_master_switch) {
+    const plan plain{side::legacy, legacy_only, 42, follower_path::none};
+    const by_strategy cases[] = {
+        {legacy_only, true, plain},
+        {legacy_primary, true, {side::legacy, legacy_primary, 42, follower_path::stream}},
+        {mirror, true, {side::legacy, mirror, 42, follower_path::mirror}},
+        {prefer_modern, true, {side::modern, prefer_modern, 42, follower_path::reverse_stream}},
+        {modern_only, true, {side::modern, modern_only, 42, follower_path::none}},
+        {legacy_only, false, plain},
+        {legacy_primary, false, plain},
+        {mirror, false, plain},
+        {prefer_modern, false, plain},
+        {modern_only, false, plain},
+    };
+    for (const auto& each : cases) {
+        auto defaults = apply(strategy_of(each.strategy), flags{});
+        defaults.hybrid_mode_enabled = each.hybrid_mode;
+        EXPECT_EQ(decide(in_force(flag_set(defaults, {}, {})), {}, {}), each.expected)
+            << to_string(each.strategy) << ' ' << each.hybrid_mode;
+    }
+}
+
+struct by_scope {
+    const char* tenant;
+    std::vector<model::table_name> tables;
+    write_strategy strategy;
+    follower_path follower;
+};
+
+TEST(decide, follows_the_most_specific_scope) {
+    const model::table_name orders{"public", "orders"};
+    const model::table_name audit{"public", "audit"};
+    const model::table_name users{"public", "users"};
+    const auto now = in_force(flag_set(
+        flags{},
+        {{"audit", {{"public.audit"}, strategy_of(legacy_only)}}, {"orders", {{"public.orders"}, strategy_of(mirror)}}},
+        {{"acme", {strategy_of(legacy_only), {{"audit", strategy_of(legacy_primary)}}}},
+         {"off", {switched(false), {}}}}));
+
+    const by_scope cases[] = {
+        {"", {}, legacy_primary, follower_path::stream},
+        {"", {users}, legacy_primary, follower_path::stream},
+        {"", {orders}, mirror, follower_path::mirror},
+        {"", {audit}, legacy_only, follower_path::none},
+        {"nobody", {audit}, legacy_only, follower_path::none},
+        {"acme", {}, legacy_only, follower_path::none},
+        {"acme", {users}, legacy_only, follower_path::none},
+        {"acme", {orders}, legacy_only, follower_path::none},  // the tenant's word is more specific than the group's
+        {"acme", {audit}, legacy_primary, follower_path::stream},
+        {"off", {orders}, legacy_only, follower_path::none},
+        // Several groups in one statement: the one that owes the follower most.
+        {"", {audit, users}, legacy_primary, follower_path::stream},
+        {"", {users, audit}, legacy_primary, follower_path::stream},
+        {"", {audit, orders, users}, mirror, follower_path::mirror},
+        {"acme", {orders, audit}, legacy_primary, follower_path::stream},
+    };
+    for (const auto& each : cases) {
+        const auto plan = decide(now, {each.tenant}, {each.tables});
+        EXPECT_EQ(plan.strategy, each.strategy) << each.tenant << ' ' << each.tables.size();
+        EXPECT_EQ(plan.follower, each.follower) << each.tenant << ' ' << each.tables.size();
+        EXPECT_EQ(plan.authority, side::legacy);
+        EXPECT_EQ(plan.epoch, 42U);
+    }
+}
+
+TEST(decide, keeps_modern_for_statements_on_known_tables) {
+    const model::table_name orders{"public", "orders"};
+    const auto now =
+        in_force(flag_set(apply(strategy_of(modern_only), flags{}), {{"orders", {{"public.orders"}, {}}}}, {}));
+    EXPECT_EQ(decide(now, {}, {{&orders, 1}}), (plan{side::modern, modern_only, 42, follower_path::none}));
+}
+
+}  // namespace
+}  // namespace crossfade::proxy::strategy

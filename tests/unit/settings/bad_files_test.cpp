@@ -1,0 +1,294 @@
+#include <gmock/gmock.h>
+#include <librdkafka/rdkafka.h>
+
+#include "tests/unit/settings/sample.hpp"
+
+namespace crossfade::settings {
+namespace {
+
+struct bad_file {
+    const char* name;
+    std::string text;
+    std::vector<std::string> expected;
+    std::map<std::string, std::string> env = {};
+
+    friend void PrintTo(const bad_file& of, std::ostream* to) { *to << of.name; }
+};
+
+class bad_files : public testing::TestWithParam<bad_file> {};
+
+TEST_P(bad_files, are_refused_with_every_problem) {
+    EXPECT_THAT(messages(GetParam().text, variables(GetParam().env)), testing::ElementsAreArray(GetParam().expected));
+}
+
+std::string dsn_of_legacy(const std::string& dsn) {
+    return "legacy: { dsn: \"" + dsn + "\" }\n" + required.substr(required.find('\n') + 1);
+}
+std::string properties(const std::string& text) {
+    auto whole = required;
+    return whole.replace(whole.find("9092' }"), 7, "9092', properties: { " + text + " } }");
+}
+std::string unhappy(const std::string& allowed) {
+    return "f.yaml:1: legacy.dsn: found a value (not shown); allowed: " + allowed;
+}
+std::string reserved(const std::string& name, const std::string& why) {
+    return "f.yaml:3: kafka.properties." + name +
+           ": found a property that is Crossfade's own; allowed: everything but this one; " + why;
+}
+
+const std::string sections = "legacy, modern, kafka, stream, proxy, cdc, log, flags, groups, tenants";
+const std::string uri = "postgresql://user@host:5432/dbname";
+const std::string connection_string =
+    "a libpq connection string: postgresql://user@host:5432/dbname (characters such as @ : / % in a password written "
+    "as %40 and so on), or host=… port=… dbname=… user=…";
+const std::string one_hand =
+    "a value that keeps legacy in charge, as the flags at the top do: changing hands per scope is not built yet";
+const std::string pattern = "schema.table, unquoted and in the catalog's case; a star for any run of characters";
+
+INSTANTIATE_TEST_SUITE_P(
+    shape, bad_files,
+    testing::Values(
+        bad_file{"empty",
+                 "",
+                 {"f.yaml:1: legacy.dsn: found nothing; allowed: dsn or dsn_file: " + uri,
+                  "f.yaml:1: modern.dsn: found nothing; allowed: dsn or dsn_file: " + uri,
+                  "f.yaml:1: kafka.brokers: found nothing; allowed: host:port, several with commas between them",
+                  "f.yaml:1: stream.name: found nothing; allowed: a lower-case letter, then up to 39 lower-case "
+                  "letters, digits and underscores",
+                  "f.yaml:1: stream.tables: found nothing; allowed: a list of schema.table, such as [\"public.*\"]"}},
+        bad_file{"no_mapping", "[a, b]",
+                 [] {
+                     auto all = messages("");
+                     all.insert(all.begin(), "f.yaml:1: found a list; allowed: a mapping of " + sections);
+                     return all;
+                 }()},
+        bad_file{"no_yaml",
+                 required + "flags: [\n",
+                 {"f.yaml:6: found no valid YAML; allowed: YAML (end of sequence flow not found)"}},
+        bad_file{"unknown_anchor_is_not_repeated",
+                 required + "log: { level: *hunter2 }\n",
+                 {"f.yaml:5: found no valid YAML; allowed: YAML (the referenced anchor is not defined)"}},
+        bad_file{"two_documents", required + "---\nlog: {}\n", {"f.yaml:6: found a second document; allowed: one"}},
+        bad_file{"unknown_section_with_a_neighbour",
+                 required + "flag: {}\n",
+                 {"f.yaml:5: flag: found an unknown key; allowed: did you mean flags? Known here: " + sections}},
+        bad_file{"unknown_key",
+                 required + "log: { colour: red }\n",
+                 {"f.yaml:5: log.colour: found an unknown key; allowed: format, level"}},
+        bad_file{"unknown_flag",
+                 required + "flags:\n  hybrid_mode_enabled: true\n  dual_write_stategy: legacy-only\n",
+                 {"f.yaml:7: flags.dual_write_stategy: found an unknown key; allowed: did you mean "
+                  "dual_write_strategy? Known here: hybrid_mode_enabled, dual_write_strategy, hybrid_read_strategy, "
+                  "migration_drift_tolerance, cutover_completed, cutover_guardrail_enabled, canary_percent"}},
+        bad_file{"twice",
+                 required + "log: { level: info }\nproxy: {}\nlog: { level: warn }\n",
+                 {"f.yaml:7: log: found the key a second time; allowed: each key once; the first is in line 5"}},
+        bad_file{"wrong_shapes",
+                 required + "log: { level: [info] }\nproxy: 6432\ngroups: { g: { tables: public.a } }\n",
+                 {"f.yaml:5: log.level: found a list; allowed: a single value",
+                  "f.yaml:6: proxy: found a text; allowed: a mapping of listen, admin, threads, max_sessions, "
+                  "max_message_bytes, connect_timeout, login_timeout, drain_timeout, capture, "
+                  "max_unacknowledged_events",
+                  "f.yaml:7: groups.g.tables: found a text; allowed: a list"}},
+        bad_file{"a_dsn_as_a_key_is_not_repeated",
+                 required + "log: { 'postgresql://app:hunter2@h/app': x }\n",
+                 {"f.yaml:5: log.(unprintable): found an unknown key; allowed: format, level"}}),
+    [](const auto& each) { return each.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(
+    values, bad_files,
+    testing::Values(
+        bad_file{"out_of_bounds",
+                 required + "proxy:\n  threads: 257\n  max_sessions: 0\n  connect_timeout: 5\n  login_timeout: 1d\n"
+                            "  max_message_bytes: 2GiB\n  capture: maybe\n  max_unacknowledged_events: -1\n"
+                            "cdc:\n  batch_rows: 1e3\n  batch_bytes: 1KB\n  retry_max: 1ms\n  admin: ':9631'\n",
+                 {"f.yaml:6: proxy.threads: found '257'; allowed: 0 to 256",
+                  "f.yaml:7: proxy.max_sessions: found '0'; allowed: 1 to 100000",
+                  "f.yaml:8: proxy.connect_timeout: found '5'; allowed: 100ms to 10m",
+                  "f.yaml:9: proxy.login_timeout: found '1d'; allowed: 100ms to 10m",
+                  "f.yaml:10: proxy.max_message_bytes: found '2GiB'; allowed: 64KiB to 1GiB",
+                  "f.yaml:11: proxy.capture: found 'maybe'; allowed: true or false",
+                  "f.yaml:12: proxy.max_unacknowledged_events: found '-1'; allowed: 1 to 10000000",
+                  "f.yaml:14: cdc.batch_rows: found '1e3'; allowed: 1 to 100000",
+                  "f.yaml:15: cdc.batch_bytes: found '1KB'; allowed: 64KiB to 1GiB",
+                  "f.yaml:16: cdc.retry_max: found '1ms'; allowed: 10ms to 5m",
+                  "f.yaml:17: cdc.admin: found ':9631'; allowed: host:port such as 127.0.0.1:6432, 0.0.0.0:6432 or "
+                  "[::1]:6432; port 0 takes a free one"}},
+        bad_file{"log",
+                 required + "log: { format: xml, level: verbose }\n",
+                 {"f.yaml:5: log.format: found 'xml'; allowed: text or json",
+                  "f.yaml:5: log.level: found 'verbose'; allowed: trace, debug, info, warn, error, critical"}},
+        bad_file{"stream",
+                 required.substr(0, required.find("stream")) +
+                     "stream:\n  name: My-App\n  heartbeat_interval: 10ms\n  tables: [orders, pg_catalog.pg_class, "
+                     "'crossfade.*', public.a, public.a]\n",
+                 {"f.yaml:5: stream.name: found 'My-App'; allowed: a lower-case letter, then up to 39 lower-case "
+                  "letters, digits and underscores",
+                  "f.yaml:6: stream.heartbeat_interval: found '10ms'; allowed: 100ms to 1m",
+                  "f.yaml:7: stream.tables: found 'orders'; allowed: " + pattern,
+                  "f.yaml:7: stream.tables: found 'pg_catalog.pg_class'; allowed: tables of the application",
+                  "f.yaml:7: stream.tables: found 'crossfade.*'; allowed: tables of the application",
+                  "f.yaml:7: stream.tables: found 'public.a' a second time; allowed: each pattern once"}},
+        bad_file{"one_address_for_both",
+                 required + "proxy: { listen: '0.0.0.0:9630', admin: '0.0.0.0:9630' }\n",
+                 {"f.yaml:5: proxy.admin: found '0.0.0.0:9630'; allowed: another address than proxy.listen"}},
+        bad_file{"tenants",
+                 required + "tenants: { session: app.tenant, column: '' }\n",
+                 {"f.yaml:5: tenants.session: found 'app.tenant'; allowed: none, user, database, or parameter:NAME as "
+                  "in parameter:app.tenant",
+                  "f.yaml:5: tenants.column: found ''; allowed: the name of a column, 1 to 63 bytes"}},
+        bad_file{"overrides_that_nothing_reads",
+                 required + "tenants:\n  overrides: { acme: {} }\n",
+                 {"f.yaml:6: tenants.overrides: found overrides for tenants that nothing tells apart; allowed: "
+                  "tenants.session or tenants.column beside them"}},
+        bad_file{
+            "groups",
+            required + "groups:\n  orders: { tables: [public.orders] }\n  'or ders': { tables: [public.x] }\n"
+                       "  late: { tables: [public.orders] }\n  none: {}\ntenants:\n  session: user\n"
+                       "  overrides: { acme: { groups: { order: {} } } }\n",
+            {"f.yaml:7: groups.(unprintable): found a group of this name; allowed: 1 to 63 letters, digits, _ and -",
+             "f.yaml:8: groups.late.tables: found 'public.orders', which is in group orders too; allowed: a table "
+             "in one group at most",
+             "f.yaml:9: groups.none.tables: found nothing; allowed: a list of schema.table, such as "
+             "[\"public.*\"]",
+             "f.yaml:12: tenants.overrides.acme.groups.order: found a group that is not there; allowed: did you "
+             "mean orders? Groups: late, none, or ders, orders"}}),
+    [](const auto& each) { return each.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(
+    secrets, bad_files,
+    testing::Values(
+        bad_file{"no_dsn_at_all", dsn_of_legacy("hunter2"), {unhappy(connection_string)}},
+        bad_file{
+            "broken_uri", dsn_of_legacy("postgresql://app:hunter2@h/app?sslmoode=x"), {unhappy(connection_string)}},
+        bad_file{"no_host", dsn_of_legacy("dbname=app"), {unhappy("a dsn that names the host: " + uri)}},
+        bad_file{"service",
+                 dsn_of_legacy("service=app"),
+                 {unhappy("host, port and dbname in the dsn itself instead of service=")}},
+        bad_file{"no_dbname", dsn_of_legacy("postgresql://app@h"), {unhappy("a dsn that names the database: " + uri)}},
+        bad_file{"several_hosts",
+                 dsn_of_legacy("postgresql://app@a,b/app"),
+                 {unhappy("one host: sessions are relayed to a single server (put a load balancer or a virtual IP in "
+                          "front of several)")}},
+        bad_file{"abstract_socket",
+                 dsn_of_legacy("host=@app dbname=app"),
+                 {unhappy("a host name, an address, or a directory with a Unix socket that begins with /")}},
+        bad_file{"bad_port", dsn_of_legacy("host=h port=70000 dbname=app"), {unhappy("a port from 1 to 65535")}},
+        bad_file{"tls",
+                 dsn_of_legacy("postgresql://app:hunter2@h/app?sslmode=require"),
+                 {unhappy("sslmode=prefer, allow or disable: TLS between proxy and database comes with a later "
+                          "version; until then keep this path on a private network or in a tunnel")}},
+        bad_file{"unset_variable",
+                 dsn_of_legacy("postgresql://app:${PW}@h/app"),
+                 {unhappy("the environment variable PW, which is not set")}},
+        bad_file{"endless_variable",
+                 dsn_of_legacy("postgresql://app:${PW@h/app"),
+                 {unhappy("${NAME} with the name of an environment variable; $${ stands for ${")}},
+        bad_file{"one_database_for_both",
+                 dsn_of_legacy("host=127.0.0.1 port=5433 dbname=app"),
+                 {"f.yaml:2: modern: found the database that legacy names; allowed: another one"}},
+        bad_file{"missing_secret_file",
+                 "legacy: { dsn_file: /no/such/file }\n" + required.substr(required.find('\n') + 1),
+                 {"f.yaml:1: legacy.dsn_file: found '/no/such/file'; allowed: a file that can be read: No such file "
+                  "or directory"}},
+        bad_file{"both_ways",
+                 "legacy: { dsn: x, dsn_file: y }\n" + required.substr(required.find('\n') + 1),
+                 {"f.yaml:1: legacy.dsn_file: found both dsn and dsn_file; allowed: one of them"}},
+        bad_file{"brokers_with_credentials",
+                 "legacy: { dsn: 'host=a dbname=b' }\nmodern: { dsn: 'host=b dbname=b' }\n"
+                 "kafka: { brokers: 'SASL_SSL://app:hunter2@h' }\nstream: { name: a, tables: ['*.*'] }\n",
+                 {"f.yaml:3: kafka.brokers: found a text that may hold credentials (not shown); allowed: host:port, "
+                  "several with commas between them"}},
+        bad_file{"properties",
+                 properties("sasl.pasword: hunter2, linger.ms: hunter2, acks: '0', group.id: mine, sasl.username: [x]"),
+                 {"f.yaml:3: kafka.properties.sasl.pasword: found a value (not shown); allowed: a property of "
+                  "librdkafka " +
+                      std::string(rd_kafka_version_str()),
+                  "f.yaml:3: kafka.properties.linger.ms: found a value (not shown); allowed: a value that librdkafka "
+                  "takes for this property (see its CONFIGURATION.md)",
+                  reserved("acks", "nothing may be lost: Crossfade sets it itself"),
+                  reserved("group.id", "crossfade-cdc names its group after the stream"),
+                  "f.yaml:3: kafka.properties.sasl.username: found a list; allowed: a single value"}}),
+    [](const auto& each) { return each.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(
+    flags, bad_files,
+    testing::Values(
+        bad_file{"values",
+                 required + "flags:\n  hybrid_mode_enabled: perhaps\n  dual_write_strategy: mirrored\n"
+                            "  hybrid_read_strategy: both\n  migration_drift_tolerance: 1.5\n  canary_percent: 101\n",
+                 {"f.yaml:6: flags.hybrid_mode_enabled: found 'perhaps'; allowed: true or false",
+                  "f.yaml:7: flags.dual_write_strategy: found 'mirrored'; allowed: legacy-only, legacy-primary or "
+                  "modern-only",
+                  "f.yaml:8: flags.hybrid_read_strategy: found 'both'; allowed: legacy or modern",
+                  "f.yaml:9: flags.migration_drift_tolerance: found '1.5'; allowed: a share of rows from 0 to 1, such "
+                  "as 0.0005",
+                  "f.yaml:10: flags.canary_percent: found '101'; allowed: a whole number from 0 to 100"}},
+        bad_file{"not_built_yet",
+                 required +
+                     "flags: { dual_write_strategy: mirror, hybrid_read_strategy: compare, canary_percent: 10 }\n"
+                     "groups:\n  g: { tables: [a.b], flags: { dual_write_strategy: prefer-modern, "
+                     "hybrid_read_strategy: prefer-modern } }\n",
+                 {"f.yaml:5: flags.dual_write_strategy: found 'mirror'; allowed: legacy-only, legacy-primary or "
+                  "modern-only (mirror is not built yet)",
+                  "f.yaml:5: flags.hybrid_read_strategy: found 'compare'; allowed: legacy or modern (compare is not "
+                  "built yet)",
+                  "f.yaml:5: flags.canary_percent: found '10'; allowed: 100 (a canary of less is not built yet)",
+                  "f.yaml:7: groups.g.flags.dual_write_strategy: found 'prefer-modern'; allowed: legacy-only, "
+                  "legacy-primary or modern-only (prefer-modern is not built yet)",
+                  "f.yaml:7: groups.g.flags.hybrid_read_strategy: found 'prefer-modern'; allowed: legacy or modern "
+                  "(prefer-modern is not built yet)"}},
+        bad_file{"reads_from_the_other_side",
+                 required + "flags: { hybrid_read_strategy: modern }\n",
+                 {"f.yaml:5: flags.hybrid_read_strategy: found 'modern'; allowed: legacy under dual_write_strategy "
+                  "legacy-primary: a session reads where it writes"}},
+        bad_file{"default_reads_from_the_other_side",
+                 required + "flags: { dual_write_strategy: modern-only }\n",
+                 {"f.yaml:5: flags.hybrid_read_strategy: found its default, 'legacy'; allowed: modern under "
+                  "dual_write_strategy modern-only: a session reads where it writes"}},
+        bad_file{"completed_under_legacy",
+                 required + "flags: { cutover_completed: true }\n",
+                 {"f.yaml:5: flags.cutover_completed: found 'true'; allowed: false while legacy is in charge "
+                  "(dual_write_strategy is legacy-primary); true goes with modern-only"}},
+        bad_file{"completed_without_hybrid_mode",
+                 required +
+                     "flags: { hybrid_mode_enabled: false, dual_write_strategy: modern-only, cutover_completed: true "
+                     "}\n",
+                 {"f.yaml:5: flags.cutover_completed: found 'true'; allowed: false while legacy is in charge "
+                  "(hybrid_mode_enabled is false)"}},
+        bad_file{"another_hand_in_a_group",
+                 required + "groups:\n  g: { tables: [a.b], flags: { dual_write_strategy: modern-only, "
+                            "hybrid_read_strategy: modern } }\n",
+                 {"f.yaml:6: groups.g.flags.dual_write_strategy: found 'modern-only'; allowed: " + one_hand}},
+        bad_file{"another_hand_by_the_master_switch",
+                 required + "flags: { hybrid_mode_enabled: false, dual_write_strategy: modern-only }\n"
+                            "groups:\n  g: { tables: [a.b], flags: { hybrid_mode_enabled: true } }\n",
+                 {"f.yaml:7: groups.g.flags.hybrid_mode_enabled: found 'true'; allowed: " + one_hand}},
+        bad_file{"another_hand_in_a_tenant_and_its_group",
+                 required + "groups:\n  g: { tables: [a.b] }\ntenants:\n  session: user\n  overrides:\n    t:\n"
+                            "      flags: { dual_write_strategy: modern-only }\n    u:\n      groups:\n"
+                            "        g: { flags: { dual_write_strategy: modern-only } }\n",
+                 {"f.yaml:11: tenants.overrides.t.flags.dual_write_strategy: found 'modern-only'; allowed: " + one_hand,
+                  "f.yaml:14: tenants.overrides.u.groups.g.flags.dual_write_strategy: found 'modern-only'; allowed: " +
+                      one_hand}},
+        bad_file{"environment",
+                 required + "flags: { canary_percent: 7 }\n",
+                 {"environment: DUAL_WRITE_STRATEGY: found 'dual'; allowed: legacy-only, legacy-primary or modern-only",
+                  "f.yaml:5: flags.canary_percent: found '7'; allowed: 100 (a canary of less is not built yet)"},
+                 {{"DUAL_WRITE_STRATEGY", "dual"}, {"CANARY_PERCENT", "100"}}},
+        bad_file{"environment_and_file_together",
+                 required,
+                 {"environment: HYBRID_READ_STRATEGY: found 'modern'; allowed: legacy under dual_write_strategy "
+                  "legacy-primary: a session reads where it writes"},
+                 {{"HYBRID_READ_STRATEGY", "modern"}}}),
+    [](const auto& each) { return each.param.name; });
+
+TEST(bad_files, that_are_not_there) {
+    const auto read = load("/no/such/file.yaml", variables({}));
+    ASSERT_FALSE(read);
+    EXPECT_EQ(to_string(read.error().problems.at(0)),
+              "/no/such/file.yaml: found a file that can't be read (No such file or directory); allowed: a YAML file");
+}
+
+}  // namespace
+}  // namespace crossfade::settings

@@ -1,0 +1,71 @@
+#include "lib/settings/flags.hpp"
+
+#include <gmock/gmock.h>
+
+#include "lib/settings/flag_text.hpp"
+
+namespace crossfade::settings {
+namespace {
+
+flag_overrides percent(int value) {
+    flag_overrides made;
+    made.canary_percent = value;
+    return made;
+}
+
+const flag_set nested(flags{}, {{"orders", {{"public.orders", "public.order_*"}, percent(1)}}, {"rest", {{"*.*"}, {}}}},
+                      {{"acme", {percent(2), {{"orders", percent(3)}}}}, {"zeta", {{}, {{"orders", percent(4)}}}}});
+
+TEST(flag_set, resolves_the_most_specific) {
+    const std::tuple<const char*, const char*, int> cases[] = {
+        {"", "", 100},     {"orders", "", 1},     {"rest", "", 100},     {"unknown", "", 100},
+        {"", "acme", 2},   {"orders", "acme", 3}, {"rest", "acme", 2},   {"", "nobody", 100},
+        {"", "zeta", 100}, {"orders", "zeta", 4}, {"rest", "zeta", 100}, {"orders", "nobody", 1}};
+    for (const auto& [group, tenant, expected] : cases)
+        EXPECT_EQ(nested.resolve(group, tenant).canary_percent, expected) << group << '/' << tenant;
+}
+
+TEST(flag_set, finds_the_group_of_a_table) {
+    EXPECT_EQ(nested.group_of({"public", "orders"}), "orders");
+    EXPECT_EQ(nested.group_of({"public", "order_items"}), "orders");  // "rest" matches too; the first name wins
+    EXPECT_EQ(nested.group_of({"public", "users"}), "rest");
+    EXPECT_EQ(flag_set().group_of({"public", "users"}), "");
+}
+
+TEST(flag_set, lists_what_is_written_down) {
+    using scope = flag_set::scope;
+    EXPECT_THAT(nested.scopes(),
+                testing::ElementsAre(scope{"", ""}, scope{"", "acme"}, scope{"", "zeta"}, scope{"orders", ""},
+                                     scope{"orders", "acme"}, scope{"orders", "zeta"}, scope{"rest", ""}));
+}
+
+TEST(flags, authority_follows_strategy_and_master_switch) {
+    using enum write_strategy;
+    const std::pair<write_strategy, side> cases[] = {{legacy_only, side::legacy},
+                                                     {legacy_primary, side::legacy},
+                                                     {mirror, side::legacy},
+                                                     {prefer_modern, side::modern},
+                                                     {modern_only, side::modern}};
+    for (const auto& [strategy, expected] : cases) {
+        flags on;
+        on.dual_write_strategy = strategy;
+        EXPECT_EQ(authority(on), expected) << to_string(strategy);
+        EXPECT_EQ(effective_strategy(on), strategy);
+        flags off = on;
+        off.hybrid_mode_enabled = false;
+        EXPECT_EQ(authority(off), side::legacy) << to_string(strategy);
+        EXPECT_EQ(effective_strategy(off), legacy_only);
+    }
+}
+
+TEST(flags, texts_go_both_ways) {
+    const flags changed{false, write_strategy::modern_only, read_strategy::modern, 0.125, true, false, 100};
+    flag_overrides read;
+    for (const auto name : flag_names)
+        EXPECT_FALSE(set_flag(read, name, *flag_text(as_overrides(changed), name))) << name;
+    EXPECT_EQ(apply(read, flags{}), changed);
+    for (const auto name : flag_names) EXPECT_FALSE(flag_text(flag_overrides{}, name)) << name;
+}
+
+}  // namespace
+}  // namespace crossfade::settings

@@ -1,0 +1,126 @@
+#include <gmock/gmock.h>
+
+#include <set>
+
+#include "lib/settings/entries.hpp"
+#include "lib/settings/keys.hpp"
+#include "tests/unit/settings/sample.hpp"
+
+namespace crossfade::settings {
+namespace {
+
+using namespace std::chrono_literals;
+
+configuration taken(const std::string& text, const environment& env = variables({})) {
+    auto read = parse(text, "f.yaml", env);
+    EXPECT_THAT(messages(text, env), testing::IsEmpty());
+    return read ? std::move(*read) : configuration{};
+}
+
+TEST(good_files, need_little) {
+    const auto read = taken(required);
+    EXPECT_EQ(read.legacy.server, (endpoint{"127.0.0.1", 5432}));
+    EXPECT_EQ(read.legacy.dbname, "app");
+    EXPECT_EQ(read.modern.server, (endpoint{"127.0.0.1", 5433}));
+    EXPECT_EQ(read.stream.slot(), "crossfade_app");
+    EXPECT_EQ(read.flags.defaults(), flags{});
+    EXPECT_EQ(read.proxy, proxy{});
+    EXPECT_EQ(read.cdc, cdc{});
+}
+
+// Every key, each with another value than its default.
+const char* const whole = R"(
+legacy: { dsn: "postgresql:///shop?host=/run/postgresql&port=5430&user=crossfade" }
+modern: { dsn: "host=[::1] hostaddr=::1 dbname=shop2 user=crossfade password='${MODERN_PASSWORD}'" }
+kafka:
+  brokers: "a:9092, SSL://b:9093"
+  properties: { compression.type: lz4, sasl.password: "${KAFKA_PASSWORD}" }
+stream: { name: shop, tables: ["public.*", "sales.*"], heartbeat_interval: 250ms }
+proxy:
+  listen: "[::]:7000"
+  admin: "0.0.0.0:0"
+  threads: 4
+  max_sessions: 50
+  max_message_bytes: 16MiB
+  connect_timeout: 2s
+  login_timeout: 2m
+  drain_timeout: 0s
+  capture: no
+  max_unacknowledged_events: 500
+cdc: { admin: "127.0.0.1:1", batch_rows: 10, batch_bytes: 1MiB, retry_max: 100ms }
+log: { format: json, level: debug }
+flags:
+  hybrid_mode_enabled: false
+  dual_write_strategy: legacy-only
+  hybrid_read_strategy: legacy
+  migration_drift_tolerance: 0.25
+  cutover_completed: false
+  cutover_guardrail_enabled: false
+  canary_percent: 100
+groups:
+  orders: { tables: [public.orders, "public.order_*"], flags: { migration_drift_tolerance: 0.5 } }
+tenants:
+  session: "parameter:app.tenant"
+  column: tenant_id
+  overrides:
+    acme:
+      flags: { migration_drift_tolerance: 0.75 }
+      groups: { orders: { flags: { migration_drift_tolerance: 1 } } }
+)";
+
+TEST(good_files, hold_every_key) {
+    const auto read = taken(whole, variables({{"MODERN_PASSWORD", "p w"}, {"KAFKA_PASSWORD", "k"}}));
+    EXPECT_EQ(read.legacy.server, (endpoint{"/run/postgresql", 5430}));
+    EXPECT_EQ(read.modern.server, (endpoint{"::1", 5432}));
+    EXPECT_THAT(read.modern.dsn, testing::HasSubstr("password='p w'"));
+    EXPECT_THAT(read.kafka.properties,
+                testing::ElementsAre(testing::Pair("compression.type", "lz4"), testing::Pair("sasl.password", "k")));
+    EXPECT_EQ(read.stream.heartbeat_interval, 250ms);
+    EXPECT_EQ(read.proxy.listen, (endpoint{"::", 7000}));
+    EXPECT_EQ(read.proxy.drain_timeout, 0ms);
+    EXPECT_EQ(read.tenants, (tenancy{tenant_source::parameter, "app.tenant", "tenant_id"}));
+    EXPECT_EQ(read.flags.resolve("", "").migration_drift_tolerance, 0.25);
+    EXPECT_EQ(read.flags.resolve("orders", "").migration_drift_tolerance, 0.5);
+    EXPECT_EQ(read.flags.resolve("", "acme").migration_drift_tolerance, 0.75);
+    EXPECT_EQ(read.flags.resolve("orders", "acme").migration_drift_tolerance, 1);
+}
+
+// A key that is known but read by nothing would leave its default here. The flags of scopes are covered above; secrets
+// of files, in secrets_test.
+TEST(good_files, have_no_key_that_nothing_reads) {
+    const auto before = entries_of(taken(required));
+    const auto after = entries_of(taken(whole, variables({{"MODERN_PASSWORD", "p"}, {"KAFKA_PASSWORD", "k"}})));
+    const std::set<std::string_view> one_value_only{"flags.hybrid_read_strategy", "flags.cutover_completed",
+                                                    "flags.canary_percent"};
+    for (const auto& each : keys()) {
+        const std::string name(each.name);
+        if (name.find('<') != std::string::npos || name.ends_with("_file") || one_value_only.contains(name)) continue;
+        ASSERT_TRUE(before.contains(name)) << name << " is missing from entries_of()";
+        EXPECT_NE(before.at(name).text, after.at(name).text) << name;
+    }
+}
+
+TEST(good_files, take_flags_from_the_environment) {
+    const auto read = taken(required + "flags: { dual_write_strategy: legacy-primary, hybrid_mode_enabled: true }\n",
+                            variables({{"DUAL_WRITE_STRATEGY", "modern-only"},
+                                       {"HYBRID_READ_STRATEGY", "modern"},
+                                       {"CUTOVER_COMPLETED", "true"},
+                                       {"HYBRID_MODE_ENABLED", ""},  // empty counts as unset
+                                       {"MIGRATION_DRIFT_TOLERANCE", "1e-3"}}));
+    EXPECT_EQ(read.flags.defaults(),
+              (flags{true, write_strategy::modern_only, read_strategy::modern, 0.001, true, true, 100}));
+}
+
+TEST(good_files, may_leave_sections_empty) {
+    EXPECT_EQ(taken(required + "proxy:\nflags:\ngroups:\ntenants:\n"), taken(required));
+}
+
+TEST(good_files, may_keep_other_flags_while_hybrid_mode_is_off) {
+    const auto read = taken(required +
+                            "flags: { hybrid_mode_enabled: false, dual_write_strategy: modern-only, "
+                            "hybrid_read_strategy: modern }\n");
+    EXPECT_EQ(authority(read.flags.defaults()), side::legacy);
+}
+
+}  // namespace
+}  // namespace crossfade::settings

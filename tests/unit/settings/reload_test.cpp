@@ -1,0 +1,180 @@
+#include "lib/settings/reload.hpp"
+
+#include <gmock/gmock.h>
+
+#include <thread>
+
+#include "tests/unit/settings/sample.hpp"
+
+namespace crossfade::settings {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+configuration taken(const std::string& text) {
+    return parse(text, "f.yaml", variables({})).value();
+}
+
+class reloads : public testing::Test {
+  protected:
+    reload_report after(const std::string& text) {
+        folder_.write("f.yaml", text);
+        return reloader_.reload("test");
+    }
+    scratch_folder folder_;
+    reloader reloader_{folder_.write("f.yaml", required), variables({}), taken(required)};
+};
+
+TEST_F(reloads, of_the_same_file_change_nothing) {
+    const auto before = reloader_.current();
+    for (const auto& same : {required, "# a comment\n" + required, required + "proxy: { max_sessions: 1000 }\n"})
+        EXPECT_EQ(after(same).outcome, reload_outcome::unchanged);
+    EXPECT_EQ(reloader_.current(), before);
+}
+
+TEST_F(reloads, of_a_flag_raise_the_epoch) {
+    auto report = after(required + "flags: { migration_drift_tolerance: 0.001 }\n");
+    EXPECT_EQ(report.outcome, reload_outcome::applied);
+    EXPECT_EQ(report.epoch, 2U);
+    EXPECT_THAT(report.changes, ElementsAre("flags.migration_drift_tolerance: 0.0005 -> 0.001"));
+    EXPECT_THAT(report.restart, IsEmpty());
+    EXPECT_EQ(reloader_.current()->epoch, 2U);
+    EXPECT_EQ(reloader_.current()->config.flags.defaults().migration_drift_tolerance, 0.001);
+
+    report = after(required +
+                   "groups: { g: { tables: [a.b], flags: { dual_write_strategy: legacy-only } } }\n"
+                   "tenants: { session: user, overrides: { t: { flags: { canary_percent: 100 } } } }\n");
+    EXPECT_EQ(report.epoch, 3U);
+    EXPECT_THAT(report.changes,
+                ElementsAre("flags.migration_drift_tolerance: 0.001 -> 0.0005", "tenants.session: none -> user",
+                            "groups.g.flags.dual_write_strategy: (not set) -> legacy-only",
+                            "groups.g.tables: (not set) -> [a.b]",
+                            "tenants.overrides.t.flags.canary_percent: (not set) -> 100"));
+}
+
+TEST_F(reloads, of_what_is_no_flag_keep_the_epoch) {
+    const auto report =
+        after(required + "log: { level: debug }\nproxy: { max_sessions: 7 }\ntenants: { session: database }\n");
+    EXPECT_EQ(report.outcome, reload_outcome::applied);
+    EXPECT_EQ(report.epoch, 1U);
+    EXPECT_THAT(report.restart, IsEmpty());
+    EXPECT_EQ(reloader_.current()->config.log.level, "debug");
+    EXPECT_EQ(reloader_.current()->config.proxy.max_sessions, 7U);
+    EXPECT_EQ(reloader_.current()->config.tenants.session, tenant_source::database);
+}
+
+TEST_F(reloads, leave_what_takes_effect_at_start) {
+    auto other = required;
+    other.replace(other.find("5432/app"), 8, "5430/app?password=hunter2");
+    other.replace(other.find("9092' }"), 7, "9092', properties: { sasl.password: hunter2 } }");
+    const auto before = reloader_.current()->config;
+    auto report = after(other + "proxy: { threads: 3 }\n");
+    EXPECT_EQ(report.outcome, reload_outcome::applied);
+    EXPECT_THAT(report.changes,
+                ElementsAre("legacy.dsn: changed", "proxy.threads: 0 -> 3", "kafka.properties.sasl.password: changed"));
+    EXPECT_THAT(report.restart, ElementsAre("legacy.dsn", "proxy.threads", "kafka.properties.sasl.password"));
+    EXPECT_EQ(reloader_.current()->config, before);
+
+    // It stays named for as long as it isn't in force.
+    report = after(other + "proxy: { threads: 3 }\n");
+    EXPECT_EQ(report.outcome, reload_outcome::unchanged);
+    EXPECT_THAT(report.restart, ElementsAre("legacy.dsn", "proxy.threads", "kafka.properties.sasl.password"));
+    EXPECT_THAT(after(required).restart, IsEmpty());
+}
+
+TEST_F(reloads, of_bad_files_change_nothing) {
+    const auto before = reloader_.current();
+    const auto report = after(required + "flags: { migration_drift_tolerance: 0.1, dual_write_strategy: both }\n");
+    EXPECT_EQ(report.outcome, reload_outcome::refused);
+    EXPECT_EQ(report.epoch, 1U);
+    EXPECT_THAT(report.problems, ElementsAre(HasSubstr("f.yaml:5: flags.dual_write_strategy: found 'both'")));
+    EXPECT_THAT(report.changes, IsEmpty());
+    EXPECT_EQ(reloader_.current(), before);
+
+    std::filesystem::remove(folder_ / "f.yaml");
+    EXPECT_EQ(reloader_.reload("test").outcome, reload_outcome::refused);
+    EXPECT_EQ(reloader_.current(), before);
+}
+
+TEST_F(reloads, never_move_the_authority) {
+    const auto before = reloader_.current();
+    const auto report = after(required + "flags: { dual_write_strategy: modern-only, hybrid_read_strategy: modern }\n");
+    EXPECT_EQ(report.outcome, reload_outcome::refused);
+    EXPECT_THAT(report.problems,
+                ElementsAre(HasSubstr("the defaults: the authority would change from legacy to modern")));
+    EXPECT_EQ(reloader_.current(), before);
+    // The next file is held against what is in force, not against the refused one.
+    EXPECT_EQ(after(required).outcome, reload_outcome::unchanged);
+}
+
+TEST_F(reloads, tell_the_listener_of_all_but_unchanged_ones) {
+    std::vector<std::string> heard;
+    reloader_.on_report([&](std::string_view trigger, const reload_report& report) {
+        heard.push_back(std::string(trigger) + ' ' + std::string(to_string(report.outcome)));
+        if (report.outcome == reload_outcome::applied) throw std::runtime_error("deaf");
+    });
+    after(required);
+    after("");
+    EXPECT_THAT(after(required + "flags: { canary_percent: 100, cutover_guardrail_enabled: false }\n").problems,
+                ElementsAre("what listens to reloads failed: deaf"));
+    EXPECT_THAT(heard, ElementsAre("test refused", "test applied"));
+    EXPECT_EQ(reloader_.current()->epoch, 2U);
+}
+
+TEST_F(reloads, may_come_from_several_threads) {
+    // Each thread sees epochs that only rise, and a flag that fits its epoch: whole snapshots, never halves.
+    const auto flipped = required + "flags: { cutover_guardrail_enabled: false }\n";
+    std::atomic<bool> done = false;
+    std::atomic<int> torn = 0;
+    std::vector<std::jthread> readers;
+    for (int i = 0; i < 2; ++i)
+        readers.emplace_back([&] {
+            std::uint64_t last = 0;
+            while (!done) {
+                const auto now = reloader_.current();
+                const bool guarded = now->config.flags.defaults().cutover_guardrail_enabled;
+                if (now->epoch < last || guarded != (now->epoch % 2 == 1)) ++torn;
+                last = now->epoch;
+            }
+        });
+    for (int i = 0; i < 50; ++i) after(i % 2 == 0 ? flipped : required);
+    {
+        std::vector<std::jthread> writers;
+        for (int i = 0; i < 4; ++i) writers.emplace_back([&] { reloader_.reload("test"); });
+    }
+    done = true;
+    readers.clear();
+    EXPECT_EQ(torn, 0);
+    EXPECT_EQ(reloader_.current()->epoch, 51U);
+}
+
+TEST(reload_objections, name_every_scope_that_would_change_hands) {
+    auto before = taken(required);
+    auto after = before;
+    const auto modern = [] {
+        flag_overrides made;
+        made.dual_write_strategy = write_strategy::modern_only;
+        return made;
+    }();
+    before.flags = flag_set(flags{}, {{"g", {{"a.b"}, {}}}}, {{"gone", {modern, {}}}});
+    after.flags = flag_set(flags{}, {{"g", {{"a.b"}, modern}}}, {{"t", {{}, {{"h", modern}}}}});
+    EXPECT_THAT(reload_objections(before, after),
+                ElementsAre(HasSubstr("tenant gone: the authority would change from modern to legacy"),
+                            HasSubstr("group g: the authority would change from legacy to modern"),
+                            HasSubstr("group h of tenant t: the authority would change from legacy to modern")));
+    EXPECT_THAT(reload_objections(after, after), IsEmpty());
+
+    // The master switch moves it as well.
+    auto off = taken(required);
+    off.flags = flag_set(apply(modern, flags{}), {}, {});
+    auto on = off;
+    flags defaults = off.flags.defaults();
+    defaults.hybrid_mode_enabled = false;
+    off.flags = flag_set(defaults, {}, {});
+    EXPECT_THAT(reload_objections(on, off), ElementsAre(HasSubstr("from modern to legacy")));
+}
+
+}  // namespace
+}  // namespace crossfade::settings
