@@ -1,0 +1,48 @@
+#include "proxy/admin/configuration_reload.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <string>
+
+#include "lib/settings/describe.hpp"
+#include "lib/telemetry/log.hpp"
+
+namespace crossfade::proxy::admin {
+
+using settings::reload_outcome;
+
+configuration_reload::configuration_reload(settings::reloader& flags, prometheus::Registry& registry,
+                                           std::function<void()> on_applied)
+    : flags_(flags),
+      on_applied_(std::move(on_applied)),
+      epoch_(prometheus::BuildGauge()
+                 .Name("crossfade_flags_epoch")
+                 .Help("Version number of the flags in force.")
+                 .Register(registry)
+                 .Add({})) {
+    auto& reloads = prometheus::BuildCounter()
+                        .Name("crossfade_config_reloads_total")
+                        .Help("Reloads of the configuration, by their outcome.")
+                        .Register(registry);
+    for (const auto outcome : {reload_outcome::applied, reload_outcome::unchanged, reload_outcome::refused})
+        reloads_[outcome] = &reloads.Add({{"result", std::string{settings::to_string(outcome)}}});
+    epoch_.Set(static_cast<double>(flags_.current()->epoch));
+}
+
+settings::reload_report configuration_reload::run(std::string_view trigger) {
+    auto report = flags_.reload(trigger);
+    reloads_.at(report.outcome)->Increment();
+    epoch_.Set(static_cast<double>(flags_.current()->epoch));
+    if (report.outcome == reload_outcome::refused) {
+        spdlog::error("{}", settings::report_line(trigger, report));
+    } else {
+        spdlog::info("{}", settings::report_line(trigger, report));
+    }
+    if (report.outcome == reload_outcome::applied) {
+        telemetry::configure_log("crossfade-proxy", flags_.current()->config.log);
+        on_applied_();
+    }
+    return report;
+}
+
+}  // namespace crossfade::proxy::admin

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/registry.h>
+
+#include <functional>
+#include <map>
+#include <string_view>
+
+#include "lib/settings/reload.hpp"
+
+namespace crossfade::proxy::admin {
+
+// The one path that every reload takes, whoever asked for it: SIGHUP, the file's change, POST /-/reload. Logs and
+// counts the outcome. Thread-safe.
+class configuration_reload {
+  public:
+    // `on_applied` tells those who keep a part of the configuration.
+    configuration_reload(settings::reloader& flags, prometheus::Registry& registry, std::function<void()> on_applied);
+
+    settings::reload_report run(std::string_view trigger);
+    settings::snapshot current() const { return flags_.current(); }
+
+  private:
+    settings::reloader& flags_;
+    std::function<void()> on_applied_;
+    std::map<settings::reload_outcome, prometheus::Counter*> reloads_;
+    prometheus::Gauge& epoch_;
+};
+
+}  // namespace crossfade::proxy::admin

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "lib/pgwire/session_status.hpp"
+#include "lib/pgwire/startup.hpp"
+#include "lib/settings/settings.hpp"
+
+namespace crossfade::proxy::frontend {
+
+// Which backend a client means by a CancelRequest: the database's own pid and key, as the client was told them, lead to
+// the server that this session's backend runs on. Thread-safe; bounded by the number of sessions.
+class cancel_registry {
+    using key = std::pair<std::uint32_t, std::string>;
+    using entries = std::multimap<key, settings::endpoint>;
+
+  public:
+    // An entry, for as long as it lives.
+    class registration {
+      public:
+        registration() = default;
+        registration(registration&& other) noexcept
+            : owner_(std::exchange(other.owner_, nullptr)), entry_(other.entry_) {}
+        registration& operator=(registration&& other) noexcept {
+            std::swap(owner_, other.owner_);
+            std::swap(entry_, other.entry_);
+            return *this;
+        }
+        ~registration();
+
+      private:
+        friend class cancel_registry;
+        registration(cancel_registry& owner, entries::iterator entry) : owner_(&owner), entry_(entry) {}
+
+        cancel_registry* owner_ = nullptr;
+        entries::iterator entry_{};
+    };
+
+    // The registry must outlive the registration.
+    [[nodiscard]] registration add(const pgwire::backend_key_data& backend, settings::endpoint server);
+
+    enum class match { none, one, several };
+    struct finding {
+        match found = match::none;
+        settings::endpoint server;  // when it is one
+    };
+    // Two servers may draw the same pid and key: then nobody can say which is meant, and none is.
+    finding find(const pgwire::cancel_request& request) const;
+
+  private:
+    mutable std::mutex mutex_;
+    entries entries_;
+};
+
+}  // namespace crossfade::proxy::frontend

@@ -1,0 +1,65 @@
+#include "proxy/frontend/dial.hpp"
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <string>
+#include <vector>
+
+namespace crossfade::proxy::frontend {
+namespace {
+
+using boost::system::result;
+using generic_endpoint = asio::generic::stream_protocol::endpoint;
+
+asio::awaitable<result<std::vector<generic_endpoint>>> addresses_of(const settings::endpoint& of) {
+    std::vector<generic_endpoint> addresses;
+    if (of.host.starts_with('/')) {
+        const auto path = of.host + "/.s.PGSQL." + std::to_string(of.port);
+        if (path.size() >= sizeof(sockaddr_un::sun_path)) co_return error_code{asio::error::name_too_long};
+        addresses.emplace_back(asio::local::stream_protocol::endpoint(path));
+        co_return addresses;
+    }
+    error_code not_numeric;
+    const auto address = asio::ip::make_address(of.host, not_numeric);
+    if (!not_numeric) {
+        addresses.emplace_back(asio::ip::tcp::endpoint(address, of.port));
+        co_return addresses;
+    }
+    asio::ip::tcp::resolver resolver{co_await asio::this_coro::executor};
+    const auto [failed, found] = co_await resolver.async_resolve(of.host, std::to_string(of.port), use_result);
+    if (failed) co_return failed;
+    for (const auto& entry : found) addresses.emplace_back(entry.endpoint());
+    co_return addresses;
+}
+
+asio::awaitable<result<stream_socket>> connect_any(settings::endpoint to) {
+    const auto addresses = co_await addresses_of(to);
+    if (!addresses) co_return addresses.error();
+    error_code last = asio::error::host_not_found;
+    for (const auto& address : *addresses) {
+        stream_socket socket{co_await asio::this_coro::executor};
+        const auto [failed] = co_await socket.async_connect(address, use_result);
+        if (!failed) {
+            prepare(socket);
+            co_return std::move(socket);
+        }
+        last = failed;
+        if (failed == asio::error::operation_aborted) break;
+    }
+    co_return last;
+}
+
+}  // namespace
+
+asio::awaitable<result<stream_socket>> dial(settings::endpoint to, std::chrono::milliseconds timeout) {
+    using namespace asio::experimental::awaitable_operators;
+    asio::steady_timer timer{co_await asio::this_coro::executor, timeout};
+    auto first = co_await (connect_any(std::move(to)) || timer.async_wait(use_result));
+    if (first.index() == 1) co_return error_code{asio::error::timed_out};
+    co_return std::move(std::get<0>(first));
+}
+
+}  // namespace crossfade::proxy::frontend

@@ -1,0 +1,74 @@
+#include "proxy/frontend/event_loop.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <exception>
+
+namespace crossfade::proxy::frontend {
+namespace {
+
+// Started by value: a spawned coroutine must not refer to what its caller owns.
+asio::awaitable<std::optional<session_end>> live(std::shared_ptr<session> one) {
+    co_return co_await one->run();
+}
+
+}  // namespace
+
+event_loop::event_loop(surroundings& around, std::function<void()> on_session_end)
+    : around_(around),
+      on_session_end_(std::move(on_session_end)),
+      // One thread alone does I/O on this context; others only post to it.
+      context_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO),
+      work_(context_.get_executor()),
+      thread_([this] { context_.run(); }) {}
+
+event_loop::~event_loop() {
+    cut();
+    work_.reset();
+    thread_.join();
+}
+
+void event_loop::adopt(int connected, int address_family) {
+    connections_.fetch_add(1, std::memory_order_relaxed);
+    asio::post(context_, [this, connected, address_family] { start(connected, address_family); });
+}
+
+void event_loop::start(int connected, int address_family) {
+    stream_socket client{context_};
+    client.assign({address_family, 0}, connected);
+    auto one = std::make_shared<session>(std::move(client), around_, stats_, *scratch_);
+    sessions_.insert(one);
+    asio::co_spawn(context_, live(one), [this, one](std::exception_ptr thrown, std::optional<session_end> end) {
+        if (thrown) {
+            end = session_end::failed;
+            try {
+                std::rethrow_exception(thrown);
+            } catch (const std::exception& fault) {
+                spdlog::error("a session failed: {}", fault.what());
+            }
+        }
+        if (end) stats_.ended[static_cast<std::size_t>(*end)].add(1);
+        sessions_.erase(one);
+        connections_.fetch_sub(1, std::memory_order_relaxed);
+        on_session_end_();
+    });
+    if (draining_) one->drain();
+}
+
+void event_loop::drain() {
+    asio::post(context_, [this] {
+        draining_ = true;
+        for (const auto& one : sessions_) one->drain();
+    });
+}
+
+void event_loop::cut() {
+    asio::post(context_, [this] {
+        draining_ = true;
+        for (const auto& one : sessions_) one->cut();
+    });
+}
+
+}  // namespace crossfade::proxy::frontend

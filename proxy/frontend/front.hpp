@@ -1,0 +1,64 @@
+#pragma once
+
+#include <prometheus/registry.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "lib/settings/reload.hpp"
+#include "proxy/frontend/event_loop.hpp"
+#include "proxy/frontend/front_metrics.hpp"
+#include "proxy/frontend/listener.hpp"
+#include "proxy/frontend/surroundings.hpp"
+
+namespace crossfade::proxy::frontend {
+
+// The clients' side of the proxy: listens, and runs the sessions on event loops of its own. Its functions are called in
+// the thread of `home`, if nothing else is said.
+class front {
+  public:
+    // Binds. `in_force` gives the configuration in force, from any thread; listen and threads are those at
+    // construction. Throws std::system_error when the address can't be had.
+    front(boost::asio::io_context& home, std::function<settings::snapshot()> in_force, prometheus::Registry& metrics);
+    ~front();
+
+    void start();
+
+    // After a reload: sessions take the new configuration when they are idle next. Any thread.
+    void reloaded();
+
+    // Takes no more connections, lets transactions finish up to proxy.drain_timeout, closes the rest, then calls `done`
+    // once.
+    void drain(std::function<void()> done);
+    // During drain(): doesn't wait any longer.
+    void cut();
+
+    // Any thread.
+    unsigned sessions() const { return around_.sessions.open(); }
+    bool draining() const { return draining_.load(std::memory_order_relaxed); }
+    // Brings the registry's metrics up to date: call it before they are read.
+    void update_metrics();
+
+  private:
+    // Connections that haven't said yet what they want, beyond the sessions.
+    static constexpr unsigned greeting_room = 128;
+
+    void take(int connected, int address_family);
+    unsigned connections() const;
+    void look_whether_drained();
+
+    boost::asio::io_context& home_;
+    surroundings around_;
+    front_metrics metrics_;
+    std::vector<std::unique_ptr<event_loop>> loops_;
+    listener listener_;
+    boost::asio::steady_timer drain_deadline_;
+    std::atomic<bool> draining_{false};
+    std::function<void()> drained_;
+};
+
+}  // namespace crossfade::proxy::frontend

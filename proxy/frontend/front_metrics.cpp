@@ -1,0 +1,152 @@
+#include "proxy/frontend/front_metrics.hpp"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace crossfade::proxy::frontend {
+namespace {
+
+constexpr std::array strategies{settings::write_strategy::legacy_only, settings::write_strategy::legacy_primary,
+                                settings::write_strategy::mirror, settings::write_strategy::prefer_modern,
+                                settings::write_strategy::modern_only};
+
+prometheus::Family<prometheus::Counter>& counters(prometheus::Registry& registry, const char* name, const char* help) {
+    return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+}
+
+prometheus::Gauge& gauge(prometheus::Registry& registry, const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+}
+
+prometheus::Family<prometheus::Counter>& relayed_bytes(prometheus::Registry& registry) {
+    return counters(registry, "crossfade_relayed_bytes_total", "Bytes relayed, by direction.");
+}
+
+template <class label, std::size_t size>
+std::array<prometheus::Counter*, size> by_result(prometheus::Family<prometheus::Counter>& family) {
+    std::array<prometheus::Counter*, size> made{};
+    for (std::size_t index = 0; index < size; ++index)
+        made[index] = &family.Add({{"result", std::string{to_string(static_cast<label>(index))}}});
+    return made;
+}
+
+void raise(prometheus::Counter& counter, std::uint64_t now, std::uint64_t last) {
+    if (now > last) counter.Increment(static_cast<double>(now - last));
+}
+
+template <std::size_t size>
+void raise(const std::array<prometheus::Counter*, size>& of, const std::array<std::uint64_t, size>& now,
+           const std::array<std::uint64_t, size>& last) {
+    for (std::size_t index = 0; index < size; ++index) raise(*of[index], now[index], last[index]);
+}
+
+template <std::size_t size>
+void add(std::array<std::uint64_t, size>& to, const std::array<tally, size>& more) {
+    for (std::size_t index = 0; index < size; ++index) to[index] += more[index].value();
+}
+
+}  // namespace
+
+std::string_view to_string(session_end end) {
+    switch (end) {
+        case session_end::client_left:
+            return "client_left";
+        case session_end::server_left:
+            return "server_left";
+        case session_end::login_failed:
+            return "login_failed";
+        case session_end::login_timeout:
+            return "login_timeout";
+        case session_end::too_many:
+            return "too_many";
+        case session_end::unreachable:
+            return "unreachable";
+        case session_end::protocol_violation:
+            return "protocol_violation";
+        case session_end::drained:
+            return "drained";
+        case session_end::failed:
+            return "failed";
+    }
+    return "failed";
+}
+
+std::string_view to_string(cancel_result result) {
+    switch (result) {
+        case cancel_result::forwarded:
+            return "forwarded";
+        case cancel_result::unknown:
+            return "unknown";
+        case cancel_result::ambiguous:
+            return "ambiguous";
+        case cancel_result::unreachable:
+            return "unreachable";
+    }
+    return "unknown";
+}
+
+void loop_stats::observe_query(settings::write_strategy under, std::chrono::nanoseconds took) {
+    auto& of = by_strategy[static_cast<std::size_t>(under)];
+    const auto seconds = std::chrono::duration<double>(took).count();
+    const auto bucket = std::lower_bound(query_seconds_bounds.begin(), query_seconds_bounds.end(), seconds);
+    of.query_buckets[static_cast<std::size_t>(bucket - query_seconds_bounds.begin())].add(1);
+    of.query_nanoseconds.add(static_cast<std::uint64_t>(took.count()));
+}
+
+void add(totals& to, const loop_stats& more) {
+    for (std::size_t index = 0; index < to.by_strategy.size(); ++index) {
+        add(to.by_strategy[index].query_buckets, more.by_strategy[index].query_buckets);
+        to.by_strategy[index].query_nanoseconds += more.by_strategy[index].query_nanoseconds.value();
+        to.by_strategy[index].transactions += more.by_strategy[index].transactions.value();
+    }
+    to.bytes_to_server += more.bytes_to_server.value();
+    to.bytes_to_client += more.bytes_to_client.value();
+    add(to.ended, more.ended);
+    add(to.cancels, more.cancels);
+}
+
+front_metrics::front_metrics(prometheus::Registry& registry)
+    : sessions_(gauge(registry, "crossfade_sessions", "Client sessions open.")),
+      sessions_limit_(gauge(registry, "crossfade_sessions_limit", "Client sessions at most (proxy.max_sessions).")),
+      to_server_(relayed_bytes(registry).Add({{"direction", "to_server"}})),
+      to_client_(relayed_bytes(registry).Add({{"direction", "to_client"}})),
+      ended_(by_result<session_end, session_ends>(
+          counters(registry, "crossfade_sessions_total", "Client sessions that have ended, by the reason."))),
+      cancels_(by_result<cancel_result, cancel_results>(
+          counters(registry, "crossfade_cancel_requests_total", "Cancel requests, by what became of them."))) {
+    auto& seconds = prometheus::BuildHistogram()
+                        .Name("crossfade_query_seconds")
+                        .Help("From the first message to an idle session until nothing is owed for it.")
+                        .Register(registry);
+    auto& transactions =
+        counters(registry, "crossfade_transactions_total", "Transactions that have ended, single statements included.");
+    for (std::size_t index = 0; index < strategies.size(); ++index) {
+        const prometheus::Labels labels{{"strategy", std::string{settings::to_string(strategies[index])}}};
+        const std::vector<double> bounds{query_seconds_bounds.begin(), query_seconds_bounds.end()};
+        strategies_[index] = {&seconds.Add(labels, bounds), &transactions.Add(labels)};
+    }
+}
+
+void front_metrics::update(const totals& now, unsigned sessions, unsigned limit) {
+    const std::lock_guard lock{mutex_};
+    sessions_.Set(sessions);
+    sessions_limit_.Set(limit);
+    for (std::size_t index = 0; index < strategies_.size(); ++index) {
+        const auto& last = last_.by_strategy[index];
+        const auto& next = now.by_strategy[index];
+        std::vector<double> buckets;
+        for (std::size_t bucket = 0; bucket < next.query_buckets.size(); ++bucket)
+            buckets.push_back(static_cast<double>(next.query_buckets[bucket] - last.query_buckets[bucket]));
+        strategies_[index].query_seconds->ObserveMultiple(
+            buckets, static_cast<double>(next.query_nanoseconds - last.query_nanoseconds) / 1e9);
+        raise(*strategies_[index].transactions, next.transactions, last.transactions);
+    }
+    raise(to_server_, now.bytes_to_server, last_.bytes_to_server);
+    raise(to_client_, now.bytes_to_client, last_.bytes_to_client);
+    raise(ended_, now.ended, last_.ended);
+    raise(cancels_, now.cancels, last_.cancels);
+    last_ = now;
+}
+
+}  // namespace crossfade::proxy::frontend

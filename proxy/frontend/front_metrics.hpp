@@ -1,0 +1,104 @@
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <string_view>
+
+#include "lib/settings/flags.hpp"
+
+namespace crossfade::proxy::frontend {
+
+// How a session came to its end: label `result` of crossfade_sessions_total.
+enum class session_end : std::uint8_t {
+    client_left,
+    server_left,   // the database closed a session that was logged in
+    login_failed,  // the database closed it before that
+    login_timeout,
+    too_many,            // beyond max_sessions
+    unreachable,         // no connection to the database
+    protocol_violation,  // by the client or the database
+    drained,             // we are stopping
+    failed,              // a fault of ours; the log says which
+};
+inline constexpr std::size_t session_ends = 9;
+std::string_view to_string(session_end end);
+
+// Label `result` of crossfade_cancel_requests_total.
+enum class cancel_result : std::uint8_t { forwarded, unknown, ambiguous, unreachable };
+inline constexpr std::size_t cancel_results = 4;
+std::string_view to_string(cancel_result result);
+
+// Written by one thread, read by another: a plain addition for the one who writes.
+class tally {
+  public:
+    void add(std::uint64_t more) {
+        value_.store(value_.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+    }
+    std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+  private:
+    std::atomic<std::uint64_t> value_{0};
+};
+
+// Upper bounds of crossfade_query_seconds's buckets; the last bucket, +Inf, has none.
+inline constexpr std::array<double, 16> query_seconds_bounds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+                                                             0.05,   0.1,     0.25,   0.5,   1.0,    2.5,   5.0,  10.0};
+
+// What an event loop counts. `number` is a tally where the loop counts, with no lock and no shared cache line on the
+// way of a message, and a plain number where the loops are summed up.
+template <class number>
+struct counts {
+    struct per_strategy {
+        std::array<number, query_seconds_bounds.size() + 1> query_buckets{};
+        number query_nanoseconds{};
+        number transactions{};
+    };
+    std::array<per_strategy, 5> by_strategy{};
+    number bytes_to_server{};
+    number bytes_to_client{};
+    std::array<number, session_ends> ended{};
+    std::array<number, cancel_results> cancels{};
+};
+
+struct alignas(64) loop_stats : counts<tally> {
+    void observe_query(settings::write_strategy under, std::chrono::nanoseconds took);
+};
+using totals = counts<std::uint64_t>;
+
+void add(totals& to, const loop_stats& more);
+
+// Carries the loops' sums over to a Prometheus registry, when somebody asks for it.
+class front_metrics {
+  public:
+    explicit front_metrics(prometheus::Registry& registry);
+
+    // `now`: never less than the last time. Thread-safe.
+    void update(const totals& now, unsigned sessions, unsigned limit);
+
+  private:
+    struct strategy_metrics {
+        prometheus::Histogram* query_seconds;
+        prometheus::Counter* transactions;
+    };
+
+    std::mutex mutex_;
+    totals last_;
+    prometheus::Gauge& sessions_;
+    prometheus::Gauge& sessions_limit_;
+    std::array<strategy_metrics, 5> strategies_;
+    prometheus::Counter& to_server_;
+    prometheus::Counter& to_client_;
+    std::array<prometheus::Counter*, session_ends> ended_;
+    std::array<prometheus::Counter*, cancel_results> cancels_;
+};
+
+}  // namespace crossfade::proxy::frontend

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "lib/settings/settings.hpp"
+
+namespace crossfade::proxy::frontend {
+
+// Accepts connections and hands the bare descriptors on, so that each can be given to an event loop of its own.
+class listener {
+  public:
+    using hand_over = std::function<void(int connected, int address_family)>;
+
+    // Binds every address of the host (or a Unix socket, where host is a directory). Throws std::system_error that
+    // names the address.
+    listener(boost::asio::io_context& context, const settings::endpoint& at, hand_over take);
+    ~listener();  // removes the Unix socket
+
+    void start();
+    // No more connections are taken; those that wait in the kernel's queue are refused.
+    void stop();
+
+    std::uint16_t port() const { return port_; }  // the one bound, for an endpoint with port 0
+
+  private:
+    struct door {
+        boost::asio::posix::stream_descriptor socket;
+        int address_family;
+    };
+    boost::asio::awaitable<void> accept(std::size_t index);
+
+    boost::asio::io_context& context_;
+    hand_over take_;
+    std::vector<door> doors_;
+    std::string unix_path_;
+    std::uint16_t port_ = 0;
+};
+
+}  // namespace crossfade::proxy::frontend

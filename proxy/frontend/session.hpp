@@ -1,0 +1,89 @@
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "lib/pgwire/message_scanner.hpp"
+#include "lib/pgwire/session_tracker.hpp"
+#include "proxy/frontend/cancel_registry.hpp"
+#include "proxy/frontend/front_metrics.hpp"
+#include "proxy/frontend/greeting.hpp"
+#include "proxy/frontend/relay.hpp"
+#include "proxy/frontend/route.hpp"
+#include "proxy/frontend/surroundings.hpp"
+#include "proxy/strategy/plan.hpp"
+
+namespace crossfade::proxy::frontend {
+
+// One client and its one server, from the first byte to the last. Everything happens on the event loop that the
+// client's socket belongs to.
+class session : public std::enable_shared_from_this<session> {
+  public:
+    session(stream_socket client, surroundings& around, loop_stats& stats, scratch_space& scratch);
+
+    // The whole life; empty when the client only asked for a cancel. Call once.
+    asio::awaitable<std::optional<session_end>> run();
+
+    // The proxy is stopping: says goodbye as a database does as soon as the session is idle, at once if it is.
+    void drain();
+    // Ends the session where it stands, with a goodbye if no message is cut in two by it.
+    void cut();
+
+  private:
+    // A goodbye, and what it waits for: that the session is idle; that what the client asked is answered; that no
+    // message is cut in two.
+    struct farewell {
+        std::string message;
+        session_end end;
+        enum class moment { idle, answered, boundary } at;
+    };
+    struct server_inspector;
+    struct client_inspector;
+
+    asio::awaitable<void> cancel_for(pgwire::cancel_request request);
+    asio::awaitable<void> serve(pgwire::startup_message opening, std::string early);
+    asio::awaitable<void> client_to_server();
+    asio::awaitable<void> server_to_client();
+    asio::awaitable<void> say_goodbye(std::string message);
+
+    void take_plan();
+    void bid_farewell(farewell goodbye);
+    bool farewell_is_due() const;
+    void client_violated(std::string_view what);
+    void server_violated(std::string_view what);
+    void logged_in();
+    void close_within(std::chrono::milliseconds time);
+    void on_login_timeout();
+    void close();
+
+    surroundings& around_;
+    loop_stats& stats_;
+    scratch_space& scratch_;
+    stream_socket client_;
+    stream_socket server_;
+    asio::steady_timer deadline_;
+
+    settings::snapshot in_force_;
+    std::uint64_t generation_ = 0;
+    strategy::session_facts facts_;
+    strategy::plan plan_;
+    settings::endpoint server_at_;
+
+    pgwire::session_tracker tracker_;
+    pgwire::message_scanner from_client_;
+    pgwire::message_scanner from_server_;
+    std::string held_from_client_;
+    std::string held_from_server_;
+    std::chrono::steady_clock::time_point asked_at_;
+    admission::place place_;
+    cancel_registry::registration cancel_key_;
+    std::optional<farewell> farewell_;
+    std::optional<session_end> end_;
+};
+
+}  // namespace crossfade::proxy::frontend
