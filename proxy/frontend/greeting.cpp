@@ -57,7 +57,8 @@ asio::awaitable<boost::system::result<greeting, no_greeting>> read_greeting(stre
 
         if (!bytes.empty()) co_return no_greeting{"unencrypted data sent before the answer to an encryption request"};
         if (answered.repeated(*packet)) co_return no_greeting{"encryption requested twice"};
-        if (co_await write_all(client, "N")) co_return no_greeting{};
+        const auto failed = co_await write_all(client, "N");
+        if (failed) co_return no_greeting{};
     }
 }
 

@@ -61,7 +61,8 @@ asio::awaitable<relay_end> relay(stream_socket& from, stream_socket& to, std::st
         if (!going.empty()) {
             // Others use the scratch space while we wait.
             const std::string rest{going};
-            if (co_await write_all(to, rest)) co_return relay_end::to_failed;
+            failed = co_await write_all(to, rest);
+            if (failed) co_return relay_end::to_failed;
         }
         if (verdict.stop) co_return relay_end::stopped;
 

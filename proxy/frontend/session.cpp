@@ -116,7 +116,7 @@ asio::awaitable<std::optional<session_end>> session::run() {
         if (!end_) end_ = session_end::protocol_violation;
         if (const auto& message = greeted.error().message; !message.empty()) {
             spdlog::info("refused a connection: {}", message);
-            co_await say_goodbye(pgwire::build_fatal(sqlstate::protocol_violation, message));
+            co_await refuse(session_end::protocol_violation, sqlstate::protocol_violation, message);
         }
     } else if (const auto* request = std::get_if<pgwire::cancel_request>(&greeted->opening)) {
         co_await cancel_for(*request);
@@ -128,59 +128,68 @@ asio::awaitable<std::optional<session_end>> session::run() {
 }
 
 asio::awaitable<void> session::cancel_for(pgwire::cancel_request request) {
-    const auto count = [this](cancel_result result) { stats_.cancels[static_cast<std::size_t>(result)].add(1); };
+    const auto result = co_await pass_on(std::move(request));
+    stats_.cancels[static_cast<std::size_t>(result)].add(1);
+}
+
+asio::awaitable<cancel_result> session::pass_on(pgwire::cancel_request request) {
     const auto [found, server] = around_.cancels.find(request);
-    if (found != cancel_registry::match::one) {
-        count(found == cancel_registry::match::none ? cancel_result::unknown : cancel_result::ambiguous);
-        co_return;
-    }
+    if (found == cancel_registry::match::none) co_return cancel_result::unknown;
+    if (found == cancel_registry::match::several) co_return cancel_result::ambiguous;
+
     auto dialled = co_await dial(server, in_force_->config.proxy.connect_timeout);
-    if (dialled) server_ = std::move(*dialled);
-    if (!dialled || co_await write_all(server_, pgwire::build(request))) {
-        count(cancel_result::unreachable);
-        co_return;
-    }
-    count(cancel_result::forwarded);
+    if (!dialled) co_return cancel_result::unreachable;
+    server_ = std::move(*dialled);
+    const auto packet = pgwire::build(request);
+    const auto failed = co_await write_all(server_, packet);
+    if (failed) co_return cancel_result::unreachable;
     // The client takes our closing for "done", so the server's closing comes first.
     close_within(in_force_->config.proxy.connect_timeout);
     co_await finish_sending(server_);
+    co_return cancel_result::forwarded;
 }
 
 asio::awaitable<void> session::serve(pgwire::startup_message opening, std::string early) {
     using namespace asio::experimental::awaitable_operators;
-    const auto& config = in_force_->config;
-    place_ = around_.sessions.enter(config.proxy.max_sessions);
+    place_ = around_.sessions.enter(in_force_->config.proxy.max_sessions);
     if (!place_) {
-        end_ = session_end::too_many;
-        co_return co_await say_goodbye(
-            pgwire::build_fatal(sqlstate::too_many_connections, "too many sessions: proxy.max_sessions is reached"));
+        co_await refuse(session_end::too_many, sqlstate::too_many_connections,
+                        "too many sessions: proxy.max_sessions is reached");
+        co_return;
     }
-
-    facts_.tenant = strategy::tenant_of(config.tenants, opening.parameters);
+    facts_.tenant = strategy::tenant_of(in_force_->config.tenants, opening.parameters);
     take_plan();
-    auto going = route_to(plan_.authority, config, std::move(opening));
+    const auto going = route_to(plan_.authority, in_force_->config, std::move(opening));
+    const std::string database = std::string{settings::to_string(plan_.authority)} + " database";
     server_at_ = going.server;
-    auto dialled = co_await dial(going.server, config.proxy.connect_timeout);
+
+    auto dialled = co_await dial(going.server, in_force_->config.proxy.connect_timeout);
     if (end_) co_return;
     if (!dialled) {
-        end_ = session_end::unreachable;
-        const auto side = settings::to_string(going.authority);
-        spdlog::warn("no connection to the {} database: {}", side, dialled.error().message());
-        co_return co_await say_goodbye(pgwire::build_fatal(
-            sqlstate::connection_failure,
-            "could not connect to the " + std::string{side} + " database: " + dialled.error().message()));
+        const auto reason = dialled.error().message();
+        spdlog::warn("no connection to the {}: {}", database, reason);
+        co_await refuse(session_end::unreachable, sqlstate::connection_failure,
+                        "could not connect to the " + database + ": " + reason);
+        co_return;
     }
     server_ = std::move(*dialled);
+
+    auto first_bytes = pgwire::build(going.opening);
     const auto verdict = client_inspector{*this}(early);
+    first_bytes.append(early, 0, verdict.forward);
     held_from_client_ = early.substr(verdict.forward);
-    early.resize(verdict.forward);
-    if (co_await write_all(server_, pgwire::build(going.opening) + early)) {
-        end_ = session_end::unreachable;
-        co_return co_await say_goodbye(pgwire::build_fatal(
-            sqlstate::connection_failure,
-            "the " + std::string{settings::to_string(going.authority)} + " database closed the connection"));
+    const auto failed = co_await write_all(server_, first_bytes);
+    if (failed) {
+        co_await refuse(session_end::unreachable, sqlstate::connection_failure,
+                        "the " + database + " closed the connection");
+        co_return;
     }
     co_await (client_to_server() && server_to_client());
+}
+
+asio::awaitable<void> session::refuse(session_end end, std::string_view code, std::string message) {
+    end_ = end;
+    co_await say_goodbye(pgwire::build_fatal(code, message));
 }
 
 asio::awaitable<void> session::client_to_server() {
@@ -215,19 +224,23 @@ asio::awaitable<void> session::server_to_client() {
     if (farewell_is_due()) {
         if (!end_) end_ = farewell_->end;
         server_.close();
-        co_await say_goodbye(std::move(farewell_->message));
+        std::string message = std::move(farewell_->message);
+        co_await say_goodbye(std::move(message));
     } else if (ended == relay_end::to_failed) {
         if (!end_) end_ = session_end::client_left;
     } else {
         if (!end_) end_ = tracker_.started() ? session_end::server_left : session_end::login_failed;
-        if (client_.is_open()) co_await say_goodbye({});
+        std::string nothing;
+        co_await say_goodbye(std::move(nothing));
     }
     close();
 }
 
 asio::awaitable<void> session::say_goodbye(std::string message) {
+    if (!client_.is_open()) co_return;
     close_within(goodbye_time);
-    if (!co_await write_all(client_, message)) co_await finish_sending(client_);
+    const auto failed = co_await write_all(client_, message);
+    if (!failed) co_await finish_sending(client_);
 }
 
 void session::take_plan() {

@@ -46,9 +46,12 @@ class session : public std::enable_shared_from_this<session> {
     struct client_inspector;
 
     asio::awaitable<void> cancel_for(pgwire::cancel_request request);
+    asio::awaitable<cancel_result> pass_on(pgwire::cancel_request request);
     asio::awaitable<void> serve(pgwire::startup_message opening, std::string early);
     asio::awaitable<void> client_to_server();
     asio::awaitable<void> server_to_client();
+    asio::awaitable<void> refuse(session_end end, std::string_view code, std::string message);
+    // Writes the message, if there is one, and leaves the client the time to read it.
     asio::awaitable<void> say_goodbye(std::string message);
 
     void take_plan();
