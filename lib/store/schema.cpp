@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS crossfade.progress (
     commit_lsn        pg_lsn      NOT NULL,
     end_lsn           pg_lsn      NOT NULL,
     commit_time       timestamptz,
+    created_at        timestamptz NOT NULL DEFAULT now(),  -- rows written before belong to the first copy
     updated_at        timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (stream, partition)
 ) WITH (fillfactor = 50);
@@ -80,8 +81,10 @@ CREATE TABLE IF NOT EXISTS crossfade.dead_letters (
     reason     text        NOT NULL,
     event      bytea       NOT NULL,           -- the Event as it came, so that it can be replayed
     created_at timestamptz NOT NULL DEFAULT now(),
+    published_at timestamptz,                  -- when the dead-letter topic had it
     UNIQUE (stream, partition, commit_lsn, ordinal, table_name)
 );
+CREATE INDEX IF NOT EXISTS dead_letters_unpublished ON crossfade.dead_letters (id) WHERE published_at IS NULL;
 )sql";
 }
 

@@ -1,0 +1,267 @@
+#include "cdc/apply/applier.hpp"
+
+#include "cdc/apply/failpoint.hpp"
+#include "cdc/apply/fault.hpp"
+#include "lib/store/schema.hpp"
+
+namespace crossfade::cdc::apply {
+
+// A batch without what is left out, and why that was.
+struct applier::sorted {
+    std::vector<placed_event> events;
+    batch_plan plan;
+    std::map<std::string, std::uint64_t> applied;
+    std::map<std::string, std::uint64_t> skipped;
+    std::map<std::string, model::lsn> stale;  // tables of which rows are left out, and since when
+    std::string unfinished;                   // a table whose copy was broken off
+};
+
+namespace {
+
+std::string_view kind_of(const model::change_event& event) {
+    struct {
+        std::string_view operator()(const model::row_change& change) const {
+            switch (change.operation) {
+                case model::row_operation::insert:
+                    return "insert";
+                case model::row_operation::update:
+                    return "update";
+                case model::row_operation::remove:
+                    break;
+            }
+            return "delete";
+        }
+        std::string_view operator()(const model::truncate&) const { return "truncate"; }
+        std::string_view operator()(const model::logical_message&) const { return "message"; }
+        std::string_view operator()(const model::heartbeat&) const { return "heartbeat"; }
+    } name;
+    return std::visit(name, event.body);
+}
+
+void add_up(std::map<std::string, std::uint64_t>& into, const std::map<std::string, std::uint64_t>& more) {
+    for (const auto& [name, count] : more) into[name] += count;
+}
+
+}  // namespace
+
+applier::applier(session& to, target_catalog& catalog, careful_settings settings, store::progress from)
+    : to_(to), catalog_(catalog), settings_(std::move(settings)), progress_(std::move(from)) {}
+
+pgclient::result<void> applier::load_tables() {
+    // The fingerprint first: what changes between the two queries is noticed as a difference.
+    auto fingerprint = to_.db.exec(std::string{store::tables_fingerprint_sql()}, {settings_.stream});
+    if (!fingerprint) return fingerprint.error();
+    auto loaded = store::load_tables(to_.db, settings_.stream);
+    if (!loaded) return loaded.error();
+    fingerprint_ = fingerprint->text(0, 0);
+    tables_.clear();
+    for (auto& table : *loaded) tables_.emplace(table.table, std::move(table));
+    reload_ = false;
+    return {};
+}
+
+pgclient::result<applier::sorted> applier::sort(const std::vector<consume::received>& events, scope_filter& scopes) {
+    sorted made;
+    batch_planner planner;
+    const auto copied = [&](const model::table_name& table, const model::position& at) {
+        if (tables_.empty()) return false;
+        const auto known = tables_.find(model::to_string(table));
+        if (known == tables_.end()) return false;
+        if (known->second.state == "copying") made.unfinished = known->first;
+        return known->second.copied_lsn && at.commit_lsn < *known->second.copied_lsn;
+    };
+    catalog_.forget_refused();
+    for (const auto& each : events) {
+        const auto& at = each.event.at;
+        if (const auto* change = std::get_if<model::row_change>(&each.event.body)) {
+            auto mapping = catalog_.mapping(to_.db, change->rel);
+            if (!mapping) return mapping.error();
+            if (copied(change->rel->table, at)) {
+                ++made.skipped["copied"];
+                continue;
+            }
+            if (!scopes.applies(change->rel->table, tenant_of(**mapping, *change))) {
+                ++made.skipped["legacy-only"];
+                made.stale.try_emplace(model::to_string(change->rel->table), at.commit_lsn);
+                continue;
+            }
+            planner.add(*change, *mapping);
+            made.events.push_back({&each, {*mapping}});
+        } else if (const auto* emptied = std::get_if<model::truncate>(&each.event.body)) {
+            std::vector<std::shared_ptr<const table_mapping>> mappings;
+            for (const auto& rel : emptied->relations) {
+                if (copied(rel->table, at)) continue;
+                // A truncate has no tenant: what holds for the table's group as a whole decides.
+                if (!scopes.applies(rel->table, {})) {
+                    made.stale.try_emplace(model::to_string(rel->table), at.commit_lsn);
+                    continue;
+                }
+                auto mapping = catalog_.mapping(to_.db, rel);
+                if (!mapping) return mapping.error();
+                mappings.push_back(*mapping);
+            }
+            if (mappings.empty()) {
+                ++made.skipped["truncate"];
+                continue;
+            }
+            planner.add(*emptied, mappings);
+            made.events.push_back({&each, std::move(mappings)});
+        }
+        ++made.applied[std::string{kind_of(each.event)}];
+    }
+    made.plan = planner.take();
+    if (!to_.replica_role && made.plan.changes > 0) made.plan.careful = true;
+    return made;
+}
+
+pgclient::result<apply_report> applier::apply(const std::vector<consume::received>& events,
+                                              const std::optional<store::progress>& advance, scope_filter& scopes) {
+    for (int attempt = 0;; ++attempt) {
+        if (reload_ && !open_) {
+            if (auto loaded = load_tables(); !loaded) return loaded.error();
+        }
+        auto report = write(events, advance, scopes);
+        if (!report) {
+            // Whatever state the transaction is in, it is of no use.
+            if (!report.error().connection_lost()) (void)roll_back();
+            open_ = false;
+            return report.error();
+        }
+        if (*report) return std::move(**report);
+        // crossfade.tables has changed under the batch. A part can't be sorted anew alone: its forerunners were sorted
+        // by what is gone.
+        if (attempt == 3 || !advance) {
+            return pgclient::failure{"40001", "crossfade.tables changes all the time", {}, {}, {}};
+        }
+    }
+}
+
+pgclient::result<std::optional<apply_report>> applier::write(const std::vector<consume::received>& events,
+                                                             const std::optional<store::progress>& advance,
+                                                             scope_filter& scopes) {
+    auto sorting = sort(events, scopes);
+    if (!sorting) return sorting.error();
+    auto& batch = *sorting;
+    auto& pipe = *to_.pipe;
+    const bool fresh = !open_;
+    apply_report report;
+    std::size_t before_rows = 0;
+    if (fresh) {
+        so_far_ = {};
+        pipe.add("BEGIN");
+        pipe.add(statement{"SELECT pg_try_advisory_xact_lock_shared($1::int, $2::int)",
+                           {std::to_string(store::lock_class),
+                            std::to_string(store::lock_id(store::lock::backfilling, settings_.stream))},
+                           std::nullopt});
+        pipe.add(statement{std::string{store::tables_fingerprint_sql()}, {settings_.stream}, std::nullopt});
+        before_rows += 3;
+    }
+    if (advance) {
+        pipe.add(statement{std::string{store::advance_sql()},
+                           store::advance_parameters(settings_.stream, settings_.partition, progress_, *advance),
+                           std::nullopt});
+        ++before_rows;
+    }
+    pipe.add("SAVEPOINT crossfade_batch");
+    ++before_rows;
+    if (!batch.plan.careful) {
+        for (const auto& part : batch.plan.segments) {
+            for (const auto& each : many(part, to_.origins, {})) pipe.add(each);
+        }
+    }
+    std::vector<pipeline::answer> answers;
+    std::optional<pgclient::failure> fault;
+    if (auto got = pipe.run(&answers); got) {
+        answers = std::move(*got);
+    } else if (answers.size() < before_rows || !is_row_fault(got.error())) {
+        return got.error();
+    } else {
+        fault = got.error();
+    }
+    open_ = true;
+    failpoint("apply.begun");
+
+    if (fresh && !answers[1].got.boolean(0, 0)) report.what = apply_report::outcome::backfill;
+    if (report.what == apply_report::outcome::applied && fresh && answers[2].got.text(0, 0) != fingerprint_) {
+        if (auto done = roll_back(); !done) return done.error();
+        reload_ = true;
+        return std::optional<apply_report>{};
+    }
+    if (report.what == apply_report::outcome::applied && !batch.unfinished.empty()) {
+        report.what = apply_report::outcome::unfinished;
+        report.table = batch.unfinished;
+    }
+    if (advance && report.what == apply_report::outcome::applied && answers[before_rows - 2].got.affected() != 1) {
+        report.what = apply_report::outcome::fenced;
+    }
+    if (report.what != apply_report::outcome::applied) {
+        if (auto done = roll_back(); !done) return done.error();
+        return std::optional{std::move(report)};
+    }
+    bool careful = batch.plan.careful || fault;
+    for (const auto& each : answers) careful = careful || !each.as_expected();
+    if (careful && !batch.events.empty()) {
+        pipe.add("ROLLBACK TO SAVEPOINT crossfade_batch");
+        if (auto done = pipe.run(); !done) return done.error();
+        if (fault) {
+            // Perhaps the follower's tables are others by now.
+            catalog_.forget();
+            auto again = sort(events, scopes);
+            if (!again) return again.error();
+            batch = std::move(*again);
+        }
+        careful_writer writer{pipe, settings_, to_.origins};
+        for (const auto& each : batch.events) {
+            if (auto done = writer.apply(each); !done) return done.error();
+        }
+        report.careful = true;
+        report.records = writer.records();
+        report.dead_letters = writer.dead_letters();
+    }
+    mark_stale(batch);
+    report.rows = batch.plan.changes;
+    add_up(so_far_.applied, batch.applied);
+    add_up(so_far_.skipped, batch.skipped);
+    so_far_.rows += report.rows;
+    so_far_.dead_letters += report.dead_letters;
+    so_far_.careful = so_far_.careful || report.careful;
+    so_far_.records.insert(so_far_.records.end(), report.records.begin(), report.records.end());
+    if (!advance) {
+        pipe.add("RELEASE SAVEPOINT crossfade_batch");
+        if (auto done = pipe.run(); !done) return done.error();
+        failpoint("apply.part");
+        return std::optional{apply_report{}};
+    }
+    failpoint("apply.written");
+    pipe.add("COMMIT");
+    if (auto done = pipe.run(); !done) return done.error();
+    failpoint("apply.committed");
+    open_ = false;
+    progress_ = *advance;
+    return std::optional{std::exchange(so_far_, {})};
+}
+
+void applier::mark_stale(const sorted& batch) {
+    for (const auto& [table, since] : batch.stale) {
+        const auto known = tables_.find(table);
+        if (known != tables_.end() && known->second.state != "live") continue;
+        to_.pipe->add(
+            statement{"INSERT INTO crossfade.tables AS t (stream, table_name, state, stale_since)"
+                      " VALUES ($1::text, $2::text, 'stale', $3::pg_lsn) ON CONFLICT (stream, table_name)"
+                      " DO UPDATE SET state = 'stale', stale_since = excluded.stale_since, updated_at = now()"
+                      " WHERE t.state = 'live'",
+                      {settings_.stream, table, model::to_string(since)},
+                      std::nullopt});
+        reload_ = true;
+    }
+}
+
+pgclient::result<void> applier::roll_back() {
+    open_ = false;
+    so_far_ = {};
+    to_.pipe->add("ROLLBACK");
+    if (auto done = to_.pipe->run(); !done) return done.error();
+    return {};
+}
+
+}  // namespace crossfade::cdc::apply

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "cdc/apply/careful.hpp"
+#include "cdc/apply/scope.hpp"
+#include "cdc/apply/session.hpp"
+#include "cdc/apply/target_catalog.hpp"
+#include "lib/store/progress.hpp"
+
+namespace crossfade::cdc::apply {
+
+// What became of a batch.
+struct apply_report {
+    enum class outcome {
+        applied,     // committed; or, of a part, written
+        backfill,    // a backfill is copying: nothing was changed, try again later
+        unfinished,  // a backfill began, did not finish, and nobody is at it
+        fenced,      // another writer has moved the progress
+    };
+    outcome what = outcome::applied;
+    std::string table;  // for unfinished
+    bool careful = false;
+    std::size_t rows = 0;
+    std::map<std::string, std::uint64_t> applied;  // by kind
+    std::map<std::string, std::uint64_t> skipped;  // by reason
+    std::vector<drift::record> records;
+    std::size_t dead_letters = 0;
+};
+
+// Writes batches to the follower: its rows and its progress in one transaction. First all at once, in a way that proves
+// that the follower was as the source had it (every statement touches the number of rows that it should); where it
+// doesn't, or where the follower refuses something, the batch is rolled back and applied by careful_writer.
+//
+// A failure of apply() means that nothing was committed, or, when the connection broke at COMMIT, that it isn't known:
+// load the progress again. Not thread-safe.
+class applier {
+  public:
+    applier(session& to, target_catalog& catalog, careful_settings settings, store::progress from);
+
+    // Reads crossfade.tables. Before the first apply().
+    pgclient::result<void> load_tables();
+
+    // `advance`: commits with this progress. Without it the events are a part of a transaction that is still open.
+    pgclient::result<apply_report> apply(const std::vector<consume::received>& events,
+                                         const std::optional<store::progress>& advance, scope_filter& scopes);
+
+    // Takes back the parts written so far.
+    pgclient::result<void> roll_back();
+    bool in_transaction() const { return open_; }
+
+    const store::progress& progress() const { return progress_; }
+
+  private:
+    struct sorted;
+    pgclient::result<sorted> sort(const std::vector<consume::received>& events, scope_filter& scopes);
+    // Empty: crossfade.tables has changed, sort anew.
+    pgclient::result<std::optional<apply_report>> write(const std::vector<consume::received>& events,
+                                                        const std::optional<store::progress>& advance,
+                                                        scope_filter& scopes);
+    void mark_stale(const sorted& batch);
+
+    session& to_;
+    target_catalog& catalog_;
+    careful_settings settings_;
+    store::progress progress_;
+    std::unordered_map<std::string, store::table_state> tables_;
+    std::string fingerprint_;
+    bool open_ = false;    // a follower's transaction is under way
+    bool reload_ = false;  // crossfade.tables is to be read before the next transaction
+    apply_report so_far_;  // of the parts before
+};
+
+}  // namespace crossfade::cdc::apply

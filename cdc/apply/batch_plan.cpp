@@ -1,0 +1,147 @@
+#include "cdc/apply/batch_plan.hpp"
+
+#include <utility>
+
+namespace crossfade::cdc::apply {
+
+namespace {
+
+using model::before_image;
+using model::cell_kind;
+using model::row_operation;
+
+std::string key_text(const table_mapping& mapping, const model::row_change& change) {
+    std::string text;
+    for (std::size_t i = 0; i < mapping.key.size(); ++i) {
+        const auto& cell = key_cell(mapping, i, change);
+        if (cell.kind != cell_kind::text) {
+            text += "n;";
+            continue;
+        }
+        text += std::to_string(cell.text.size());
+        text += ':';
+        text += cell.text;
+    }
+    return text;
+}
+
+std::vector<const model::cell*> key_cells(const table_mapping& mapping, const model::row_change& change) {
+    std::vector<const model::cell*> cells;
+    cells.reserve(mapping.key.size());
+    for (std::size_t i = 0; i < mapping.key.size(); ++i) cells.push_back(&key_cell(mapping, i, change));
+    return cells;
+}
+
+// Lays the new row over what is known; unchanged TOAST values keep what was there.
+void lay_over(net_row& row, const table_mapping& mapping, const model::row& after) {
+    row.values.resize(mapping.columns.size(), nullptr);
+    for (std::size_t i = 0; i < mapping.columns.size(); ++i) {
+        const auto& cell = after[mapping.columns[i].source];
+        if (cell.kind != cell_kind::unchanged) row.values[i] = &cell;
+    }
+}
+
+bool complete(const net_row& row) {
+    for (const auto* value : row.values) {
+        if (value == nullptr) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+const model::cell& key_cell(const table_mapping& mapping, std::size_t i, const model::row_change& change) {
+    const auto source = mapping.columns[mapping.key[i]].source;
+    if (change.before_kind != before_image::absent) return change.before[source];
+    return change.after[source];
+}
+
+bool changes_key(const table_mapping& mapping, const model::row_change& change) {
+    if (change.operation != row_operation::update || change.before_kind == before_image::absent) return false;
+    for (const auto at : mapping.key) {
+        const auto source = mapping.columns[at].source;
+        const auto& after = change.after[source];
+        if (after.kind != cell_kind::unchanged && after != change.before[source]) return true;
+    }
+    return false;
+}
+
+void batch_planner::add(const model::row_change& change, const std::shared_ptr<const table_mapping>& mapping) {
+    ++plan_.changes;
+    if (mapping->refused) {
+        plan_.careful = true;
+        return;
+    }
+    if (plan_.segments.empty()) plan_.segments.emplace_back();
+    auto& segment = plan_.segments.back();
+    const auto [entry, fresh] = tables_.try_emplace(mapping.get());
+    auto& state = entry->second;
+    if (fresh) {
+        // Another version of the same table goes on after the steps of the one before.
+        for (const auto& other : segment.tables) {
+            if (other.mapping->target == mapping->target) plan_.careful = true;
+        }
+        state.plan = segment.tables.size();
+        segment.tables.push_back({mapping, {}});
+    }
+    auto& plan = segment.tables[state.plan];
+    if (mapping->key.empty() && change.operation == row_operation::insert) {
+        if (plan.steps.empty() || !std::holds_alternative<append_step>(plan.steps.back())) {
+            plan.steps.emplace_back(append_step{});
+        }
+        std::get<append_step>(plan.steps.back()).rows.push_back(&change);
+    } else if (mapping->key.empty() || changes_key(*mapping, change)) {
+        plan.steps.emplace_back(single_step{&change});
+        state.rows.clear();
+    } else {
+        net(plan, state, change);
+    }
+}
+
+void batch_planner::net(table_plan& plan, table_state& state, const model::row_change& change) {
+    const auto& mapping = *plan.mapping;
+    if (plan.steps.empty() || !std::holds_alternative<net_step>(plan.steps.back())) {
+        plan.steps.emplace_back(net_step{});
+        state.rows.clear();
+    }
+    auto& rows = std::get<net_step>(plan.steps.back()).rows;
+    const auto [known, fresh] = state.rows.try_emplace(key_text(mapping, change), rows.size());
+    if (fresh) {
+        auto& row = rows.emplace_back();
+        row.key = key_cells(mapping, change);
+        row.existed = change.operation != row_operation::insert;
+        row.exists = row.existed;
+        if (row.existed && change.before_kind == before_image::whole) row.before = &change.before;
+    }
+    auto& row = rows[known->second];
+    if (row.exists == (change.operation == row_operation::insert)) {
+        plan_.careful = true;
+        return;
+    }
+    if (change.operation == row_operation::remove) {
+        row.exists = false;
+        row.values.clear();
+        return;
+    }
+    row.exists = true;
+    lay_over(row, mapping, change.after);
+    if (!row.existed && !complete(row)) plan_.careful = true;
+}
+
+void batch_planner::add(const model::truncate& change, std::vector<std::shared_ptr<const table_mapping>> tables) {
+    ++plan_.changes;
+    for (const auto& table : tables) {
+        if (table->refused) plan_.careful = true;
+    }
+    auto& opened = plan_.segments.emplace_back();
+    opened.truncated = &change;
+    opened.truncated_tables = std::move(tables);
+    tables_.clear();
+}
+
+batch_plan batch_planner::take() {
+    tables_.clear();
+    return std::exchange(plan_, {});
+}
+
+}  // namespace crossfade::cdc::apply

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "cdc/apply/target.hpp"
+#include "lib/model/change.hpp"
+
+namespace crossfade::cdc::apply {
+
+// What several changes of one row come to. Cells point into the events, which outlive the plan.
+struct net_row {
+    bool existed = false;                    // whether the follower has to have it before the batch
+    bool exists = false;                     // ... and after
+    std::vector<const model::cell*> key;     // one a key column
+    std::vector<const model::cell*> values;  // one a mapped column; null: not known and not touched (TOAST)
+    const model::row* before = nullptr;      // the whole row before the batch, where the source says it
+};
+
+// Changes of one table between two barriers, at most one a key: their order among each other doesn't matter.
+struct net_step {
+    std::vector<net_row> rows;
+};
+// New rows of a table without a key, in their order.
+struct append_step {
+    std::vector<const model::row_change*> rows;
+};
+// A change that stands alone: of a row's key, or in a table without key.
+struct single_step {
+    const model::row_change* change = nullptr;
+};
+using step = std::variant<net_step, append_step, single_step>;
+
+struct table_plan {
+    std::shared_ptr<const table_mapping> mapping;
+    std::vector<step> steps;
+};
+
+// Tables that don't wait for each other: under session_replication_role = replica no foreign key ties them. A truncate
+// comes before the segment's rows.
+struct segment {
+    const model::truncate* truncated = nullptr;
+    std::vector<std::shared_ptr<const table_mapping>> truncated_tables;
+    std::vector<table_plan> tables;
+};
+
+struct batch_plan {
+    std::vector<segment> segments;
+    std::size_t changes = 0;
+    // The changes contradict each other (an insert of a row that is there), or a table can't take them: the batch is to
+    // be applied change by change.
+    bool careful = false;
+};
+
+// Nets changes as they come, in commit order. Pure.
+class batch_planner {
+  public:
+    void add(const model::row_change& change, const std::shared_ptr<const table_mapping>& mapping);
+    void add(const model::truncate& change, std::vector<std::shared_ptr<const table_mapping>> tables);
+
+    batch_plan take();
+
+  private:
+    struct table_state {
+        std::size_t plan = 0;                               // index in the segment
+        std::unordered_map<std::string, std::size_t> rows;  // by key, of the last step if that is a net_step
+    };
+
+    void net(table_plan& plan, table_state& state, const model::row_change& change);
+
+    batch_plan plan_;
+    std::unordered_map<const table_mapping*, table_state> tables_;
+};
+
+// The cell of a row's key column `i` (index into mapping.key) before the change, or of an insert after it.
+const model::cell& key_cell(const table_mapping& mapping, std::size_t i, const model::row_change& change);
+
+// Whether an UPDATE gives its row another key.
+bool changes_key(const table_mapping& mapping, const model::row_change& change);
+
+}  // namespace crossfade::cdc::apply

@@ -1,0 +1,316 @@
+#include "cdc/apply/careful.hpp"
+
+#include "cdc/apply/fault.hpp"
+#include "cdc/apply/scope.hpp"
+
+namespace crossfade::cdc::apply {
+
+using model::before_image;
+using model::cell_kind;
+using model::row_operation;
+
+namespace {
+
+constexpr std::string_view unique_violation = "23505";
+
+std::string_view name_of(const model::change_event& event) {
+    const auto* change = std::get_if<model::row_change>(&event.body);
+    if (change == nullptr) return "truncate";
+    switch (change->operation) {
+        case row_operation::insert:
+            return "insert";
+        case row_operation::update:
+            return "update";
+        case row_operation::remove:
+            break;
+    }
+    return "delete";
+}
+
+// The row after the change, with what the event leaves out taken from the row before. Empty when that isn't known.
+std::optional<model::row> whole_after(const model::row_change& change) {
+    auto row = change.after;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+        if (row[i].kind != cell_kind::unchanged) continue;
+        if (change.before_kind != before_image::whole || change.before[i].kind == cell_kind::unchanged)
+            return std::nullopt;
+        row[i] = change.before[i];
+    }
+    return row;
+}
+
+// The row that a record is about, as far as the event knows it.
+const model::row& row_of(const model::row_change& change) {
+    return change.operation == row_operation::remove ? change.before : change.after;
+}
+
+// PostgreSQL repeats a bad value, in quotes, in the messages of class 22. A reason is seen by more people than a row.
+std::string without_value(std::string message) {
+    const auto first = message.find('"');
+    const auto last = message.rfind('"');
+    if (first != std::string::npos && last > first) message.replace(first, last - first + 1, "(value left out)");
+    return message;
+}
+
+// text[] of a query's answer; Crossfade's own query gives column names, which are quoted where need be.
+std::vector<std::string> names_in(std::string_view array) {
+    std::vector<std::string> names;
+    std::string name;
+    bool quoted = false;
+    for (std::size_t i = 1; i + 1 < array.size(); ++i) {
+        const char c = array[i];
+        if (c == '\\') {
+            name += array[++i];
+        } else if (c == '"') {
+            quoted = !quoted;
+        } else if (c == ',' && !quoted) {
+            names.push_back(std::move(name));
+            name.clear();
+        } else {
+            name += c;
+        }
+    }
+    if (array.size() > 2) names.push_back(std::move(name));
+    return names;
+}
+
+}  // namespace
+
+// What the follower held.
+struct careful_writer::probe {
+    bool found = false;
+    std::optional<std::string> digest;
+    std::optional<std::vector<std::string>> differs;
+    bool foreign = false;
+
+    static probe of(const pgclient::rows& got) {
+        probe made;
+        made.found = !got.empty();
+        if (!made.found) return made;
+        made.digest = std::string{got.text(0, 0)};
+        if (!got.null(0, 1)) made.differs = names_in(got.text(0, 1));
+        made.foreign = got.boolean(0, 2);
+        return made;
+    }
+};
+
+pgclient::result<void> careful_writer::apply(const placed_event& event) {
+    const auto& body = event.from->event.body;
+    if (const auto* change = std::get_if<model::truncate>(&body)) return truncate(event, *change);
+    const auto* change = std::get_if<model::row_change>(&body);
+    if (change == nullptr) return {};
+    const auto& mapping = *event.mappings.front();
+    if (mapping.refused)
+        return reject(event, mapping, {mapping.refused->sqlstate, mapping.refused->reason, {}, {}, {}});
+    return change->operation == row_operation::insert ? insert(event, *change) : modify(event, *change);
+}
+
+pgclient::result<careful_writer::answers> careful_writer::guarded(const std::vector<statement>& what,
+                                                                  std::optional<pgclient::failure>& fault) {
+    to_.add("SAVEPOINT crossfade_row");
+    for (const auto& each : what) to_.add(each);
+    to_.add("RELEASE SAVEPOINT crossfade_row");
+    auto got = to_.run();
+    if (got) {
+        got->erase(got->begin());
+        return got;
+    }
+    if (!is_row_fault(got.error())) return got.error();
+    fault = got.error();
+    to_.add("ROLLBACK TO SAVEPOINT crossfade_row");
+    to_.add("RELEASE SAVEPOINT crossfade_row");
+    return to_.run();
+}
+
+pgclient::result<void> careful_writer::insert(const placed_event& event, const model::row_change& change) {
+    const auto& mapping = *event.mappings.front();
+    std::optional<pgclient::failure> fault;
+    if (auto done = guarded({insert_one(mapping, change.after)}, fault); !done) return done.error();
+    if (!fault) return {};
+    if (fault->sqlstate == unique_violation) return insert_over(event, change, *fault);
+    return reject(event, mapping, *fault);
+}
+
+// A row that is in the way of a new one. If it has the same key it becomes the authority's row; if not, it is some
+// other row, and nothing says that the authority doesn't have that one too.
+pgclient::result<void> careful_writer::insert_over(const placed_event& event, const model::row_change& change,
+                                                   const pgclient::failure& why) {
+    const auto& mapping = *event.mappings.front();
+    probe follower;
+    std::optional<pgclient::failure> fault;
+    if (!mapping.key.empty()) {
+        auto got = guarded({probe_one(mapping, change, &change.after, std::nullopt)}, fault);
+        if (!got) return got.error();
+        if (fault) return reject(event, mapping, *fault);
+        follower = probe::of(got->front().got);
+    }
+    if (!follower.found) {
+        if (auto noted = note(event, change, drift::kind::insert_exists, drift::state::confirmed, follower); !noted) {
+            return noted.error();
+        }
+        return reject(event, mapping, why);
+    }
+    if (auto done = guarded({overwrite_one(mapping, change.after)}, fault); !done) return done.error();
+    if (!fault) return note(event, change, drift::kind::insert_exists, drift::state::repaired, follower);
+    const auto kind =
+        fault->sqlstate == unique_violation ? drift::kind::multiple_unique_conflicts : drift::kind::insert_exists;
+    if (auto noted = note(event, change, kind, drift::state::confirmed, follower); !noted) return noted.error();
+    return reject(event, mapping, *fault);
+}
+
+pgclient::result<void> careful_writer::modify(const placed_event& event, const model::row_change& change) {
+    const auto& mapping = *event.mappings.front();
+    const bool removes = change.operation == row_operation::remove;
+    const auto act = removes ? remove_one(mapping, change) : update_one(mapping, change);
+    const auto* known = change.before_kind == before_image::whole ? &change.before : nullptr;
+    const bool keyed = !mapping.key.empty();
+
+    std::vector<statement> statements;
+    if (keyed) statements.push_back(probe_one(mapping, change, known, origins_));
+    statements.push_back(act);
+    std::optional<pgclient::failure> fault;
+    auto got = guarded(statements, fault);
+    if (!got) return got.error();
+    if (fault) {
+        if (fault->sqlstate == unique_violation) {
+            if (auto noted = note(event, change, drift::kind::update_exists, drift::state::confirmed, {}); !noted) {
+                return noted.error();
+            }
+        }
+        return reject(event, mapping, *fault);
+    }
+    if ((*got)[keyed ? 1 : 0].got.affected() == 0) return modify_missing(event, change);
+    if (!keyed) return {};
+    const auto follower = probe::of(got->front().got);
+    const bool differs = follower.differs && !follower.differs->empty();
+    if (!differs && !follower.foreign) return {};
+    if (removes) return note(event, change, drift::kind::delete_origin_differs, drift::state::repaired, follower);
+    const bool whole = whole_after(change).has_value();
+    // Unchanged values were not written, and may be what differs.
+    return note(event, change, drift::kind::update_origin_differs,
+                whole ? drift::state::repaired : drift::state::suspect, follower);
+}
+
+pgclient::result<void> careful_writer::modify_missing(const placed_event& event, const model::row_change& change) {
+    const auto& mapping = *event.mappings.front();
+    if (change.operation == row_operation::remove) {
+        return note(event, change, drift::kind::delete_missing, drift::state::repaired, {});
+    }
+    const auto row = whole_after(change);
+    if (!row) return note(event, change, drift::kind::update_missing, drift::state::confirmed, {});
+    std::optional<pgclient::failure> fault;
+    if (auto done = guarded({insert_one(mapping, *row)}, fault); !done) return done.error();
+    auto noted =
+        note(event, change, drift::kind::update_missing, fault ? drift::state::confirmed : drift::state::repaired, {});
+    if (!noted || !fault) return noted;
+    return reject(event, mapping, *fault);
+}
+
+pgclient::result<void> careful_writer::truncate(const placed_event& event, const model::truncate& change) {
+    segment only;
+    only.truncated = &change;
+    for (const auto& mapping : event.mappings) {
+        if (!mapping->refused) {
+            only.truncated_tables.push_back(mapping);
+        } else if (auto done =
+                       reject(event, *mapping, {mapping->refused->sqlstate, mapping->refused->reason, {}, {}, {}});
+                   !done) {
+            return done;
+        }
+    }
+    if (only.truncated_tables.empty()) return {};
+    std::optional<pgclient::failure> fault;
+    if (auto done = guarded({apply::truncate(only)}, fault); !done) return done.error();
+    if (!fault) return {};
+    for (const auto& mapping : only.truncated_tables) {
+        if (auto done = reject(event, *mapping, *fault); !done) return done;
+    }
+    return {};
+}
+
+pgclient::result<void> careful_writer::note(const placed_event& event, const model::row_change& change,
+                                            drift::kind what, drift::state now, const probe& follower) {
+    const auto& mapping = *event.mappings.front();
+    drift::record made;
+    made.table = mapping.target;
+    made.tenant = tenant_of(mapping, change);
+    made.what = what;
+    made.now = now;
+    made.at = event.from->event.at;
+    made.columns = follower.differs;
+    made.follower_digest = follower.digest;
+    if (change.operation != row_operation::remove) {
+        // Of the whole row alone: a digest of a part of it equals nothing.
+        if (const auto row = whole_after(change)) {
+            auto digested = digest(mapping, *row);
+            if (!digested) return digested.error();
+            made.authority_digest = std::move(*digested);
+        }
+    }
+    for (std::size_t i = 0; i < mapping.key.size(); ++i) {
+        const auto& cell = key_cell(mapping, i, change);
+        made.key.emplace_back(mapping.columns[mapping.key[i]].target.name,
+                              cell.kind == cell_kind::text ? std::optional{cell.text} : std::nullopt);
+    }
+    if (mapping.key.empty()) {
+        auto digested = digest(mapping, change.before.empty() ? change.after : change.before);
+        if (!digested) return digested.error();
+        made.key.emplace_back("row_md5", std::move(*digested));
+    }
+    auto stored = store(drift::store(settings_.stream, made));
+    records_.push_back(std::move(made));
+    return stored;
+}
+
+pgclient::result<void> careful_writer::reject(const placed_event& event, const table_mapping& mapping,
+                                              const pgclient::failure& why) {
+    drift::dead_letter letter;
+    letter.table = mapping.target;
+    letter.operation = name_of(event.from->event);
+    letter.sqlstate = why.sqlstate;
+    letter.reason = why.sqlstate.starts_with("22") ? without_value(why.message) : why.message;
+    if (!why.column.empty()) letter.reason += " (column " + why.column + ")";
+    if (!why.constraint.empty()) letter.reason += " (constraint " + why.constraint + ")";
+    letter.event = events::encode(event.from->event, relations_);
+    letter.offset = event.from->offset;
+    letter.at = event.from->event.at;
+
+    drift::record made;
+    made.table = mapping.target;
+    made.at = letter.at;
+    if (const auto* change = std::get_if<model::row_change>(&event.from->event.body)) {
+        letter.tenant = made.tenant = tenant_of(mapping, *change);
+        const auto& row = row_of(*change);
+        for (std::size_t i = 0; i < mapping.rel->columns.size() && i < row.size(); ++i) {
+            if (!mapping.rel->columns[i].key || mapping.rel->identity == model::replica_identity::full) continue;
+            made.key.emplace_back(mapping.rel->columns[i].name,
+                                  row[i].kind == cell_kind::text ? std::optional{row[i].text} : std::nullopt);
+        }
+    }
+    if (made.key.empty()) {
+        made.key.emplace_back("event", model::to_string(letter.at));
+    }
+    if (auto stored = store(drift::store(settings_.stream, settings_.topic, settings_.partition, letter)); !stored) {
+        return stored;
+    }
+    ++dead_letters_;
+    auto stored = store(drift::store(settings_.stream, made));
+    records_.push_back(std::move(made));
+    return stored;
+}
+
+pgclient::result<std::optional<std::string>> careful_writer::digest(const table_mapping& mapping,
+                                                                    const model::row& row) {
+    to_.add(digest_of(mapping, row));
+    auto got = to_.run();
+    if (!got) return got.error();
+    return std::optional{std::string{got->front().got.text(0, 0)}};
+}
+
+pgclient::result<void> careful_writer::store(const drift::stored& what) {
+    to_.add(statement{std::string{what.sql}, what.parameters, std::nullopt});
+    if (auto done = to_.run(); !done) return done.error();
+    return {};
+}
+
+}  // namespace crossfade::cdc::apply

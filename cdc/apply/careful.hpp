@@ -1,0 +1,69 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cdc/apply/pipeline.hpp"
+#include "cdc/apply/target.hpp"
+#include "cdc/consume/transaction_assembler.hpp"
+#include "cdc/drift/record.hpp"
+#include "lib/events/codec.hpp"
+
+namespace crossfade::cdc::apply {
+
+// An event to apply, with what its tables map to: one of a row change, each of a truncate (those that take part).
+struct placed_event {
+    const consume::received* from = nullptr;
+    std::vector<std::shared_ptr<const table_mapping>> mappings;
+};
+
+struct careful_settings {
+    std::string stream;
+    std::string topic;
+    int partition = 0;
+};
+
+// The slow way: change by change, in commit order, each within a savepoint of the open transaction. Finds out what is
+// different on the follower, lets the authority's row win, and stores records and dead letters in the same transaction.
+// After a failure that isn't a row's own the transaction is of no use any more.
+class careful_writer {
+  public:
+    careful_writer(pipeline& to, const careful_settings& settings, const std::optional<origin_check>& origins)
+        : to_(to), settings_(settings), origins_(origins) {}
+
+    pgclient::result<void> apply(const placed_event& event);
+
+    // What has been noted since the writer was made; true only once the transaction has committed.
+    const std::vector<drift::record>& records() const { return records_; }
+    std::size_t dead_letters() const { return dead_letters_; }
+
+  private:
+    struct probe;
+    using answers = std::vector<pipeline::answer>;
+
+    pgclient::result<void> insert(const placed_event& event, const model::row_change& change);
+    pgclient::result<void> insert_over(const placed_event& event, const model::row_change& change,
+                                       const pgclient::failure& why);
+    pgclient::result<void> modify(const placed_event& event, const model::row_change& change);
+    pgclient::result<void> modify_missing(const placed_event& event, const model::row_change& change);
+    pgclient::result<void> truncate(const placed_event& event, const model::truncate& change);
+
+    // Runs statements within a savepoint of their own. A row's own fault is rolled back to it and given in `fault`.
+    pgclient::result<answers> guarded(const std::vector<statement>& what, std::optional<pgclient::failure>& fault);
+
+    pgclient::result<void> note(const placed_event& event, const model::row_change& change, drift::kind what,
+                                drift::state now, const probe& follower);
+    pgclient::result<void> reject(const placed_event& event, const table_mapping& mapping,
+                                  const pgclient::failure& why);
+    pgclient::result<std::optional<std::string>> digest(const table_mapping& mapping, const model::row& row);
+    pgclient::result<void> store(const drift::stored& what);
+
+    pipeline& to_;
+    const careful_settings& settings_;
+    const std::optional<origin_check>& origins_;
+    events::relation_encoder relations_;
+    std::vector<drift::record> records_;
+    std::size_t dead_letters_ = 0;
+};
+
+}  // namespace crossfade::cdc::apply

@@ -1,0 +1,69 @@
+#include "cdc/apply/session.hpp"
+
+#include "lib/store/schema.hpp"
+
+namespace crossfade::cdc::apply {
+
+pgclient::result<std::unique_ptr<session>> session::open(const std::string& dsn, const std::string& stream,
+                                                         std::function<bool()> interrupted) {
+    pgclient::open_options options;
+    options.application_name = "crossfade-cdc " + stream;
+    auto db = pgclient::connection::open(dsn, options);
+    if (!db) return db.error();
+    auto made = std::make_unique<session>(session{std::move(*db), nullptr, false, std::nullopt, {}});
+    made->pipe = std::make_unique<pipeline>(made->db, std::move(interrupted));
+
+    // The server has to notice a dead applier too, or its lock would keep the next one out for hours. Progress is in
+    // the transaction of the rows, so a commit that a crash of the server loses is applied again: no need to wait for
+    // its flush. Statements are of one shape with arrays of unknown length: the plan wanted is always the one by index.
+    for (const char* setting :
+         {"SET tcp_keepalives_idle = 10", "SET tcp_keepalives_interval = 5", "SET tcp_keepalives_count = 3",
+          "SET tcp_user_timeout = 30000", "SET synchronous_commit = off", "SET lock_timeout = '10s'",
+          "SET statement_timeout = 0", "SET idle_in_transaction_session_timeout = 0", "SET jit = off",
+          "SET plan_cache_mode = force_generic_plan", "SET enable_seqscan = off", "SET row_security = off"}) {
+        if (auto done = made->db.exec(setting); !done) return done.error();
+    }
+    if (auto done = made->db.exec("SET session_replication_role = replica"); done) {
+        made->replica_role = true;
+    } else if (done.error().connection_lost()) {
+        return done.error();
+    } else {
+        made->limits.emplace_back(
+            "no right to set session_replication_role: triggers and foreign keys fire on the follower, and changes are "
+            "applied one by one in commit order (grant it: GRANT SET ON PARAMETER session_replication_role TO ...)");
+    }
+    return made;
+}
+
+pgclient::result<void> session::mark_origin(const std::string& stream, const std::string& since) {
+    const auto name = store::origin_name(stream, 0);
+    auto set = db.exec(
+        "SELECT pg_replication_origin_create($1) WHERE NOT EXISTS (SELECT FROM pg_replication_origin WHERE roname = "
+        "$1)",
+        {name});
+    if (set) set = db.exec("SELECT pg_replication_origin_session_setup($1)", {name});
+    if (!set) {
+        // The session that held it before may not have ended yet.
+        if (set.error().connection_lost() || set.error().sqlstate == "55006") return set.error();
+        limits.emplace_back(
+            "no replication origin (" + set.error().message +
+            "): rows written on the follower by others are noticed only where the event holds the old row");
+        return {};
+    }
+    auto origin = db.exec(
+        "SELECT array_agg(roident)::text, current_setting('track_commit_timestamp') FROM pg_replication_origin"
+        " WHERE starts_with(roname, $1)",
+        {"crossfade_" + stream + "_"});
+    if (!origin) return origin.error();
+    if (origin->text(0, 1) != "on") {
+        limits.emplace_back(
+            "track_commit_timestamp is off on the follower: rows written there by others are noticed only where the "
+            "event "
+            "holds the old row");
+        return {};
+    }
+    origins = origin_check{std::string{origin->text(0, 0)}, since};
+    return {};
+}
+
+}  // namespace crossfade::cdc::apply

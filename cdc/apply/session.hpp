@@ -1,0 +1,36 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cdc/apply/pipeline.hpp"
+#include "cdc/apply/sql.hpp"
+#include "lib/pgclient/connection.hpp"
+
+namespace crossfade::cdc::apply {
+
+// The connection that applies, and what its rights allow.
+struct session {
+    pgclient::connection db;
+    std::unique_ptr<pipeline> pipe;
+
+    // session_replication_role = replica: neither triggers nor foreign keys fire, so that tables don't wait for each
+    // other. Without the right, every change is applied by itself in commit order.
+    bool replica_role = false;
+    // Set where rows written by others can be told (track_commit_timestamp = on and the right to use an origin).
+    std::optional<origin_check> origins;
+    // What is off because of missing rights or settings, for the log and the status; without values.
+    std::vector<std::string> limits;
+
+    // Opens and sets up, without any lock. `interrupted`: see pipeline.
+    static pgclient::result<std::unique_ptr<session>> open(const std::string& dsn, const std::string& stream,
+                                                           std::function<bool()> interrupted);
+
+    // After the lock is held: origins may be used by one session alone.
+    pgclient::result<void> mark_origin(const std::string& stream, const std::string& since);
+};
+
+}  // namespace crossfade::cdc::apply

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cdc/apply/batch_plan.hpp"
+#include "cdc/apply/target.hpp"
+
+namespace crossfade::cdc::apply {
+
+using sql_parameter = std::optional<std::string>;
+
+// A statement that is prepared once for each text. Parameters are in text form.
+struct statement {
+    std::string sql;
+    std::vector<sql_parameter> parameters;
+    // Rows it has to touch; any other number shows that the follower differs from what the source had.
+    std::optional<std::int64_t> expected;
+};
+
+// How rows that someone else wrote are told, where the follower keeps commit timestamps.
+struct origin_check {
+    std::string own_origins;  // "{1,2}": oids of Crossfade's origins
+    std::string since;        // timestamptz: what was written before belongs to the first copy
+};
+
+struct sql_limits {
+    std::size_t rows = 500;  // 500 rows a statement was fastest when measured
+    std::size_t bytes = std::size_t{8} << 20;
+};
+
+// The whole segment as statements of many rows: truncate, then for each table deletes, updates, inserts. With the
+// checks that the old row is the source's (where the event says) and was written by Crossfade (where `origins` is set).
+std::vector<statement> many(const segment& of, const std::optional<origin_check>& origins, const sql_limits& limits);
+
+// One row at a time. Values of the row itself are parameters; none is in the text.
+statement insert_one(const table_mapping& mapping, const model::row& after);
+// The row with the key of `change` before it; without a key, one row with the content of `change.before`.
+statement update_one(const table_mapping& mapping, const model::row_change& change);
+statement remove_one(const table_mapping& mapping, const model::row_change& change);
+// Sets every known column of the row with this key: for a row that is there and should not be.
+statement overwrite_one(const table_mapping& mapping, const model::row& after);
+statement truncate(const segment& of);
+
+// What the follower holds under the change's key: one row of
+//   digest text, differs text[] (columns that are not as `known` has them, empty array: none), foreign bool.
+// `known`: the row as the source says it is on the follower, or null when it doesn't say; then differs is null.
+statement probe_one(const table_mapping& mapping, const model::row_change& change, const model::row* known,
+                    const std::optional<origin_check>& origins);
+
+// md5 of a row's text; the same for a source's row as for a follower's row that has the same text in each mapped
+// column.
+statement digest_of(const table_mapping& mapping, const model::row& row);
+
+}  // namespace crossfade::cdc::apply

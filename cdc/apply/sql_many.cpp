@@ -1,0 +1,256 @@
+#include <algorithm>
+#include <map>
+#include <span>
+
+#include "cdc/apply/array_literal.hpp"
+#include "cdc/apply/sql.hpp"
+
+namespace crossfade::cdc::apply {
+
+namespace {
+
+using model::cell;
+using model::cell_kind;
+
+// The columns of `unnest(...) AS s(c1, c2, ...)`.
+class unnest {
+  public:
+    // Returns the expression by which the statement refers to the column's values.
+    std::string add(const target_column& column) {
+        const bool direct = !column.array_type.empty();
+        const std::string number = std::to_string(arrays_.size() + 1);
+        from_ += (arrays_.empty() ? "$" : ", $") + number + "::" + (direct ? column.array_type : "text[]");
+        names_ += (arrays_.empty() ? "c" : ", c") + number;
+        arrays_.emplace_back(direct ? column.delimiter : ',');
+        return direct ? "s.c" + number : "s.c" + number + "::" + column.type;
+    }
+
+    std::string from() const { return "unnest(" + from_ + ") AS s(" + names_ + ")"; }
+
+    void put(std::size_t column, const cell& value) {
+        if (value.kind == cell_kind::text) {
+            arrays_[column].add(value.text);
+        } else {
+            arrays_[column].add_null();
+        }
+    }
+
+    std::vector<sql_parameter> take() {
+        std::vector<sql_parameter> made;
+        made.reserve(arrays_.size());
+        for (auto& array : arrays_) made.emplace_back(array.take());
+        return made;
+    }
+
+  private:
+    std::string from_;
+    std::string names_;
+    std::vector<array_literal> arrays_;
+};
+
+std::size_t bytes_of(std::span<const cell* const> cells) {
+    std::size_t bytes = 0;
+    for (const auto* value : cells) bytes += value == nullptr ? 0 : value->text.size() + 3;
+    return bytes;
+}
+
+// Cuts `rows` into statements of the limits' size; `write` appends one row to the arrays.
+template <class Row, class Size, class Write>
+void cut(std::vector<statement>& into, const std::string& sql, unnest& arrays, std::span<const Row> rows,
+         const sql_limits& limits, std::int64_t expected_each, Size size, Write write) {
+    std::size_t count = 0;
+    std::size_t bytes = 0;
+    const auto flush = [&] {
+        if (count == 0) return;
+        into.push_back({sql, arrays.take(), static_cast<std::int64_t>(count) * expected_each});
+        count = bytes = 0;
+    };
+    for (const auto& row : rows) {
+        write(row);
+        bytes += size(row);
+        if (++count == limits.rows || bytes >= limits.bytes) flush();
+    }
+    flush();
+}
+
+std::string foreign_row(const origin_check& origins) {
+    return "coalesce((SELECT o.roident <> ALL ('" + origins.own_origins + "'::oid[]) AND o.timestamp > '" +
+           origins.since + "'::timestamptz FROM pg_catalog.pg_xact_commit_timestamp_origin(t.xmin) AS o), false)";
+}
+
+// The conditions that the follower's row `t` is the one meant, and as the source had it.
+struct matching {
+    std::string where;
+    std::size_t key_at = 0;
+    std::size_t before_at = 0;
+};
+
+matching match(const table_mapping& mapping, bool with_before, const std::optional<origin_check>& origins,
+               unnest& arrays, std::size_t next) {
+    matching made;
+    made.key_at = next;
+    for (const auto at : mapping.key) {
+        const auto& column = mapping.columns[at].target;
+        made.where += (made.where.empty() ? "" : " AND ") + ("t." + model::quote_identifier(column.name)) + " = " +
+                      arrays.add(column);
+    }
+    made.before_at = next + mapping.key.size();
+    if (with_before) {
+        for (const auto& column : mapping.columns) {
+            made.where += " AND t." + model::quote_identifier(column.target.name) + "::text IS NOT DISTINCT FROM (" +
+                          arrays.add(column.target) + ")::text";
+        }
+    }
+    if (origins) made.where += " AND NOT " + foreign_row(*origins);
+    return made;
+}
+
+void put_match(unnest& arrays, const table_mapping& mapping, const matching& where, const net_row& row,
+               bool with_before) {
+    for (std::size_t i = 0; i < row.key.size(); ++i) arrays.put(where.key_at + i, *row.key[i]);
+    if (!with_before) return;
+    for (std::size_t i = 0; i < mapping.columns.size(); ++i) {
+        arrays.put(where.before_at + i, (*row.before)[mapping.columns[i].source]);
+    }
+}
+
+std::string insert_head(const table_mapping& mapping) {
+    std::string columns;
+    for (const auto& column : mapping.columns) {
+        columns += (columns.empty() ? "" : ", ") + model::quote_identifier(column.target.name);
+    }
+    return "INSERT INTO " + model::quoted(mapping.target) + " (" + columns + ") OVERRIDING SYSTEM VALUE SELECT ";
+}
+
+std::string insert_from(const table_mapping& mapping, unnest& arrays) {
+    std::string values;
+    for (const auto& column : mapping.columns) values += (values.empty() ? "" : ", ") + arrays.add(column.target);
+    return insert_head(mapping) + values + " FROM " + arrays.from();
+}
+
+using row_list = std::vector<const net_row*>;
+
+class table_statements {
+  public:
+    table_statements(const table_mapping& mapping, const std::optional<origin_check>& origins, const sql_limits& limits,
+                     std::vector<statement>& into)
+        : mapping_(mapping), origins_(origins), limits_(limits), into_(into) {}
+
+    void operator()(const net_step& of) {
+        // Absent ones first: a row inserted and deleted within the batch, which the follower must not have either.
+        std::map<std::pair<bool, bool>, row_list> removed;  // existed, with before
+        std::map<std::pair<std::vector<bool>, bool>, row_list> updated;
+        row_list inserted;
+        for (const auto& row : of.rows) {
+            const bool with_before = row.before != nullptr;
+            if (!row.exists) {
+                removed[{row.existed, with_before}].push_back(&row);
+            } else if (!row.existed) {
+                inserted.push_back(&row);
+            } else {
+                updated[{touched(row), with_before}].push_back(&row);
+            }
+        }
+        for (const auto& [kind, rows] : removed) remove(rows, kind.first ? 1 : 0, kind.second);
+        for (const auto& [kind, rows] : updated) update(rows, kind.first, kind.second);
+        if (!inserted.empty()) insert(inserted);
+    }
+
+    void operator()(const append_step& of) {
+        unnest arrays;
+        const auto sql = insert_from(mapping_, arrays);
+        cut<const model::row_change*>(
+            into_, sql, arrays, of.rows, limits_, 1,
+            [](const auto* change) {
+                std::size_t bytes = 0;
+                for (const auto& value : change->after) bytes += value.text.size() + 3;
+                return bytes;
+            },
+            [&](const auto* change) {
+                for (std::size_t i = 0; i < mapping_.columns.size(); ++i) {
+                    arrays.put(i, change->after[mapping_.columns[i].source]);
+                }
+            });
+    }
+
+    void operator()(const single_step& of) {
+        into_.push_back(of.change->operation == model::row_operation::remove ? remove_one(mapping_, *of.change)
+                                                                             : update_one(mapping_, *of.change));
+    }
+
+  private:
+    // Columns that the UPDATE has to set: known, and not those that found the row.
+    std::vector<bool> touched(const net_row& row) const {
+        std::vector<bool> mask(mapping_.columns.size());
+        for (std::size_t i = 0; i < mask.size(); ++i) {
+            mask[i] = row.values[i] != nullptr && !mapping_.columns[i].target.identity_always;
+        }
+        for (const auto at : mapping_.key) mask[at] = false;
+        return mask;
+    }
+
+    void remove(const row_list& rows, std::int64_t expected_each, bool with_before) {
+        unnest arrays;
+        const auto where = match(mapping_, with_before, expected_each == 0 ? std::nullopt : origins_, arrays, 0);
+        const auto sql =
+            "DELETE FROM " + model::quoted(mapping_.target) + " AS t USING " + arrays.from() + " WHERE " + where.where;
+        cut<const net_row*>(
+            into_, sql, arrays, rows, limits_, expected_each, [](const auto* row) { return bytes_of(row->key); },
+            [&](const auto* row) { put_match(arrays, mapping_, where, *row, with_before); });
+    }
+
+    void update(const row_list& rows, const std::vector<bool>& mask, bool with_before) {
+        unnest arrays;
+        std::string set;
+        std::vector<std::size_t> columns;
+        for (std::size_t i = 0; i < mask.size(); ++i) {
+            if (!mask[i]) continue;
+            const auto& column = mapping_.columns[i].target;
+            set += (set.empty() ? "" : ", ") + model::quote_identifier(column.name) + " = " + arrays.add(column);
+            columns.push_back(i);
+        }
+        const auto where = match(mapping_, with_before, origins_, arrays, columns.size());
+        if (columns.empty()) {
+            // Nothing but the key is known: the row still has to be there.
+            const auto& key = mapping_.columns[mapping_.key.front()].target.name;
+            set = model::quote_identifier(key) + " = t." + model::quote_identifier(key);
+        }
+        const auto sql = "UPDATE " + model::quoted(mapping_.target) + " AS t SET " + set + " FROM " + arrays.from() +
+                         " WHERE " + where.where;
+        cut<const net_row*>(
+            into_, sql, arrays, rows, limits_, 1, [](const auto* row) { return bytes_of(row->values); },
+            [&](const auto* row) {
+                for (std::size_t i = 0; i < columns.size(); ++i) arrays.put(i, *row->values[columns[i]]);
+                put_match(arrays, mapping_, where, *row, with_before);
+            });
+    }
+
+    void insert(const row_list& rows) {
+        unnest arrays;
+        const auto sql = insert_from(mapping_, arrays);
+        cut<const net_row*>(
+            into_, sql, arrays, rows, limits_, 1, [](const auto* row) { return bytes_of(row->values); },
+            [&](const auto* row) {
+                for (std::size_t i = 0; i < mapping_.columns.size(); ++i) arrays.put(i, *row->values[i]);
+            });
+    }
+
+    const table_mapping& mapping_;
+    const std::optional<origin_check>& origins_;
+    const sql_limits& limits_;
+    std::vector<statement>& into_;
+};
+
+}  // namespace
+
+std::vector<statement> many(const segment& of, const std::optional<origin_check>& origins, const sql_limits& limits) {
+    std::vector<statement> made;
+    if (of.truncated != nullptr && !of.truncated_tables.empty()) made.push_back(truncate(of));
+    for (const auto& table : of.tables) {
+        table_statements visit{*table.mapping, origins, limits, made};
+        for (const auto& each : table.steps) std::visit(visit, each);
+    }
+    return made;
+}
+
+}  // namespace crossfade::cdc::apply

@@ -1,0 +1,168 @@
+#include "cdc/apply/sql.hpp"
+
+namespace crossfade::cdc::apply {
+
+namespace {
+
+using model::cell;
+using model::cell_kind;
+
+class one_row {
+  public:
+    // "$3::bigint"
+    std::string value(const target_column& column, const cell& of) {
+        parameters_.push_back(of.kind == cell_kind::text ? sql_parameter{of.text} : std::nullopt);
+        return "$" + std::to_string(parameters_.size()) + "::" + column.type;
+    }
+
+    statement make(std::string sql, std::optional<std::int64_t> expected) {
+        return {std::move(sql), std::move(parameters_), expected};
+    }
+
+    std::vector<sql_parameter> parameters_;
+};
+
+std::string column_of(std::string_view table, const target_column& column) {
+    return std::string{table} + model::quote_identifier(column.name);
+}
+
+// "t.key = $1::type AND ...". Without key: the ctid of one row that has the content before the change. NULL is told
+// apart in the text, so that an index on a column that is set can be used.
+std::string where_is(const table_mapping& mapping, const model::row_change& change, one_row& row) {
+    std::string where;
+    if (!mapping.key.empty()) {
+        for (std::size_t i = 0; i < mapping.key.size(); ++i) {
+            const auto& column = mapping.columns[mapping.key[i]].target;
+            where += (where.empty() ? "" : " AND ") + column_of("t.", column) + " = " +
+                     row.value(column, key_cell(mapping, i, change));
+        }
+        return where;
+    }
+    for (const auto& column : mapping.columns) {
+        const auto& was = change.before[column.source];
+        where += where.empty() ? "" : " AND ";
+        if (was.kind != cell_kind::text) {
+            where += column_of("m.", column.target) + " IS NULL";
+            continue;
+        }
+        const auto value = row.value(column.target, was);
+        if (column.target.comparable) where += column_of("m.", column.target) + " = " + value + " AND ";
+        where += column_of("m.", column.target) + "::text = (" + value + ")::text";
+    }
+    if (where.empty()) where = "true";
+    return "t.ctid = (SELECT m.ctid FROM " + model::quoted(mapping.target) + " AS m WHERE " + where + " LIMIT 1)";
+}
+
+std::string row_text(const table_mapping& mapping) {
+    std::string columns;
+    for (const auto& column : mapping.columns) {
+        columns += (columns.empty() ? "" : ", ") + column_of("t.", column.target) + "::text";
+    }
+    return "md5(ROW(" + columns + ")::text)";
+}
+
+statement set_row(const table_mapping& mapping, const model::row_change& change, bool with_key) {
+    one_row row;
+    std::string set;
+    for (std::size_t i = 0; i < mapping.columns.size(); ++i) {
+        const auto& column = mapping.columns[i];
+        const auto& value = change.after[column.source];
+        if (value.kind == cell_kind::unchanged || column.target.identity_always) continue;
+        if (!with_key) {
+            bool key = false;
+            for (const auto at : mapping.key) key = key || at == i;
+            if (key) continue;
+        }
+        set += (set.empty() ? "" : ", ") + model::quote_identifier(column.target.name) + " = " +
+               row.value(column.target, value);
+    }
+    if (set.empty()) {
+        const auto name = model::quote_identifier(mapping.columns.front().target.name);
+        set = name + " = t." + name;
+    }
+    const auto where = where_is(mapping, change, row);
+    return row.make("UPDATE " + model::quoted(mapping.target) + " AS t SET " + set + " WHERE " + where, 1);
+}
+
+}  // namespace
+
+statement insert_one(const table_mapping& mapping, const model::row& after) {
+    one_row row;
+    std::string columns;
+    std::string values;
+    for (const auto& column : mapping.columns) {
+        columns += (columns.empty() ? "" : ", ") + model::quote_identifier(column.target.name);
+        values += (values.empty() ? "" : ", ") + row.value(column.target, after[column.source]);
+    }
+    return row.make("INSERT INTO " + model::quoted(mapping.target) + " (" + columns +
+                        ") OVERRIDING SYSTEM VALUE VALUES (" + values + ")",
+                    1);
+}
+
+statement update_one(const table_mapping& mapping, const model::row_change& change) {
+    return set_row(mapping, change, mapping.key.empty() || changes_key(mapping, change));
+}
+
+statement remove_one(const table_mapping& mapping, const model::row_change& change) {
+    one_row row;
+    const auto where = where_is(mapping, change, row);
+    return row.make("DELETE FROM " + model::quoted(mapping.target) + " AS t WHERE " + where, 1);
+}
+
+statement overwrite_one(const table_mapping& mapping, const model::row& after) {
+    model::row_change change;
+    change.rel = mapping.rel;
+    change.operation = model::row_operation::update;
+    change.after = after;
+    return set_row(mapping, change, false);
+}
+
+statement truncate(const segment& of) {
+    // Never CASCADE: the event names every table that the source emptied, and no other is to be.
+    std::string tables;
+    for (const auto& table : of.truncated_tables) {
+        tables += (tables.empty() ? "" : ", ") + model::quoted(table->target);
+    }
+    return {"TRUNCATE " + tables + (of.truncated->restart_identity ? " RESTART IDENTITY" : ""), {}, std::nullopt};
+}
+
+statement probe_one(const table_mapping& mapping, const model::row_change& change, const model::row* known,
+                    const std::optional<origin_check>& origins) {
+    one_row row;
+    std::string differs = "NULL::text[]";
+    if (known != nullptr) {
+        differs.clear();
+        for (const auto& column : mapping.columns) {
+            const auto& value = (*known)[column.source];
+            if (value.kind == cell_kind::unchanged) continue;
+            row.parameters_.emplace_back(column.target.name);
+            const auto name = "$" + std::to_string(row.parameters_.size()) + "::text";
+            differs += (differs.empty() ? "" : ", ") + ("CASE WHEN " + column_of("t.", column.target)) +
+                       "::text IS DISTINCT FROM (" + row.value(column.target, value) + ")::text THEN " + name + " END";
+        }
+        differs = "array_remove(ARRAY[" + differs + "]::text[], NULL)";
+    }
+    std::string foreign = "false";
+    if (origins) {
+        foreign = "coalesce((SELECT o.roident <> ALL ('" + origins->own_origins + "'::oid[]) AND o.timestamp > '" +
+                  origins->since +
+                  "'::timestamptz FROM pg_catalog.pg_xact_commit_timestamp_origin(t.xmin) AS o), false)";
+    }
+    const auto where = where_is(mapping, change, row);
+    return row.make("SELECT " + row_text(mapping) + ", " + differs + ", " + foreign + " FROM " +
+                        model::quoted(mapping.target) + " AS t WHERE " + where + " FOR UPDATE",
+                    std::nullopt);
+}
+
+statement digest_of(const table_mapping& mapping, const model::row& of) {
+    one_row row;
+    std::string values;
+    for (const auto& column : mapping.columns) {
+        const auto& value = of[column.source];
+        row.parameters_.push_back(value.kind == cell_kind::text ? sql_parameter{value.text} : std::nullopt);
+        values += (values.empty() ? "$" : ", $") + std::to_string(row.parameters_.size()) + "::text";
+    }
+    return row.make("SELECT md5(ROW(" + values + ")::text)", std::nullopt);
+}
+
+}  // namespace crossfade::cdc::apply

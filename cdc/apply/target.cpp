@@ -1,0 +1,76 @@
+#include "cdc/apply/target.hpp"
+
+#include <algorithm>
+
+namespace crossfade::cdc::apply {
+
+const target_column* target_table::find(std::string_view column) const {
+    const auto found = std::find_if(columns.begin(), columns.end(), [&](const auto& c) { return c.name == column; });
+    return found == columns.end() ? nullptr : &*found;
+}
+
+namespace {
+
+std::optional<std::size_t> written(const table_mapping& mapping, std::string_view column) {
+    for (std::size_t i = 0; i < mapping.columns.size(); ++i) {
+        if (mapping.columns[i].target.name == column) return i;
+    }
+    return std::nullopt;
+}
+
+std::vector<std::size_t> key_of(const table_mapping& mapping, const target_table& target) {
+    std::vector<std::size_t> key;
+    const auto identity = mapping.rel->identity;
+    if (identity == model::replica_identity::primary_key || identity == model::replica_identity::index) {
+        for (const auto& column : mapping.rel->columns) {
+            if (!column.key) continue;
+            const auto at = written(mapping, column.name);
+            if (!at) return {};
+            key.push_back(*at);
+        }
+        return key;
+    }
+    for (const auto& candidate : target.keys) {
+        key.clear();
+        for (const auto& name : candidate.columns) {
+            if (const auto at = written(mapping, name)) key.push_back(*at);
+        }
+        if (key.size() == candidate.columns.size()) return key;
+    }
+    return {};
+}
+
+}  // namespace
+
+table_mapping map_table(std::shared_ptr<const model::relation> rel, const target_table* target,
+                        std::string_view tenant_column) {
+    table_mapping made;
+    made.rel = std::move(rel);
+    made.target = made.rel->table;
+    const auto& columns = made.rel->columns;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+        if (!tenant_column.empty() && columns[i].name == tenant_column) made.tenant = i;
+    }
+    if (target == nullptr) {
+        made.refused = unmappable{"42P01", "the follower has no table " + model::to_string(made.target)};
+        return made;
+    }
+    std::string missing;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+        const auto* column = target->find(columns[i].name);
+        if (column == nullptr) {
+            missing += (missing.empty() ? "" : ", ") + columns[i].name;
+        } else if (!column->generated) {
+            made.columns.push_back({i, *column});
+        }
+    }
+    if (!missing.empty()) {
+        made.refused =
+            unmappable{"42703", "the follower's table " + model::to_string(made.target) + " has no column " + missing};
+        return made;
+    }
+    made.key = key_of(made, *target);
+    return made;
+}
+
+}  // namespace crossfade::cdc::apply

@@ -1,0 +1,94 @@
+#include "cdc/apply/target_catalog.hpp"
+
+namespace crossfade::cdc::apply {
+
+namespace {
+
+// Types whose equality is that of the text, or coarser (numeric 1.0 and 1.00): their indexes may be used to find a row.
+constexpr std::string_view columns_sql =
+    "SELECT a.attname, format_type(a.atttypid, -1),"
+    " CASE WHEN t.typarray <> 0 THEN format_type(t.typarray, -1) ELSE '' END, t.typdelim, a.attgenerated <> '',"
+    " a.attidentity = 'a', a.attnotnull,"
+    " a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'text'::regtype, 'varchar'::regtype,"
+    " 'uuid'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'date'::regtype, 'numeric'::regtype, "
+    "'bool'::regtype)"
+    " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid"
+    " WHERE a.attrelid = to_regclass($1) AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
+    " ORDER BY a.attnum";
+
+constexpr std::string_view keys_sql =
+    "SELECT i.indexrelid, i.indisprimary, a.attname"
+    " FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, n)"
+    " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
+    " WHERE i.indrelid = to_regclass($1) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS "
+    "NULL"
+    " AND k.n <= i.indnkeyatts"
+    " AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u(attnum, n)"
+    " JOIN pg_attribute n ON n.attrelid = i.indrelid AND n.attnum = u.attnum"
+    " WHERE u.n <= i.indnkeyatts AND NOT n.attnotnull)"
+    " ORDER BY i.indisprimary DESC, i.indexrelid, k.n";
+
+}  // namespace
+
+pgclient::result<std::shared_ptr<const target_table>> load_target(pgclient::connection& db,
+                                                                  const model::table_name& table) {
+    auto columns = db.exec(std::string{columns_sql}, {model::quoted(table)});
+    if (!columns) return columns.error();
+    if (columns->empty()) return std::shared_ptr<const target_table>{};
+    auto found = std::make_shared<target_table>();
+    found->name = table;
+    for (int i = 0; i < columns->size(); ++i) {
+        target_column column;
+        column.name = columns->text(i, 0);
+        column.type = columns->text(i, 1);
+        column.array_type = columns->text(i, 2);
+        column.delimiter = columns->text(i, 3).front();
+        column.generated = columns->boolean(i, 4);
+        column.identity_always = columns->boolean(i, 5);
+        column.not_null = columns->boolean(i, 6);
+        column.comparable = columns->boolean(i, 7);
+        found->columns.push_back(std::move(column));
+    }
+    auto keys = db.exec(std::string{keys_sql}, {model::quoted(table)});
+    if (!keys) return keys.error();
+    for (int i = 0; i < keys->size(); ++i) {
+        if (i == 0 || keys->text(i, 0) != keys->text(i - 1, 0)) found->keys.push_back({{}, keys->boolean(i, 1)});
+        found->keys.back().columns.emplace_back(keys->text(i, 2));
+    }
+    return std::shared_ptr<const target_table>{std::move(found)};
+}
+
+pgclient::result<std::shared_ptr<const table_mapping>> target_catalog::mapping(
+    pgclient::connection& db, const std::shared_ptr<const model::relation>& rel) {
+    if (const auto known = mappings_.find(rel); known != mappings_.end()) return known->second;
+    auto target = targets_.find(rel->table);
+    if (target == targets_.end()) {
+        auto loaded = load_target(db, rel->table);
+        if (!loaded) return loaded.error();
+        if (targets_.size() >= capacity) targets_.clear();
+        target = targets_.emplace(rel->table, *loaded).first;
+    }
+    if (mappings_.size() >= capacity) mappings_.clear();
+    auto made = std::make_shared<table_mapping>(map_table(rel, target->second.get(), tenant_column_));
+    if (made->refused) refused_since_ = std::chrono::steady_clock::now();
+    return mappings_.emplace(rel, std::move(made)).first->second;
+}
+
+void target_catalog::forget() {
+    targets_.clear();
+    mappings_.clear();
+    refused_since_ = {};
+}
+
+void target_catalog::forget_refused() {
+    if (refused_since_ == std::chrono::steady_clock::time_point{}) return;
+    if (std::chrono::steady_clock::now() - refused_since_ >= refused_for) forget();
+}
+
+void target_catalog::tenant_column(std::string name) {
+    if (name == tenant_column_) return;
+    tenant_column_ = std::move(name);
+    forget();
+}
+
+}  // namespace crossfade::cdc::apply

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "cdc/apply/target.hpp"
+#include "lib/pgclient/connection.hpp"
+
+namespace crossfade::cdc::apply {
+
+// Reads one table's description from the follower; null when there is no such table that rows can be written to.
+pgclient::result<std::shared_ptr<const target_table>> load_target(pgclient::connection& db,
+                                                                  const model::table_name& table);
+
+// The follower's tables as far as they have been needed, and how the source's go into them. Queries the follower when
+// it meets a table for the first time. Not thread-safe.
+class target_catalog {
+  public:
+    explicit target_catalog(std::string tenant_column) : tenant_column_(std::move(tenant_column)) {}
+
+    pgclient::result<std::shared_ptr<const table_mapping>> mapping(pgclient::connection& db,
+                                                                   const std::shared_ptr<const model::relation>& rel);
+
+    // Whether `rel` is known, so that mapping() will not ask the follower.
+    bool knows(const std::shared_ptr<const model::relation>& rel) const { return mappings_.contains(rel); }
+
+    // After DDL on the follower: everything is read anew. What could not be mapped is forgotten by itself every few
+    // seconds.
+    void forget();
+    void forget_refused();
+    void tenant_column(std::string name);
+
+  private:
+    static constexpr std::size_t capacity = 10000;
+    static constexpr std::chrono::seconds refused_for{2};
+
+    std::string tenant_column_;
+    std::unordered_map<model::table_name, std::shared_ptr<const target_table>> targets_;
+    std::unordered_map<std::shared_ptr<const model::relation>, std::shared_ptr<const table_mapping>> mappings_;
+    std::chrono::steady_clock::time_point refused_since_{};
+};
+
+}  // namespace crossfade::cdc::apply

@@ -1,0 +1,182 @@
+#include "cdc/consume/transaction_assembler.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace crossfade::cdc::consume {
+
+namespace {
+
+decision stopped(stop_cause cause, std::string what) {
+    decision made;
+    made.what = decision::outcome::stopped;
+    made.why = stop{cause, std::move(what)};
+    return made;
+}
+
+decision plain(decision::outcome what) {
+    decision made;
+    made.what = what;
+    return made;
+}
+
+}  // namespace
+
+transaction_assembler::transaction_assembler(applied_place from, std::size_t most_bytes,
+                                             std::optional<preference> prefer)
+    : handed_(from), most_bytes_(most_bytes), prefer_(prefer) {}
+
+decision transaction_assembler::accept(received next) {
+    const auto& at = next.event.at;
+    if (at.system_identifier != handed_.system_identifier) {
+        return stopped(stop_cause::foreign_cluster, "the event at offset " + std::to_string(next.offset) +
+                                                        " is of cluster " + std::to_string(at.system_identifier) +
+                                                        ", the follower's progress of " +
+                                                        std::to_string(handed_.system_identifier));
+    }
+    handed_.next_offset = next.offset + 1;
+
+    const auto open = find(next.event.publisher);
+    if (at.commit_lsn < handed_.end_lsn) {
+        if (open != open_.end()) {
+            return stopped(stop_cause::broken_transaction,
+                           "publisher went back to " + model::to_string(at) + " in the middle of a transaction");
+        }
+        return plain(decision::outcome::repeat);
+    }
+    if (at.timeline < handed_.timeline) {
+        return stopped(stop_cause::older_timeline, "event " + model::to_string(at) + " is of timeline " +
+                                                       std::to_string(at.timeline) + ", the follower is on " +
+                                                       std::to_string(handed_.timeline));
+    }
+    if (prefer_ && prefer_->commit_lsn == at.commit_lsn && prefer_->publisher != next.event.publisher) {
+        return plain(decision::outcome::held);
+    }
+    if (at.ordinal <= 1) return begin(std::move(next));
+    if (open == open_.end() || open->commit_lsn != at.commit_lsn || at.ordinal != open->ordinals + 1) {
+        return stopped(stop_cause::broken_transaction,
+                       "event " + model::to_string(at) + " does not follow what its publisher sent before");
+    }
+    return go_on(open, std::move(next));
+}
+
+decision transaction_assembler::begin(received&& next) {
+    const auto& at = next.event.at;
+    if (!next.event.previous || (at.ordinal == 0 && !next.event.last)) {
+        return stopped(stop_cause::bad_event,
+                       "event " + model::to_string(at) + " begins a transaction but does not say what came before it");
+    }
+    if (*next.event.previous > handed_.end_lsn) {
+        return stopped(stop_cause::missing_events, "event " + model::to_string(at) + " follows " +
+                                                       model::to_string(*next.event.previous) +
+                                                       ", but the follower is at " + model::to_string(handed_.end_lsn));
+    }
+    bool roll_back = false;
+    if (const auto before = find(next.event.publisher); before != open_.end()) {
+        if (before->commit_lsn != at.commit_lsn) {
+            return stopped(stop_cause::broken_transaction,
+                           "the transaction at " + model::to_string(before->commit_lsn) + " was not finished when " +
+                               model::to_string(at) + " began");
+        }
+        roll_back = before->parts_handed;
+        open_.erase(before);
+    }
+    if (open_.size() == most_unfinished) {
+        return stopped(stop_cause::broken_transaction,
+                       std::to_string(most_unfinished) + " transactions are unfinished");
+    }
+    const auto holds = [](const auto& o) { return !o.dropped && !o.parts_handed; };
+    if (std::count_if(open_.begin(), open_.end(), holds) >= static_cast<std::ptrdiff_t>(most_publishers)) {
+        // The oldest is the likeliest to be dead.
+        give_up(*std::find_if(open_.begin(), open_.end(), holds));
+    }
+    open_transaction fresh;
+    fresh.publisher = next.event.publisher;
+    fresh.commit_lsn = at.commit_lsn;
+    fresh.first_offset = next.offset;
+    auto made = go_on(open_.insert(open_.end(), std::move(fresh)), std::move(next));
+    made.roll_back = made.roll_back || roll_back;
+    return made;
+}
+
+decision transaction_assembler::go_on(open_list::iterator open, received&& next) {
+    open->ordinals = next.event.at.ordinal;
+    const bool last = next.event.last;
+    if (open->dropped) {
+        if (!last) return plain(decision::outcome::held);
+        auto made = plain(decision::outcome::reread);
+        made.prefer = preference{open->commit_lsn, open->publisher};
+        made.roll_back = in_parts();
+        return made;
+    }
+    open->gathered.bytes += next.bytes;
+    open->gathered.events.push_back(std::move(next));
+    if (last) {
+        const auto& event = open->gathered.events.back().event;
+        if (event.end_lsn <= event.at.commit_lsn) {
+            return stopped(stop_cause::bad_event,
+                           "event " + model::to_string(event.at) + " ends a transaction but does not say where");
+        }
+        return finish(open);
+    }
+    if (open->gathered.bytes < most_bytes_) return plain(decision::outcome::held);
+
+    auto made = plain(decision::outcome::ready);
+    for (auto& other : open_) {
+        if (&other == &*open || !other.parts_handed) continue;
+        give_up(other);
+        made.roll_back = true;
+    }
+    made.part = std::exchange(open->gathered, {});
+    made.part->begins = !open->parts_handed;
+    made.part->ends = false;
+    open->parts_handed = true;
+    return made;
+}
+
+decision transaction_assembler::finish(open_list::iterator open) {
+    auto made = plain(decision::outcome::ready);
+    made.part = std::move(open->gathered);
+    made.part->begins = !open->parts_handed;
+    made.part->ends = true;
+    const auto& at = made.part->events.back().event.at;
+    made.timeline_changed = at.timeline != handed_.timeline;
+    handed_.end_lsn = made.part->events.back().event.end_lsn;
+    handed_.timeline = at.timeline;
+    open_.erase(open);
+    open_.remove_if([&](const auto& other) {
+        if (other.commit_lsn >= handed_.end_lsn) return false;
+        made.roll_back = made.roll_back || other.parts_handed;
+        return true;
+    });
+    if (prefer_ && prefer_->commit_lsn < handed_.end_lsn) prefer_.reset();
+    return made;
+}
+
+void transaction_assembler::give_up(open_transaction& open) {
+    open.dropped = true;
+    open.parts_handed = false;
+    open.gathered = {};
+}
+
+std::int64_t transaction_assembler::next_offset() const {
+    std::int64_t next = handed_.next_offset;
+    for (const auto& open : open_) next = std::min(next, open.first_offset);
+    return next;
+}
+
+bool transaction_assembler::in_parts() const {
+    return std::any_of(open_.begin(), open_.end(), [](const auto& open) { return open.parts_handed; });
+}
+
+std::size_t transaction_assembler::held_bytes() const {
+    std::size_t total = 0;
+    for (const auto& open : open_) total += open.gathered.bytes;
+    return total;
+}
+
+transaction_assembler::open_list::iterator transaction_assembler::find(std::uint64_t publisher) {
+    return std::find_if(open_.begin(), open_.end(), [&](const auto& open) { return open.publisher == publisher; });
+}
+
+}  // namespace crossfade::cdc::consume

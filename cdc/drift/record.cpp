@@ -1,0 +1,87 @@
+#include "cdc/drift/record.hpp"
+
+#include <boost/json.hpp>
+
+namespace crossfade::cdc::drift {
+
+std::string_view to_string(kind of) {
+    switch (of) {
+        case kind::insert_exists:
+            return "insert_exists";
+        case kind::update_exists:
+            return "update_exists";
+        case kind::update_missing:
+            return "update_missing";
+        case kind::update_origin_differs:
+            return "update_origin_differs";
+        case kind::delete_missing:
+            return "delete_missing";
+        case kind::delete_origin_differs:
+            return "delete_origin_differs";
+        case kind::multiple_unique_conflicts:
+            return "multiple_unique_conflicts";
+        case kind::rejected:
+            break;
+    }
+    return "rejected";
+}
+
+std::string_view to_string(state of) {
+    switch (of) {
+        case state::suspect:
+            return "suspect";
+        case state::repaired:
+            return "repaired";
+        case state::confirmed:
+            break;
+    }
+    return "confirmed";
+}
+
+stored store(const std::string& stream, const record& what) {
+    boost::json::object key;
+    for (const auto& [name, value] : what.key) {
+        if (value) {
+            key[name] = *value;
+        } else {
+            key[name] = nullptr;
+        }
+    }
+    pgclient::parameter columns;
+    if (what.columns) columns = boost::json::serialize(boost::json::array(what.columns->begin(), what.columns->end()));
+    return {
+        "INSERT INTO crossfade.drift AS d (stream, tenant, table_name, key, kind, state, columns, authority_digest,"
+        " follower_digest, commit_lsn, ordinal)"
+        " VALUES ($1::text, $2::text, $3::text, $4::jsonb, $5::text, $6::text,"
+        " (SELECT array_agg(v) FROM jsonb_array_elements_text($7::jsonb) AS v), $8::text, $9::text, $10::pg_lsn,"
+        " $11::bigint)"
+        " ON CONFLICT (stream, table_name, key, kind) DO UPDATE SET tenant = excluded.tenant, state = excluded.state,"
+        " columns = excluded.columns, authority_digest = excluded.authority_digest,"
+        " follower_digest = excluded.follower_digest, commit_lsn = excluded.commit_lsn, ordinal = excluded.ordinal,"
+        " seen = d.seen + 1, last_seen = now()",
+        {stream, what.tenant, model::to_string(what.table), boost::json::serialize(key),
+         std::string{to_string(what.what)}, std::string{to_string(what.now)}, std::move(columns), what.authority_digest,
+         what.follower_digest, model::to_string(what.at.commit_lsn), std::to_string(what.at.ordinal)}};
+}
+
+stored store(const std::string& stream, const std::string& topic, int partition, const dead_letter& what) {
+    static constexpr std::string_view digits = "0123456789abcdef";
+    std::string bytes = "\\x";
+    bytes.reserve(2 + what.event.size() * 2);
+    for (const char c : what.event) {
+        const auto byte = static_cast<unsigned char>(c);
+        bytes += digits[byte >> 4];
+        bytes += digits[byte & 15];
+    }
+    return {
+        "INSERT INTO crossfade.dead_letters (stream, topic, partition, kafka_offset, system_identifier, timeline,"
+        " commit_lsn, ordinal, tenant, table_name, operation, sqlstate, reason, event)"
+        " VALUES ($1::text, $2::text, $3::int, $4::bigint, $5::numeric, $6::bigint, $7::pg_lsn, $8::bigint, $9::text,"
+        " $10::text, $11::text, $12::text, $13::text, $14::bytea) ON CONFLICT DO NOTHING",
+        {stream, topic, std::to_string(partition), std::to_string(what.offset),
+         std::to_string(what.at.system_identifier), std::to_string(what.at.timeline),
+         model::to_string(what.at.commit_lsn), std::to_string(what.at.ordinal), what.tenant,
+         model::to_string(what.table), std::string{what.operation}, what.sqlstate, what.reason, std::move(bytes)}};
+}
+
+}  // namespace crossfade::cdc::drift

@@ -1,0 +1,150 @@
+#include "cdc/follow/ledger_keeper.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <map>
+
+#include "cdc/apply/failpoint.hpp"
+
+namespace crossfade::cdc::follow {
+
+namespace {
+
+constexpr std::chrono::milliseconds interval{5000};
+constexpr int letters_at_a_time = 100;
+constexpr int most_series = 1000;
+constexpr std::chrono::seconds delivery_timeout{10};
+
+int nibble(char digit) {
+    return digit <= '9' ? digit - '0' : digit - 'a' + 10;
+}
+
+// bytea_output = hex
+std::string from_hex(std::string_view text) {
+    std::string bytes;
+    for (std::size_t i = 2; i + 1 < text.size(); i += 2) {
+        bytes += static_cast<char>(nibble(text[i]) * 16 + nibble(text[i + 1]));
+    }
+    return bytes;
+}
+
+}  // namespace
+
+ledger_keeper::ledger_keeper(settings::configuration config, status_board& board, metrics& measured)
+    : config_(std::move(config)), board_(board), measured_(measured) {}
+
+void ledger_keeper::start() {
+    thread_ = std::jthread{[this](std::stop_token stopping) { run(std::move(stopping)); }};
+}
+
+void ledger_keeper::stop() {
+    if (!thread_.joinable()) return;
+    thread_.request_stop();
+    thread_.join();
+}
+
+void ledger_keeper::run(std::stop_token stopping) {
+    std::optional<pgclient::connection> db;
+    pgclient::open_options options;
+    options.application_name = "crossfade-cdc ledger";
+    while (!stopping.stop_requested()) {
+        if (!db) {
+            if (auto opened = pgclient::connection::open(config_.modern.dsn, options)) db.emplace(std::move(*opened));
+        }
+        if (db) {
+            // Without the schema, or the database, the follower says so; here it is only tried again.
+            if (!count_drift(*db)) db.reset();
+        }
+        if (db && board_.read().now != follower_state::standby) {
+            const auto published = publish_letters(stopping, *db);
+            if (!published) db.reset();
+        }
+        wait_.wait(stopping, interval);
+    }
+    if (producer_) producer_->abandon();
+}
+
+pgclient::result<void> ledger_keeper::count_drift(pgclient::connection& db) {
+    auto got = db.exec(
+        "SELECT tenant, table_name, kind, state, count(*) FROM crossfade.drift WHERE stream = $1"
+        " GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC LIMIT " +
+            std::to_string(most_series),
+        {config_.stream.name});
+    if (!got) return got.error();
+    std::vector<drift_count> counts;
+    for (int i = 0; i < got->size(); ++i) {
+        counts.push_back({std::string{got->text(i, 0)}, std::string{got->text(i, 1)}, std::string{got->text(i, 2)},
+                          std::string{got->text(i, 3)}, got->integer(i, 4).value_or(0)});
+    }
+    auto letters = db.exec("SELECT count(*) FROM crossfade.dead_letters WHERE stream = $1", {config_.stream.name});
+    if (!letters) return letters.error();
+    measured_.drift(counts);
+    board_.update([&](follower_status& status) {
+        status.drift = counts;
+        status.dead_letters = letters->integer(0, 0).value_or(0);
+    });
+    return {};
+}
+
+pgclient::result<bool> ledger_keeper::publish_letters(std::stop_token stopping, pgclient::connection& db) {
+    while (!stopping.stop_requested()) {
+        auto got = db.exec(
+            "SELECT id, event, sqlstate, reason, table_name FROM crossfade.dead_letters"
+            " WHERE stream = $1 AND published_at IS NULL ORDER BY id LIMIT " +
+                std::to_string(letters_at_a_time),
+            {config_.stream.name});
+        if (!got) return got.error();
+        if (got->empty()) return true;
+
+        std::string why;
+        std::map<std::uint64_t, bool> acknowledged;
+        if (!producer_) {
+            auto made = kafka::producer::open(config_.kafka, letters_at_a_time * 2);
+            if (made) {
+                producer_ = std::make_unique<kafka::producer>(std::move(*made));
+            } else {
+                why = kafka::to_string(made.error());
+            }
+        }
+        for (int i = 0; producer_ && i < got->size(); ++i) {
+            auto queued =
+                producer_->produce(config_.stream.dead_letter_topic(), 0, got->text(i, 4), from_hex(got->text(i, 1)),
+                                   {{"crossfade-sqlstate", std::string{got->text(i, 2)}},
+                                    {"crossfade-reason", std::string{got->text(i, 3)}}},
+                                   static_cast<std::uint64_t>(got->integer(i, 0).value_or(0)));
+            if (!queued) why = kafka::to_string(queued.error());
+        }
+        const auto until = std::chrono::steady_clock::now() + delivery_timeout;
+        while (producer_ && producer_->unacknowledged() > 0 && why.empty() && !stopping.stop_requested()) {
+            auto delivered = producer_->poll(std::chrono::milliseconds{200});
+            if (!delivered) {
+                why = kafka::to_string(delivered.error());
+                break;
+            }
+            for (const auto& each : *delivered) {
+                if (each.acknowledged) {
+                    acknowledged[each.sequence] = true;
+                } else {
+                    why = kafka::to_string(each.error);
+                }
+            }
+            if (std::chrono::steady_clock::now() > until) why = "the broker does not answer";
+        }
+        apply::failpoint("letters.sent");
+        std::string ids = "{";
+        for (const auto& [id, done] : acknowledged) ids += (ids.size() > 1 ? "," : "") + std::to_string(id);
+        auto marked = db.exec("UPDATE crossfade.dead_letters SET published_at = now() WHERE id = ANY ($1::bigint[])",
+                              {ids + "}"});
+        if (!marked) return marked.error();
+        if (!why.empty()) {
+            if (producer_) producer_->abandon();
+            producer_.reset();
+            if (why != std::exchange(said_, why)) spdlog::warn("dead letters wait for their topic: {}", why);
+            return false;
+        }
+        said_.clear();
+    }
+    return false;
+}
+
+}  // namespace crossfade::cdc::follow

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "cdc/follow/metrics.hpp"
+#include "cdc/follow/status.hpp"
+#include "cdc/follow/wait.hpp"
+#include "lib/kafka/producer.hpp"
+#include "lib/pgclient/connection.hpp"
+#include "lib/settings/settings.hpp"
+
+namespace crossfade::cdc::follow {
+
+// Reads crossfade.drift for the gauges, and brings dead letters to their topic: at least once, as one is marked as
+// published after the broker has acknowledged it. On a thread and a connection of its own; applying never waits for it.
+class ledger_keeper {
+  public:
+    ledger_keeper(settings::configuration config, status_board& board, metrics& measured);
+    ~ledger_keeper() { stop(); }
+    ledger_keeper(const ledger_keeper&) = delete;
+    ledger_keeper& operator=(const ledger_keeper&) = delete;
+
+    void start();
+    void stop();
+    // Something was recorded: look now rather than at the next interval.
+    void nudge() { wait_.nudge(); }
+
+  private:
+    void run(std::stop_token stopping);
+    pgclient::result<void> count_drift(pgclient::connection& db);
+    // Whether all that was there is published.
+    pgclient::result<bool> publish_letters(std::stop_token stopping, pgclient::connection& db);
+
+    settings::configuration config_;
+    status_board& board_;
+    metrics& measured_;
+    std::unique_ptr<kafka::producer> producer_;
+    std::string said_;
+    interruptible_wait wait_;
+    std::jthread thread_;
+};
+
+}  // namespace crossfade::cdc::follow

@@ -1,0 +1,88 @@
+#include "cdc/follow/metrics.hpp"
+
+namespace crossfade::cdc::follow {
+
+namespace {
+
+prometheus::Family<prometheus::Gauge>& gauges(prometheus::Registry& in, const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(in);
+}
+prometheus::Family<prometheus::Counter>& counters(prometheus::Registry& in, const char* name, const char* help) {
+    return prometheus::BuildCounter().Name(name).Help(help).Register(in);
+}
+
+}  // namespace
+
+metrics::metrics(prometheus::Registry& registry)
+    : lag_seconds(gauges(registry, "crossfade_stream_lag_seconds",
+                         "Age of the newest source commit or heartbeat that is applied, by the source's clock")
+                      .Add({})),
+      lag_bytes(
+          gauges(registry, "crossfade_stream_lag_bytes", "Bytes of the source's WAL that are not applied").Add({})),
+      retries(counters(registry, "crossfade_apply_retries_total",
+                       "Attempts on the follower or the broker that failed and are made again")
+                  .Add({})),
+      careful_batches(counters(registry, "crossfade_apply_careful_batches_total",
+                               "Batches applied change by change, because the follower differs or refused something")
+                          .Add({})),
+      held_bytes(gauges(registry, "crossfade_apply_held_bytes", "Bytes of events held for batches").Add({})),
+      held_bytes_limit(
+          gauges(registry, "crossfade_apply_held_bytes_limit", "Bytes at which events are handed on (cdc.batch_bytes)")
+              .Add({})),
+      states_(gauges(registry, "crossfade_applier_state", "1 for the state that the applier is in")),
+      stopped_(gauges(registry, "crossfade_stream_stopped", "1 when the stream can't go on by itself").Add({})),
+      applied_(counters(registry, "crossfade_events_applied_total", "Events applied to the follower, by kind")),
+      skipped_(counters(registry, "crossfade_events_skipped_total", "Events left out, by reason")),
+      repeats_(skipped_.Add({{"reason", "repeat"}})),
+      conflicts_(counters(registry, "crossfade_conflicts_total", "Conflicts met while applying, by kind")),
+      dead_letters_(counters(registry, "crossfade_dead_letters_total", "Changes that could not be applied").Add({})),
+      seconds_(prometheus::BuildHistogram()
+                   .Name("crossfade_apply_seconds")
+                   .Help("Time to apply and commit one batch")
+                   .Register(registry)
+                   .Add({}, std::vector<double>{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10})),
+      rows_(prometheus::BuildHistogram()
+                .Name("crossfade_apply_batch_rows")
+                .Help("Changes in one batch")
+                .Register(registry)
+                .Add({}, std::vector<double>{1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2000, 5000, 10000})),
+      drift_(gauges(registry, "crossfade_drift_rows", "Rows recorded in crossfade.drift")) {
+    state(follower_state::waiting);
+    for (const char* kind : {"insert", "update", "delete", "truncate"}) applied_.Add({{"kind", kind}});
+}
+
+void metrics::state(follower_state now) {
+    for (const auto each : {follower_state::waiting, follower_state::standby, follower_state::held,
+                            follower_state::applying, follower_state::stopped}) {
+        states_.Add({{"state", std::string{to_string(each)}}}).Set(each == now ? 1 : 0);
+    }
+    stopped_.Set(now == follower_state::stopped ? 1 : 0);
+}
+
+void metrics::batch(const apply::apply_report& report, double seconds) {
+    for (const auto& [kind, count] : report.applied)
+        applied_.Add({{"kind", kind}}).Increment(static_cast<double>(count));
+    for (const auto& [reason, count] : report.skipped) {
+        skipped_.Add({{"reason", reason}}).Increment(static_cast<double>(count));
+    }
+    for (const auto& each : report.records) {
+        conflicts_.Add({{"kind", std::string{drift::to_string(each.what)}}}).Increment();
+    }
+    if (report.dead_letters > 0) dead_letters_.Increment(static_cast<double>(report.dead_letters));
+    if (report.careful) careful_batches.Increment();
+    seconds_.Observe(seconds);
+    rows_.Observe(static_cast<double>(report.rows));
+}
+
+void metrics::drift(const std::vector<drift_count>& counts) {
+    for (auto* gauge : drift_rows_) drift_.Remove(gauge);
+    drift_rows_.clear();
+    for (const auto& each : counts) {
+        auto& gauge =
+            drift_.Add({{"tenant", each.tenant}, {"table", each.table}, {"kind", each.kind}, {"state", each.state}});
+        gauge.Set(static_cast<double>(each.rows));
+        drift_rows_.push_back(&gauge);
+    }
+}
+
+}  // namespace crossfade::cdc::follow

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "cdc/apply/applier.hpp"
+#include "cdc/follow/status.hpp"
+
+namespace crossfade::cdc::follow {
+
+// What crossfade-cdc measures about its stream; docs/metrics.md explains each. Thread-safe, as prometheus-cpp's metrics
+// are.
+class metrics {
+  public:
+    explicit metrics(prometheus::Registry& registry);
+
+    void state(follower_state now);
+    void batch(const apply::apply_report& report, double seconds);
+    void drift(const std::vector<drift_count>& counts);
+    void repeats(std::uint64_t events) { repeats_.Increment(static_cast<double>(events)); }
+
+    prometheus::Gauge& lag_seconds;
+    prometheus::Gauge& lag_bytes;
+    prometheus::Counter& retries;
+    prometheus::Counter& careful_batches;
+    prometheus::Gauge& held_bytes;
+    prometheus::Gauge& held_bytes_limit;
+
+  private:
+    prometheus::Family<prometheus::Gauge>& states_;
+    prometheus::Gauge& stopped_;
+    prometheus::Family<prometheus::Counter>& applied_;
+    prometheus::Family<prometheus::Counter>& skipped_;
+    prometheus::Counter& repeats_;
+    prometheus::Family<prometheus::Counter>& conflicts_;
+    prometheus::Counter& dead_letters_;
+    prometheus::Histogram& seconds_;
+    prometheus::Histogram& rows_;
+    prometheus::Family<prometheus::Gauge>& drift_;
+    std::vector<prometheus::Gauge*> drift_rows_;
+};
+
+}  // namespace crossfade::cdc::follow

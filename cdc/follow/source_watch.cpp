@@ -1,0 +1,72 @@
+#include "cdc/follow/source_watch.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <optional>
+
+#include "lib/pgclient/connection.hpp"
+
+namespace crossfade::cdc::follow {
+
+source_watch::source_watch(settings::configuration config, status_board& board, metrics& measured)
+    : config_(std::move(config)), board_(board), measured_(measured) {}
+
+void source_watch::start() {
+    thread_ = std::jthread{[this](std::stop_token stopping) { run(std::move(stopping)); }};
+}
+
+void source_watch::stop() {
+    if (!thread_.joinable()) return;
+    thread_.request_stop();
+    thread_.join();
+}
+
+void source_watch::run(std::stop_token stopping) {
+    constexpr std::chrono::milliseconds interval{1000};
+    std::optional<pgclient::connection> legacy;
+    std::string said;
+    pgclient::open_options options;
+    options.application_name = "crossfade-cdc lag";
+    options.connect_timeout = std::chrono::seconds{2};
+    while (!stopping.stop_requested()) {
+        // A stream that hears a heartbeat each second is not behind by that second: within two of them the delay of the
+        // last one counts.
+        board_.update([&](follower_status& status) {
+            if (!status.applied_time) return;
+            const std::chrono::duration<double> age = std::chrono::system_clock::now() - *status.applied_time;
+            const std::chrono::duration<double> fresh = 2 * config_.stream.heartbeat_interval + interval;
+            if (age > fresh) status.lag_seconds = age.count();
+            if (status.lag_seconds) measured_.lag_seconds.Set(*status.lag_seconds);
+        });
+
+        if (!legacy) {
+            auto opened = pgclient::connection::open(config_.legacy.dsn, options);
+            if (opened) {
+                legacy.emplace(std::move(*opened));
+                said.clear();
+            } else if (const auto why = pgclient::to_string(opened.error()); why != said) {
+                spdlog::warn("lag in bytes is not known: legacy database: {}", why);
+                said = why;
+            }
+        }
+        std::optional<std::int64_t> lag;
+        if (legacy) {
+            const auto applied = model::to_string(board_.read().applied_lsn);
+            const auto got = legacy->exec(
+                "SELECT greatest(0, (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE "
+                "pg_current_wal_lsn()"
+                " END - $1::pg_lsn))::bigint",
+                {applied});
+            if (got) {
+                lag = got->integer(0, 0);
+            } else {
+                legacy.reset();
+            }
+        }
+        board_.update([&](follower_status& status) { status.lag_bytes = lag; });
+        if (lag) measured_.lag_bytes.Set(static_cast<double>(*lag));
+        wait_.wait(stopping, interval);
+    }
+}
+
+}  // namespace crossfade::cdc::follow

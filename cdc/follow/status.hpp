@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/model/change.hpp"
+
+namespace crossfade::cdc::follow {
+
+enum class follower_state {
+    waiting,  // for the follower, the broker, or `crossfade init`
+    standby,  // another crossfade-cdc applies
+    held,     // by flags or a backfill: nothing is read
+    applying,
+    stopped,  // the stream can't go on by itself; set once, ends with the process
+};
+std::string_view to_string(follower_state of);
+
+struct drift_count {
+    std::string tenant;
+    std::string table;
+    std::string kind;
+    std::string state;
+    std::int64_t rows = 0;
+};
+
+struct follower_status {
+    follower_state now = follower_state::waiting;
+    std::string reason;
+    std::string way_out;
+    model::lsn applied_lsn;  // end of the last transaction applied
+    std::int64_t next_offset = 0;
+    std::optional<model::source_time> applied_time;  // by the source's clock
+    std::optional<double> lag_seconds;
+    std::optional<std::int64_t> lag_bytes;
+    std::vector<std::string> limits;  // checks that are off, and why
+    std::vector<drift_count> drift;
+    std::int64_t dead_letters = 0;
+
+    // Does its job, or could the moment it is let.
+    bool ready() const { return now != follower_state::waiting && now != follower_state::stopped; }
+};
+
+// The status as all threads see it.
+class status_board {
+  public:
+    follower_status read() const {
+        const std::lock_guard hold{mutex_};
+        return status_;
+    }
+    template <class Change>
+    void update(Change change) {
+        const std::lock_guard hold{mutex_};
+        change(status_);
+    }
+
+  private:
+    mutable std::mutex mutex_;
+    follower_status status_;
+};
+
+}  // namespace crossfade::cdc::follow

@@ -1,0 +1,475 @@
+#include "cdc/follow/stream_follower.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include "lib/store/schema.hpp"
+
+namespace crossfade::cdc::follow {
+
+namespace {
+
+using std::chrono::milliseconds;
+using steady = std::chrono::steady_clock;
+
+constexpr int partition = 0;
+constexpr std::size_t most_messages = 1000;           // taken from the reader at a time
+constexpr std::chrono::seconds idle_transaction{30};  // an unfinished transaction stays open on the follower this long
+constexpr std::chrono::seconds interrupt_after{3};    // a statement under way at SIGTERM
+constexpr milliseconds broker_timeout{5000};
+constexpr std::string_view resync = "copy the tables anew and go on from there: crossfade backfill --resync";
+
+std::int64_t steady_ms() {
+    return std::chrono::duration_cast<milliseconds>(steady::now().time_since_epoch()).count();
+}
+
+std::string way_out_of(consume::stop_cause cause) {
+    switch (cause) {
+        case consume::stop_cause::foreign_cluster:
+            return "the source is another cluster than the one that was copied: " + std::string{resync};
+        case consume::stop_cause::older_timeline:
+            return "the source went back to an older history: " + std::string{resync};
+        case consume::stop_cause::missing_events:
+        case consume::stop_cause::broken_transaction:
+        case consume::stop_cause::bad_event:
+            break;
+    }
+    return "events are missing or damaged in the topic: " + std::string{resync};
+}
+
+}  // namespace
+
+// Transactions that wait to be applied together.
+struct stream_follower::batch {
+    std::vector<consume::received> events;
+    std::size_t bytes = 0;
+    bool changes = false;  // more than heartbeats
+    steady::time_point since = steady::now();
+
+    void add(consume::piece&& part) {
+        if (events.empty()) since = steady::now();
+        bytes += part.bytes;
+        for (auto& each : part.events) {
+            changes = changes || !std::holds_alternative<model::heartbeat>(each.event.body);
+            events.push_back(std::move(each));
+        }
+    }
+    void clear() {
+        events.clear();
+        bytes = 0;
+        changes = false;
+    }
+};
+
+stream_follower::stream_follower(std::function<settings::snapshot()> in_force, status_board& board, metrics& measured,
+                                 std::function<void()> on_records)
+    : in_force_(std::move(in_force)),
+      at_start_(in_force_()),
+      board_(board),
+      measured_(measured),
+      on_records_(std::move(on_records)),
+      stream_(at_start_->config.stream.name),
+      backoff_(at_start_->config.cdc.retry_max) {}
+
+stream_follower::~stream_follower() {
+    stop();
+}
+
+void stream_follower::start() {
+    thread_ = std::jthread{[this](std::stop_token stopping) { run(std::move(stopping)); }};
+}
+
+void stream_follower::stop() {
+    if (!thread_.joinable()) return;
+    stop_asked_ms_ = steady_ms();
+    thread_.request_stop();
+    thread_.join();
+}
+
+bool stream_follower::interrupted() const {
+    const auto asked = stop_asked_ms_.load();
+    return asked != 0 && steady_ms() - asked > milliseconds{interrupt_after}.count();
+}
+
+void stream_follower::enter(follower_state now, std::string reason, std::string way_out) {
+    bool changed = false;
+    board_.update([&](follower_status& status) {
+        changed = status.now != now || status.reason != reason;
+        status.now = now;
+        status.reason = reason;
+        status.way_out = way_out;
+    });
+    measured_.state(now);
+    if (!changed) return;
+    if (reason.empty()) {
+        spdlog::info("stream {}: {}", stream_, to_string(now));
+    } else {
+        spdlog::warn("stream {}: {}: {}{}{}", stream_, to_string(now), reason, way_out.empty() ? "" : "; ", way_out);
+    }
+}
+
+stream_follower::next_step stream_follower::stop_stream(std::string reason, std::string way_out) {
+    enter(follower_state::stopped, std::move(reason), std::move(way_out));
+    return next_step::stopped;
+}
+
+void stream_follower::lost(std::string_view peer, std::string_view why) {
+    measured_.retries.Increment();
+    enter(follower_state::waiting, std::string{peer} + ": " + std::string{why});
+}
+
+void stream_follower::run(std::stop_token stopping) {
+    while (!stopping.stop_requested()) {
+        auto step = next_step::reconnect;
+        try {
+            step = serve(stopping);
+        } catch (const std::exception& error) {
+            lost("crossfade-cdc", error.what());
+        }
+        if (step == next_step::end) return;
+        if (step == next_step::stopped) {
+            auto said_at = steady::now();
+            while (!stopping.stop_requested()) {
+                wait_.wait(stopping, milliseconds{1000});
+                if (steady::now() - said_at < std::chrono::minutes{1}) continue;
+                said_at = steady::now();
+                const auto status = board_.read();
+                spdlog::error("stream {}: stopped: {}; {}", stream_, status.reason, status.way_out);
+            }
+            return;
+        }
+        wait_.wait(stopping, backoff_.next());
+    }
+}
+
+bool stream_follower::installed(apply::session& session, store::progress& found) {
+    const std::string way_out = "run crossfade init";
+    auto version = store::installed_version(session.db);
+    if (!version) {
+        lost("modern database", pgclient::to_string(version.error()));
+        return false;
+    }
+    if (!*version) {
+        enter(follower_state::waiting, "the modern database has no schema crossfade", way_out);
+        return false;
+    }
+    if (**version != store::schema_version) {
+        enter(follower_state::waiting,
+              "schema crossfade is of version " + std::to_string(**version) + ", this program is for " +
+                  std::to_string(store::schema_version),
+              way_out + " of this version, or use the program of the other");
+        return false;
+    }
+    auto progress = store::load_progress(session.db, stream_, partition);
+    if (!progress) {
+        lost("modern database", pgclient::to_string(progress.error()));
+        return false;
+    }
+    if (!*progress) {
+        enter(follower_state::waiting, "the modern database has no progress of stream " + stream_, way_out);
+        return false;
+    }
+    found = std::move(**progress);
+    return true;
+}
+
+bool stream_follower::elected(std::stop_token stopping, apply::session& session) {
+    while (!stopping.stop_requested()) {
+        auto got = session.db.exec(
+            "SELECT pg_try_advisory_lock($1::int, $2::int)",
+            {std::to_string(store::lock_class), std::to_string(store::lock_id(store::lock::applying, stream_))});
+        if (!got) {
+            lost("modern database", pgclient::to_string(got.error()));
+            return false;
+        }
+        if (got->boolean(0, 0)) return true;
+        enter(follower_state::standby, "another crossfade-cdc applies this stream");
+        backoff_.reset();
+        wait_.wait(stopping, milliseconds{250});
+    }
+    return false;
+}
+
+bool stream_follower::backfill_in_the_way(apply::session& session) {
+    auto free = session.db.exec(
+        "SELECT pg_try_advisory_xact_lock_shared($1::int, $2::int)",
+        {std::to_string(store::lock_class), std::to_string(store::lock_id(store::lock::backfilling, stream_))});
+    if (free && !free->boolean(0, 0)) {
+        enter(follower_state::held, "a backfill is copying");
+        return true;
+    }
+    auto tables = store::load_tables(session.db, stream_);
+    if (!free || !tables) return false;  // the next query says what is wrong
+    for (const auto& table : *tables) {
+        if (table.state != "copying") continue;
+        enter(follower_state::held, "a backfill of " + table.table + " began and has not finished",
+              "run crossfade backfill again");
+        return true;
+    }
+    return false;
+}
+
+stream_follower::next_step stream_follower::serve(std::stop_token stopping) {
+    const auto& config = at_start_->config;
+    auto opened = apply::session::open(config.modern.dsn, stream_, [this] { return interrupted(); });
+    if (!opened) {
+        lost("modern database", pgclient::to_string(opened.error()));
+        return next_step::reconnect;
+    }
+    auto& session = **opened;
+    store::progress progress;
+    if (!installed(session, progress)) return next_step::reconnect;
+    if (!elected(stopping, session)) return stopping.stop_requested() ? next_step::end : next_step::reconnect;
+    if (auto marked = session.mark_origin(stream_, progress.created_at); !marked) {
+        lost("modern database", pgclient::to_string(marked.error()));
+        return next_step::reconnect;
+    }
+    board_.update([&](follower_status& status) { status.limits = session.limits; });
+    std::string limits;
+    for (const auto& limit : session.limits) limits += (limits.empty() ? "" : "; ") + limit;
+    if (!limits.empty() && limits != std::exchange(said_, limits)) spdlog::warn("stream {}: {}", stream_, limits);
+
+    apply::target_catalog catalog{in_force_()->config.tenants.column};
+    std::optional<kafka::partition_reader> reader;
+    std::optional<consume::preference> prefer;
+    while (!stopping.stop_requested()) {
+        if (const auto why = apply::reason_to_hold(in_force_()->config.flags)) {
+            enter(follower_state::held, *why);
+            wait_.wait(stopping, milliseconds{200});
+            if (auto alive = session.db.exec("SELECT 1"); !alive) return next_step::reconnect;
+            continue;
+        }
+        if (backfill_in_the_way(session)) {
+            wait_.wait(stopping, milliseconds{200});
+            continue;
+        }
+        if (!installed(session, progress)) return next_step::reconnect;
+        if (progress.topic != config.stream.topic()) {
+            return stop_stream("the follower's progress is of topic " + progress.topic,
+                               "run crossfade init for this stream");
+        }
+        publish_place(progress);
+        apply::applier applier{session, catalog, {stream_, progress.topic, partition}, progress};
+        if (auto loaded = applier.load_tables(); !loaded) {
+            lost("modern database", pgclient::to_string(loaded.error()));
+            return next_step::reconnect;
+        }
+        catalog.tenant_column(in_force_()->config.tenants.column);
+        if (!reader) {
+            auto made = kafka::partition_reader::open(config.kafka, progress.topic, partition, "crossfade-" + stream_);
+            if (!made) {
+                lost("Kafka", kafka::to_string(made.error()));
+                wait_.wait(stopping, backoff_.next());
+                continue;
+            }
+            reader.emplace(std::move(*made));
+        }
+        if (auto sought = reader->seek(progress.next_offset, broker_timeout); !sought) {
+            if (sought.error().code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+                return stop_stream("the topic no longer has offset " + std::to_string(progress.next_offset) +
+                                       ", where the follower is: " + kafka::to_string(sought.error()),
+                                   "the topic was cut, emptied or made anew: " + std::string{resync});
+            }
+            lost("Kafka", kafka::to_string(sought.error()));
+            if (sought.error().fatal) reader.reset();
+            wait_.wait(stopping, backoff_.next());
+            continue;
+        }
+        const auto step = consume(stopping, session, applier, *reader, prefer);
+        if (applier.in_transaction()) {
+            if (auto done = applier.roll_back(); !done) return next_step::reconnect;
+        }
+        if (step != next_step::reread) return step;
+    }
+    return next_step::end;
+}
+
+stream_follower::next_step stream_follower::consume(std::stop_token stopping, apply::session& session,
+                                                    apply::applier& applier, kafka::partition_reader& reader,
+                                                    std::optional<consume::preference>& prefer) {
+    const auto& cdc = at_start_->config.cdc;
+    const auto& from = applier.progress();
+    consume::transaction_assembler assembler{
+        {from.system_identifier, from.timeline, from.end_lsn, from.next_offset}, cdc.batch_bytes, prefer};
+    apply::scope_filter scopes{in_force_()};
+    batch gathered;
+    measured_.held_bytes_limit.Set(static_cast<double>(cdc.batch_bytes));
+    auto heard = steady::now();
+    auto checked = steady::now();
+    bool stalled = false;
+    bool broker_lost = false;
+    enter(follower_state::applying);
+
+    while (!stopping.stop_requested()) {
+        if (auto current = in_force_(); current != scopes.in_force()) {
+            // What is gathered was not applied: under other flags it is read again.
+            if (apply::reason_to_hold(current->config.flags) ||
+                current->config.tenants.column != scopes.in_force()->config.tenants.column) {
+                return next_step::reread;
+            }
+            scopes = apply::scope_filter{std::move(current)};
+        }
+        const bool can_wait = gathered.events.empty() || !gathered.changes;
+        auto messages = reader.read(most_messages, can_wait ? milliseconds{100} : milliseconds{0});
+        const auto now = steady::now();
+        if (!messages) {
+            if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return *step;
+            if (messages.error().fatal) {
+                return stop_stream("the topic can't be read on: " + kafka::to_string(messages.error()),
+                                   "the topic was cut, emptied or made anew: " + std::string{resync});
+            }
+            lost("Kafka", kafka::to_string(messages.error()));
+            broker_lost = true;
+            wait_.wait(stopping, backoff_.next());
+            continue;
+        }
+        if (broker_lost) {
+            // An empty answer is no sign of life.
+            if (messages->empty() && !reader.query_watermarks(milliseconds{1000})) continue;
+            broker_lost = false;
+            enter(follower_state::applying);
+        }
+        if (messages->empty()) {
+            const bool due = gathered.changes || now - gathered.since >= std::chrono::seconds{1};
+            if (!gathered.events.empty() && due && !applier.in_transaction()) {
+                if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return *step;
+            }
+            if (applier.in_transaction() && !stalled && now - heard > idle_transaction) {
+                spdlog::warn(
+                    "stream {}: the rest of a large transaction has not come: it is rolled back and will be read again",
+                    stream_);
+                if (auto done = applier.roll_back(); !done) return next_step::reconnect;
+                stalled = true;
+            }
+            if (now - checked > std::chrono::seconds{5} && !applier.in_transaction()) {
+                // An idle stream has to notice too that the follower, and with it the lock, is gone.
+                checked = now;
+                if (auto alive = session.db.exec("SELECT 1"); !alive) {
+                    lost("modern database", pgclient::to_string(alive.error()));
+                    return next_step::reconnect;
+                }
+            }
+            continue;
+        }
+        heard = now;
+        if (stalled) return next_step::reread;
+        for (auto& message : *messages) {
+            auto decoded = events::decode(message.payload(), relations_);
+            if (!decoded) {
+                if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return *step;
+                return stop_stream("the message at offset " + std::to_string(message.offset()) + " is no event",
+                                   way_out_of(consume::stop_cause::bad_event));
+            }
+            const auto size = message.payload().size();
+            auto decided = assembler.accept({std::move(*decoded), message.offset(), size});
+            if (decided.what == consume::decision::outcome::reread) {
+                prefer = decided.prefer;
+                return next_step::reread;
+            }
+            if (auto step = take(applier, scopes, gathered, assembler, std::move(decided))) return *step;
+        }
+        messages->clear();
+        measured_.held_bytes.Set(static_cast<double>(assembler.held_bytes() + gathered.bytes));
+        reader.note_offset(applier.progress().next_offset);
+    }
+    return next_step::end;
+}
+
+std::optional<stream_follower::next_step> stream_follower::take(apply::applier& applier, apply::scope_filter& scopes,
+                                                                batch& gathered,
+                                                                consume::transaction_assembler& assembler,
+                                                                consume::decision decided) {
+    const auto& cdc = at_start_->config.cdc;
+    using outcome = consume::decision::outcome;
+    if (decided.what == outcome::repeat) measured_.repeats(1);
+    if (decided.what == outcome::stopped) {
+        if (!applier.in_transaction()) {
+            if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return step;
+        }
+        return stop_stream(decided.why->what, way_out_of(decided.why->cause));
+    }
+    if (decided.roll_back && applier.in_transaction()) {
+        if (auto done = applier.roll_back(); !done) return next_step::reconnect;
+    }
+    if (decided.timeline_changed) {
+        spdlog::info("stream {}: the source is on timeline {} now", stream_, assembler.handed().timeline);
+    }
+    if (!decided.part) return std::nullopt;
+    const bool whole = decided.part->begins && decided.part->ends;
+    if (decided.part->begins && applier.in_transaction()) return next_step::reread;
+    if (decided.part->begins && !decided.part->ends) {
+        // What came before is committed by itself.
+        if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return step;
+    }
+    const bool ends = decided.part->ends;
+    gathered.add(std::move(*decided.part));
+    if (!ends) return flush(applier, scopes, gathered, std::nullopt);
+    if (!whole || gathered.events.size() >= cdc.batch_rows || gathered.bytes >= cdc.batch_bytes) {
+        return flush(applier, scopes, gathered, assembler.next_offset());
+    }
+    return std::nullopt;
+}
+
+std::optional<stream_follower::next_step> stream_follower::flush(apply::applier& applier, apply::scope_filter& scopes,
+                                                                 batch& gathered,
+                                                                 std::optional<std::int64_t> next_offset) {
+    if (gathered.events.empty()) return std::nullopt;
+    const auto began = steady::now();
+    std::optional<store::progress> advance;
+    if (next_offset) {
+        const auto& last = gathered.events.back().event;
+        advance = applier.progress();
+        advance->next_offset = *next_offset;
+        advance->timeline = last.at.timeline;
+        advance->commit_lsn = last.at.commit_lsn;
+        advance->end_lsn = last.end_lsn;
+        advance->commit_time = last.commit_time;
+        if (const auto* beat = std::get_if<model::heartbeat>(&last.body)) advance->commit_time = beat->emitted_at;
+    }
+    auto report = applier.apply(gathered.events, advance, scopes);
+    if (!report) {
+        if (stop_asked_ms_ != 0) return next_step::end;
+        lost("modern database", pgclient::to_string(report.error()));
+        // Backoff is the caller's of `reconnect`; the same is read again from the progress.
+        return next_step::reconnect;
+    }
+    gathered.clear();
+    switch (report->what) {
+        case apply::apply_report::outcome::backfill:
+        case apply::apply_report::outcome::unfinished:
+            return next_step::reread;  // which looks at it and holds
+        case apply::apply_report::outcome::fenced:
+            spdlog::warn("stream {}: the progress was moved by someone else: it is read again", stream_);
+            return next_step::reread;
+        case apply::apply_report::outcome::applied:
+            break;
+    }
+    if (!advance) return std::nullopt;
+    backoff_.reset();
+    measured_.batch(*report, std::chrono::duration<double>(steady::now() - began).count());
+    if (!report->records.empty()) {
+        for (const auto& each : report->records) {
+            spdlog::warn("stream {}: {} in {} at {}: {}", stream_, drift::to_string(each.what),
+                         model::to_string(each.table), model::to_string(each.at), drift::to_string(each.now));
+        }
+        on_records_();
+    }
+    publish_place(applier.progress());
+    return std::nullopt;
+}
+
+void stream_follower::publish_place(const store::progress& at) {
+    std::optional<double> lag;
+    if (at.commit_time) {
+        const std::chrono::duration<double> age = std::chrono::system_clock::now() - *at.commit_time;
+        lag = std::max(0.0, age.count());
+    }
+    board_.update([&](follower_status& status) {
+        status.applied_lsn = at.end_lsn;
+        status.next_offset = at.next_offset;
+        status.applied_time = at.commit_time;
+        status.lag_seconds = lag;
+    });
+    if (lag) measured_.lag_seconds.Set(*lag);
+}
+
+}  // namespace crossfade::cdc::follow

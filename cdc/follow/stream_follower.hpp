@@ -1,0 +1,74 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "cdc/apply/applier.hpp"
+#include "cdc/follow/metrics.hpp"
+#include "cdc/follow/status.hpp"
+#include "cdc/follow/wait.hpp"
+#include "lib/events/codec.hpp"
+#include "lib/kafka/consumer.hpp"
+#include "lib/settings/reload.hpp"
+
+namespace crossfade::cdc::follow {
+
+// Follows one stream: reads the topic, makes transactions of its events and applies them, on a thread of its own. Loses
+// its peers and finds them again; what can't be continued without a loss is a stop that only a restart ends.
+class stream_follower {
+  public:
+    // `flags` gives the configuration in force; what isn't a flag is taken from the one at start.
+    stream_follower(std::function<settings::snapshot()> in_force, status_board& board, metrics& measured,
+                    std::function<void()> on_records);
+    ~stream_follower();  // stops
+    stream_follower(const stream_follower&) = delete;
+    stream_follower& operator=(const stream_follower&) = delete;
+
+    void start();
+    // Finishes the batch under way; a statement that then still waits for a lock is cancelled.
+    void stop();
+    // The configuration may have changed.
+    void nudge() { wait_.nudge(); }
+
+  private:
+    struct batch;
+    enum class next_step { reconnect, reread, stopped, end };
+
+    void run(std::stop_token stopping);
+    next_step serve(std::stop_token stopping);
+    next_step consume(std::stop_token stopping, apply::session& session, apply::applier& applier,
+                      kafka::partition_reader& reader, std::optional<consume::preference>& prefer);
+    bool elected(std::stop_token stopping, apply::session& session);
+    bool installed(apply::session& session, store::progress& found);
+    bool backfill_in_the_way(apply::session& session);
+    bool interrupted() const;
+    // Empty: applied. Otherwise what to do.
+    std::optional<next_step> flush(apply::applier& applier, apply::scope_filter& scopes, batch& gathered,
+                                   std::optional<std::int64_t> next_offset);
+    std::optional<next_step> take(apply::applier& applier, apply::scope_filter& scopes, batch& gathered,
+                                  consume::transaction_assembler& assembler, consume::decision decided);
+
+    void enter(follower_state now, std::string reason = {}, std::string way_out = {});
+    next_step stop_stream(std::string reason, std::string way_out);
+    void lost(std::string_view peer, std::string_view why);
+    void publish_place(const store::progress& at);
+
+    std::function<settings::snapshot()> in_force_;
+    settings::snapshot at_start_;
+    status_board& board_;
+    metrics& measured_;
+    std::function<void()> on_records_;
+    std::string stream_;
+    backoff backoff_;
+    interruptible_wait wait_;
+    std::atomic<std::int64_t> stop_asked_ms_{0};  // steady clock; 0: not yet
+    events::relation_decoder relations_;
+    std::string said_;  // the last trouble logged, so that it is said once
+    std::jthread thread_;
+};
+
+}  // namespace crossfade::cdc::follow

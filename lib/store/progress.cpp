@@ -1,0 +1,102 @@
+#include "lib/store/progress.hpp"
+
+#include <charconv>
+
+namespace crossfade::store {
+
+namespace {
+
+bool not_installed(const pgclient::failure& what) {
+    return what.sqlstate == "42P01" || what.sqlstate == "3F000";
+}
+
+template <class Number>
+Number number(std::string_view digits) {
+    Number value = 0;
+    std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return value;
+}
+
+model::lsn lsn_at(const pgclient::rows& from, int row, int column) {
+    const auto parsed = model::parse_lsn(from.text(row, column));
+    return parsed ? *parsed : model::lsn{};
+}
+
+// Microseconds since 1970 as timestamptz, exact.
+constexpr std::string_view from_microseconds =
+    "timestamptz '1970-01-01 00:00:00+00' + ($5::bigint * interval '1 microsecond')";
+
+}  // namespace
+
+pgclient::result<std::optional<progress>> load_progress(pgclient::connection& db, const std::string& stream,
+                                                        int partition) {
+    auto got = db.exec(
+        "SELECT topic, next_offset, system_identifier, timeline, commit_lsn, end_lsn,"
+        " (extract(epoch FROM commit_time) * 1000000)::bigint, created_at"
+        " FROM crossfade.progress WHERE stream = $1 AND partition = $2",
+        {stream, std::to_string(partition)});
+    if (!got) return got.error();
+    if (got->empty()) return std::optional<progress>{};
+    progress found;
+    found.topic = got->text(0, 0);
+    found.next_offset = number<std::int64_t>(got->text(0, 1));
+    found.system_identifier = number<std::uint64_t>(got->text(0, 2));
+    found.timeline = number<std::uint32_t>(got->text(0, 3));
+    found.commit_lsn = lsn_at(*got, 0, 4);
+    found.end_lsn = lsn_at(*got, 0, 5);
+    if (const auto at = got->integer(0, 6)) found.commit_time = model::source_time{std::chrono::microseconds{*at}};
+    found.created_at = got->text(0, 7);
+    return std::optional{std::move(found)};
+}
+
+std::string_view advance_sql() {
+    static const std::string sql =
+        "UPDATE crossfade.progress SET next_offset = $1::bigint, timeline = $2::bigint, commit_lsn = $3::pg_lsn,"
+        " end_lsn = $4::pg_lsn, commit_time = " +
+        std::string{from_microseconds} +
+        ", updated_at = now() WHERE stream = $6::text AND partition = $7::int AND next_offset = $8::bigint"
+        " AND commit_lsn = $9::pg_lsn";
+    return sql;
+}
+
+std::vector<pgclient::parameter> advance_parameters(const std::string& stream, int partition, const progress& from,
+                                                    const progress& to) {
+    pgclient::parameter at;
+    if (to.commit_time) at = std::to_string(to.commit_time->time_since_epoch().count());
+    return {std::to_string(to.next_offset),
+            std::to_string(to.timeline),
+            model::to_string(to.commit_lsn),
+            model::to_string(to.end_lsn),
+            at,
+            stream,
+            std::to_string(partition),
+            std::to_string(from.next_offset),
+            model::to_string(from.commit_lsn)};
+}
+
+pgclient::result<std::vector<table_state>> load_tables(pgclient::connection& db, const std::string& stream) {
+    auto got = db.exec("SELECT table_name, state, copied_lsn FROM crossfade.tables WHERE stream = $1", {stream});
+    if (!got) return got.error();
+    std::vector<table_state> tables;
+    for (int i = 0; i < got->size(); ++i) {
+        table_state table{std::string{got->text(i, 0)}, std::string{got->text(i, 1)}, std::nullopt};
+        if (!got->null(i, 2)) table.copied_lsn = lsn_at(*got, i, 2);
+        tables.push_back(std::move(table));
+    }
+    return tables;
+}
+
+std::string_view tables_fingerprint_sql() {
+    return "SELECT md5(coalesce(string_agg(table_name || ' ' || state || ' ' || coalesce(copied_lsn::text, ''), ','"
+           " ORDER BY table_name COLLATE \"C\"), '')) FROM crossfade.tables WHERE stream = $1::text";
+}
+
+pgclient::result<std::optional<int>> installed_version(pgclient::connection& db) {
+    auto got = db.exec("SELECT version FROM crossfade.meta");
+    if (!got && not_installed(got.error())) return std::optional<int>{};
+    if (!got) return got.error();
+    if (got->empty()) return std::optional<int>{};
+    return std::optional{static_cast<int>(got->integer(0, 0).value_or(0))};
+}
+
+}  // namespace crossfade::store
