@@ -1,0 +1,70 @@
+#include "proxy/capture/preflight.hpp"
+
+#include <gtest/gtest.h>
+
+namespace crossfade::proxy::capture {
+namespace {
+
+const settings::stream stream{"app", {}, std::chrono::milliseconds{1000}};
+
+TEST(preflight, the_slot_decides_what_becomes_of_the_publisher) {
+    const slot_facts good{true, true, false, true, "pgoutput", "reserved"};
+    EXPECT_FALSE(judge(good, stream));
+    struct {
+        const char* what;
+        void (*spoil)(slot_facts&);
+        publisher_state expected;
+        bool needs_help;
+    } const cases[]{
+        {"no slot", [](slot_facts& f) { f = {}; }, publisher_state::waiting, true},
+        {"no publication", [](slot_facts& f) { f.publication = false; }, publisher_state::waiting, true},
+        {"another plugin", [](slot_facts& f) { f.plugin = "test_decoding"; }, publisher_state::waiting, true},
+        {"another database", [](slot_facts& f) { f.same_database = false; }, publisher_state::waiting, true},
+        {"held", [](slot_facts& f) { f.active = true; }, publisher_state::standby, false},
+        {"lost", [](slot_facts& f) { f.wal_status = "lost"; }, publisher_state::stopped, true},
+        {"lost, and held for a moment more",
+         [](slot_facts& f) {
+             f.wal_status = "lost";
+             f.active = true;
+         },
+         publisher_state::stopped, true},
+    };
+    for (const auto& one : cases) {
+        auto facts = good;
+        one.spoil(facts);
+        const auto got = judge(facts, stream);
+        ASSERT_TRUE(got) << one.what;
+        EXPECT_EQ(got->state, one.expected) << one.what;
+        EXPECT_FALSE(got->reason.empty()) << one.what;
+        EXPECT_EQ(!got->way_out.empty(), one.needs_help) << one.what;
+    }
+}
+
+TEST(preflight, a_database_failure_is_judged_by_its_code) {
+    const auto state = [](const char* sqlstate) {
+        return judge(pgclient::failure{sqlstate, "message", {}, {}, {}}, stream).state;
+    };
+    EXPECT_EQ(state("55006"), publisher_state::standby);
+    EXPECT_EQ(state("55000"), publisher_state::stopped);
+    for (const char* passing : {"08006", "57P01", "57P03", "42704", "42501", "28P01", "53300", "XX000"})
+        EXPECT_EQ(state(passing), publisher_state::waiting) << passing;
+}
+
+TEST(preflight, a_kafka_failure_is_judged_by_its_code) {
+    const auto state = [](rd_kafka_resp_err_t code) {
+        return judge(kafka::failure{code, "message", false}, stream).state;
+    };
+    EXPECT_EQ(state(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE), publisher_state::stopped);
+    for (const auto passing : {RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+                               RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER})
+        EXPECT_EQ(state(passing), publisher_state::waiting);
+}
+
+TEST(preflight, the_topic_has_one_partition) {
+    EXPECT_FALSE(judge_partitions(1, stream));
+    EXPECT_EQ(judge_partitions(0, stream)->way_out, "run `crossfade init`");
+    EXPECT_TRUE(judge_partitions(4, stream));
+}
+
+}  // namespace
+}  // namespace crossfade::proxy::capture

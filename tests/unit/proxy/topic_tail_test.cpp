@@ -1,0 +1,37 @@
+#include "proxy/publish/topic_tail.hpp"
+
+#include <gtest/gtest.h>
+
+namespace crossfade::proxy::publish {
+namespace {
+
+const slot_place slot{7, 2, model::lsn{1000}};
+
+TEST(topic_tail_judgement, the_first_event_follows_on_the_tail) {
+    EXPECT_EQ(*judge(topic_tail{7, 2, model::lsn{1000}}, slot, "t"), model::lsn{1000});
+    EXPECT_EQ(*judge(topic_tail{7, 2, model::lsn{1500}}, slot, "t"), model::lsn{1500});
+    EXPECT_EQ(*judge(topic_tail{7, 1, model::lsn{1500}}, slot, "t"), model::lsn{1500});  // promoted since
+    EXPECT_EQ(*judge(std::nullopt, slot, "t"), model::lsn{1000});
+}
+
+TEST(topic_tail_judgement, what_cannot_be_followed_on_says_why_and_what_to_do) {
+    struct {
+        topic_tail tail;
+        tail_problem::kind expected;
+    } const cases[]{
+        {{7, 2, model::lsn{999}}, tail_problem::kind::lost},
+        {{7, 2, model::lsn{}}, tail_problem::kind::lost},
+        {{8, 2, model::lsn{5000}}, tail_problem::kind::foreign},
+        {{7, 3, model::lsn{5000}}, tail_problem::kind::foreign},
+    };
+    for (const auto& one : cases) {
+        const auto got = judge(one.tail, slot, "crossfade.app.changes");
+        ASSERT_FALSE(got);
+        EXPECT_EQ(got.error().what, one.expected);
+        EXPECT_NE(got.error().reason.find("crossfade.app.changes"), std::string::npos);
+        EXPECT_FALSE(got.error().way_out.empty());
+    }
+}
+
+}  // namespace
+}  // namespace crossfade::proxy::publish
