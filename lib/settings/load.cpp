@@ -114,6 +114,12 @@ bool only_of(std::string_view text, std::string_view letters) {
     return text.find_first_not_of(letters) == std::string_view::npos;
 }
 
+// Names that go into logs and metrics as they stand.
+bool is_plain(std::string_view name, std::size_t most) {
+    return !name.empty() && name.size() <= most &&
+           std::none_of(name.begin(), name.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; });
+}
+
 // "schema.table" with stars; the tables that belong to the server or to Crossfade can't be moved.
 std::optional<std::string> pattern_objection(std::string_view pattern) {
     const auto dot = pattern.find('.');
@@ -177,7 +183,7 @@ void read_proxy(const section& from, proxy& into) {
     fields.duration("login_timeout", into.login_timeout, 100ms, 10min);
     fields.duration("drain_timeout", into.drain_timeout, 0ms, 1h);
     fields.boolean("capture", into.capture);
-    fields.number("max_unacknowledged_events", into.max_unacknowledged_events, 1, 10'000'000);
+    fields.number("max_unacknowledged_events", into.max_unacknowledged_events, 1, 1'000'000);
     if (into.listen.port != 0 && into.listen == into.admin)
         from.out().add(from.at("admin"), quote_found(to_string(into.admin)), "another address than proxy.listen");
 }
@@ -219,8 +225,9 @@ void read_tenancy(const section& from, tenancy& into) {
     }
     if (const auto column = from.text("column")) {
         into.column = column->text;
-        if (column->text.empty() || column->text.size() > 63)
-            from.out().add(column->at, quote_found(column->text), "the name of a column, 1 to 63 bytes");
+        if (!is_plain(column->text, 63))
+            from.out().add(column->at, quote_found(column->text),
+                           "the name of a column, 1 to 63 bytes without control characters");
     }
 }
 

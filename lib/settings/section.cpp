@@ -29,7 +29,7 @@ std::string show_key(std::string_view key) {
         !key.empty() && key.size() <= 64 &&
         key.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") ==
             std::string_view::npos;
-    return looks_like_one ? std::string(key) : "(unprintable)";
+    return looks_like_one ? std::string(key) : "(not shown)";
 }
 
 bool names_are_free(const std::vector<std::string_view>& known) {

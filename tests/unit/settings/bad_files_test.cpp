@@ -68,6 +68,9 @@ INSTANTIATE_TEST_SUITE_P(
         bad_file{"unknown_anchor_is_not_repeated",
                  required + "log: { level: *hunter2 }\n",
                  {"f.yaml:5: found no valid YAML; allowed: YAML (the referenced anchor is not defined)"}},
+        bad_file{"bad_escapes_are_not_repeated",
+                 required + "log: { level: \"\\q\" }\n",
+                 {"f.yaml:5: found no valid YAML; allowed: YAML (unknown escape character)"}},
         bad_file{"two_documents", required + "---\nlog: {}\n", {"f.yaml:6: found a second document; allowed: one"}},
         bad_file{"unknown_section_with_a_neighbour",
                  required + "flag: {}\n",
@@ -92,7 +95,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "f.yaml:7: groups.g.tables: found a text; allowed: a list"}},
         bad_file{"a_dsn_as_a_key_is_not_repeated",
                  required + "log: { 'postgresql://app:hunter2@h/app': x }\n",
-                 {"f.yaml:5: log.(unprintable): found an unknown key; allowed: format, level"}}),
+                 {"f.yaml:5: log.(not shown): found an unknown key; allowed: format, level"}}),
     [](const auto& each) { return each.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
@@ -108,7 +111,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "f.yaml:9: proxy.login_timeout: found '1d'; allowed: 100ms to 10m",
                   "f.yaml:10: proxy.max_message_bytes: found '2GiB'; allowed: 64KiB to 1GiB",
                   "f.yaml:11: proxy.capture: found 'maybe'; allowed: true or false",
-                  "f.yaml:12: proxy.max_unacknowledged_events: found '-1'; allowed: 1 to 10000000",
+                  "f.yaml:12: proxy.max_unacknowledged_events: found '-1'; allowed: 1 to 1000000",
                   "f.yaml:14: cdc.batch_rows: found '1e3'; allowed: 1 to 100000",
                   "f.yaml:15: cdc.batch_bytes: found '1KB'; allowed: 64KiB to 1GiB",
                   "f.yaml:16: cdc.retry_max: found '1ms'; allowed: 10ms to 5m",
@@ -136,23 +139,27 @@ INSTANTIATE_TEST_SUITE_P(
                  required + "tenants: { session: app.tenant, column: '' }\n",
                  {"f.yaml:5: tenants.session: found 'app.tenant'; allowed: none, user, database, or parameter:NAME as "
                   "in parameter:app.tenant",
-                  "f.yaml:5: tenants.column: found ''; allowed: the name of a column, 1 to 63 bytes"}},
+                  "f.yaml:5: tenants.column: found ''; allowed: the name of a column, 1 to 63 bytes without "
+                  "control characters"}},
         bad_file{"overrides_that_nothing_reads",
                  required + "tenants:\n  overrides: { acme: {} }\n",
                  {"f.yaml:6: tenants.overrides: found overrides for tenants that nothing tells apart; allowed: "
                   "tenants.session or tenants.column beside them"}},
-        bad_file{
-            "groups",
-            required + "groups:\n  orders: { tables: [public.orders] }\n  'or ders': { tables: [public.x] }\n"
-                       "  late: { tables: [public.orders] }\n  none: {}\ntenants:\n  session: user\n"
-                       "  overrides: { acme: { groups: { order: {} } } }\n",
-            {"f.yaml:7: groups.(unprintable): found a group of this name; allowed: 1 to 63 letters, digits, _ and -",
-             "f.yaml:8: groups.late.tables: found 'public.orders', which is in group orders too; allowed: a table "
-             "in one group at most",
-             "f.yaml:9: groups.none.tables: found nothing; allowed: a list of schema.table, such as "
-             "[\"public.*\"]",
-             "f.yaml:12: tenants.overrides.acme.groups.order: found a group that is not there; allowed: did you "
-             "mean orders? Groups: late, none, or ders, orders"}}),
+        bad_file{"names_that_would_break_a_log",
+                 required + "tenants: { session: user, overrides: { \"a\\nb\": {} } }\n",
+                 {"f.yaml:5: tenants.overrides.(not shown): found a tenant of this name; allowed: 1 to 255 bytes "
+                  "without control characters"}},
+        bad_file{"groups",
+                 required + "groups:\n  orders: { tables: [public.orders] }\n  'or ders': { tables: [public.x] }\n"
+                            "  late: { tables: [public.orders] }\n  none: {}\ntenants:\n  session: user\n"
+                            "  overrides: { acme: { groups: { order: {} } } }\n",
+                 {"f.yaml:7: groups.(not shown): found a group of this name; allowed: 1 to 63 letters, digits, _ and -",
+                  "f.yaml:8: groups.late.tables: found 'public.orders', which is in group orders too; allowed: a table "
+                  "in one group at most",
+                  "f.yaml:9: groups.none.tables: found nothing; allowed: a list of schema.table, such as "
+                  "[\"public.*\"]",
+                  "f.yaml:12: tenants.overrides.acme.groups.order: found a group that is not there; allowed: did you "
+                  "mean orders? Groups: late, none, or ders, orders"}}),
     [](const auto& each) { return each.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(

@@ -80,6 +80,7 @@ TEST(secrets, are_never_repeated) {
         "kafka: { properties: { sasl.password: *hunter2 } }",
         "kafka: { properties: { sasl.password: ${hunter2 } }",
         "log: { level: 'password=hunter2' }",
+        "log: { level: 'postgresql://h/app?user=hunter2' }",
     };
     for (const auto& text : wrong) {
         const auto all = messages(text);
