@@ -58,7 +58,11 @@ class reply_queue {
         pop_run();
     }
 
-    void clear() { runs_ = 0; }
+    bool contains(kind what) const {
+        for (std::size_t index = 0; index < runs_; ++index)
+            if (at(index).what == what) return true;
+        return false;
+    }
 
   private:
     struct run {

@@ -99,7 +99,11 @@ void session_tracker::on_ready(std::string_view body) {
     if (status) status_ = *status;
 
     drop_stray_copy_ends();
-    if (owed_.empty() || owed_.front() == kind::extended) return;  // not awaited: see the class's comment
+    if (owed_.empty() || owed_.front() == kind::extended) {
+        // Not awaited: see the class's comment.
+        if (owed_.empty()) batch_open_ = false;
+        return;
+    }
     if (owed_.front() != kind::startup && status_ == transaction_status::idle) ++transactions_;
     owed_.pop();
     drop_stray_copy_ends();
@@ -131,6 +135,8 @@ void session_tracker::on_copy_in() {
     while (owed_.has_second()) {
         if (owed_.second() == kind::sync) {
             owed_.drop_second();
+            // What was to close the batch is swallowed, unless another Sync has been sent since.
+            batch_open_ = owed_.front() == kind::extended && !owed_.contains(kind::sync);
             continue;
         }
         copy_ = copy_mode::none;
