@@ -265,7 +265,8 @@ std::map<std::string, tenant_overrides, std::less<>> read_tenants(
     if (all.size() > most_tenants)
         from.out().add(from.at(), std::to_string(all.size()) + " tenants", "at most " + std::to_string(most_tenants));
     for (const auto& [name, tenant] : all) {
-        if (name.empty() || name.size() > 255) from.out().add(tenant.at(), "a tenant of this name", "1 to 255 bytes");
+        if (!is_plain(name, 255))
+            from.out().add(tenant.at(), "a tenant of this name", "1 to 255 bytes without control characters");
         auto& read = tenants[name];
         read.overrides = flags.read(tenant.below("flags"), {"", name});
         for (const auto& [group, within] : tenant.below("groups").named()) {
