@@ -1,0 +1,220 @@
+#include "ctl/backfill/command.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "ctl/backfill/crew.hpp"
+#include "ctl/backfill/interrupt.hpp"
+#include "ctl/backfill/plan.hpp"
+#include "ctl/catalog/database.hpp"
+#include "ctl/catalog/read.hpp"
+#include "ctl/init/command.hpp"
+#include "ctl/output/json.hpp"
+#include "ctl/output/table.hpp"
+#include "ctl/stream/progress.hpp"
+#include "ctl/stream/source.hpp"
+#include "ctl/stream/topic.hpp"
+#include "lib/store/schema.hpp"
+
+namespace crossfade::ctl::backfill {
+
+namespace {
+
+using namespace std::chrono_literals;
+using catalog::ask;
+
+// The slot and the publication must be older than the snapshot: what commits after it has to be in the stream.
+void require_stream(const context& in, const std::vector<catalog::table>& tables, pgclient::connection& legacy,
+                    pgclient::connection& modern) {
+    const auto slot = catalog::read_slot(legacy, in.config.stream.slot());
+    const auto publication = catalog::read_publication(legacy, in.config.stream.publication());
+    const auto store = catalog::read_store(modern, in.config.stream.name);
+    if (!slot || !publication || !store.progress)
+        throw stop(exit_code::no, "the stream is not set up: changes during the copy would be lost", "crossfade init");
+    if (slot->wal_status == "lost")
+        throw stop(
+            exit_code::no, "slot " + in.config.stream.slot() + " is lost",
+            "SELECT pg_drop_replication_slot('" + in.config.stream.slot() + "'); then crossfade backfill --resync");
+    const std::set<model::table_name> published(publication->tables.begin(), publication->tables.end());
+    for (const auto& table : tables)
+        if (!publication->all_tables && !published.contains(table.name))
+            throw stop(exit_code::no,
+                       to_string(table.name) + " is not in publication " + in.config.stream.publication(),
+                       "crossfade init, then backfill again");
+}
+
+// Excludes other backfills, and the applier's transactions, for as long as `modern` lives.
+void lock_out(pgclient::connection& modern, const std::string& stream) {
+    const int id = store::lock_id(store::lock::backfilling, stream);
+    ask(modern, "locking", "SET lock_timeout = '30s'");
+    const auto locked = modern.exec("SELECT pg_advisory_lock($1::int, $2::int)",
+                                    {std::to_string(store::lock_class), std::to_string(id)});
+    if (!locked)
+        throw stop(exit_code::no,
+                   "another backfill of stream " + stream + " runs, or crossfade-cdc is in a long transaction (" +
+                       to_string(locked.error()) + ")",
+                   "wait for it, then again");
+}
+
+void mark_copying(pgclient::connection& modern, const std::string& stream, const std::vector<task>& tasks) {
+    ask(modern, "writing crossfade.tables", "BEGIN");
+    for (const auto& each : tasks)
+        ask(modern, "writing crossfade.tables",
+            "INSERT INTO crossfade.tables (stream, table_name, state) VALUES ($1, $2, 'copying')"
+            " ON CONFLICT (stream, table_name) DO UPDATE SET state = 'copying', updated_at = now()",
+            {stream, to_string(each.table)});
+    ask(modern, "writing crossfade.tables", "COMMIT");
+}
+
+void clear_together(pgclient::connection& modern, const std::vector<task>& tasks) {
+    std::vector<std::string> names;
+    for (const auto& each : tasks) names.push_back(model::quoted(each.table));
+    ask(modern, "clearing tables", "SET lock_timeout = '30s'; TRUNCATE " + output::joined(names));
+}
+
+// So that what the copy writes is not taken for the work of others. One origin a session.
+void use_origin(pgclient::connection& target, const std::string& stream, int writer) {
+    const std::string name = store::origin_name(stream, writer);
+    ask(target, "setting up the replication origin",
+        "SELECT pg_replication_origin_create($1) WHERE NOT EXISTS"
+        " (SELECT 1 FROM pg_replication_origin WHERE roname = $1)",
+        {name});
+    ask(target, "setting up the replication origin", "SELECT pg_replication_origin_session_setup($1)", {name});
+}
+
+std::vector<worker> hire(const context& in, unsigned wanted, const std::string& snapshot, const catalog::role& role) {
+    std::vector<worker> workers;
+    for (unsigned i = 0; i < wanted; ++i) {
+        worker each{.source = catalog::connect(in.config, settings::side::legacy),
+                    .target = catalog::connect(in.config, settings::side::modern)};
+        ask(each.source, "beginning to read",
+            "SET row_security = off; SET idle_in_transaction_session_timeout = 0; SET statement_timeout = 0;"
+            "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT " +
+                pgclient::quote_literal(snapshot));
+        ask(each.target, "beginning to write",
+            "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0");
+        if (role.origins) use_origin(each.target, in.config.stream.name, static_cast<int>(i) + 1);
+        workers.push_back(std::move(each));
+    }
+    return workers;
+}
+
+void show_progress(const context& in, crew& at_work) {
+    const bool terminal = isatty(STDERR_FILENO) != 0;
+    const auto interval = terminal ? 500ms : 5000ms;
+    while (!at_work.wait(interval))
+        in.notes << (terminal ? "\r\x1b[K" : "") << progress_line(at_work.sum()) << (terminal ? "" : "\n")
+                 << std::flush;
+    if (terminal) in.notes << "\r\x1b[K" << std::flush;
+}
+
+// Everything up to the copy counts as applied. Where the topic ends before the slot's position, a publisher would
+// rightly stop; the marker says that what is missing there is in the copy.
+void go_on_from_copy(const context& in, const stream::source_identity& source, model::lsn at,
+                     std::int64_t topic_high_before, pgclient::connection& legacy, pgclient::connection& modern) {
+    const auto slot = catalog::read_slot(legacy, in.config.stream.slot());
+    const auto confirmed = slot ? slot->confirmed.value_or(model::lsn{}) : model::lsn{};
+    const auto tail = stream::read_tail(in.config);
+    const bool foreign = std::to_string(tail.system_identifier) != source.system_identifier;
+    if (tail.end_lsn && (foreign || *tail.end_lsn < confirmed)) stream::place_marker(in.config, source, confirmed);
+    stream::set_progress(modern, in.config.stream, source, at, std::max(topic_high_before, tail.low));
+}
+
+exit_code report(const context& in, const std::vector<task>& tasks, const crew& done, model::lsn at) {
+    const auto failures = done.failures();
+    const auto sum = done.sum();
+    const bool fine = sum.tables_done == tasks.size();
+    boost::json::array list;
+    output::table table({{"table"}, {"rows", output::align::right}, {"bytes", output::align::right}, {"outcome"}});
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+        const auto& progress = done.progress(i);
+        const std::string outcome = progress.now == table_progress::stage::done     ? "copied"
+                                    : progress.now == table_progress::stage::failed ? "failed"
+                                                                                    : "not begun";
+        table.add({to_string(tasks[i].table), output::count_text(static_cast<std::uint64_t>(progress.rows.load())),
+                   output::bytes_text(static_cast<std::uint64_t>(progress.bytes.load())), outcome});
+        list.push_back({{"table", to_string(tasks[i].table)},
+                        {"rows", progress.rows.load()},
+                        {"bytes", progress.bytes.load()},
+                        {"outcome", outcome}});
+    }
+    if (in.json()) {
+        in.out << output::pretty({{"complete", fine},
+                                  {"snapshot_lsn", to_string(at)},
+                                  {"rows", sum.rows},
+                                  {"bytes", sum.bytes},
+                                  {"seconds", sum.seconds},
+                                  {"tables", list},
+                                  {"failures", output::strings(failures)}});
+        return fine ? exit_code::fine : exit_code::no;
+    }
+    in.out << table.render() << '\n';
+    for (const auto& failure : failures) in.out << "failed: " << failure << '\n';
+    if (fine) {
+        in.out << "complete: " << sum.tables << " tables, " << output::count_text(static_cast<std::uint64_t>(sum.rows))
+               << " rows in " << output::seconds_text(sum.seconds) << ", as of " << to_string(at) << '\n';
+    } else {
+        in.out << "incomplete: " << sum.tables_done << " of " << sum.tables
+               << " tables; nothing is applied until the rest is copied: crossfade backfill\n";
+    }
+    return fine ? exit_code::fine : exit_code::no;
+}
+
+}  // namespace
+
+exit_code run(const context& in, const options& with) {
+    const bool anew = with.start == stream_start::anew;
+    if (anew && !with.tables.empty()) throw stop(exit_code::usage, "--resync copies every table", "leave out --tables");
+    if (anew) init::prepare_anew(in, {.slot_timeout = with.slot_timeout});
+
+    auto legacy = catalog::connect(in.config, settings::side::legacy);
+    auto modern = catalog::connect(in.config, settings::side::modern);
+    auto tables = catalog::read_tables(legacy, in.config.stream.tables);
+    if (!with.tables.empty())
+        std::erase_if(tables, [&](const auto& table) {
+            return std::ranges::none_of(with.tables,
+                                        [&](const auto& each) { return model::matches(each, table.name); });
+        });
+    if (tables.empty()) throw stop(exit_code::usage, "no table of the stream matches");
+    if (!anew) require_stream(in, tables, legacy, modern);
+
+    const auto role = catalog::read_role(modern);
+    const auto modern_tables = catalog::read_tables(modern, in.config.stream.tables);
+    const auto planned = make_plan(tables, modern_tables, catalog::read_foreign_keys(modern, modern_tables),
+                                   role.replica_role ? order::side_by_side : order::by_foreign_keys);
+    if (!planned.problems.empty())
+        throw stop(exit_code::no, "nothing was copied:\n  " + output::joined(planned.problems, "\n  "),
+                   "crossfade check");
+
+    const interrupt_guard interrupt;
+    auto lock = catalog::connect(in.config, settings::side::modern);
+    lock_out(lock, in.config.stream.name);
+    mark_copying(modern, in.config.stream.name, planned.tasks);
+
+    const std::int64_t topic_high = anew ? stream::read_tail(in.config).high : 0;
+    std::optional<pgclient::connection> replication = catalog::connect_replication(in.config, settings::side::legacy);
+    const auto source = stream::identify(*replication);
+    const auto snapshot = stream::export_snapshot(*replication, "crossfade_backfill_" + std::to_string(getpid()));
+    const auto parallel =
+        role.replica_role ? std::min<unsigned>(with.parallel, static_cast<unsigned>(planned.tasks.size())) : 1U;
+    auto workers = hire(in, parallel, snapshot.name, role);
+    // The workers' transactions hold the snapshot now; the temporary slot would only hold WAL.
+    replication.reset();
+
+    if (!role.replica_role) clear_together(modern, planned.tasks);
+    const copy_order how{.stream = in.config.stream.name,
+                         .consistent_at = snapshot.consistent_at,
+                         .role = role.replica_role ? replica_role::set : replica_role::forbidden,
+                         .existing = role.replica_role ? existing_rows::clear : existing_rows::cleared_before,
+                         .interrupted = interrupt.flag()};
+    crew copying(planned.tasks, how);
+    copying.start(std::move(workers));
+    show_progress(in, copying);
+    if (anew && copying.sum().tables_done == planned.tasks.size())
+        go_on_from_copy(in, source, snapshot.consistent_at, topic_high, legacy, modern);
+    return report(in, planned.tasks, copying, snapshot.consistent_at);
+}
+
+}  // namespace crossfade::ctl::backfill

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ctl/catalog/facts.hpp"
+
+namespace crossfade::ctl::backfill {
+
+enum class copy_format { binary, text };
+enum class clearing { truncate, remove };
+
+// One table to copy.
+struct task {
+    model::table_name table;
+    catalog::table_kind kind = catalog::table_kind::plain;
+    std::vector<std::string> columns;  // those that are stored, generated ones left out
+    copy_format format = copy_format::text;
+    clearing clear = clearing::truncate;  // how rows that are there already go
+    std::int64_t estimated_rows = 0;
+    std::int64_t bytes = 0;
+};
+
+struct plan {
+    std::vector<task> tasks;
+    std::vector<std::string> problems;  // why not; nothing is to be copied then
+};
+
+// side_by_side: foreign keys are not checked while copying, the largest table first. by_foreign_keys: they are, so
+// referenced tables come first; tables that refer to each other in a circle are a problem.
+enum class order { side_by_side, by_foreign_keys };
+
+// Pure. `modern_keys` are the foreign keys on modern with either end among the tables.
+plan make_plan(const std::vector<catalog::table>& legacy, const std::vector<catalog::table>& modern,
+               const std::vector<catalog::foreign_key>& modern_keys, order by);
+
+}  // namespace crossfade::ctl::backfill

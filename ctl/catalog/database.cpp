@@ -1,0 +1,53 @@
+#include "ctl/catalog/database.hpp"
+
+#include "ctl/exit_code.hpp"
+
+namespace crossfade::ctl::catalog {
+
+namespace {
+
+pgclient::connection open(const settings::configuration& config, settings::side side,
+                          const pgclient::open_options& options) {
+    const auto& database = side == settings::side::legacy ? config.legacy : config.modern;
+    auto opened = pgclient::connection::open(database.dsn, options);
+    if (!opened)
+        throw stop(exit_code::unreachable, "no connection to " + std::string{to_string(side)} + " (" +
+                                               to_string(database.server) + "): " + opened.error().message);
+    return std::move(*opened);
+}
+
+}  // namespace
+
+pgclient::connection connect(const settings::configuration& config, settings::side side) {
+    return open(config, side, {.application_name = std::string{application_name}});
+}
+
+pgclient::connection connect_replication(const settings::configuration& config, settings::side side) {
+    return open(config, side, {.application_name = std::string{application_name}, .replication = true});
+}
+
+pgclient::rows ask(pgclient::connection& on, std::string_view doing, const std::string& sql,
+                   const std::vector<pgclient::parameter>& parameters) {
+    // Without parameters the simple protocol is used, which takes several statements and replication commands.
+    auto got = parameters.empty() ? on.exec(sql) : on.exec(sql, parameters);
+    if (!got)
+        throw stop(got.error().connection_lost() ? exit_code::unreachable : exit_code::no,
+                   std::string{doing} + ": " + to_string(got.error()));
+    return std::move(*got);
+}
+
+std::string array_literal(const std::vector<std::string>& elements) {
+    std::string text = "{";
+    for (const auto& element : elements) {
+        if (text.size() > 1) text += ',';
+        text += '"';
+        for (const char c : element) {
+            if (c == '"' || c == '\\') text += '\\';
+            text += c;
+        }
+        text += '"';
+    }
+    return text + '}';
+}
+
+}  // namespace crossfade::ctl::catalog

@@ -1,0 +1,124 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/model/lsn.hpp"
+#include "lib/model/table_name.hpp"
+
+// What was found in a database, as data alone: check judges it, init and backfill plan with it.
+namespace crossfade::ctl::catalog {
+
+struct column {
+    std::string name;
+    std::string type;  // as format_type() prints it, user types with their schema: "numeric(10,2)", "public.mood"
+    std::uint32_t type_oid = 0;
+    bool not_null = false;
+    bool generated = false;  // GENERATED ALWAYS AS (...) STORED
+    bool identity = false;
+    bool filled = false;  // by a default, an identity or a generation expression when an INSERT leaves it out
+};
+
+enum class table_kind { plain, partitioned };
+enum class replica_identity : char { key = 'd', nothing = 'n', full = 'f', index = 'i' };
+
+struct table {
+    std::uint32_t oid = 0;
+    model::table_name name;
+    table_kind kind = table_kind::plain;
+    bool unlogged = false;
+    replica_identity identity = replica_identity::key;
+    bool row_security = false;
+    bool owned = false;  // by the connecting role or one it belongs to
+    bool readable = false;
+    bool writable = false;  // INSERT, UPDATE, DELETE and TRUNCATE
+    std::int64_t rows = 0;  // as ANALYZE saw it; partitions included
+    std::int64_t bytes = 0;
+    std::vector<column> columns;
+    std::vector<std::string> key;              // primary key, in its order; empty: none
+    std::vector<std::string> firing_triggers;  // that fire during apply: ENABLE ALWAYS or ENABLE REPLICA
+    std::vector<std::string> ordinary_triggers;
+};
+
+struct foreign_key {
+    std::string name;
+    model::table_name from;
+    model::table_name to;
+
+    friend bool operator==(const foreign_key&, const foreign_key&) = default;
+};
+
+struct slot {
+    std::string plugin;
+    std::string database;
+    bool active = false;
+    std::string wal_status;  // reserved, extended, unreserved, lost
+    std::int64_t retained_bytes = 0;
+    std::optional<model::lsn> confirmed;
+};
+
+struct publication {
+    bool all_tables = false;
+    bool via_root = false;
+    bool every_operation = false;  // insert, update, delete, truncate
+    bool filtered = false;         // has row filters or column lists
+    std::vector<model::table_name> tables;
+};
+
+struct role {
+    std::string name;
+    bool superuser = false;
+    bool replication = false;
+    bool bypass_row_security = false;
+    bool create_in_database = false;
+    bool replica_role = false;  // may set session_replication_role
+    bool origins = false;       // may create and use replication origins
+};
+
+struct progress {
+    std::int64_t next_offset = 0;
+    std::string system_identifier;
+    model::lsn commit_lsn;
+    model::lsn end_lsn;
+    double age_seconds = 0;  // since it last moved
+};
+
+struct store_facts {
+    bool present = false;
+    bool usable = false;  // the role may write to it
+    std::optional<int> version;
+    std::optional<catalog::progress> progress;
+    std::map<std::string, std::string> table_states;  // "public.orders" -> live
+};
+
+struct database {
+    int version = 0;  // 150018
+    std::string version_text;
+    std::string system_identifier;
+    std::int64_t database_oid = 0;
+    std::string name;
+    bool in_recovery = false;
+    std::map<std::string, std::string> settings;
+    std::string encoding;
+    std::string collation;
+    std::string time_zone;
+    std::int64_t slots_used = 0;
+    std::int64_t senders_used = 0;
+    std::int64_t large_objects = 0;
+    catalog::role role;
+    std::optional<catalog::slot> slot;
+    std::optional<catalog::publication> publication;
+    store_facts store;
+    std::vector<table> tables;  // that the patterns name, partitions left out where their root is in; sorted
+    std::vector<foreign_key> foreign_keys;                         // with either end among the tables
+    std::map<std::string, std::optional<std::int64_t>> sequences;  // last values; nullopt: never used
+    model::lsn current_wal;
+
+    const table* find(const model::table_name& name) const;
+    std::string setting(const std::string& key) const;
+};
+
+}  // namespace crossfade::ctl::catalog

@@ -1,0 +1,76 @@
+#include "ctl/check/command.hpp"
+
+#include <algorithm>
+
+#include "ctl/catalog/database.hpp"
+#include "ctl/catalog/read.hpp"
+#include "ctl/check/judge.hpp"
+#include "ctl/output/json.hpp"
+#include "ctl/output/table.hpp"
+
+namespace crossfade::ctl::check {
+
+namespace {
+
+void gather(const settings::configuration& config, settings::side side, std::optional<catalog::database>& into,
+            std::string& problem) {
+    try {
+        auto connection = catalog::connect(config, side);
+        into = catalog::read_database(connection, config.stream);
+    } catch (const stop& why) {
+        problem = why.what();
+    }
+}
+
+void print_json(const findings& found, exit_code code, std::ostream& out) {
+    boost::json::array checks;
+    for (const auto& each : found.all())
+        checks.push_back({{"id", each.id},
+                          {"verdict", each.outcome == verdict::fail ? "fail" : to_string(each.outcome)},
+                          {"found", each.found},
+                          {"mend", each.mend}});
+    out << output::pretty({{"ready", code == exit_code::fine},
+                           {"ok", found.count(verdict::ok)},
+                           {"warnings", found.count(verdict::warn)},
+                           {"failures", found.count(verdict::fail)},
+                           {"checks", checks}});
+}
+
+void print_table(const findings& found, exit_code code, std::ostream& out) {
+    output::table table({{"verdict"}, {"check"}, {"found"}});
+    for (const auto& each : found.all()) table.add({std::string{to_string(each.outcome)}, each.id, each.found});
+    out << table.render();
+
+    bool first = true;
+    for (const auto& each : found.all()) {
+        if (each.mend.empty()) continue;
+        out << (first ? "\nTo mend\n" : "") << "  " << each.id << ": " << each.mend << '\n';
+        first = false;
+    }
+    out << '\n'
+        << (code == exit_code::fine ? "ready: " : "not ready: ") << found.count(verdict::ok) << " ok, "
+        << found.count(verdict::warn) << " to look at, " << found.count(verdict::fail) << " failed\n";
+}
+
+}  // namespace
+
+exit_code run(const context& in) {
+    evidence of;
+    of.stream = in.config.stream;
+    of.flags = in.config.flags;
+    gather(in.config, settings::side::legacy, of.legacy, of.legacy_problem);
+    gather(in.config, settings::side::modern, of.modern, of.modern_problem);
+    of.kafka = kafka::read_facts(in.config);
+
+    const auto found = judge(of);
+    const bool unreachable = std::ranges::any_of(found.all(), [](const finding& each) {
+        return each.outcome == verdict::fail && each.id.ends_with(".reachable");
+    });
+    const auto code = unreachable                      ? exit_code::unreachable
+                      : found.count(verdict::fail) > 0 ? exit_code::no
+                                                       : exit_code::fine;
+    in.json() ? print_json(found, code, in.out) : print_table(found, code, in.out);
+    return code;
+}
+
+}  // namespace crossfade::ctl::check

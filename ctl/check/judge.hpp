@@ -1,0 +1,34 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "ctl/catalog/facts.hpp"
+#include "ctl/check/finding.hpp"
+#include "ctl/kafka/facts.hpp"
+#include "lib/settings/settings.hpp"
+
+namespace crossfade::ctl::check {
+
+// What was gathered. A side that could not be asked has only a problem.
+struct evidence {
+    settings::stream stream;
+    settings::flag_set flags;
+    std::optional<catalog::database> legacy;
+    std::string legacy_problem;
+    std::optional<catalog::database> modern;
+    std::string modern_problem;
+    kafka::facts kafka;
+};
+
+// The whole preflight. Pure: the same evidence gives the same findings, in a fixed order.
+findings judge(const evidence& of);
+
+// Its parts.
+void judge_source(const evidence& of, const catalog::database& legacy, findings& into);
+void judge_target(const evidence& of, const catalog::database& modern, findings& into);
+void judge_pair(const evidence& of, const catalog::database& legacy, const catalog::database& modern, findings& into);
+void judge_schema(const catalog::database& legacy, const catalog::database& modern, findings& into);
+void judge_kafka(const evidence& of, findings& into);
+
+}  // namespace crossfade::ctl::check

@@ -1,0 +1,76 @@
+#include <charconv>
+
+#include "ctl/check/judge.hpp"
+#include "ctl/check/listing.hpp"
+
+namespace crossfade::ctl::check {
+
+namespace {
+
+// A transaction's largest row, doubled for an UPDATE under REPLICA IDENTITY FULL, has to fit into one message.
+constexpr long long small_message = 1 << 20;
+constexpr long long short_retention_ms = 24LL * 3600 * 1000;
+
+long long number(const std::string& text) {
+    long long value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+}
+
+void judge_topic_settings(const std::string& topic, const kafka::topic_facts& facts, findings& into) {
+    const std::string id = "kafka.topic_settings";
+    if (!facts.settings) {
+        into.warn(id, "not checked: the broker does not describe its topics",
+                  "see to it by hand: cleanup.policy=delete, retention longer than the longest outage to survive");
+        return;
+    }
+    const auto value = [&](const std::string& key) {
+        const auto at = facts.settings->find(key);
+        return at == facts.settings->end() ? std::string{} : at->second;
+    };
+    const std::string alter = "kafka-configs.sh --alter --entity-type topics --entity-name " + topic + " --add-config ";
+    const std::string policy = value("cleanup.policy");
+    const std::string retention = value("retention.ms");
+    const std::string largest = value("max.message.bytes");
+    const std::string found =
+        "cleanup.policy=" + policy + ", retention.ms=" + retention + ", max.message.bytes=" + largest;
+    if (!policy.empty() && policy != "delete") {
+        into.fail(id, found + ": compaction removes events that a reader still needs", alter + "cleanup.policy=delete");
+    } else if (!retention.empty() && number(retention) >= 0 && number(retention) < short_retention_ms) {
+        into.warn(id, found + ": an apply that stands still for longer loses events", alter + "retention.ms=604800000");
+    } else if (!largest.empty() && number(largest) < small_message) {
+        into.warn(id, found + ": rows larger than that stop the stream", alter + "max.message.bytes=16777216");
+    } else {
+        into.ok(id, found);
+    }
+}
+
+}  // namespace
+
+void judge_kafka(const evidence& of, findings& into) {
+    if (!of.kafka.problem.empty()) {
+        into.fail("kafka.reachable", of.kafka.brokers + ": " + of.kafka.problem,
+                  "start the broker, or correct kafka.brokers and kafka.properties");
+        return;
+    }
+    into.ok("kafka.reachable", of.kafka.brokers + ", " + std::to_string(of.kafka.broker_count) + " broker" +
+                                   (of.kafka.broker_count == 1 ? "" : "s"));
+    const std::string topic = of.stream.topic();
+    if (of.kafka.changes.partitions == 0) {
+        into.warn("kafka.topic", topic + " does not exist yet", "crossfade init");
+    } else if (of.kafka.changes.partitions != 1) {
+        into.fail("kafka.topic", topic + " has " + std::to_string(of.kafka.changes.partitions) + " partitions",
+                  "commit order needs one: another stream.name, or delete the topic before crossfade init");
+    } else {
+        into.ok("kafka.topic", topic + ", 1 partition");
+        judge_topic_settings(topic, of.kafka.changes, into);
+    }
+    const std::string letters = of.stream.dead_letter_topic();
+    if (of.kafka.dead_letters.partitions == 0) {
+        into.warn("kafka.dead_letter_topic", letters + " does not exist yet", "crossfade init");
+    } else {
+        into.ok("kafka.dead_letter_topic", letters);
+    }
+}
+
+}  // namespace crossfade::ctl::check

@@ -1,0 +1,152 @@
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <iostream>
+
+#include "ctl/backfill/command.hpp"
+#include "ctl/check/command.hpp"
+#include "ctl/context.hpp"
+#include "ctl/drift/command.hpp"
+#include "ctl/exit_code.hpp"
+#include "ctl/flags/command.hpp"
+#include "ctl/init/command.hpp"
+#include "ctl/output/json.hpp"
+#include "ctl/status/command.hpp"
+#include "ctl/verify/command.hpp"
+#include "lib/settings/describe.hpp"
+#include "lib/settings/load.hpp"
+#include "lib/telemetry/log.hpp"
+#include "lib/telemetry/version.hpp"
+
+namespace {
+
+using namespace crossfade;
+using ctl::context;
+using ctl::exit_code;
+
+using command = std::function<exit_code(const context&)>;
+
+// The subcommands with their options; `chosen` is what the command line named.
+void declare(CLI::App& app, command& chosen) {
+    app.add_subcommand("check", "Ask both databases and Kafka whether they are fit; change nothing")->callback([&] {
+        chosen = ctl::check::run;
+    });
+
+    auto* init = app.add_subcommand("init", "Set the stream up: schema, publication, topics, slot, progress");
+    auto init_options = std::make_shared<ctl::init::options>();
+    init->add_flag_callback(
+        "--replica-identity-full",
+        [init_options] { init_options->keyless = ctl::init::keyless_tables::set_replica_identity_full; },
+        "Set REPLICA IDENTITY FULL on tables without a key");
+    init->add_option_function<int>(
+            "--retention-hours", [init_options](int hours) { init_options->retention = std::chrono::hours(hours); },
+            "Retention of topics that are created (168)")
+        ->check(CLI::Range(1, 24 * 3650));
+    init->add_option("--replication-factor", init_options->replication_factor,
+                     "Replication factor of topics that are created (the cluster's default)")
+        ->check(CLI::Range(1, 100));
+    init->add_option_function<int>(
+            "--slot-timeout", [init_options](int s) { init_options->slot_timeout = std::chrono::seconds(s); },
+            "Seconds to wait for running transactions to end (60)")
+        ->check(CLI::Range(1, 86400));
+    init->callback([&chosen, init_options] {
+        chosen = [init_options](const context& in) { return ctl::init::run(in, *init_options); };
+    });
+
+    auto* backfill = app.add_subcommand("backfill", "Copy tables from legacy to modern, side by side");
+    auto copy_options = std::make_shared<ctl::backfill::options>();
+    backfill->add_option("--tables", copy_options->tables, "Patterns of tables; all of the stream's when left out");
+    backfill->add_option("--parallel", copy_options->parallel, "Tables at a time (2)")->check(CLI::Range(1, 64));
+    backfill->add_flag_callback(
+        "--resync", [copy_options] { copy_options->start = ctl::backfill::stream_start::anew; },
+        "Copy every table and let the stream go on from there: the way out of gaps");
+    backfill->callback([&chosen, copy_options] {
+        chosen = [copy_options](const context& in) { return ctl::backfill::run(in, *copy_options); };
+    });
+
+    app.add_subcommand("status", "Show both programs and both databases on one screen")->callback([&] {
+        chosen = ctl::status::run;
+    });
+
+    auto* flags = app.add_subcommand("flags", "Flags by scope")->require_subcommand(1);
+    auto* show = flags->add_subcommand("show", "Flags of the file and of the running proxy");
+    auto flag_options = std::make_shared<ctl::flags::options>();
+    show->add_option("--group", flag_options->group, "Only this table group");
+    show->add_option("--tenant", flag_options->tenant, "Only this tenant");
+    show->callback([&chosen, flag_options] {
+        chosen = [flag_options](const context& in) { return ctl::flags::show(in, *flag_options); };
+    });
+
+    auto* drift = app.add_subcommand("drift", "Differences that were found")->require_subcommand(1);
+    auto* list = drift->add_subcommand("list", "Records of drift, the newest first");
+    auto drift_options = std::make_shared<ctl::drift::options>();
+    list->add_option("--table", drift_options->table, "Pattern of tables");
+    list->add_option("--kind", drift_options->kind, "For instance update_missing, rejected");
+    list->add_option("--state", drift_options->state, "suspect, confirmed, repaired or dismissed")
+        ->check(CLI::IsMember({"suspect", "confirmed", "repaired", "dismissed"}));
+    list->add_option("--limit", drift_options->limit, "Records at most (100)")->check(CLI::Range(1, 100000));
+    list->callback([&chosen, drift_options] {
+        chosen = [drift_options](const context& in) { return ctl::drift::list(in, *drift_options); };
+    });
+
+    auto* verify = app.add_subcommand("verify", "Compare every row on both sides");
+    auto verify_options = std::make_shared<ctl::verify::options>();
+    verify->add_option("--tables", verify_options->tables, "Patterns of tables; all of the stream's when left out");
+    verify
+        ->add_option_function<int>(
+            "--wait", [verify_options](int s) { verify_options->wait = std::chrono::seconds(s); },
+            "Seconds to wait until the stream has reached legacy's position of now")
+        ->check(CLI::Range(0, 86400));
+    verify->add_option("--limit", verify_options->limit, "Differing rows listed for each table (20)")
+        ->check(CLI::Range(0, 1000000));
+    verify->callback([&chosen, verify_options] {
+        chosen = [verify_options](const context& in) { return ctl::verify::run(in, *verify_options); };
+    });
+}
+
+exit_code complain(const ctl::stop& why, ctl::output_format format) {
+    if (format == ctl::output_format::json) {
+        std::cout << ctl::output::pretty(
+            {{"error", why.what()}, {"way_out", why.way_out()}, {"exit", static_cast<int>(why.code())}});
+    } else {
+        std::cerr << "crossfade: " << why.what() << '\n';
+        if (!why.way_out().empty()) std::cerr << "way out: " << why.way_out() << '\n';
+    }
+    return why.code();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"Crossfade's command for operators"};
+    std::string config_path;
+    bool json = false;
+    command chosen;
+    app.set_version_flag("--version", std::string{telemetry::version});
+    app.add_option("--config", config_path, "Configuration file of the two programs")->required();
+    app.add_flag("--json", json, "Answer in JSON");
+    app.require_subcommand(1);
+    app.fallthrough();
+    declare(app, chosen);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : static_cast<int>(exit_code::usage);
+    }
+
+    const auto config = settings::load(config_path, settings::process_environment());
+    if (!config) {
+        settings::print_problems(std::cerr, config_path, config.error());
+        return static_cast<int>(exit_code::usage);
+    }
+    // Libraries log what they meet on the way; an answer on the screen is this program's own affair.
+    telemetry::configure_log("crossfade", {.format = config->log.format, .level = "err"});
+
+    const auto format = json ? ctl::output_format::json : ctl::output_format::table;
+    try {
+        return static_cast<int>(chosen({.config = *config, .format = format, .out = std::cout, .notes = std::cerr}));
+    } catch (const ctl::stop& why) {
+        return static_cast<int>(complain(why, format));
+    } catch (const std::exception& why) {
+        return static_cast<int>(complain(ctl::stop(exit_code::no, why.what()), format));
+    }
+}

@@ -1,0 +1,109 @@
+#include "ctl/status/command.hpp"
+
+#include "ctl/catalog/database.hpp"
+#include "ctl/catalog/read.hpp"
+#include "ctl/output/json.hpp"
+#include "ctl/output/table.hpp"
+#include "ctl/status/assess.hpp"
+
+namespace crossfade::ctl::status {
+
+namespace {
+
+using catalog::ask;
+
+void look_at_legacy(picture& into) {
+    try {
+        auto legacy = catalog::connect(into.config, settings::side::legacy);
+        into.slot = catalog::read_slot(legacy, into.config.stream.slot());
+        const auto position = ask(legacy, "asking legacy", "SELECT pg_current_wal_lsn()::text");
+        if (const auto parsed = model::parse_lsn(position.text(0, 0))) into.legacy_position = *parsed;
+    } catch (const stop& why) {
+        into.legacy_problem = why.what();
+    }
+}
+
+void look_at_modern(picture& into) {
+    try {
+        auto modern = catalog::connect(into.config, settings::side::modern);
+        into.store = catalog::read_store(modern, into.config.stream.name);
+        if (!into.store.present) return;
+        const auto drift = ask(modern, "reading crossfade.drift",
+                               "SELECT state, count(*) FROM crossfade.drift WHERE stream = $1 GROUP BY state",
+                               {into.config.stream.name});
+        for (int i = 0; i < drift.size(); ++i)
+            into.drift[std::string{drift.text(i, 0)}] = drift.integer(i, 1).value_or(0);
+        into.dead_letters =
+            ask(modern, "reading crossfade.dead_letters",
+                "SELECT count(*) FROM crossfade.dead_letters WHERE stream = $1", {into.config.stream.name})
+                .integer(0, 0)
+                .value_or(0);
+    } catch (const stop& why) {
+        into.modern_problem = why.what();
+    }
+}
+
+boost::json::value or_null(const program_answer& program) {
+    return program.answer ? boost::json::value(*program.answer) : boost::json::value(nullptr);
+}
+
+void print_json(const picture& of, const assessment& made, std::ostream& out) {
+    boost::json::object legacy{{"problem", of.legacy_problem}, {"slot", nullptr}};
+    if (of.slot)
+        legacy["slot"] = {{"name", of.config.stream.slot()},
+                          {"active", of.slot->active},
+                          {"wal_status", of.slot->wal_status},
+                          {"retained_bytes", of.slot->retained_bytes},
+                          {"confirmed_lsn", of.slot->confirmed ? to_string(*of.slot->confirmed) : ""}};
+    legacy["position"] = to_string(of.legacy_position);
+    boost::json::object tables;
+    for (const auto& [table, state] : of.store.table_states) tables[table] = state;
+    boost::json::object drift;
+    for (const auto& [state, rows] : of.drift) drift[state] = rows;
+    boost::json::object modern{{"problem", of.modern_problem}, {"applied_lsn", nullptr}, {"next_offset", nullptr}};
+    if (of.store.progress) {
+        modern["applied_lsn"] = to_string(of.store.progress->end_lsn);
+        modern["next_offset"] = of.store.progress->next_offset;
+    }
+    modern["tables"] = tables;
+    modern["drift"] = drift;
+    modern["dead_letters"] = of.dead_letters;
+    const auto& flags = of.config.flags.defaults();
+    out << output::pretty({{"healthy", made.code() == exit_code::fine},
+                           {"authority", to_string(authority(flags))},
+                           {"strategy", to_string(effective_strategy(flags))},
+                           {"troubles", output::strings(made.troubles)},
+                           {"unreachable", output::strings(made.unreachable)},
+                           {"proxy", or_null(of.proxy)},
+                           {"cdc", or_null(of.cdc)},
+                           {"legacy", legacy},
+                           {"modern", modern}});
+}
+
+void print_table(const assessment& made, std::ostream& out) {
+    output::table table({{"part"}, {"state"}});
+    for (const auto& [part, state] : made.lines) table.add({part, state});
+    out << table.render() << '\n';
+    for (const auto& trouble : made.troubles) out << "look at: " << trouble << '\n';
+    if (!made.unreachable.empty()) {
+        out << "NOT ALL ANSWERED: " << output::joined(made.unreachable) << '\n';
+    } else {
+        out << (made.troubles.empty() ? "healthy\n" : "NEEDS A HAND\n");
+    }
+}
+
+}  // namespace
+
+exit_code run(const context& in) {
+    picture of;
+    of.config = in.config;
+    of.proxy = ask_program(in.config.proxy.admin);
+    of.cdc = ask_program(in.config.cdc.admin);
+    look_at_legacy(of);
+    look_at_modern(of);
+    const auto made = assess(of);
+    in.json() ? print_json(of, made, in.out) : print_table(made, in.out);
+    return made.code();
+}
+
+}  // namespace crossfade::ctl::status

@@ -1,0 +1,89 @@
+#include "ctl/stream/topic.hpp"
+
+#include <charconv>
+#include <chrono>
+
+#include "ctl/exit_code.hpp"
+#include "lib/events/codec.hpp"
+#include "lib/kafka/consumer.hpp"
+#include "lib/kafka/producer.hpp"
+
+namespace crossfade::ctl::stream {
+
+namespace {
+
+using namespace std::chrono_literals;
+using clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds patience = 10s;
+constexpr std::int32_t only_partition = 0;
+constexpr std::uint64_t marking_publisher = 0;  // publishers draw theirs at random
+
+template <class T>
+T answered(crossfade::kafka::result<T> got, const std::string& doing) {
+    if (!got) throw stop(exit_code::unreachable, "Kafka, " + doing + ": " + to_string(got.error()));
+    return std::move(*got);
+}
+
+}  // namespace
+
+topic_tail read_tail(const settings::configuration& config) {
+    const std::string topic = config.stream.topic();
+    auto reader =
+        answered(crossfade::kafka::partition_reader::open(config.kafka, topic, only_partition, "crossfade-ctl"),
+                 "reading " + topic);
+    const auto marks = answered(reader.query_watermarks(patience), "asking for the ends of " + topic);
+    topic_tail tail;
+    tail.low = marks.low;
+    tail.high = marks.high;
+    if (marks.high == marks.low) return tail;
+
+    if (const auto sought = reader.seek(marks.high - 1, patience); !sought)
+        throw stop(exit_code::unreachable, "Kafka, reading " + topic + ": " + to_string(sought.error()));
+    const auto until = clock::now() + patience;
+    while (clock::now() < until) {
+        for (const auto& message : answered(reader.read(1, 500ms), "reading " + topic)) {
+            events::relation_decoder relations;
+            const auto event = events::decode(message.payload(), relations);
+            if (!event) throw stop(exit_code::no, "the last message of " + topic + " is no event of Crossfade");
+            tail.end_lsn = event->last ? event->end_lsn : event->at.commit_lsn;
+            tail.system_identifier = event->at.system_identifier;
+            return tail;
+        }
+    }
+    throw stop(exit_code::unreachable, "Kafka does not hand out the last message of " + topic);
+}
+
+void place_marker(const settings::configuration& config, const source_identity& source, model::lsn at) {
+    model::change_event event;
+    std::from_chars(source.system_identifier.data(), source.system_identifier.data() + source.system_identifier.size(),
+                    event.at.system_identifier);
+    event.at.timeline = source.timeline;
+    event.at.commit_lsn = at;
+    event.publisher = marking_publisher;
+    event.previous = model::lsn{};
+    event.last = true;
+    event.end_lsn = at;
+    event.commit_time = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+    event.body = model::heartbeat{event.commit_time};
+
+    const std::string doing = "writing to " + config.stream.topic();
+    auto producer = answered(crossfade::kafka::producer::open(config.kafka, 1), doing);
+    events::relation_encoder relations;
+    const std::vector<crossfade::kafka::producer::header> headers{
+        {"crossfade-position", to_string(event.at)}, {"crossfade-schema", std::string{events::schema_version}}};
+    answered(producer.produce(config.stream.topic(), only_partition, events::message_key(event),
+                              events::encode(event, relations), headers, 1),
+             doing);
+    const auto until = clock::now() + patience;
+    while (clock::now() < until) {
+        for (const auto& delivery : answered(producer.poll(500ms), doing)) {
+            if (delivery.acknowledged) return;
+            throw stop(exit_code::unreachable, "Kafka, " + doing + ": " + to_string(delivery.error));
+        }
+    }
+    producer.abandon();
+    throw stop(exit_code::unreachable, "Kafka, " + doing + ": no acknowledgement");
+}
+
+}  // namespace crossfade::ctl::stream

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include "ctl/stream/source.hpp"
+#include "lib/model/lsn.hpp"
+#include "lib/settings/settings.hpp"
+
+namespace crossfade::ctl::stream {
+
+// The end of the stream's topic. Throws stop: unreachable when Kafka does not answer.
+struct topic_tail {
+    std::int64_t low = 0;
+    std::int64_t high = 0;
+    std::optional<model::lsn> end_lsn;    // of the last event; nullopt when the topic is empty
+    std::uint64_t system_identifier = 0;  // its cluster
+
+    bool ever_written() const { return high > 0; }
+};
+topic_tail read_tail(const settings::configuration& config);
+
+// Publishes a heartbeat that ends at `at`, by publisher 0. A publisher stops at a topic that ends before its slot, as
+// that has lost events; after a resync this says that they are in the copy. Returns when Kafka has acknowledged it;
+// throws stop otherwise.
+void place_marker(const settings::configuration& config, const source_identity& source, model::lsn at);
+
+}  // namespace crossfade::ctl::stream
