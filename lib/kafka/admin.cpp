@@ -17,13 +17,11 @@ struct destroy_metadata {
     void operator()(const rd_kafka_metadata_t* of) const { rd_kafka_metadata_destroy(of); }
 };
 using metadata_handle = std::unique_ptr<const rd_kafka_metadata_t, destroy_metadata>;
-using topic_handle = std::unique_ptr<rd_kafka_topic_t, destroyer<rd_kafka_topic_t, rd_kafka_topic_destroy>>;
 using options_handle =
     std::unique_ptr<rd_kafka_AdminOptions_t, destroyer<rd_kafka_AdminOptions_t, rd_kafka_AdminOptions_destroy>>;
 using new_topic_handle =
     std::unique_ptr<rd_kafka_NewTopic_t, destroyer<rd_kafka_NewTopic_t, rd_kafka_NewTopic_destroy>>;
 
-// A consumer, because metadata asked for by a producer makes the broker create the topic.
 result<client_handle> make_asker(const settings::kafka& config) {
     return make_client(RD_KAFKA_CONSUMER, config,
                        {{"group.id", "crossfade-admin"}, {"allow.auto.create.topics", "false"}});
@@ -36,9 +34,12 @@ failure explained(rd_kafka_t* client, rd_kafka_resp_err_t code) {
     return what;
 }
 
-result<metadata_handle> ask(rd_kafka_t* client, rd_kafka_topic_t* topic, std::chrono::milliseconds timeout) {
+enum class topics { none, all };
+
+result<metadata_handle> ask(rd_kafka_t* client, topics wanted, std::chrono::milliseconds timeout) {
     const rd_kafka_metadata_t* found = nullptr;
-    const auto code = rd_kafka_metadata(client, 0, topic, &found, static_cast<int>(timeout.count()));
+    const auto code =
+        rd_kafka_metadata(client, wanted == topics::all ? 1 : 0, nullptr, &found, static_cast<int>(timeout.count()));
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return explained(client, code);
     return metadata_handle{found};
 }
@@ -48,7 +49,7 @@ result<metadata_handle> ask(rd_kafka_t* client, rd_kafka_topic_t* topic, std::ch
 result<cluster_description> describe_cluster(const settings::kafka& config, std::chrono::milliseconds timeout) {
     auto client = make_asker(config);
     if (!client) return client.error();
-    const auto found = ask(client->get(), nullptr, timeout);
+    const auto found = ask(client->get(), topics::none, timeout);
     if (!found) return found.error();
     cluster_description description;
     description.brokers = (*found)->broker_cnt;
@@ -64,9 +65,9 @@ result<topic_description> describe_topic(const settings::kafka& config, const st
                                          std::chrono::milliseconds timeout) {
     auto client = make_asker(config);
     if (!client) return client.error();
-    const topic_handle handle{rd_kafka_topic_new(client->get(), topic.c_str(), nullptr)};
-    if (!handle) return failure_of(client->get(), rd_kafka_last_error());
-    const auto found = ask(client->get(), handle.get(), timeout);
+    // All of them: asking for one by name makes brokers create it (older ones, and those with
+    // auto.create.topics.enable).
+    const auto found = ask(client->get(), topics::all, timeout);
     if (!found) return found.error();
     for (int i = 0; i < (*found)->topic_cnt; ++i) {
         const auto& described = (*found)->topics[i];
@@ -105,9 +106,10 @@ result<topic_creation> create_topic(const settings::kafka& config, const std::st
     }
 
     const queue_handle queue{rd_kafka_queue_new(client->get())};
-    std::array<rd_kafka_NewTopic_t*, 1> topics{wanted.get()};
-    rd_kafka_CreateTopics(client->get(), topics.data(), topics.size(), options.get(), queue.get());
-    const event_handle event{rd_kafka_queue_poll(queue.get(), wait)};
+    std::array<rd_kafka_NewTopic_t*, 1> all{wanted.get()};
+    rd_kafka_CreateTopics(client->get(), all.data(), all.size(), options.get(), queue.get());
+    // A little longer than the request, whose own error says more than ours.
+    const event_handle event{rd_kafka_queue_poll(queue.get(), wait + 500)};
     if (!event) return explained(client->get(), RD_KAFKA_RESP_ERR__TIMED_OUT);
     if (rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) return failure_of(client->get(), event.get());
 

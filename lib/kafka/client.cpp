@@ -104,7 +104,10 @@ std::optional<failure> drain(rd_kafka_t* client) {
     std::optional<failure> seen;
     while (const event_handle event{rd_kafka_queue_poll(queue.get(), 0)}) {
         if (rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_LOG) log_line(event.get());
-        if (rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_ERROR) seen = failure_of(client, event.get());
+        if (rd_kafka_event_type(event.get()) != RD_KAFKA_EVENT_ERROR) continue;
+        auto what = failure_of(client, event.get());
+        // "All brokers are down" comes after the errors that say why.
+        if (!seen || what.fatal || what.code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) seen = std::move(what);
     }
     return seen;
 }

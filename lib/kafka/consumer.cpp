@@ -1,5 +1,6 @@
 #include "lib/kafka/consumer.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "lib/kafka/event.hpp"
@@ -143,13 +144,26 @@ result<std::vector<message>> partition_reader::read(std::size_t most, std::chron
 }
 
 result<watermarks> partition_reader::query_watermarks(std::chrono::milliseconds timeout) {
-    watermarks found;
-    const auto code = rd_kafka_query_watermark_offsets(client_.get(), topic_.c_str(), partition_, &found.low,
-                                                       &found.high, static_cast<int>(timeout.count()));
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return found;
-    auto what = failure_of(client_.get(), code);
-    what.message = "no watermarks of " + topic_ + '/' + std::to_string(partition_) + ": " + what.message;
-    return what;
+    // Not rd_kafka_query_watermark_offsets(): before librdkafka 2.3 it waits without end for a broker that is away
+    // (confluentinc/librdkafka#4460). The two ends are "times" of their own in ListOffsets.
+    const auto until = std::chrono::steady_clock::now() + timeout;
+    const auto ask = [&](std::int64_t end) -> result<std::int64_t> {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+        const auto list = one_partition(topic_, partition_, end);
+        auto code = rd_kafka_offsets_for_times(client_.get(), list.get(), std::max(1, static_cast<int>(left.count())));
+        const auto& answered = list->elems[0];
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = answered.err;
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR && answered.offset >= 0) return answered.offset;
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = RD_KAFKA_RESP_ERR__NO_OFFSET;
+        auto what = failure_of(client_.get(), code);
+        what.message = "no watermarks of " + topic_ + '/' + std::to_string(partition_) + ": " + what.message;
+        return what;
+    };
+    const auto low = ask(RD_KAFKA_OFFSET_BEGINNING);
+    if (!low) return low.error();
+    const auto high = ask(RD_KAFKA_OFFSET_END);
+    if (!high) return high.error();
+    return watermarks{*low, *high};
 }
 
 void partition_reader::note_offset(std::int64_t next) {

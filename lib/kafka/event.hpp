@@ -13,8 +13,8 @@ failure failure_of(rd_kafka_t* client, rd_kafka_resp_err_t code);
 // A log event's line, to spdlog.
 void log_line(rd_kafka_event_t* log_event);
 
-// Takes what waits in a client's main queue and isn't a delivery: log lines go to spdlog. Returns the last error, or
-// the fatal one.
+// Takes what waits in a client's main queue and isn't a delivery: log lines go to spdlog. Returns the last error that
+// says something, or the fatal one.
 std::optional<failure> drain(rd_kafka_t* client);
 
 }  // namespace crossfade::kafka

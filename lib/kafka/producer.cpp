@@ -80,7 +80,8 @@ producer& producer::operator=(producer&& other) noexcept {
 }
 
 result<producer> producer::open(const settings::kafka& config, unsigned max_unacknowledged) {
-    descriptor wakeup{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+    // Readable from the start: what is in the queue already when the descriptor is tied to it wakes nobody.
+    descriptor wakeup{::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)};
     if (wakeup.get() < 0)
         return failure{RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE, std::string{"eventfd: "} + std::strerror(errno), false};
     auto client = make_client(RD_KAFKA_PRODUCER, config, properties_for(config, max_unacknowledged));
