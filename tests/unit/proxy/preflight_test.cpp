@@ -55,6 +55,9 @@ TEST(preflight, a_kafka_failure_is_judged_by_its_code) {
         return judge(kafka::failure{code, "message", false}, stream).state;
     };
     EXPECT_EQ(state(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE), publisher_state::stopped);
+    const auto wrapped = std::string{"request failed: "} + rd_kafka_err2str(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    EXPECT_EQ(judge(kafka::failure{RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE, wrapped, true}, stream).state,
+              publisher_state::stopped);
     for (const auto passing : {RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
                                RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER})
         EXPECT_EQ(state(passing), publisher_state::waiting);
