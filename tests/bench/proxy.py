@@ -16,7 +16,7 @@ def measure(port, process, workload, protocol, clients, seconds):
     """Transactions a second, milliseconds each, and the proxy's CPU microseconds each (None where there is no proxy)."""
     before = process.cpu_seconds() if process else 0
     said = pgbench(port, workload, "-M", protocol, "-c", str(clients), "-j", str(min(clients, 2)), "-T", str(seconds))
-    done = int(re.search(r"actually processed: (\d+)", said).group(1))
+    done = max(1, int(re.search(r"actually processed: (\d+)", said).group(1)))
     return (float(re.search(r"tps = ([\d.]+)", said).group(1)),
             float(re.search(r"latency average = ([\d.]+)", said).group(1)),
             (process.cpu_seconds() - before) / done * 1e6 if process else None)
@@ -25,7 +25,9 @@ def measure(port, process, workload, protocol, clients, seconds):
 def configuration(database, listen, admin):
     return f"""
 legacy: {{ dsn: "{database.dsn()}" }}
-modern: {{ dsn: "{database.dsn()}" }}
+modern: {{ dsn: "{database.dsn('postgres')}" }}
+kafka: {{ brokers: "127.0.0.1:9" }}
+stream: {{ name: bench, tables: ["public.*"] }}
 proxy: {{ listen: "127.0.0.1:{listen}", admin: "127.0.0.1:{admin}", capture: false }}
 flags: {{ hybrid_mode_enabled: true, dual_write_strategy: legacy-only, hybrid_read_strategy: legacy }}
 log: {{ level: warn }}
