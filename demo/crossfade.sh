@@ -21,7 +21,7 @@ write_configuration() {
 	  cutover_completed: false
 	  cutover_guardrail_enabled: true
 	groups:
-	  orders: { tables: [public.orders, public.items, public.payments] }
+	  shop: { tables: [public.customers, public.orders, public.items, public.payments] }
 	tenants:
 	  session: "parameter:app.tenant"
 	  column: tenant_id
@@ -69,7 +69,7 @@ edit() {
     local outcome=$1 before
     before=$(reloads "$outcome")
     sed -i "s/$2/$3/" "$config"
-    diff -U0 "$work/config.before" "$config" | sed -n '/^[-+] /p' | quoted
+    { diff -U0 "$work/config.before" "$config" || true; } | sed -n '/^[-+] /p' | quoted
     cp "$config" "$work/config.before"
     wait_for 15 "both programs to read the file again" reloads_reach "$outcome" $((before + 2))
 }

@@ -34,7 +34,7 @@ start_cluster() {
         settings+=(-c "$setting")
     done
     start "$name" env -C "$work/$name" "${as_postgres[@]}" "$pg/postgres" -D "$data" "${settings[@]}"
-    wait_for 30 "PostgreSQL ($name)" "$pg/pg_isready" -q -h 127.0.0.1 -p "$port"
+    wait_for 30 "PostgreSQL ($name)" "$pg/pg_isready" -q -U crossfade -d postgres -h 127.0.0.1 -p "$port"
     on "$name" postgres -c "CREATE ROLE shop LOGIN PASSWORD 'window'" -c "CREATE DATABASE app OWNER shop"
 }
 

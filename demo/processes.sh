@@ -17,20 +17,23 @@ running() { [[ -n ${pid_of[$1]:-} ]] && kill -0 "${pid_of[$1]}" 2>/dev/null; }
 
 # stop NAME [SIGNAL [SECONDS]]: asks, waits, and kills what has not gone by then.
 stop() {
-    local name=$1 signal=${2:-TERM} seconds=${3:-10}
-    local pid=${pid_of[$name]:-} tenths
+    local pid=${pid_of[$1]:-}
     [[ -n $pid ]] || return 0
-    unset "pid_of[$name]"
-    kill -s "$signal" "$pid" 2>/dev/null || true
+    unset "pid_of[$1]"
+    # bash tells of what a signal ended when it reaps it, on standard error; we know.
+    end_process "$pid" "${2:-TERM}" "${3:-10}" 2>/dev/null || bad "$1 did not stop within ${3:-10} s; killed"
+}
+
+end_process() {
+    local pid=$1 signal=$2 seconds=$3 tenths killed=0
+    kill -s "$signal" "$pid" || true
     for ((tenths = 0; tenths < seconds * 10; tenths++)); do
-        kill -0 "$pid" 2>/dev/null || break
+        kill -0 "$pid" || break
         sleep 0.1
     done
-    if kill -0 "$pid" 2>/dev/null; then
-        bad "$name did not stop within $seconds s; killed"
-        kill -s KILL "$pid" 2>/dev/null || true
-    fi
-    wait "$pid" 2>/dev/null || true
+    if kill -s KILL "$pid"; then killed=1; fi
+    wait "$pid" || true
+    return "$killed"
 }
 
 # wait_for SECONDS WHAT COMMAND...: until the command succeeds.
@@ -70,13 +73,14 @@ clean_up() {
     for ((index = ${#started[@]} - 1; index >= 0; index--)); do
         case ${started[index]} in
             legacy | modern) stop "${started[index]}" INT 10 ;; # a fast shutdown, in PostgreSQL's terms
+            traffic-*) stop "${started[index]}" CONT 10 ;; # ends by itself: its file is there
             *) stop "${started[index]}" TERM 10 ;;
         esac
     done
     if ((status != 0)) && [[ -d $work/logs ]]; then
         local log
         for log in "$work"/logs/*.log; do
-            [[ -s $log ]] || continue
+            [[ -s $log && $log != *init* ]] || continue
             printf '\n── the last of %s\n' "$(basename "$log")" >&2
             tail -n 8 "$log" >&2
         done

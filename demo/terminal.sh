@@ -20,15 +20,16 @@ say() { printf '   %s\n' "$*"; }
 good() { printf '   %s✔%s %s\n' "$green" "$plain" "$*"; }
 bad() { printf '   %s✘%s %s\n' "$red" "$plain" "$*"; }
 
-# Shows standard input as what a command printed.
-quoted() { sed "s/^/     $dim│$plain /"; }
+# Shows standard input as what a command printed, lines cut to what fits.
+quoted() { sed -E "s/^(.{150}).+/\\1…/; s/^/     $dim│$plain /"; }
 
-# run COMMAND...: shows the command as an operator would type it, and its answer. Fails as the command does.
+# run COMMAND...: shows the command as an operator would type it, and its answer: the lines that match $shown, where it is
+# set. Fails as the command does.
 run() {
     printf '   %s$ %s%s\n' "$bold" "${*/#$bin\//}" "$plain"
     local answer=0
     "$@" >"$work/answer" 2>&1 || answer=$?
-    quoted <"$work/answer"
+    grep -E "${shown:-}" "$work/answer" | quoted
     return "$answer"
 }
 
