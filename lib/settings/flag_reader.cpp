@@ -70,11 +70,11 @@ void flag_reader::object(const flag_set::scope& of, std::string_view flag, const
         if (strategy != nullptr) found.line = strategy->at.line;
         found.found = "its default, '" + flag_text(as_overrides(flags{}), flag).value_or("") + "'";
     }
-    auto& problems = out_.problems();
+    const auto& problems = out_.problems();
     const bool known = std::any_of(problems.begin(), problems.end(), [&](const problem& each) {
         return each.file == found.file && each.line == found.line && each.key == found.key;
     });
-    if (!known) problems.push_back(std::move(found));
+    if (!known) out_.add(std::move(found));
 }
 
 void flag_reader::check(const flag_set& flags) const {

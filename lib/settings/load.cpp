@@ -20,6 +20,7 @@ constexpr std::size_t most_bytes = 4 * 1024 * 1024;
 constexpr std::size_t most_patterns = 10000;
 constexpr std::size_t most_groups = 1000;
 constexpr std::size_t most_tenants = 10000;
+constexpr std::size_t most_tenant_groups = 20000;  // of all tenants: YAML's aliases could make 10^7 of a small file
 
 using namespace std::chrono_literals;
 
@@ -264,6 +265,7 @@ std::map<std::string, tenant_overrides, std::less<>> read_tenants(
     const auto all = from.named();
     if (all.size() > most_tenants)
         from.out().add(from.at(), std::to_string(all.size()) + " tenants", "at most " + std::to_string(most_tenants));
+    std::size_t tenant_groups = 0;
     for (const auto& [name, tenant] : all) {
         if (!is_plain(name, 255))
             from.out().add(tenant.at(), "a tenant of this name", "1 to 255 bytes without control characters");
@@ -279,7 +281,12 @@ std::map<std::string, tenant_overrides, std::less<>> read_tenants(
                         : (meant.empty() ? "" : "did you mean " + std::string(meant) + "? Groups: ") + join(known));
                 continue;
             }
+            if (++tenant_groups > most_tenant_groups) break;
             read.groups[group] = flags.read(within.below("flags"), {group, name});
+        }
+        if (tenant_groups > most_tenant_groups) {
+            from.out().add(from.at(), "too many groups of tenants", "at most " + std::to_string(most_tenant_groups));
+            break;
         }
     }
     return tenants;
@@ -321,7 +328,7 @@ std::string syntax(const YAML::Exception& error) {
 }
 
 refusal all_of(findings& out) {
-    auto& problems = out.problems();
+    auto problems = out.take();
     std::stable_sort(problems.begin(), problems.end(),
                      [](const problem& left, const problem& right) { return left.line < right.line; });
     return {std::move(problems)};

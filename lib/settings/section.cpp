@@ -43,11 +43,19 @@ int line_of(const YAML::Node& node) {
 }  // namespace
 
 void findings::add(const place& at, std::string found, std::string allowed) {
-    problems_.push_back({file_, at.line, at.key, std::move(found), std::move(allowed)});
+    add({file_, at.line, at.key, std::move(found), std::move(allowed)});
 }
 
 void findings::add_of_environment(std::string variable, std::string found, std::string allowed) {
-    problems_.push_back({"environment", 0, std::move(variable), std::move(found), std::move(allowed)});
+    add({"environment", 0, std::move(variable), std::move(found), std::move(allowed)});
+}
+
+void findings::add(problem what) {
+    if (problems_.size() < most)
+        problems_.push_back(std::move(what));
+    else if (problems_.size() == most)
+        problems_.push_back(
+            {file_, 0, "", "more than " + std::to_string(most) + " problems", "see those that are shown"});
 }
 
 std::string quote_found(std::string_view text) {
@@ -86,19 +94,20 @@ void section::take(const YAML::Node& node) {
             continue;
         }
         if (!names_are_free(known) && std::find(known.begin(), known.end(), key) == known.end()) {
+            if (out_->full()) continue;  // the search for what was meant is worth nothing then
             const auto meant = nearest(key, known);
             out_->add({line, path_of(show_key(key))}, "an unknown key",
                       (meant.empty() ? "" : "did you mean " + std::string(meant) + "? Known here: ") + join(known));
             continue;
         }
+        index_.emplace(key, entries_.size());
         entries_.push_back({key, pair.second, line});
     }
 }
 
 const section::entry* section::find(std::string_view key) const {
-    const auto found =
-        std::find_if(entries_.begin(), entries_.end(), [&](const entry& each) { return each.key == key; });
-    return found == entries_.end() ? nullptr : &*found;
+    const auto found = index_.find(key);
+    return found == index_.end() ? nullptr : &entries_[found->second];
 }
 
 std::string section::path_of(std::string_view key) const {

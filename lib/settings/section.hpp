@@ -2,9 +2,11 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lib/settings/load.hpp"
@@ -22,18 +24,24 @@ struct scalar {
     place at;
 };
 
-// Collects what is wrong with one file.
+// Collects what is wrong with one file; the first thousand of it, so that a file that is no configuration at all
+// doesn't make a report of its size.
 class findings {
   public:
     explicit findings(std::string file) : file_(std::move(file)) {}
 
     void add(const place& at, std::string found, std::string allowed);
     void add_of_environment(std::string variable, std::string found, std::string allowed);
+    void add(problem what);
+    bool full() const { return problems_.size() > most; }
 
     const std::string& file() const { return file_; }
-    std::vector<problem>& problems() { return problems_; }
+    const std::vector<problem>& problems() const { return problems_; }
+    std::vector<problem> take() { return std::move(problems_); }
 
   private:
+    static constexpr std::size_t most = 1000;
+
     std::string file_;
     std::vector<problem> problems_;
 };
@@ -78,7 +86,8 @@ class section {
     place at_;
     std::string pattern_;
     findings* out_;
-    std::vector<entry> entries_;
+    std::vector<entry> entries_;                             // in the file's order
+    std::map<std::string, std::size_t, std::less<>> index_;  // of entries_, by key
 };
 
 }  // namespace crossfade::settings

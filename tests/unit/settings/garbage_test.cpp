@@ -84,10 +84,25 @@ TEST_F(garbage, of_known_keys_with_odd_values) {
 TEST_F(garbage, of_great_depth_and_length) {
     for (const char* open : {"[", "{a: ", "- ", "? ", "a:\n "}) {
         std::string text;
-        while (text.size() < 200000) text += open;
+        while (text.size() < 50000) text += open;
         ASSERT_NO_THROW(expect_an_answer(text)) << open;
     }
     ASSERT_NO_THROW(expect_an_answer("log: { level: " + std::string(1000000, 'x') + " }"));
+}
+
+TEST_F(garbage, of_great_number) {
+    std::string strangers;
+    while (strangers.size() < 200000) strangers += 'k' + std::to_string(strangers.size()) + ":\n";
+    EXPECT_EQ(messages(strangers).size(), 1001U);
+    // Each tenant has all groups, by an alias.
+    std::string amplified = required + "groups:\n";
+    for (int i = 0; i < 150; ++i)
+        amplified += " g" + std::to_string(i) + ": { tables: [a.t" + std::to_string(i) + "] }\n";
+    amplified += "tenants:\n session: user\n overrides:\n  t: { groups: &all {";
+    for (int i = 0; i < 150; ++i) amplified += " g" + std::to_string(i) + ": {},";
+    amplified += " } }\n";
+    for (int i = 0; i < 150; ++i) amplified += "  t" + std::to_string(i) + ": { groups: *all }\n";
+    EXPECT_THAT(messages(amplified), testing::ElementsAre(testing::HasSubstr("too many groups of tenants")));
     // Each alias doubles what the one before it stands for.
     std::string laughs = "a0: &a0 [x, x]\n";
     for (int i = 1; i < 40; ++i) {
