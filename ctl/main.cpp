@@ -1,6 +1,9 @@
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <exception>
+#include <functional>
 #include <iostream>
+#include <memory>
 
 #include "ctl/backfill/command.hpp"
 #include "ctl/check/command.hpp"
@@ -59,6 +62,11 @@ void declare(CLI::App& app, command& chosen) {
     backfill->add_flag_callback(
         "--resync", [copy_options] { copy_options->start = ctl::backfill::stream_start::anew; },
         "Copy every table and let the stream go on from there: the way out of gaps");
+    backfill
+        ->add_option_function<int>(
+            "--slot-timeout", [copy_options](int s) { copy_options->slot_timeout = std::chrono::seconds(s); },
+            "With --resync: seconds to wait for running transactions to end, where the slot is made anew (60)")
+        ->check(CLI::Range(1, 86400));
     backfill->callback([&chosen, copy_options] {
         chosen = [copy_options](const context& in) { return ctl::backfill::run(in, *copy_options); };
     });

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <utility>
 
 namespace crossfade::ctl::output {
 
@@ -43,7 +44,10 @@ std::string table::render() const {
         text += made + '\n';
     };
     line([&](std::size_t i) { return headings_[i].text; }, ' ');
+    // Under the last column, whose cells may be long, a rule as wide as its heading will do.
+    const std::size_t last_width = headings_.empty() ? 0 : std::exchange(widths.back(), width(headings_.back().text));
     line([](std::size_t) { return std::string{}; }, '-');
+    if (!headings_.empty()) widths.back() = last_width;
     for (const auto& row : rows_) line([&](std::size_t i) { return row[i]; }, ' ');
     return text;
 }
