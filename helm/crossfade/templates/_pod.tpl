@@ -42,13 +42,13 @@ affinity: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{/* include "crossfade.probes" PATH-OF-READINESS */}}
+{{/* A proxy is ready while it takes sessions, whatever its stream does: that must not take the application away. */}}
 {{- define "crossfade.probes" -}}
 livenessProbe:
   httpGet: { path: /healthz, port: admin }
   periodSeconds: 10
   failureThreshold: 6
 readinessProbe:
-  httpGet: { path: {{ . }}, port: admin }
+  httpGet: { path: /readyz, port: admin }
   periodSeconds: 5
 {{- end -}}

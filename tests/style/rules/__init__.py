@@ -16,4 +16,4 @@ def finding(path, line, message):
     return f"{path}:{line}: {message}"
 
 
-from rules import calls, docs, layers, sources, text  # noqa: E402,F401  (they register themselves)
+from rules import calls, docs, layers, metrics_doc, sources, text  # noqa: E402,F401  (they register themselves)
