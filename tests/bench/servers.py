@@ -169,7 +169,7 @@ listen postgres
             "transaction.state.log.replication.factor=1", "transaction.state.log.min.isr=1", ""]))
         java = ["java", "-Xmx512m", "-cp", f"{libs}/*"]
         subprocess.run([*java, "kafka.tools.StorageTool", "format", "--cluster-id", "Y3Jvc3NmYWRlLWJlbmNoLTE", "--config",
-                        config], check=True, stdout=subprocess.DEVNULL, cwd=self.folder, **self.user)
+                        config], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder, **self.user)
         process = self.start("kafka", *java, "kafka.Kafka", config)
         until("Kafka", lambda: process.check() or listens(port))
         return port
