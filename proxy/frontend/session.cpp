@@ -39,7 +39,11 @@ struct session::client_inspector {
     session& of;
 
     static std::size_t wanted(char) { return 0; }
-    void message(char type, std::uint32_t, std::string_view) { of.tracker_.on_frontend(type); }
+    void message(char type, std::uint32_t, std::string_view) {
+        // The server may be quicker to close than the client.
+        if (type == pgwire::frontend::terminate && !of.end_) of.end_ = session_end::client_left;
+        of.tracker_.on_frontend(type);
+    }
 
     inspection operator()(std::string_view chunk) {
         const bool was_quiet = of.tracker_.quiet();
@@ -252,6 +256,7 @@ void session::take_plan() {
 
 void session::logged_in() {
     deadline_.cancel();
+    asked_at_ = std::chrono::steady_clock::now();  // for what was sent ahead
     from_client_.set_max_body(max_body(in_force_->config));
     if (farewell_) bid_farewell(std::move(*farewell_));
 }
