@@ -1,0 +1,308 @@
+#include <gtest/gtest.h>
+
+#include "tests/integration/apply/stream_script.hpp"
+#include "tests/support/eventually.hpp"
+
+namespace crossfade::cdc {
+namespace {
+
+using model::replica_identity;
+
+const auto accounts = table("accounts", {"id!", "email", "note"});
+const std::string accounts_ddl = "CREATE TABLE public.accounts (id bigint PRIMARY KEY, email text UNIQUE, note text)";
+const auto journal = table("journal", {"who", "what"}, replica_identity::full);
+const std::string journal_ddl = "CREATE TABLE public.journal (who int, what text)";
+
+const std::string all_drift = "SELECT kind, state, key::text, seen FROM crossfade.drift ORDER BY id";
+
+TEST(apply, changes_in_order) {
+    stream_fixture at{accounts_ddl};
+    at.cdc->start();
+    auto from = at.publish_as(1);
+    from.commit(
+        {insert(accounts, {"1", "a", "x"}), insert(accounts, {"2", "b", "~"}), insert(accounts, {"3", "c", "z"})});
+    from.commit({update(accounts, {"1", "a2", "?"}), remove(accounts, {"3", "~", "~"})});
+    from.commit({update(accounts, {"2", "~", "~"}, {"20", "b", "?"})});
+    from.heartbeat();
+    from.flush();
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    EXPECT_EQ(at.all("SELECT * FROM accounts ORDER BY id"), "1|a2|x;20|b|");
+    EXPECT_EQ(at.all(all_drift), "");
+    EXPECT_TRUE(at.in_state("applying"));
+    EXPECT_TRUE(support::eventually(
+        std::chrono::seconds{5}, [&] { return at.metric("crossfade_events_applied_total{kind=\"insert\"}") == "3"; }));
+    EXPECT_EQ(at.cdc->stop(), 0);
+}
+
+TEST(apply, every_type_to_the_byte) {
+    struct typed {
+        const char* type;
+        const char* value;
+    };
+    const std::vector<typed> types{
+        {"numeric", "NaN"},
+        {"numeric", "-Infinity"},
+        {"numeric", "123456789012345678901234567890.123456789012345678901234567890"},
+        {"numeric(10,2)", "1.50"},
+        {"smallint", "-32768"},
+        {"bigint", "9223372036854775807"},
+        {"real", "1.1754944e-38"},
+        {"double precision", "NaN"},
+        {"double precision", "0.1"},
+        {"boolean", "t"},
+        {"char(5)", "ab   "},
+        {"varchar(3)", "abc"},
+        {"text", ""},
+        {"text", "NULL"},
+        {"text", "{\"a\\\\\",b}\n\t'"},
+        {"\"char\"", "x"},
+        {"name", "some_name"},
+        {"bytea", "\\x00ff10"},
+        {"timestamp", "infinity"},
+        {"timestamptz", "-infinity"},
+        {"timestamptz", "2024-02-29 12:34:56.789012+00"},
+        {"timestamp", "0044-03-15 12:00:00 BC"},
+        {"date", "0044-03-15 BC"},
+        {"time", "24:00:00"},
+        {"timetz", "12:00:00+05:30"},
+        {"interval", "-1 years -2 mons +3 days -04:05:06.789"},
+        {"uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"},
+        {"json", "{\"b\":1,  \"a\":[null,\"\\u00e9\"]}"},
+        {"jsonb", "{\"a\": [1.10, null, \"x\\\"y\"]}"},
+        {"xml", "<a b=\"c\">d</a>"},
+        {"inet", "192.168.1.5/24"},
+        {"cidr", "2001:db8::/32"},
+        {"macaddr8", "08:00:2b:01:02:03:04:05"},
+        {"bit(4)", "1010"},
+        {"bit varying", "10"},
+        {"int[]", "{{1,2},{3,NULL}}"},
+        {"int[]", "[2:3]={7,8}"},
+        {"text[]", "{\"a,b\",NULL,\"NULL\",\"\"}"},
+        {"numeric[]", "{NaN,1.0}"},
+        {"box", "(3,3),(1,1)"},
+        {"box[]", "{(3,3),(1,1);(4,4),(2,2)}"},
+        {"point", "(1.5,-2)"},
+        {"path", "((0,0),(1,1))"},
+        {"polygon", "((0,0),(1,1),(1,0))"},
+        {"circle", "<(1,1),2>"},
+        {"line", "{1,-1,0}"},
+        {"lseg", "[(0,0),(1,1)]"},
+        {"int4range", "[1,10)"},
+        {"int4range", "empty"},
+        {"tstzrange", "[\"2024-01-01 00:00:00+00\",)"},
+        {"int8multirange", "{[1,3),[5,7)}"},
+        {"money", "$1,234.56"},
+        {"pg_lsn", "16/B374D848"},
+        {"tsvector", "'a':1A 'fat':2,4"},
+        {"tsquery", "'a' & 'b' | !'c'"},
+        {"public.mood", "very happy"},
+        {"public.mood[]", "{\"very happy\",sad}"},
+        {"public.positive", "7"},
+        {"public.positives", "{1,2}"},
+        {"public.pair", "(1,\"a,\"\"b\")"},
+        {"public.pair[]", "{\"(1,\\\"a,\\\"\\\"b\\\")\",\"(,)\"}"},
+        {"public.\"Odd Type\"", "b"},
+        {"oid", "4294967295"},
+        {"jsonpath", "$.\"a\"[*]"},
+        {"txid_snapshot", "10:20:10,14"},
+    };
+    std::string ddl =
+        "CREATE TYPE public.mood AS ENUM ('very happy', 'sad'); CREATE DOMAIN public.positive AS int CHECK (VALUE > 0);"
+        "CREATE DOMAIN public.positives AS int[]; CREATE TYPE public.pair AS (a int, b text);"
+        "CREATE TYPE public.\"Odd Type\" AS ENUM ('a', 'b'); CREATE TABLE public.wide (id int PRIMARY KEY";
+    std::vector<std::string> columns{"id!"};
+    values first{"1"};
+    values null{"2"};
+    for (std::size_t i = 0; i < types.size(); ++i) {
+        const auto name = "c" + std::to_string(i);
+        ddl += ", " + name + ' ' + types[i].type;
+        columns.push_back(name);
+        first.emplace_back(types[i].value);
+        null.emplace_back("~");
+    }
+    stream_fixture at{ddl + ")"};
+    const auto wide = table("wide", columns);
+    at.cdc->start();
+    auto from = at.publish_as(1);
+    auto updated = first;
+    updated[0] = "2";
+    auto single = first;
+    single[0] = "3";
+    from.commit({insert(wide, first), insert(wide, null)});
+    from.flush();
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    from.commit({update(wide, updated)});
+    values key(columns.size(), "~");
+    key[0] = "1";
+    from.commit({update(wide, key, single)});
+    from.flush();
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    EXPECT_EQ(at.all("SELECT table_name, sqlstate, reason FROM crossfade.dead_letters"), "") << at.cdc->log();
+    for (const char* id : {"2", "3"}) {
+        for (std::size_t i = 0; i < types.size(); ++i) {
+            const auto column = "c" + std::to_string(i);
+            const auto got = at.one("SET intervalstyle = postgres; SET timezone = 'UTC'; SELECT " + column +
+                                    "::text FROM wide WHERE id = " + id);
+            // A cast to text cuts char(n)'s blanks and names booleans whole.
+            const std::string sent = types[i].value;
+            if (std::string{types[i].type} == "char(5)") {
+                EXPECT_EQ(got, "ab");
+            } else if (std::string{types[i].type} == "boolean") {
+                EXPECT_EQ(got, "true");
+            } else {
+                EXPECT_EQ(got, sent) << types[i].type;
+            }
+        }
+    }
+}
+
+TEST(apply, conflicts_get_their_kind) {
+    stream_fixture at{
+        accounts_ddl +
+        "; INSERT INTO accounts VALUES (1, 'mine', 'x'), (2, 'b', 'y'), (4, 'taken', 'y'), (5, 'e', 'e')"};
+    at.cdc->start();
+    auto from = at.publish_as(1);
+    from.commit({insert(accounts, {"1", "a", "x"})});      // insert_exists, repaired
+    from.commit({update(accounts, {"7", "g", "x"})});      // update_missing, repaired
+    from.commit({update(accounts, {"8", "h", "?"})});      // update_missing, not to be repaired
+    from.commit({remove(accounts, {"9", "~", "~"})});      // delete_missing
+    from.commit({insert(accounts, {"3", "taken", "x"})});  // another row is in the way
+    from.commit({insert(accounts, {"5", "taken", "x"})});  // and two of them
+    from.commit({update(accounts, {"2", "b2", "y"})});     // fine
+    from.flush();
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    EXPECT_EQ(at.all("SELECT * FROM accounts ORDER BY id"), "1|a|x;2|b2|y;4|taken|y;5|e|e;7|g|x");
+    EXPECT_EQ(
+        at.all("SELECT kind, state, key->>'id' FROM crossfade.drift ORDER BY id"),
+        "insert_exists|repaired|1;update_missing|repaired|7;update_missing|confirmed|8;delete_missing|repaired|9;"
+        "insert_exists|confirmed|3;rejected|confirmed|3;multiple_unique_conflicts|confirmed|5;rejected|confirmed|5");
+    EXPECT_EQ(at.one("SELECT columns::text FROM crossfade.drift WHERE kind = 'insert_exists' AND key->>'id' = '1'"),
+              "{email}");
+    EXPECT_EQ(
+        at.one("SELECT count(*) FROM crossfade.drift WHERE authority_digest = (SELECT md5(ROW(id::text, email::text, "
+               "note::text)::text) FROM accounts WHERE id = 1)"),
+        "1");
+    EXPECT_TRUE(support::eventually(std::chrono::seconds{10}, [&] {
+        return at.metric(
+                   "crossfade_drift_rows{kind=\"update_missing\",state=\"confirmed\",table=\"public.accounts\",tenant="
+                   "\"\"}") == "1";
+    })) << at.status();
+    EXPECT_EQ(at.metric("crossfade_conflicts_total{kind=\"delete_missing\"}"), "1");
+}
+
+TEST(apply, rows_written_by_others_are_seen) {
+    const auto whole = table("whole", {"id!", "a"}, replica_identity::full);
+    stream_fixture at{accounts_ddl + "; CREATE TABLE public.whole (id int PRIMARY KEY, a text)"};
+    at.cdc->start();
+    auto from = at.publish_as(1);
+    from.commit({insert(accounts, {"1", "a", "x"}), insert(accounts, {"2", "b", "x"}), insert(whole, {"1", "a"})});
+    from.flush();
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    at.exec("UPDATE accounts SET note = 'by hand'");
+    at.exec("SET session_replication_role = replica; UPDATE whole SET a = 'by hand'");
+    from.commit({update(accounts, {"1", "a", "y"})});
+    from.commit({remove(accounts, {"2", "~", "~"})});
+    from.commit({update(whole, {"1", "a"}, {"1", "b"})});
+    from.flush();
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    EXPECT_EQ(at.all("SELECT kind, state, table_name, columns::text FROM crossfade.drift ORDER BY id"),
+              "update_origin_differs|repaired|public.accounts|;delete_origin_differs|repaired|public.accounts|;"
+              "update_origin_differs|repaired|public.whole|{a}");
+    EXPECT_EQ(at.all("SELECT * FROM accounts"), "1|a|y");
+    EXPECT_EQ(at.all("SELECT * FROM whole"), "1|b");
+}
+
+TEST(apply, what_cannot_be_applied_is_a_dead_letter_and_the_rest_goes_on) {
+    stream_fixture at{"CREATE TABLE public.accounts (id bigint PRIMARY KEY, email varchar(3), note text)"};
+    at.cdc->start();
+    auto from = at.publish_as(1);
+    from.commit({insert(accounts, {"1", "ok", "x"}), insert(accounts, {"2", "secret", "x"}),
+                 insert(accounts, {"nan", "c", "x"}), insert(accounts, {"3", "ok", "x"})});
+    from.commit({insert(table("nowhere", {"id!"}), {"1"})});
+    from.commit({insert(table("accounts", {"id!", "email", "note", "newer"}), {"4", "d", "x", "y"})});
+    from.commit({insert(accounts, {"5", "ok", "x"})});
+    from.flush();
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    EXPECT_EQ(at.all("SELECT id FROM accounts ORDER BY id"), "1;3;5");
+    EXPECT_EQ(at.all("SELECT table_name, operation, sqlstate, ordinal FROM crossfade.dead_letters ORDER BY id"),
+              "public.accounts|insert|22001|2;public.accounts|insert|22P02|3;public.nowhere|insert|42P01|1;"
+              "public.accounts|insert|42703|1");
+    EXPECT_EQ(at.one("SELECT count(*) FROM crossfade.dead_letters WHERE reason LIKE '%nan%' OR reason LIKE '%secret%'"),
+              "0");
+    EXPECT_EQ(at.cdc->log().find("secret"), std::string::npos);
+    EXPECT_TRUE(support::eventually(std::chrono::seconds{20}, [&] {
+        return at.one("SELECT count(*) FROM crossfade.dead_letters WHERE published_at IS NULL") == "0";
+    })) << at.cdc->log();
+    EXPECT_EQ(at.metric("crossfade_dead_letters_total"), "4");
+}
+
+TEST(apply, tables_without_a_key_count_each_row) {
+    stream_fixture at{journal_ddl};
+    at.cdc->start();
+    auto from = at.publish_as(1);
+    from.commit({insert(journal, {"1", "a"}), insert(journal, {"1", "a"}), insert(journal, {"1", "a"}),
+                 insert(journal, {"2", "~"})});
+    from.commit({remove(journal, {"1", "a"}), update(journal, {"1", "a"}, {"1", "b"}), remove(journal, {"2", "~"})});
+    from.flush();
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    EXPECT_EQ(at.all("SELECT who, what, count(*) FROM journal GROUP BY 1, 2 ORDER BY 1, 2"), "1|a|1;1|b|1");
+    EXPECT_EQ(at.all(all_drift), "");
+}
+
+TEST(apply, unique_values_may_swap_within_a_batch) {
+    stream_fixture at{accounts_ddl + "; INSERT INTO accounts VALUES (1, 'a', ''), (2, 'b', '')"};
+    auto from = at.publish_as(1);
+    from.commit(
+        {update(accounts, {"1", "tmp", "x"}), update(accounts, {"2", "a", "x"}), update(accounts, {"1", "b", "x"})});
+    from.flush();
+    at.cdc->start();
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    EXPECT_EQ(at.all("SELECT id, email FROM accounts ORDER BY id"), "1|b;2|a");
+    EXPECT_EQ(at.all(all_drift), "");
+}
+
+TEST(apply, truncate_is_a_barrier) {
+    stream_fixture at{accounts_ddl};
+    auto from = at.publish_as(1);
+    from.commit({insert(accounts, {"1", "a", "x"})});
+    from.commit({truncate({accounts}), insert(accounts, {"1", "b", "y"})});
+    from.flush();
+    at.cdc->start();
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    EXPECT_EQ(at.all("SELECT * FROM accounts"), "1|b|y");
+    EXPECT_EQ(at.all(all_drift), "");
+}
+
+TEST(apply, generated_and_identity_columns) {
+    stream_fixture at{
+        "CREATE TABLE public.items (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, price numeric, doubled numeric"
+        " GENERATED ALWAYS AS (price * 2) STORED)"};
+    const auto items = table("items", {"id!", "price"});
+    at.cdc->start();
+    auto from = at.publish_as(1);
+    from.commit({insert(items, {"41", "2"}), insert(items, {"42", "3"})});
+    from.commit({update(items, {"41", "5"})});
+    from.flush();
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    EXPECT_EQ(at.all("SELECT * FROM items ORDER BY id"), "41|5|10;42|3|6");
+    EXPECT_EQ(at.all(all_drift), "");
+}
+
+TEST(apply, a_transaction_larger_than_a_batch_is_applied_in_parts) {
+    stream_fixture at{journal_ddl, ", batch_bytes: 65536, batch_rows: 100"};
+    at.cdc->start();
+    auto from = at.publish_as(1);
+    std::vector<model::change_event> events;
+    for (int i = 0; i < 5000; ++i) events.push_back(insert(journal, {std::to_string(i), std::string(50, 'x')}));
+    // The first publisher dies in the middle; the other begins anew.
+    from.cut_off(events, 4000);
+    from.flush();
+    auto other = at.publish_as(2);
+    other.commit(events);
+    other.flush();
+    ASSERT_TRUE(at.applied(other)) << at.cdc->log();
+    EXPECT_EQ(at.one("SELECT count(*) || ' ' || count(DISTINCT who) FROM journal"), "5000 5000");
+}
+
+}  // namespace
+}  // namespace crossfade::cdc

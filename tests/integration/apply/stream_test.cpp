@@ -1,0 +1,247 @@
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "lib/store/schema.hpp"
+#include "tests/integration/apply/stream_script.hpp"
+#include "tests/support/eventually.hpp"
+
+namespace crossfade::cdc {
+namespace {
+
+const auto journal = table("journal", {"who", "what"}, model::replica_identity::full);
+const std::string journal_ddl = "CREATE TABLE public.journal (who int, what text)";
+const auto places = table("places", {"id!", "tenant_id", "name"});
+const std::string places_ddl = "CREATE TABLE public.places (id int PRIMARY KEY, tenant_id text, name text)";
+const std::string counted = "SELECT count(*) || ' ' || count(DISTINCT who) FROM journal";
+
+// Killed at each of these and started again: each row once.
+class killed_at : public testing::TestWithParam<const char*> {};
+
+TEST_P(killed_at, applies_exactly_once) {
+    stream_fixture at{journal_ddl, ", batch_bytes: 65536", {{"CROSSFADE_FAILPOINT", GetParam()}}};
+    auto from = at.publish_as(1);
+    for (int i = 0; i < 50; ++i) from.commit({insert(journal, {std::to_string(i), "x"})});
+    std::vector<model::change_event> events;
+    for (int i = 50; i < 2050; ++i) events.push_back(insert(journal, {std::to_string(i), std::string(50, 'x')}));
+    from.commit(events);
+    from.flush();
+    const auto finish =
+        at.one("SELECT '0/1000000'::pg_lsn + " + std::to_string(from.end() - stream_fixture::start_lsn));
+    // Armed with the first pass, each start dies there; progress is made only where that is after a commit.
+    int deaths = 0;
+    for (; deaths < 3; ++deaths) {
+        at.cdc->start();
+        const auto there = [&] { return at.one("SELECT end_lsn >= '" + finish + "' FROM crossfade.progress") == "t"; };
+        ASSERT_TRUE(support::eventually(std::chrono::seconds{20}, [&] { return !at.cdc->running() || there(); }));
+        if (at.cdc->running()) break;
+    }
+    EXPECT_GT(deaths, 0) << "the failpoint was not passed";
+    support::crossfade_program survivor{"crossfade-cdc", at.yaml(), at.cdc->admin_port()};
+    at.cdc->kill9();
+    survivor.start();
+    ASSERT_TRUE(at.applied(from)) << survivor.log();
+    EXPECT_EQ(at.one(counted), "2050 2050");
+}
+
+INSTANTIATE_TEST_SUITE_P(points, killed_at,
+                         testing::Values("apply.begun", "apply.written", "apply.committed", "apply.part",
+                                         "apply.begun:3"),
+                         [](const auto& each) {
+                             std::string name = each.param;
+                             for (auto& c : name) c = c == '.' || c == ':' ? '_' : c;
+                             return name;
+                         });
+
+TEST(stream, repeats_and_zombies_are_told_by_position) {
+    stream_fixture at{journal_ddl};
+    at.cdc->start();
+    auto first = at.publish_as(1);
+    first.commit({insert(journal, {"1", "a"})});
+    first.cut_off({insert(journal, {"2", "b"}), insert(journal, {"3", "c"})}, 1);
+    first.flush();
+    auto second = at.publish_as(2);
+    second.commit({insert(journal, {"1", "a"})});
+    second.commit({insert(journal, {"2", "b"}), insert(journal, {"3", "c"})});
+    second.flush();
+    auto zombie = at.publish_as(3);
+    zombie.commit({insert(journal, {"1", "a"})});
+    zombie.commit({insert(journal, {"2", "b"}), insert(journal, {"3", "c"})});
+    zombie.commit({insert(journal, {"4", "d"})});
+    zombie.flush();
+    ASSERT_TRUE(at.applied(zombie)) << at.cdc->log();
+    EXPECT_EQ(at.one(counted), "4 4");
+}
+
+TEST(stream, a_gap_is_a_loud_stop) {
+    stream_fixture at{journal_ddl};
+    at.cdc->start();
+    auto from = at.publish_as(1);
+    from.commit({insert(journal, {"1", "a"})});
+    const auto good = from.end();
+    from.move(good + 0x100, good + 0x100);
+    from.commit({insert(journal, {"2", "b"})});
+    from.flush();
+    ASSERT_TRUE(at.in_state("stopped")) << at.status();
+    EXPECT_EQ(at.metric("crossfade_stream_stopped"), "1");
+    EXPECT_NE(at.status().find("backfill --resync"), std::string::npos);
+    EXPECT_TRUE(at.applied(good));
+    EXPECT_EQ(at.one(counted), "1 1");
+    EXPECT_EQ(at.cdc->stop(), 0);
+}
+
+TEST(stream, another_cluster_is_a_loud_stop) {
+    stream_fixture at{journal_ddl};
+    at.cdc->start();
+    auto from = at.publish_as(1);
+    from.system = 8;
+    from.commit({insert(journal, {"1", "a"})});
+    from.flush();
+    ASSERT_TRUE(at.in_state("stopped")) << at.status();
+    EXPECT_EQ(at.one(counted), "0 0");
+}
+
+TEST(stream, an_offset_that_is_gone_is_a_loud_stop) {
+    stream_fixture at{journal_ddl};
+    at.exec("UPDATE crossfade.progress SET next_offset = 1000");
+    at.cdc->start();
+    ASSERT_TRUE(at.in_state("stopped")) << at.status();
+}
+
+TEST(stream, without_progress_it_waits_for_init) {
+    stream_fixture at{journal_ddl};
+    at.exec("DELETE FROM crossfade.progress");
+    at.cdc->start();
+    ASSERT_TRUE(support::eventually(std::chrono::seconds{20},
+                                    [&] { return at.status().find("run crossfade init") != std::string::npos; }));
+    EXPECT_TRUE(at.in_state("waiting"));
+}
+
+TEST(stream, a_second_applier_stands_by_and_takes_over) {
+    stream_fixture at{journal_ddl};
+    at.cdc->start();
+    ASSERT_TRUE(at.in_state("applying")) << at.cdc->log();
+    stream_fixture* same = &at;
+    auto yaml = at.yaml();
+    const auto port = std::to_string(at.cdc->admin_port());
+    const auto other_port = static_cast<std::uint16_t>(at.cdc->admin_port() + 1);
+    yaml.replace(yaml.find(":" + port), port.size() + 1, ":" + std::to_string(other_port));
+    support::crossfade_program other{"crossfade-cdc", yaml, other_port};
+    other.start();
+    ASSERT_TRUE(other.wait_ready()) << other.log();
+    auto from = same->publish_as(1);
+    from.commit({insert(journal, {"1", "a"})});
+    from.flush();
+    ASSERT_TRUE(at.applied(from));
+    at.cdc->kill9();
+    from.commit({insert(journal, {"2", "a"})});
+    from.flush();
+    ASSERT_TRUE(at.applied(from)) << other.log();
+    EXPECT_EQ(at.one(counted), "2 2");
+}
+
+TEST(stream, progress_moved_by_another_fences_the_batch) {
+    stream_fixture at{journal_ddl};
+    at.cdc->start();
+    auto from = at.publish_as(1);
+    from.commit({insert(journal, {"1", "a"})});
+    from.flush();
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    // As a resync would: what comes up to there is in the copy.
+    at.exec("UPDATE crossfade.progress SET commit_lsn = end_lsn + 256, end_lsn = end_lsn + 256");
+    from.commit({insert(journal, {"2", "a"})});
+    from.commit({insert(journal, {"3", "a"})});
+    from.flush();
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    EXPECT_EQ(at.all("SELECT who FROM journal ORDER BY 1"), "1;3");
+}
+
+TEST(stream, the_follower_away_costs_nothing_but_time) {
+    stream_fixture at{journal_ddl};
+    at.cdc->start();
+    auto from = at.publish_as(1);
+    for (int i = 0; i < 20; ++i) {
+        from.commit({insert(journal, {std::to_string(i), "a"})});
+        from.flush();
+        if (i == 10) {
+            at.exec(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'crossfade-cdc%'");
+        }
+        if (i == 15) at.modern().restart();
+    }
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    EXPECT_EQ(at.one(counted), "20 20");
+}
+
+TEST(stream, the_broker_away_costs_nothing_but_time) {
+    stream_fixture at{journal_ddl};
+    at.cdc->start();
+    auto from = at.publish_as(1);
+    from.commit({insert(journal, {"1", "a"})});
+    from.flush();
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    at.kafka->set_down(true);
+    EXPECT_TRUE(at.in_state("waiting")) << at.status();
+    at.kafka->set_down(false);
+    from.commit({insert(journal, {"2", "a"})});
+    from.flush();
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    EXPECT_TRUE(at.in_state("applying")) << at.status();
+    EXPECT_EQ(at.one(counted), "2 2");
+}
+
+TEST(stream, flags_hold_and_release) {
+    stream_fixture at{journal_ddl};
+    at.cdc->start();
+    ASSERT_TRUE(at.in_state("applying")) << at.cdc->log();
+    at.cdc->configure(at.yaml("{ hybrid_mode_enabled: true, dual_write_strategy: legacy-only }"));
+    ASSERT_TRUE(at.in_state("held")) << at.status();
+    auto from = at.publish_as(1);
+    from.commit({insert(journal, {"1", "a"})});
+    from.flush();
+    EXPECT_EQ(at.one(counted), "0 0");
+    at.cdc->configure(at.yaml());
+    at.cdc->signal(SIGHUP);
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    EXPECT_EQ(at.one(counted), "1 1");
+}
+
+TEST(stream, tenants_left_out_make_the_table_stale) {
+    stream_fixture at{places_ddl};
+    auto yaml = at.yaml();
+    yaml.replace(
+        yaml.find("tenants: { column: tenant_id }"), std::string::npos,
+        "tenants: { column: tenant_id, overrides: { acme: { flags: { dual_write_strategy: legacy-only } } } }\n");
+    at.cdc->configure(yaml);
+    at.cdc->start();
+    auto from = at.publish_as(1);
+    from.commit({insert(places, {"1", "acme", "x"}), insert(places, {"2", "other", "y"})});
+    from.flush();
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    EXPECT_EQ(at.all("SELECT id FROM places"), "2");
+    EXPECT_EQ(at.all("SELECT table_name, state, stale_since FROM crossfade.tables"), "public.places|stale|0/1000000");
+    EXPECT_TRUE(support::eventually(std::chrono::seconds{5}, [&] {
+        return at.metric("crossfade_events_skipped_total{reason=\"legacy-only\"}") == "1";
+    }));
+}
+
+TEST(stream, what_a_backfill_has_copied_is_left_out) {
+    stream_fixture at{journal_ddl};
+    at.exec(
+        "INSERT INTO crossfade.tables (stream, table_name, state, copied_lsn) VALUES ('app', 'public.journal', "
+        "'copying', NULL)");
+    at.cdc->start();
+    ASSERT_TRUE(at.in_state("held")) << at.status();
+    EXPECT_NE(at.status().find("run crossfade backfill again"), std::string::npos);
+    auto from = at.publish_as(1);
+    from.commit({insert(journal, {"1", "a"})});
+    from.commit({insert(journal, {"2", "a"})});
+    from.flush();
+    at.exec(
+        "INSERT INTO journal VALUES (1, 'a'); UPDATE crossfade.tables SET state = 'live', copied_lsn = '0/1000100'");
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    EXPECT_EQ(at.all("SELECT who FROM journal ORDER BY 1"), "1;2");
+}
+
+}  // namespace
+}  // namespace crossfade::cdc

@@ -1,0 +1,171 @@
+#include "cdc/apply/batch_plan.hpp"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <sstream>
+
+namespace crossfade::cdc::apply {
+namespace {
+
+using model::before_image;
+using model::cell;
+using model::cell_kind;
+using model::row_operation;
+
+// A change a word; a row is its columns' values with commas: ~ is NULL, ? an unchanged TOAST value.
+//   +1,a,b insert; =1,a,b update; =1>2,a,b update of the key 1; -1 delete; T truncate
+std::deque<model::row_change> changes;
+
+model::row row_of(const std::string& text) {
+    model::row made;
+    std::istringstream cells{text};
+    for (std::string value; std::getline(cells, value, ',');) {
+        if (value == "~") {
+            made.push_back({cell_kind::null, ""});
+        } else if (value == "?") {
+            made.push_back({cell_kind::unchanged, ""});
+        } else {
+            made.push_back({cell_kind::text, value});
+        }
+    }
+    made.resize(3);
+    return made;
+}
+
+std::shared_ptr<const table_mapping> mapping(bool with_key) {
+    auto rel = std::make_shared<model::relation>();
+    rel->table = {"public", "t"};
+    rel->identity = with_key ? model::replica_identity::primary_key : model::replica_identity::full;
+    rel->columns = {{"id", 20, -1, true}, {"a", 25, -1, !with_key}, {"b", 25, -1, !with_key}};
+    target_table target;
+    target.name = rel->table;
+    for (const char* name : {"id", "a", "b"}) {
+        target_column column;
+        column.name = name;
+        column.type = "text";
+        column.array_type = "text[]";
+        target.columns.push_back(column);
+    }
+    if (with_key) target.keys.push_back({{"id"}, true});
+    return std::make_shared<table_mapping>(map_table(rel, &target, {}));
+}
+
+std::string text_of(const std::vector<const cell*>& values) {
+    std::string text;
+    for (const auto* value : values) {
+        if (!text.empty()) text += ',';
+        text += value == nullptr ? "?" : value->kind == cell_kind::null ? "~" : value->text;
+    }
+    return text;
+}
+
+struct describe {
+    std::string operator()(const net_step& of) const {
+        std::string text = "net(";
+        for (const auto& row : of.rows) {
+            if (text.back() != '(') text += ' ';
+            text += row.existed ? 'x' : 'o';
+            text += row.exists ? 'x' : 'o';
+            text += ':' + text_of(row.key);
+            if (row.exists) text += "=" + text_of(row.values);
+        }
+        return text + ")";
+    }
+    std::string operator()(const append_step& of) const { return "append(" + std::to_string(of.rows.size()) + ")"; }
+    std::string operator()(const single_step&) const { return "single"; }
+};
+
+struct scenario {
+    const char* name;
+    const char* script;
+    const char* plan;
+    bool with_key = true;
+};
+void PrintTo(const scenario& of, std::ostream* out) {
+    *out << of.name;
+}
+
+class planner : public testing::TestWithParam<scenario> {};
+
+TEST_P(planner, nets) {
+    const auto table = mapping(GetParam().with_key);
+    batch_planner tested;
+    std::istringstream words{GetParam().script};
+    model::truncate emptied;
+    for (std::string word; words >> word;) {
+        if (word == "T") {
+            tested.add(emptied, {table});
+            continue;
+        }
+        auto& change = changes.emplace_back();
+        change.rel = table->rel;
+        change.operation = word[0] == '+'   ? row_operation::insert
+                           : word[0] == '=' ? row_operation::update
+                                            : row_operation::remove;
+        auto text = word.substr(1);
+        if (const auto arrow = text.find('>'); arrow != std::string::npos) {
+            change.before_kind = before_image::key;
+            change.before = row_of(text.substr(0, arrow));
+            text = text.substr(arrow + 1);
+        }
+        if (change.operation == row_operation::remove) {
+            change.before_kind = before_image::key;
+            change.before = row_of(text);
+        } else {
+            change.after = row_of(text);
+        }
+        tested.add(change, table);
+    }
+    const auto plan = tested.take();
+    std::string got = plan.careful ? "careful " : "";
+    for (const auto& part : plan.segments) {
+        if (part.truncated != nullptr) got += "truncate ";
+        for (const auto& each : part.tables) {
+            for (const auto& one : each.steps) got += std::visit(describe{}, one) + " ";
+        }
+    }
+    if (!plan.careful) {
+        EXPECT_EQ(got, std::string{GetParam().plan} + " ");
+    } else {
+        EXPECT_EQ(got.substr(0, 7), GetParam().plan);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    scripts, planner,
+    testing::Values(scenario{"insert", "+1,a,b +2,c,~", "net(ox:1=1,a,b ox:2=2,c,~)"},
+                    scenario{"updates_merge", "=1,a,b =1,c,d", "net(xx:1=1,c,d)"},
+                    scenario{"unchanged_keeps_what_was_written", "=1,a,b =1,c,?", "net(xx:1=1,c,b)"},
+                    scenario{"unchanged_stays_unknown", "=1,a,? =1,c,?", "net(xx:1=1,c,?)"},
+                    scenario{"unchanged_after_insert", "+1,a,b =1,c,?", "net(ox:1=1,c,b)"},
+                    scenario{"unchanged_is_not_null", "=1,~,?", "net(xx:1=1,~,?)"},
+                    scenario{"insert_then_delete_leaves_none", "+1,a,b -1", "net(oo:1)"},
+                    scenario{"delete_then_insert_is_an_update", "-1 +1,a,b", "net(xx:1=1,a,b)"},
+                    scenario{"update_then_delete", "=1,a,b -1", "net(xo:1)"},
+                    scenario{"delete_insert_delete", "-1 +1,a,b -1", "net(xo:1)"},
+                    scenario{"key_change_stands_alone", "=1,a,b =1>2,a,b =2,c,d",
+                             "net(xx:1=1,a,b) single net(xx:2=2,c,d)"},
+                    scenario{"key_sent_but_same", "=1>1,a,b", "net(xx:1=1,a,b)"},
+                    scenario{"truncate_is_a_barrier", "+1,a,b T +1,c,d", "net(ox:1=1,a,b) truncate net(ox:1=1,c,d)"},
+                    scenario{"twice_inserted", "+1,a,b +1,a,b", "careful"},
+                    scenario{"updated_after_delete", "-1 =1,a,b", "careful"},
+                    scenario{"no_key_appends", "+1,a,b +1,a,b", "append(2)", false},
+                    scenario{"no_key_keeps_order", "+1,a,b -1,a,b +1,a,b", "append(1) single append(1)", false}),
+    [](const auto& each) { return std::string{each.param.name}; });
+
+TEST(table_mapping, names_what_is_missing) {
+    auto rel = std::make_shared<model::relation>();
+    rel->table = {"public", "t"};
+    rel->columns = {{"id", 20, -1, true}, {"gone", 25, -1, false}};
+    EXPECT_EQ(map_table(rel, nullptr, {}).refused->sqlstate, "42P01");
+    target_table target;
+    target.columns.emplace_back().name = "id";
+    const auto made = map_table(rel, &target, "gone");
+    EXPECT_EQ(made.refused->sqlstate, "42703");
+    EXPECT_NE(made.refused->reason.find("gone"), std::string::npos);
+    EXPECT_EQ(made.tenant, 1U);
+}
+
+}  // namespace
+}  // namespace crossfade::cdc::apply
