@@ -14,7 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int frames_a_round = 2000;      // then Kafka's answers and the server have their turn
-constexpr auto status_interval = 1s;      // wal_sender_timeout is 60 s by default, and 1 s is what some set
+constexpr auto status_interval = 500ms;   // wal_sender_timeout is 60 s by default, and a second or two where set low
 constexpr auto confirm_interval = 100ms;  // when there is something new to confirm
 constexpr auto silence = 3s;              // of Kafka, before it is said
 constexpr auto farewell = 3s;             // for Kafka's last answers at stop
@@ -48,7 +48,7 @@ setback publishing::run(const stop_signal& stop, const source_monitor& monitor) 
         if (auto end = tell_server_if_due()) return *end;
         watch_acknowledgements();
         board_.progress(outbox_.acks(), received_);
-        wait(stop, monitor);
+        if (auto end = wait(stop, monitor)) return *end;
     }
 }
 
@@ -135,8 +135,8 @@ void publishing::watch_acknowledgements() {
     outstanding_ = outstanding;
 }
 
-void publishing::wait(const stop_signal& stop, const source_monitor& monitor) {
-    if (more_here_) return;
+publishing::ending publishing::wait(const stop_signal& stop, const source_monitor& monitor) {
+    if (more_here_) return std::nullopt;
     auto until = last_told_ + clock::duration{status_interval};
     if (outbox_.acks().confirmed() > told_) until = last_told_ + clock::duration{confirm_interval};
     const auto most = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now());
@@ -148,7 +148,11 @@ void publishing::wait(const stop_signal& stop, const source_monitor& monitor) {
                                   {stop.fd(), POLLIN, 0},
                                   {monitor.server_leaves().fd(), POLLIN, 0}}};
     ::poll(waited.data(), waited.size(), static_cast<int>(std::clamp(most, 0ms, 1000ms).count()));
-    if ((waited[0].revents & (POLLIN | POLLERR | POLLHUP)) != 0) link_.receive();
+    const bool broken = (waited[0].revents & (POLLERR | POLLHUP)) != 0;
+    // What came before the break is read first, but only if it can be published.
+    if (broken && !reading) return setback{publisher_state::waiting, "legacy: the connection broke", {}};
+    if (broken || (waited[0].revents & POLLIN) != 0) link_.receive();
+    return std::nullopt;
 }
 
 void publishing::finish() {

@@ -34,7 +34,7 @@ class publishing {
     ending tell_server(model::lsn confirmed);
     ending tell_server_if_due();
     void watch_acknowledgements();
-    void wait(const stop_signal& stop, const source_monitor& monitor);
+    ending wait(const stop_signal& stop, const source_monitor& monitor);
     void finish();
 
     replication_link& link_;

@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 
 constexpr auto standby_interval = 500ms;
 constexpr auto kafka_patience = 5s;
-constexpr auto tail_patience = 20s;  // below wal_sender_timeout: nothing is said to the server meanwhile
+constexpr auto tail_patience = 10s;  // below wal_sender_timeout: nothing is said to the server meanwhile
 constexpr auto repeat_alarm = 60s;
 
 // The server gives the slot's position away only to an ordinary query, and only after start() it can't move any more.
