@@ -77,7 +77,7 @@ clean_up() {
             *) stop "${started[index]}" TERM 10 ;;
         esac
     done
-    if ((status != 0)) && [[ -d $work/logs ]]; then
+    if ((status != 0 && status < 128)) && [[ -d $work/logs ]]; then # not when somebody broke it off
         local log
         for log in "$work"/logs/*.log; do
             [[ -s $log && $log != *init* ]] || continue
