@@ -57,7 +57,7 @@ pgclient::result<void> applier::load_tables() {
     tables_.clear();
     for (auto& table : *loaded) tables_.emplace(table.table, std::move(table));
     reload_ = false;
-    return {};
+    return to_.refresh_origins(settings_.stream);
 }
 
 pgclient::result<applier::sorted> applier::sort(const std::vector<consume::received>& events, scope_filter& scopes) {

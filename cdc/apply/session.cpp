@@ -50,19 +50,27 @@ pgclient::result<void> session::mark_origin(const std::string& stream, const std
             "): rows written on the follower by others are noticed only where the event holds the old row");
         return {};
     }
-    auto origin = db.exec(
-        "SELECT array_agg(roident)::text, current_setting('track_commit_timestamp') FROM pg_replication_origin"
-        " WHERE starts_with(roname, $1)",
-        {"crossfade_" + stream + "_"});
-    if (!origin) return origin.error();
-    if (origin->text(0, 1) != "on") {
+    auto tracked = db.exec("SELECT current_setting('track_commit_timestamp')");
+    if (!tracked) return tracked.error();
+    if (tracked->text(0, 0) != "on") {
         limits.emplace_back(
             "track_commit_timestamp is off on the follower: rows written there by others are noticed only where the "
             "event "
             "holds the old row");
         return {};
     }
-    origins = origin_check{std::string{origin->text(0, 0)}, since};
+    origins = origin_check{"{}", since};
+    return refresh_origins(stream);
+}
+
+pgclient::result<void> session::refresh_origins(const std::string& stream) {
+    if (!origins) return {};
+    auto own = db.exec(
+        "SELECT array_agg(roident ORDER BY roident)::text FROM pg_replication_origin"
+        " WHERE starts_with(roname, $1)",
+        {"crossfade_" + stream + "_"});
+    if (!own) return own.error();
+    origins->own_origins = own->text(0, 0);
     return {};
 }
 

@@ -31,6 +31,8 @@ struct session {
 
     // After the lock is held: origins may be used by one session alone.
     pgclient::result<void> mark_origin(const std::string& stream, const std::string& since);
+    // A backfill may have made origins of its own since.
+    pgclient::result<void> refresh_origins(const std::string& stream);
 };
 
 }  // namespace crossfade::cdc::apply

@@ -154,8 +154,11 @@ support::postgres_cluster& stream_fixture::modern() {
 }
 
 stream_fixture::stream_fixture(const std::string& ddl, const std::string& more_yaml,
-                               std::vector<std::pair<std::string, std::string>> environment)
-    : kafka(std::make_unique<support::mock_kafka>()), admin_port_(support::free_port()), more_yaml_(more_yaml) {
+                               std::vector<std::pair<std::string, std::string>> environment, std::string real_brokers)
+    : kafka(std::make_unique<support::mock_kafka>()),
+      brokers_(real_brokers.empty() ? kafka->brokers() : real_brokers),
+      admin_port_(support::free_port()),
+      more_yaml_(more_yaml) {
     static int databases = 0;
     dbname_ = "follower" + std::to_string(++databases);
     modern().exec("CREATE DATABASE " + dbname_);
@@ -166,7 +169,7 @@ stream_fixture::stream_fixture(const std::string& ddl, const std::string& more_y
         "INSERT INTO crossfade.progress (stream, topic, partition, next_offset, system_identifier, timeline, "
         "commit_lsn,"
         " end_lsn) VALUES ('app', 'crossfade.app.changes', 0, 0, 7, 1, '0/1000000', '0/1000000')");
-    kafka->create_topic("crossfade.app.changes", 1);
+    if (real_brokers.empty()) kafka->create_topic("crossfade.app.changes", 1);
     kafka->create_topic("crossfade.app.deadletters", 1);
     cdc = std::make_unique<support::crossfade_program>("crossfade-cdc", yaml(), admin_port_, std::move(environment));
 }
@@ -174,8 +177,7 @@ stream_fixture::stream_fixture(const std::string& ddl, const std::string& more_y
 std::string stream_fixture::yaml(const std::string& flags) const {
     const auto dsn = modern().dsn(dbname_);
     return "legacy: { dsn: \"" + modern().dsn("app") + "\" }\nmodern: { dsn: \"" + dsn + "\" }\nkafka: { brokers: \"" +
-           kafka->brokers() +
-           "\" }\nstream: { name: app, tables: [\"public.*\"] }\nproxy: { listen: \"127.0.0.1:6432\" }\n" +
+           brokers_ + "\" }\nstream: { name: app, tables: [\"public.*\"] }\nproxy: { listen: \"127.0.0.1:6432\" }\n" +
            "cdc: { admin: \"127.0.0.1:" + std::to_string(admin_port_) + "\"" + more_yaml_ + " }\nflags: " + flags +
            "\n" + "tenants: { column: tenant_id }\n";
 }

@@ -66,9 +66,10 @@ class stream_fixture {
     static constexpr std::uint64_t start_lsn = 0x1000000;
 
     explicit stream_fixture(const std::string& ddl, const std::string& more_yaml = {},
-                            std::vector<std::pair<std::string, std::string>> environment = {});
+                            std::vector<std::pair<std::string, std::string>> environment = {},
+                            std::string real_brokers = {});
 
-    publisher publish_as(std::uint64_t id) { return {kafka->config(), "crossfade.app.changes", id, start_lsn}; }
+    publisher publish_as(std::uint64_t id) { return {{brokers_, {}}, "crossfade.app.changes", id, start_lsn}; }
     // Waits until the follower has applied up to this end_lsn.
     bool applied(std::uint64_t end_lsn);
     bool applied(const publisher& from) { return applied(from.end()); }
@@ -87,6 +88,7 @@ class stream_fixture {
     std::unique_ptr<support::crossfade_program> cdc;
 
   private:
+    std::string brokers_;
     std::string dbname_;
     std::uint16_t admin_port_;
     std::string more_yaml_;

@@ -21,7 +21,6 @@ TEST(array_literal, takes_another_delimiter) {
     boxes.add("(1,1),(0,0)");
     boxes.add("(2,2),(0,0)");
     EXPECT_EQ(boxes.take(), R"x({"(1,1),(0,0)";"(2,2),(0,0)"})x");
-})");
 }
 
 struct fixture : testing::Test {
