@@ -98,11 +98,12 @@ void status_board::enter(const setback& from) {
                 from.reason.empty() ? "" : ": ", from.reason, from.way_out.empty() ? "" : "; way out: ", from.way_out);
 }
 
-void status_board::enter_publishing() {
+void status_board::enter_publishing(model::lsn confirmed) {
     const std::lock_guard lock{guard_};
     now_.state = publisher_state::publishing;
     now_.reason.clear();
     now_.way_out.clear();
+    now_.confirmed_lsn = confirmed;
     show(publisher_state::publishing);
     spdlog::info("publisher of stream {}: publishing", stream_);
 }

@@ -23,7 +23,8 @@ class status_board {
     publisher_status read() const;
 
     void enter(const setback& from);  // any state but publishing
-    void enter_publishing();
+    // `confirmed`: what the slot was confirmed to before, so that the lag is known before Kafka's first answer.
+    void enter_publishing(model::lsn confirmed);
     // While publishing: why it stands still; empty again when it goes on.
     void blocked(const std::string& reason, const std::string& way_out);
 

@@ -133,7 +133,7 @@ setback stream_publisher::impl::publish(replication_link& link, pgclient::connec
                               {config.proxy.max_unacknowledged_events, stream_publisher::max_unacknowledged_bytes});
     if (!outbox) return judge(outbox.error(), config.stream);
 
-    board.enter_publishing();
+    board.enter_publishing(*confirmed);
     const source_monitor monitor{std::move(ordinary), config, board};
     publishing spell{link,
                      *outbox,

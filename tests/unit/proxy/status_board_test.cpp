@@ -26,7 +26,8 @@ TEST(status_board, one_state_at_a_time) {
     EXPECT_EQ(gauge_of(metrics, "crossfade_stream_stopped"), 1);
     EXPECT_EQ(board.read().reason, "why");
     EXPECT_EQ(board.read().way_out, "how");
-    board.enter_publishing();
+    board.enter_publishing(model::lsn{70});
+    EXPECT_EQ(board.read().confirmed_lsn, model::lsn{70});
     EXPECT_EQ(gauge_of(metrics, "crossfade_stream_stopped"), 0);
     EXPECT_EQ(gauge_of(metrics, "crossfade_publisher_state", "publishing"), 1);
     EXPECT_TRUE(board.read().reason.empty());
