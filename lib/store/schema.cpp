@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS crossfade.meta (
 );
 INSERT INTO crossfade.meta (version) VALUES (1) ON CONFLICT (one) DO NOTHING;
 
--- Where the follower is. system_identifier and timeline are the source's; commit_lsn and ordinal the last event applied;
+-- Where the follower is. system_identifier and timeline are of the source; commit_lsn and end_lsn of the last transaction;
 -- next_offset is where reading begins after a restart: at or before the first event not applied.
 CREATE TABLE IF NOT EXISTS crossfade.progress (
     stream            text        NOT NULL,
