@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include <cstdlib>
+
 #include "tests/support/eventually.hpp"
 #include "tests/support/http.hpp"
 #include "tests/support/programs.hpp"

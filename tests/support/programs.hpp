@@ -5,7 +5,8 @@
 
 namespace crossfade::support {
 
-// A program of this build: "crossfade-proxy", "crossfade-cdc", "crossfade".
+// A program of this build: "crossfade-proxy", "crossfade-cdc", "crossfade". Of another one where CROSSFADE_BIN_DIR says
+// so.
 std::filesystem::path program_path(const std::string& name);
 
 // The project's root.

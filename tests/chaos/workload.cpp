@@ -1,0 +1,166 @@
+#include "tests/chaos/workload.hpp"
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <chrono>
+#include <memory>
+#include <random>
+
+namespace crossfade::chaos {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto patience = 30s;
+constexpr unsigned accounts_a_branch = 100'000;
+constexpr unsigned tellers_a_branch = 10;
+
+enum class answer { done, refused, lost, nothing };
+
+struct finish {
+    void operator()(PGconn* of) const { PQfinish(of); }
+};
+using connection = std::unique_ptr<PGconn, finish>;
+
+bool wait_readable(PGconn* on, std::chrono::steady_clock::time_point until) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()).count();
+    pollfd wanted{PQsocket(on), POLLIN, 0};
+    return left > 0 && ::poll(&wanted, 1, static_cast<int>(left)) > 0;
+}
+
+// PQexec that can't hang: a stuck session is a finding, not the end of the test.
+answer execute(PGconn* on, const std::string& sql) {
+    if (PQsendQuery(on, sql.c_str()) == 0) return answer::lost;
+    const auto until = std::chrono::steady_clock::now() + patience;
+    bool refused = false;
+    for (;;) {
+        while (PQisBusy(on) != 0) {
+            if (!wait_readable(on, until)) return answer::nothing;
+            if (PQconsumeInput(on) == 0) return answer::lost;
+        }
+        PGresult* result = PQgetResult(on);
+        if (result == nullptr) break;
+        refused = refused || PQresultStatus(result) == PGRES_FATAL_ERROR;
+        PQclear(result);
+    }
+    if (PQstatus(on) != CONNECTION_OK) return answer::lost;
+    return refused ? answer::refused : answer::done;
+}
+
+std::string quoted(const std::string& text) {
+    return '\'' + text + '\'';
+}
+
+// Statements of one transaction without BEGIN and COMMIT.
+std::vector<std::string> statements(const std::string& tag, const std::string& earlier, unsigned scale,
+                                    std::mt19937& random) {
+    const auto pick = [&](unsigned count) { return std::to_string(1 + random() % count); };
+    const auto aid = pick(scale * accounts_a_branch);
+    const auto tid = pick(scale * tellers_a_branch);
+    const auto bid = pick(scale);
+    const auto delta = std::to_string(static_cast<int>(random() % 10'000) - 5'000);
+    std::vector<std::string> all{
+        "UPDATE pgbench_accounts SET abalance = abalance + " + delta + " WHERE aid = " + aid,
+        "UPDATE pgbench_tellers SET tbalance = tbalance + " + delta + " WHERE tid = " + tid,
+        "UPDATE pgbench_branches SET bbalance = bbalance + " + delta + " WHERE bid = " + bid,
+        "INSERT INTO pgbench_history (tid, bid, aid, delta, mtime, filler) VALUES (" + tid + ", " + bid + ", " + aid +
+            ", " + delta + ", now(), " + quoted(tag) + ')',
+        // Beyond 2 kB and hardly compressible, so that it lives in a TOAST table.
+        "INSERT INTO document (id, note, body) SELECT " + quoted(tag) +
+            ", NULL, string_agg(md5(random()::text), '') FROM generate_series(1, 100)",
+    };
+    if (!earlier.empty()) {
+        switch (random() % 3) {
+            case 0:  // body stays as it is: not in the WAL
+                all.push_back("UPDATE document SET note = " + quoted(tag) + " WHERE id = " + quoted(earlier));
+                break;
+            case 1:
+                all.push_back("UPDATE document SET id = id || 'b' WHERE id = " + quoted(earlier));
+                break;
+            default:
+                all.push_back("DELETE FROM document WHERE id = " + quoted(earlier));
+        }
+    }
+    return all;
+}
+
+}  // namespace
+
+const char* workload::schema() {
+    return "CREATE TABLE document (id text PRIMARY KEY, note text, body text NOT NULL)";
+}
+
+workload::workload(std::string dsn, unsigned clients, unsigned scale)
+    : dsn_(std::move(dsn)), scale_(scale), ledgers_(clients) {}
+
+workload::~workload() {
+    stop();
+}
+
+void workload::start() {
+    for (unsigned client = 0; client < ledgers_.size(); ++client)
+        threads_.emplace_back([this, client] { run(client); });
+}
+
+void workload::stop() {
+    stopping_ = true;
+    for (auto& thread : threads_) thread.join();
+    threads_.clear();
+}
+
+std::vector<entry> workload::ledger() const {
+    std::vector<entry> all;
+    for (const auto& one : ledgers_) all.insert(all.end(), one.begin(), one.end());
+    return all;
+}
+
+std::string workload::last_error() const {
+    return last_state_.load();
+}
+
+void workload::run(unsigned client) {
+    std::mt19937 random{client};
+    connection to;
+    std::string earlier;
+    const auto failed = [&](const char* where, answer how) {
+        last_state_ = where;
+        ++errors_;
+        if (how == answer::nothing) ++hung_;
+        if (how != answer::refused) to.reset();
+    };
+    for (std::uint64_t sequence = 0; !stopping_; ++sequence) {
+        if (!to) {
+            to.reset(PQconnectdb((dsn_ + "?connect_timeout=5").c_str()));
+            if (PQstatus(to.get()) != CONNECTION_OK) {
+                failed("connect", answer::lost);
+                std::this_thread::sleep_for(20ms);  // the application's own pause, not the test's
+                continue;
+            }
+        }
+        const std::string tag = 'c' + std::to_string(client) + '-' + std::to_string(sequence);
+        answer got = execute(to.get(), "BEGIN");
+        for (const auto& sql : statements(tag, earlier, scale_, random)) {
+            if (got != answer::done) break;
+            got = execute(to.get(), sql);
+        }
+        if (got != answer::done) {
+            failed("statement", got);
+            if (to && execute(to.get(), "ROLLBACK") != answer::done) to.reset();
+            ledgers_[client].push_back({tag, outcome::aborted});
+            continue;
+        }
+        got = execute(to.get(), "COMMIT");
+        if (got == answer::done) {
+            ledgers_[client].push_back({tag, outcome::acknowledged});
+            ++acknowledged_;
+            earlier = tag;
+        } else {
+            failed("commit", got);
+            ledgers_[client].push_back({tag, got == answer::refused ? outcome::aborted : outcome::unknown});
+        }
+    }
+}
+
+}  // namespace crossfade::chaos
