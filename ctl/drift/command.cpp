@@ -29,7 +29,7 @@ pgclient::parameter unless_empty(const std::string& text) {
 }
 
 constexpr const char* records_sql = R"(
-SELECT tenant, table_name, key::text, kind, state, coalesce(array_to_string(columns, ', '), ''), seen,
+SELECT tenant, table_name, key::text, kind, state, coalesce(to_json(columns)::text, '[]'), seen,
        to_char(first_seen, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), to_char(last_seen, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
        coalesce(commit_lsn::text, ''), count(*) OVER ()
 FROM crossfade.drift
@@ -57,7 +57,7 @@ exit_code list(const context& in, const options& with) {
                                {"key", boost::json::parse(found.text(i, 2))},
                                {"kind", found.text(i, 3)},
                                {"state", found.text(i, 4)},
-                               {"columns", found.text(i, 5)},
+                               {"columns", boost::json::parse(found.text(i, 5))},
                                {"seen", found.integer(i, 6).value_or(0)},
                                {"first_seen", found.text(i, 7)},
                                {"last_seen", found.text(i, 8)},

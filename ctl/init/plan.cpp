@@ -76,6 +76,12 @@ void plan_stream(const situation& found, purpose of, plan& into) {
             {"modern has progress but legacy has no slot: what changed since is not kept", resync});
         return;
     }
+    if (found.progress && found.progress->next_offset > (found.topic ? found.topic->high : 0)) {
+        into.objections.push_back({"topic " + found.stream.topic() + " no longer has offset " +
+                                       std::to_string(found.progress->next_offset) + ", where modern is",
+                                   resync});
+        return;
+    }
     into.begin_progress = !found.progress;
     if (found.progress || !found.topic || !found.topic->ever_written()) return;
 

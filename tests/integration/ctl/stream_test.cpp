@@ -1,0 +1,149 @@
+#include <gtest/gtest.h>
+
+#include "lib/pgclient/connection.hpp"
+#include "tests/integration/ctl/shop.hpp"
+#include "tests/support/eventually.hpp"
+
+namespace crossfade::ctl {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string state_of(const shop& at, const std::string& table) {
+    return at.modern.value("SELECT state FROM crossfade.tables WHERE table_name = '" + table + "'");
+}
+
+TEST(ctl_init, asks_before_it_sets_replica_identity_and_changes_nothing_until_then) {
+    const shop at;
+    at.create_schema();
+    const auto refused = at.run({"init"});
+    EXPECT_EQ(refused.exit_code, 1);
+    EXPECT_NE(refused.errors.find("public.audit"), std::string::npos) << refused.errors;
+    EXPECT_EQ(at.legacy.value("SELECT count(*) FROM pg_publication"), "0");
+    EXPECT_EQ(at.modern.value("SELECT count(*) FROM pg_namespace WHERE nspname = 'crossfade'"), "0");
+}
+
+TEST(ctl_init, is_idempotent_and_takes_in_new_tables) {
+    const shop at;
+    at.create_schema();
+    const auto first = at.run({"init", "--replica-identity-full"});
+    ASSERT_EQ(first.exit_code, 0) << first.errors;
+    const std::string slot = at.legacy.value("SELECT confirmed_flush_lsn FROM pg_replication_slots");
+    const std::string progress = "SELECT next_offset || ' ' || commit_lsn || ' ' || end_lsn FROM crossfade.progress";
+    EXPECT_EQ(at.modern.value(progress), "0 " + slot + ' ' + slot);
+    EXPECT_EQ(at.legacy.value("SELECT string_agg(tablename, ' ' ORDER BY tablename) FROM pg_publication_tables"),
+              "audit customers orders parts");
+
+    const auto second = at.run({"init"});
+    ASSERT_EQ(second.exit_code, 0) << second.errors;
+    EXPECT_EQ(at.modern.value(progress), "0 " + slot + ' ' + slot);
+
+    at.legacy.exec("CREATE TABLE late (id int PRIMARY KEY)");
+    // Qualified: for a role of the same name, schema crossfade comes first once it is there.
+    at.modern.exec("CREATE TABLE public.late (id int PRIMARY KEY)");
+    const auto third = at.run({"init"});
+    ASSERT_EQ(third.exit_code, 0) << third.errors;
+    EXPECT_NE(third.output.find("added public.late"), std::string::npos) << third.output;
+    EXPECT_EQ(state_of(at, "public.late"), "stale");
+    ASSERT_EQ(at.run({"backfill", "--tables", "public.late"}).exit_code, 0);
+    EXPECT_EQ(state_of(at, "public.late"), "live");
+}
+
+TEST(ctl_init, half_a_stream_is_refused_and_a_resync_is_the_way_out) {
+    const shop at;
+    at.create_schema();
+    ASSERT_EQ(at.run({"init", "--replica-identity-full"}).exit_code, 0);
+    at.legacy.exec("SELECT pg_drop_replication_slot('crossfade_app')");
+    at.legacy.exec(shop::rows);
+    const auto refused = at.run({"init"});
+    EXPECT_EQ(refused.exit_code, 1);
+    EXPECT_NE(refused.errors.find("--resync"), std::string::npos) << refused.errors;
+
+    const auto mended = at.run({"backfill", "--resync"});
+    ASSERT_EQ(mended.exit_code, 0) << mended.errors << mended.output;
+    EXPECT_EQ(at.run({"verify"}).exit_code, 0);
+    // Nothing lies between what the slot keeps and what counts as applied.
+    EXPECT_EQ(at.modern.value("SELECT p.end_lsn >= '" +
+                              at.legacy.value("SELECT confirmed_flush_lsn FROM pg_replication_slots") +
+                              "' FROM crossfade.progress p"),
+              "t");
+    EXPECT_EQ(at.run({"init"}).exit_code, 0);
+}
+
+TEST(ctl_backfill, copies_everything_and_may_be_run_again) {
+    const shop at;
+    at.create_schema();
+    at.legacy.exec(shop::rows);
+    EXPECT_EQ(at.run({"backfill"}).exit_code, 1) << "before init, changes during the copy would be lost";
+    ASSERT_EQ(at.run({"init", "--replica-identity-full"}).exit_code, 0);
+    for (int round = 0; round < 2; ++round) {
+        const auto copied = at.run({"backfill", "--parallel", "3"});
+        ASSERT_EQ(copied.exit_code, 0) << copied.errors << copied.output;
+        EXPECT_EQ(at.run({"verify"}).exit_code, 0);
+        at.modern.exec(
+            "SET session_replication_role = replica; DELETE FROM customers WHERE id < 50;"
+            "INSERT INTO audit VALUES ('by hand', now()); UPDATE parts SET name = 'other'");
+    }
+    EXPECT_EQ(at.run({"verify"}).exit_code, 1);
+}
+
+TEST(ctl_backfill, a_failed_table_fails_loudly_and_alone) {
+    const shop at;
+    at.create_schema();
+    at.legacy.exec(shop::rows);
+    at.modern.exec("ALTER TABLE parts ADD CHECK (id <> 77)");
+    ASSERT_EQ(at.run({"init", "--replica-identity-full"}).exit_code, 0);
+    const auto failed = at.run({"backfill"});
+    EXPECT_EQ(failed.exit_code, 1);
+    EXPECT_NE(failed.output.find("failed: public.parts"), std::string::npos) << failed.output;
+    EXPECT_EQ(state_of(at, "public.parts"), "copying");
+    EXPECT_EQ(state_of(at, "public.orders"), "live");
+    EXPECT_EQ(at.modern.value("SELECT count(*) FROM parts"), "0");
+    at.modern.exec("ALTER TABLE parts DROP CONSTRAINT parts_id_check");
+    EXPECT_EQ(at.run({"backfill", "--tables", "public.parts"}).exit_code, 0);
+    EXPECT_EQ(at.run({"verify"}).exit_code, 0);
+}
+
+struct ending {
+    const char* name;
+    int signal;
+};
+class ctl_backfill_endings : public testing::TestWithParam<ending> {};
+
+TEST_P(ctl_backfill_endings, leave_copying_behind_and_another_run_mends_it) {
+    const shop at;
+    at.create_schema();
+    at.legacy.exec(shop::rows);
+    ASSERT_EQ(at.run({"init", "--replica-identity-full"}).exit_code, 0);
+    ASSERT_EQ(at.run({"backfill"}).exit_code, 0);
+    {
+        // One table is held fast, so that the copy is caught in the middle of it.
+        auto holder = pgclient::connection::open(at.modern.dsn(), {}).value();
+        ASSERT_TRUE(holder.exec("BEGIN; LOCK TABLE public.orders IN EXCLUSIVE MODE"));
+        support::child_process copying(
+            {.argv = {support::program_path("crossfade").string(), "--config", at.config_path(), "backfill"}});
+        ASSERT_TRUE(support::eventually(20s, [&] {
+            return at.modern.value(
+                       "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'crossfade-ctl'"
+                       " AND wait_event_type = 'Lock'") == "1";
+        }));
+        copying.signal(GetParam().signal);
+        if (GetParam().signal != SIGKILL) {
+            ASSERT_TRUE(holder.exec("COMMIT"));
+        }
+        const auto code = copying.wait_exit(20s);
+        ASSERT_TRUE(code.has_value());
+        EXPECT_NE(*code, 0);
+    }
+    EXPECT_EQ(state_of(at, "public.orders"), "copying");
+    EXPECT_EQ(at.run({"backfill"}).exit_code, 0);
+    EXPECT_EQ(state_of(at, "public.orders"), "live");
+    EXPECT_EQ(at.run({"verify"}).exit_code, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(all, ctl_backfill_endings,
+                         testing::Values(ending{"kill", SIGKILL}, ending{"interrupt", SIGINT}),
+                         [](const auto& each) { return std::string{each.param.name}; });
+
+}  // namespace
+}  // namespace crossfade::ctl

@@ -1,0 +1,180 @@
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "ctl/check/judge.hpp"
+
+namespace crossfade::ctl::check {
+namespace {
+
+catalog::table table_of(const std::string& name) {
+    catalog::table made;
+    made.name = {"public", name};
+    made.owned = made.readable = made.writable = true;
+    made.columns = {{.name = "id", .type = "integer", .type_oid = 23, .not_null = true}};
+    made.key = {"id"};
+    return made;
+}
+
+catalog::database healthy(const std::string& system_identifier) {
+    catalog::database made;
+    made.version = 150018;
+    made.version_text = "15.18";
+    made.system_identifier = system_identifier;
+    made.database_oid = 5;
+    made.name = "app";
+    made.settings = {{"wal_level", "logical"},        {"max_replication_slots", "10"},
+                     {"max_wal_senders", "10"},       {"max_slot_wal_keep_size", "100"},
+                     {"wal_sender_timeout", "60000"}, {"track_commit_timestamp", "on"}};
+    made.encoding = "UTF8";
+    made.collation = "C.UTF-8";
+    made.time_zone = "UTC";
+    made.role = {.name = "crossfade",
+                 .superuser = false,
+                 .replication = true,
+                 .bypass_row_security = false,
+                 .create_in_database = true,
+                 .replica_role = true,
+                 .origins = true};
+    made.tables = {table_of("items"), table_of("orders")};
+    return made;
+}
+
+evidence healthy_pair() {
+    evidence made;
+    made.stream = {.name = "app", .tables = {"public.*"}};
+    made.legacy = healthy("1");
+    made.legacy->slot =
+        catalog::slot{.plugin = "pgoutput", .database = "app", .wal_status = "reserved", .confirmed = model::lsn{7}};
+    made.legacy->publication = catalog::publication{
+        .via_root = true, .every_operation = true, .tables = {{"public", "items"}, {"public", "orders"}}};
+    made.modern = healthy("2");
+    made.modern->store.present = made.modern->store.usable = true;
+    made.modern->store.version = 1;
+    made.modern->store.progress = catalog::progress{};
+    made.modern->store.progress->system_identifier = "1";
+    made.kafka.broker_count = 1;
+    made.kafka.changes = {
+        .partitions = 1,
+        .settings = std::map<std::string, std::string>{
+            {"cleanup.policy", "delete"}, {"retention.ms", "604800000"}, {"max.message.bytes", "1048588"}}};
+    made.kafka.dead_letters.partitions = 1;
+    return made;
+}
+
+TEST(check, a_healthy_pair_has_nothing_to_mend) {
+    for (const auto& each : judge(healthy_pair()).all())
+        EXPECT_EQ(each.outcome, verdict::ok) << each.id << ": " << each.found;
+}
+
+struct fault {
+    const char* id;
+    verdict outcome;
+    std::function<void(evidence&)> cause;
+    const char* mend;  // a part of it
+};
+
+class check_faults : public testing::TestWithParam<fault> {};
+
+TEST_P(check_faults, is_named_alone_and_with_its_mend) {
+    auto of = healthy_pair();
+    GetParam().cause(of);
+    const auto found = judge(of);
+    bool named = false;
+    for (const auto& each : found.all()) {
+        if (each.outcome == verdict::ok) continue;
+        EXPECT_EQ(each.id, GetParam().id) << each.found;
+        EXPECT_EQ(each.outcome, GetParam().outcome) << each.found;
+        EXPECT_NE(each.mend.find(GetParam().mend), std::string::npos) << each.mend;
+        named = true;
+    }
+    EXPECT_TRUE(named);
+}
+
+using enum verdict;
+INSTANTIATE_TEST_SUITE_P(
+    all, check_faults,
+    testing::Values(
+        fault{"legacy.version", fail, [](auto& of) { of.legacy->version = 120004; }, "PostgreSQL 13"},
+        fault{"legacy.primary", fail, [](auto& of) { of.legacy->in_recovery = true; }, "primary"},
+        fault{"legacy.wal_level", fail, [](auto& of) { of.legacy->settings["wal_level"] = "replica"; },
+              "ALTER SYSTEM SET wal_level = 'logical'"},
+        fault{"legacy.replication_slots", warn, [](auto& of) { of.legacy->slots_used = 10; },
+              "max_replication_slots = 15"},
+        fault{"legacy.wal_senders", warn, [](auto& of) { of.legacy->senders_used = 10; }, "max_wal_senders"},
+        fault{"legacy.wal_budget", warn, [](auto& of) { of.legacy->settings["max_slot_wal_keep_size"] = "-1"; },
+              "max_slot_wal_keep_size"},
+        fault{"legacy.wal_sender_timeout", warn, [](auto& of) { of.legacy->settings["wal_sender_timeout"] = "900"; },
+              "60s"},
+        fault{"legacy.replication_privilege", fail, [](auto& of) { of.legacy->role.replication = false; },
+              R"(ALTER ROLE "crossfade" REPLICATION;)"},
+        fault{"legacy.publication_privilege", fail, [](auto& of) { of.legacy->tables[0].owned = false; },
+              "GRANT <owner>"},
+        fault{"legacy.select_privilege", fail, [](auto& of) { of.legacy->tables[0].readable = false; },
+              "GRANT SELECT ON public.items"},
+        fault{"legacy.replica_identity", fail,
+              [](auto& of) { of.legacy->tables[0].key = of.modern->tables[0].key = {}; },
+              "ALTER TABLE public.items REPLICA IDENTITY FULL"},
+        fault{"legacy.replica_identity", warn,
+              [](auto& of) {
+                  of.legacy->tables[0].key = of.modern->tables[0].key = {};
+                  of.legacy->tables[0].identity = catalog::replica_identity::full;
+              },
+              "PRIMARY KEY"},
+        fault{"legacy.unlogged", fail, [](auto& of) { of.legacy->tables[0].unlogged = true; }, "SET LOGGED"},
+        fault{"legacy.large_objects", warn, [](auto& of) { of.legacy->large_objects = 3; }, "bytea"},
+        fault{"legacy.row_security", fail, [](auto& of) { of.legacy->tables[0].row_security = true; }, "BYPASSRLS"},
+        fault{"legacy.foreign_keys", warn,
+              [](auto& of) {
+                  of.legacy->foreign_keys = {{"k", {"public", "orders"}, {"sales", "customers"}}};
+              },
+              "stream.tables"},
+        fault{"legacy.publication", fail, [](auto& of) { of.legacy->publication->tables.pop_back(); },
+              "crossfade init"},
+        fault{"legacy.publication", fail, [](auto& of) { of.legacy->publication->filtered = true; },
+              "DROP PUBLICATION"},
+        fault{"legacy.publication", fail, [](auto& of) { of.legacy->publication->via_root = false; },
+              "ALTER PUBLICATION"},
+        fault{"legacy.slot", fail, [](auto& of) { of.legacy->slot->wal_status = "lost"; }, "--resync"},
+        fault{"legacy.slot", fail, [](auto& of) { of.legacy->slot->plugin = "test_decoding"; }, "stream.name"},
+        fault{"modern.write_privilege", fail, [](auto& of) { of.modern->tables[0].writable = false; },
+              "GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON public.items"},
+        fault{"modern.replica_role", warn, [](auto& of) { of.modern->role.replica_role = false; },
+              "GRANT SET ON PARAMETER session_replication_role"},
+        fault{"modern.replica_role", fail,
+              [](auto& of) {
+                  of.modern->role.replica_role = false;
+                  of.modern->tables[0].ordinary_triggers = {"audit"};
+              },
+              "GRANT SET ON PARAMETER"},
+        fault{"modern.triggers", fail, [](auto& of) { of.modern->tables[0].firing_triggers = {"audit"}; },
+              "DISABLE TRIGGER"},
+        fault{"modern.origins", warn, [](auto& of) { of.modern->role.origins = false; }, "GRANT EXECUTE"},
+        fault{"modern.track_commit_timestamp", warn,
+              [](auto& of) { of.modern->settings["track_commit_timestamp"] = "off"; }, "track_commit_timestamp = on"},
+        fault{"modern.store", fail, [](auto& of) { of.modern->store.version = 2; }, "version"},
+        fault{"modern.tables", fail, [](auto& of) { of.modern->store.table_states["public.items"] = "copying"; },
+              "crossfade backfill"},
+        fault{"same_database", fail, [](auto& of) { of.modern->system_identifier = "1"; }, "dsn"},
+        fault{"stream_source", fail, [](auto& of) { of.modern->store.progress->system_identifier = "9"; }, "--resync"},
+        fault{"encoding", fail, [](auto& of) { of.modern->encoding = "LATIN1"; }, "ENCODING 'UTF8'"},
+        fault{"collation", warn, [](auto& of) { of.modern->collation = "de_DE"; }, "ORDER BY"},
+        fault{"time_zone", warn, [](auto& of) { of.modern->time_zone = "Europe/Berlin"; }, "ALTER DATABASE"},
+        fault{"schema.tables", fail, [](auto& of) { of.modern->tables.pop_back(); }, "pg_dump"},
+        fault{"schema.columns", fail, [](auto& of) { of.modern->tables[0].columns[0].name = "ident"; }, "ALTER TABLE"},
+        fault{"schema.columns", warn, [](auto& of) { of.modern->tables[0].columns[0].type = "bigint"; },
+              "dead letters"},
+        fault{"schema.columns", fail, [](auto& of) { of.modern->tables[0].columns[0].generated = true; },
+              "ALTER TABLE"},
+        fault{"schema.keys", fail, [](auto& of) { of.modern->tables[0].key = {}; }, "ADD PRIMARY KEY"},
+        fault{"kafka.reachable", fail, [](auto& of) { of.kafka.problem = "refused"; }, "kafka.brokers"},
+        fault{"kafka.topic", fail, [](auto& of) { of.kafka.changes.partitions = 4; }, "one"},
+        fault{"kafka.topic_settings", warn, [](auto& of) { of.kafka.changes.settings.reset(); }, "by hand"},
+        fault{"kafka.topic_settings", fail,
+              [](auto& of) { (*of.kafka.changes.settings)["cleanup.policy"] = "compact"; }, "cleanup.policy=delete"},
+        fault{"kafka.topic_settings", warn, [](auto& of) { (*of.kafka.changes.settings)["retention.ms"] = "1000"; },
+              "retention.ms"},
+        fault{"kafka.dead_letter_topic", warn, [](auto& of) { of.kafka.dead_letters.partitions = 0; }, "init"}));
+
+}  // namespace
+}  // namespace crossfade::ctl::check

@@ -1,0 +1,110 @@
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+#include <functional>
+
+#include "ctl/flags/compare.hpp"
+#include "ctl/status/assess.hpp"
+
+namespace crossfade::ctl::status {
+namespace {
+
+picture healthy() {
+    picture made;
+    made.config.stream.name = "app";
+    made.proxy.answer = boost::json::parse(R"({"ready": true, "uptime_seconds": 5, "flags": {"epoch": 3},
+        "sessions": {"open": 2, "limit": 100}, "stream": {"state": "publishing"}})")
+                            .as_object();
+    made.cdc.answer =
+        boost::json::parse(R"({"ready": true, "stream": {"state": "applying", "lag_seconds": 0.25}})").as_object();
+    made.slot.emplace();
+    made.slot->active = true;
+    made.slot->wal_status = "reserved";
+    made.store.present = true;
+    made.store.progress = catalog::progress{};
+    made.drift = {{"repaired", 4}};
+    return made;
+}
+
+std::string line(const assessment& of, const std::string& part) {
+    for (const auto& [name, state] : of.lines)
+        if (name == part) return state;
+    return {};
+}
+
+TEST(status, healthy) {
+    const auto made = assess(healthy());
+    EXPECT_EQ(made.code(), exit_code::fine) << made.troubles.front();
+    EXPECT_EQ(line(made, "authority"), "legacy (legacy-primary), epoch 3");
+    EXPECT_EQ(line(made, "proxy"), "publishing, 2 of 100 sessions, up 5.0 s");
+    EXPECT_EQ(line(made, "cdc"), "applying, lag 0.2 s");
+    EXPECT_EQ(line(made, "drift"), "0 confirmed, 0 suspect, 4 repaired");
+}
+
+struct trouble {
+    const char* name;
+    std::function<void(picture&)> cause;
+    const char* says;
+};
+class status_troubles : public testing::TestWithParam<trouble> {};
+
+TEST_P(status_troubles, are_said) {
+    auto of = healthy();
+    GetParam().cause(of);
+    const auto made = assess(of);
+    EXPECT_EQ(made.code(), exit_code::no);
+    ASSERT_EQ(made.troubles.size(), 1U);
+    EXPECT_NE(made.troubles[0].find(GetParam().says), std::string::npos) << made.troubles[0];
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    all, status_troubles,
+    testing::Values(
+        trouble{
+            "stopped",
+            [](auto& of) {
+                of.cdc.answer =
+                    boost::json::parse(
+                        R"({"ready": false, "stream": {"state": "stopped", "reason": "a gap", "way_out": "resync"}})")
+                        .as_object();
+            },
+            "a gap. Way out: resync"},
+        trouble{"no_slot", [](auto& of) { of.slot.reset(); }, "crossfade init"},
+        trouble{"no_reader", [](auto& of) { of.slot->active = false; }, "nobody reads"},
+        trouble{"slot_lost", [](auto& of) { of.slot->wal_status = "lost"; }, "--resync"},
+        trouble{"no_progress", [](auto& of) { of.store.progress.reset(); }, "crossfade init"},
+        trouble{"copying", [](auto& of) { of.store.table_states["public.a"] = "copying"; }, "public.a"},
+        trouble{"stale", [](auto& of) { of.store.table_states["public.a"] = "stale"; }, "public.a"},
+        trouble{"drift", [](auto& of) { of.drift["confirmed"] = 2; }, "2 rows differ"},
+        trouble{"dead_letters", [](auto& of) { of.dead_letters = 1; }, "could not be applied"}),
+    [](const auto& each) { return std::string{each.param.name}; });
+
+TEST(status, names_what_did_not_answer) {
+    auto of = healthy();
+    of.cdc = {.answer = std::nullopt, .problem = "Connection refused"};
+    of.modern_problem = "no connection";
+    const auto made = assess(of);
+    EXPECT_EQ(made.code(), exit_code::unreachable);
+    EXPECT_EQ(made.unreachable, (std::vector<std::string>{"cdc", "modern"}));
+}
+
+TEST(flags_compare, finds_values_and_scopes_that_differ) {
+    const auto file =
+        boost::json::parse(
+            R"([{"group": "", "tenant": "", "flags": {"canary_percent": 100, "migration_drift_tolerance": 0.001}},
+        {"group": "g", "tenant": "", "flags": {"canary_percent": 100}}])")
+            .as_array();
+    const auto running =
+        boost::json::parse(
+            R"([{"group": "", "tenant": "", "flags": {"canary_percent": 50, "migration_drift_tolerance": 1E-3}}])")
+            .as_array();
+    const auto found = flags::compare(file, running);
+    ASSERT_EQ(found.size(), 2U);
+    EXPECT_EQ(found[0].flag, "canary_percent");
+    EXPECT_EQ(found[0].running, "50");
+    EXPECT_EQ(found[1].group, "g");
+    EXPECT_EQ(found[1].running, "");
+}
+
+}  // namespace
+}  // namespace crossfade::ctl::status

@@ -1,0 +1,57 @@
+#include <gtest/gtest.h>
+
+#include "ctl/verify/digest.hpp"
+
+namespace crossfade::ctl::verify {
+namespace {
+
+merger merge(const std::vector<digest>& legacy, const std::vector<digest>& modern, std::size_t keep = 10) {
+    merger made(keep);
+    std::size_t l = 0;
+    std::size_t m = 0;
+    while (l < legacy.size() || m < modern.size()) {
+        const auto move = made.step(l < legacy.size() ? &legacy[l] : nullptr, m < modern.size() ? &modern[m] : nullptr);
+        if (move != merger::advance::modern) ++l;
+        if (move != merger::advance::legacy) ++m;
+    }
+    return made;
+}
+
+TEST(verify_merger, tells_missing_extra_and_different) {
+    const auto made = merge({{"a", "1"}, {"b", "1"}, {"d", "1"}}, {{"b", "2"}, {"c", "1"}, {"d", "1"}, {"e", "1"}});
+    EXPECT_EQ(made.count(difference_kind::missing), 1);
+    EXPECT_EQ(made.count(difference_kind::extra), 2);
+    EXPECT_EQ(made.count(difference_kind::different), 1);
+    ASSERT_EQ(made.kept().size(), 4U);
+    EXPECT_EQ(made.kept()[1].key, "b");
+}
+
+TEST(verify_merger, counts_duplicates) {
+    const auto made = merge({{"a", "a", 3}, {"b", "b", 1}}, {{"a", "a", 1}, {"b", "b", 4}});
+    EXPECT_EQ(made.count(difference_kind::missing), 2);
+    EXPECT_EQ(made.count(difference_kind::extra), 3);
+    EXPECT_EQ(made.count(difference_kind::different), 0);
+}
+
+TEST(verify_merger, keeps_no_more_than_asked_for_but_counts_all) {
+    const auto made = merge({{"a", "1"}, {"b", "1"}, {"c", "1"}}, {}, 1);
+    EXPECT_EQ(made.kept().size(), 1U);
+    EXPECT_EQ(made.count(difference_kind::missing), 3);
+}
+
+TEST(verify_merger, orders_bytes_unsigned_as_collation_c_does) {
+    const auto made = merge({{"z", "1"}, {"\xC3\xA4", "1"}}, {{"z", "1"}, {"\xC3\xA4", "1"}});
+    EXPECT_TRUE(made.kept().empty());
+}
+
+TEST(verify_sql, quotes_whatever_the_names_are) {
+    comparison of;
+    of.table = {"My", "t\"x"};
+    of.columns = of.key = {"it's"};
+    EXPECT_EQ(digests_sql(of),
+              "SELECT (jsonb_build_object('it''s', \"it's\"::text)::text) COLLATE \"C\" AS k, "
+              "md5((ROW(\"it's\")::text) COLLATE \"C\"), 1 FROM ONLY \"My\".\"t\"\"x\" ORDER BY k");
+}
+
+}  // namespace
+}  // namespace crossfade::ctl::verify
