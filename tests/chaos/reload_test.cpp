@@ -45,7 +45,8 @@ TEST(reload, a_hundred_times_under_load_is_not_felt) {
                                      "crossfade_config_reloads_total{result=\"" + result + "\"}");
     };
     ASSERT_TRUE(support::eventually(20s, [&] {
-        return support::sample_value(support::http_get(port, "/metrics").body, "crossfade_transactions_total") > 100;
+        return support::sample_value(support::http_get(port, "/metrics").body,
+                                     "crossfade_transactions_total{strategy=\"legacy-primary\"}") > 100;
     })) << support::read_file(dir.path() / "pgbench.log");
 
     for (int number = 0; number < reloads; ++number) {
