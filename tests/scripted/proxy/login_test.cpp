@@ -110,7 +110,8 @@ TEST(login, the_database_is_renamed_only_where_modern_is_the_authority) {
         auto client = proxy.client();
         client.send(opening(asked));
         auto server = proxy.modern.accept();
-        byte_reader length{server.read(4)};
+        const auto head = server.read(4);
+        byte_reader length{head};
         const auto size = length.u32();
         std::string packet;
         put_u32(packet, size);
