@@ -23,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (!*event) continue;
         const auto& at = (*event)->at;
         fuzz::require(at.ordinal == 0 || at.ordinal == ordinal + 1 || at.ordinal == 1);
-        fuzz::require(at.ordinal <= 1 == (*event)->previous.has_value());
+        fuzz::require((at.ordinal <= 1) == (*event)->previous.has_value());
         if (at.ordinal <= 1) newest = at.commit_lsn;
         fuzz::require(at.commit_lsn == newest);
         ordinal = at.ordinal;
