@@ -63,7 +63,8 @@ evidence healthy_pair() {
 }
 
 TEST(check, a_healthy_pair_has_nothing_to_mend) {
-    for (const auto& each : judge(healthy_pair()).all())
+    const auto judged = judge(healthy_pair());
+    for (const auto& each : judged.all())
         EXPECT_EQ(each.outcome, verdict::ok) << each.id << ": " << each.found;
 }
 
