@@ -16,7 +16,9 @@ struct table_name {
 };
 
 // "public.orders": for configuration, logs and metrics. Not for SQL.
-inline std::string to_string(const table_name& table) { return table.schema + '.' + table.name; }
+inline std::string to_string(const table_name& table) {
+    return table.schema + '.' + table.name;
+}
 
 // An identifier or a qualified name in SQL, always quoted.
 std::string quote_identifier(std::string_view name);

@@ -64,8 +64,7 @@ evidence healthy_pair() {
 
 TEST(check, a_healthy_pair_has_nothing_to_mend) {
     const auto judged = judge(healthy_pair());
-    for (const auto& each : judged.all())
-        EXPECT_EQ(each.outcome, verdict::ok) << each.id << ": " << each.found;
+    for (const auto& each : judged.all()) EXPECT_EQ(each.outcome, verdict::ok) << each.id << ": " << each.found;
 }
 
 struct fault {
