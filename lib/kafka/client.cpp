@@ -30,6 +30,10 @@ std::optional<failure> set(rd_kafka_conf_t* conf, const std::string& name, const
 }
 
 constexpr int debug_level = 7;
+// That enable.gapless.guarantee is experimental: it is we who ask for it. That a producer's property means nothing to a
+// consumer, and the reverse: one list of properties serves both.
+constexpr std::array<std::string_view, 2> said_at_every_start{"enable.gapless.guarantee",
+                                                              "property and will be ignored by this"};
 
 spdlog::level::level_enum level_of(int syslog_level) {
     // Its errors (3) are of one broker's connection, which it mends by itself.
@@ -94,8 +98,9 @@ void log_line(rd_kafka_event_t* log_event) {
     const char* text = nullptr;
     int level = 0;
     if (rd_kafka_event_log(log_event, &facility, &text, &level) != 0) return;
-    // That enable.gapless.guarantee is experimental, at every start: it is we who ask for it.
-    if (std::string_view{text}.find("enable.gapless.guarantee") != std::string_view::npos) level = debug_level;
+    for (const auto known : said_at_every_start) {
+        if (std::string_view{text}.find(known) != std::string_view::npos) level = debug_level;
+    }
     spdlog::log(level_of(level), "librdkafka {}: {}", facility, text);
 }
 

@@ -16,11 +16,8 @@ namespace {
 using clock = std::chrono::steady_clock;
 using kind = tail_problem::kind;
 
-// With the old topic's tail in place the slot would still be ahead of it; a new topic begins where the slot is, and the
-// copy covers what is missing.
-std::string begin_anew(const std::string& topic) {
-    return "delete topic " + topic + ", then run `crossfade init` (makes it anew) and `crossfade backfill --resync`";
-}
+// A resync copies every table and marks in the topic where the stream goes on, at or after the slot's position.
+constexpr const char* begin_anew = "run `crossfade backfill --resync`";
 
 std::chrono::milliseconds left(clock::time_point deadline) {
     return std::max(std::chrono::milliseconds{0},
@@ -60,7 +57,7 @@ class tail_reader {
                     return tail_problem{kind::foreign,
                                         "topic " + topic_ + " holds what is no event of Crossfade at offset " +
                                             std::to_string(one.offset()),
-                                        "keep other writers away from it, then " + begin_anew(topic_)};
+                                        "keep other writers away from it, then " + std::string{begin_anew}};
                 take(*event);
             }
         }
@@ -135,7 +132,7 @@ tail_result<model::lsn> judge(const std::optional<topic_tail>& tail, const slot_
                             "topic " + topic + " holds the changes of another database cluster (system identifier " +
                                 std::to_string(tail->system_identifier) + ", legacy has " +
                                 std::to_string(slot.system_identifier) + ")",
-                            "check legacy.dsn; if the cluster was really replaced, " + begin_anew(topic)};
+                            "check legacy.dsn; if the cluster was really replaced, " + std::string{begin_anew}};
     if (tail->timeline > slot.timeline)
         return tail_problem{kind::foreign,
                             "topic " + topic + " holds changes of timeline " + std::to_string(tail->timeline) +
@@ -147,7 +144,7 @@ tail_result<model::lsn> judge(const std::optional<topic_tail>& tail, const slot_
                             "topic " + topic + " ends at " + to_string(tail->end_lsn) +
                                 ", before the slot's confirmed position " + to_string(slot.confirmed) +
                                 ": events that Kafka had acknowledged are missing",
-                            begin_anew(topic)};
+                            begin_anew};
     return tail->end_lsn;
 }
 

@@ -10,23 +10,25 @@
 
 #include "lib/settings/reload.hpp"
 
-namespace crossfade::proxy::admin {
+namespace crossfade::program {
 
 // The one path that every reload takes, whoever asked for it: SIGHUP, the file's change, POST /-/reload. Logs and
 // counts the outcome. Thread-safe.
 class configuration_reload {
   public:
-    // `on_applied` tells those who keep a part of the configuration.
-    configuration_reload(settings::reloader& flags, prometheus::Registry& registry, std::function<void()> on_applied);
+    // `on_applied` tells those who keep a part of the configuration; `program` is for the log, and must be a literal.
+    configuration_reload(std::string_view program, settings::reloader& flags, prometheus::Registry& registry,
+                         std::function<void()> on_applied);
 
     settings::reload_report run(std::string_view trigger);
     settings::snapshot current() const { return flags_.current(); }
 
   private:
+    std::string_view program_;
     settings::reloader& flags_;
     std::function<void()> on_applied_;
     std::map<settings::reload_outcome, prometheus::Counter*> reloads_;
     prometheus::Gauge& epoch_;
 };
 
-}  // namespace crossfade::proxy::admin
+}  // namespace crossfade::program

@@ -1,4 +1,4 @@
-#include "proxy/admin/configuration_reload.hpp"
+#include "lib/program/configuration_reload.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -7,13 +7,14 @@
 #include "lib/settings/describe.hpp"
 #include "lib/telemetry/log.hpp"
 
-namespace crossfade::proxy::admin {
+namespace crossfade::program {
 
 using settings::reload_outcome;
 
-configuration_reload::configuration_reload(settings::reloader& flags, prometheus::Registry& registry,
-                                           std::function<void()> on_applied)
-    : flags_(flags),
+configuration_reload::configuration_reload(std::string_view program, settings::reloader& flags,
+                                           prometheus::Registry& registry, std::function<void()> on_applied)
+    : program_(program),
+      flags_(flags),
       on_applied_(std::move(on_applied)),
       epoch_(prometheus::BuildGauge()
                  .Name("crossfade_flags_epoch")
@@ -39,10 +40,10 @@ settings::reload_report configuration_reload::run(std::string_view trigger) {
         spdlog::info("{}", settings::report_line(trigger, report));
     }
     if (report.outcome == reload_outcome::applied) {
-        telemetry::configure_log("crossfade-proxy", flags_.current()->config.log);
+        telemetry::configure_log(program_, flags_.current()->config.log);
         on_applied_();
     }
     return report;
 }
 
-}  // namespace crossfade::proxy::admin
+}  // namespace crossfade::program

@@ -1,0 +1,58 @@
+#include "cdc/admin/admin_answers.hpp"
+
+#include <boost/json/array.hpp>
+
+namespace crossfade::cdc::admin {
+namespace {
+
+namespace json = boost::json;
+
+json::object stream_status(const settings::stream& configured, const follow::follower_status& now) {
+    json::object stream{{"name", configured.name},
+                        {"state", follow::to_string(now.now)},
+                        {"reason", now.reason},
+                        {"way_out", now.way_out},
+                        {"applied_lsn", model::to_string(now.applied_lsn)},
+                        {"next_offset", now.next_offset},
+                        {"lag_seconds", nullptr},
+                        {"lag_bytes", nullptr},
+                        {"limits", json::array(now.limits.begin(), now.limits.end())}};
+    if (now.lag_seconds) stream["lag_seconds"] = *now.lag_seconds;
+    if (now.lag_bytes) stream["lag_bytes"] = *now.lag_bytes;
+    return stream;
+}
+
+json::array drift_of(const follow::follower_status& now) {
+    json::array drift;
+    for (const auto& each : now.drift) {
+        drift.push_back(json::object{{"tenant", each.tenant},
+                                     {"table", each.table},
+                                     {"kind", each.kind},
+                                     {"state", each.state},
+                                     {"rows", each.rows}});
+    }
+    return drift;
+}
+
+}  // namespace
+
+program::admin_answers answers(const follow::status_board& board) {
+    return {
+        .ready =
+            [&board] {
+                const auto now = board.read();
+                std::string text{follow::to_string(now.now)};
+                if (!now.reason.empty()) text += ": " + now.reason;
+                return program::readiness{now.ready(), std::move(text)};
+            },
+        .status =
+            [&board](const settings::in_force& in_force) {
+                const auto now = board.read();
+                return json::object{{"stream", stream_status(in_force.config.stream, now)},
+                                    {"drift", drift_of(now)},
+                                    {"dead_letters", now.dead_letters}};
+            },
+    };
+}
+
+}  // namespace crossfade::cdc::admin

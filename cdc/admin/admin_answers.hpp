@@ -1,0 +1,13 @@
+#pragma once
+
+#include "cdc/follow/status.hpp"
+#include "lib/program/admin_routes.hpp"
+
+namespace crossfade::cdc::admin {
+
+// What crossfade-cdc says of itself. Ready: the program does its job, or could the moment it is let: applying, standby,
+// held. Not ready: waiting for a database, the broker or `crossfade init`; stopped. `board` is used as long as the
+// answers are.
+program::admin_answers answers(const follow::status_board& board);
+
+}  // namespace crossfade::cdc::admin

@@ -1,0 +1,45 @@
+#include "proxy/admin/admin_answers.hpp"
+
+namespace crossfade::proxy::admin {
+namespace {
+
+namespace json = boost::json;
+
+json::object stream_status(const settings::stream& configured, const capture::stream_publisher* publisher) {
+    if (publisher == nullptr) {
+        return {{"name", configured.name},
+                {"state", "off"},
+                {"reason", "this proxy does not publish (proxy.capture)"},
+                {"way_out", ""}};
+    }
+    const auto now = publisher->status();
+    return {{"name", configured.name},
+            {"state", capture::to_string(now.state)},
+            {"reason", now.reason},
+            {"way_out", now.way_out},
+            {"confirmed_lsn", model::to_string(now.confirmed_lsn)},
+            {"published_lsn", model::to_string(now.published_lsn)},
+            {"unacknowledged_events", now.unacknowledged_events},
+            {"retained_wal_bytes", now.retained_wal_bytes}};
+}
+
+}  // namespace
+
+program::admin_answers answers(frontend::front& front, const capture::stream_publisher* publisher) {
+    return {
+        .ready =
+            [&front] {
+                const bool draining = front.draining();
+                return program::readiness{!draining, draining ? "draining" : "ready"};
+            },
+        .status =
+            [&front, publisher](const settings::in_force& now) {
+                return json::object{
+                    {"stream", stream_status(now.config.stream, publisher)},
+                    {"sessions", {{"open", front.sessions()}, {"limit", now.config.proxy.max_sessions}}}};
+            },
+        .before_metrics = [&front] { front.update_metrics(); },
+    };
+}
+
+}  // namespace crossfade::proxy::admin

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "lib/program/admin_routes.hpp"
+#include "proxy/capture/stream_publisher.hpp"
+#include "proxy/frontend/front.hpp"
+
+namespace crossfade::proxy::admin {
+
+// What the proxy says of itself. Ready means: takes sessions. A stream that stands still is told by its metrics, as
+// clients are served all the same. Both are used as long as the answers are; `publisher` is null where this proxy
+// doesn't publish.
+program::admin_answers answers(frontend::front& front, const capture::stream_publisher* publisher);
+
+}  // namespace crossfade::proxy::admin
