@@ -69,8 +69,9 @@ struct open_options {
 
 // One blocking libpq connection; for threads that may block, never for an event loop. TCP keepalives are on and
 // tcp_user_timeout bounds a dead peer (the dsn may say otherwise, also for connect_timeout). The session has a fixed
-// search_path (pg_catalog), datestyle ISO, intervalstyle postgres, extra_float_digits 3, bytea_output hex, UTF8 and
-// UTC, so that text values are the same everywhere.
+// search_path (pg_catalog), datestyle ISO, intervalstyle postgres, extra_float_digits 3, bytea_output hex, lc_monetary
+// C, xmloption content, UTF8 and UTC, so that text values are the same everywhere; and no timeouts, READ COMMITTED and
+// READ WRITE, whatever a role or a database has set for its applications.
 class connection {
   public:
     static result<connection> open(const std::string& dsn, const open_options& options);

@@ -11,7 +11,7 @@ void throw_exception_from_error(const violation& what, const boost::source_locat
 }
 
 assembler::outcome assembler::take(message&& from) {
-    return std::visit([this](auto&& one) { return on(std::move(one)); }, std::move(from));
+    return std::visit([this](auto& one) { return on(std::move(one)); }, from);
 }
 
 model::change_event assembler::at(model::lsn position, std::uint64_t ordinal) const {

@@ -41,7 +41,12 @@ TEST_F(a_database, is_seen_the_same_way_whatever_its_defaults) {
     cluster_->exec(
         "ALTER DATABASE app SET datestyle = 'German'; ALTER DATABASE app SET timezone = 'Asia/Tokyo';"
         "ALTER DATABASE app SET bytea_output = 'escape'; ALTER DATABASE app SET intervalstyle = 'iso_8601';"
-        "ALTER DATABASE app SET extra_float_digits = 0; ALTER DATABASE app SET search_path = public");
+        "ALTER DATABASE app SET extra_float_digits = 0; ALTER DATABASE app SET search_path = public;"
+        "ALTER DATABASE app SET lc_monetary = 'C.UTF-8'; ALTER DATABASE app SET xmloption = document;"
+        "ALTER DATABASE app SET statement_timeout = '1min'; ALTER DATABASE app SET lock_timeout = '1min';"
+        "ALTER DATABASE app SET idle_in_transaction_session_timeout = '1min';"
+        "ALTER DATABASE app SET default_transaction_isolation = serializable;"
+        "ALTER DATABASE app SET default_transaction_read_only = on");
     for (const bool replication : {false, true}) {
         open_options options;
         options.replication = replication;
@@ -49,13 +54,29 @@ TEST_F(a_database, is_seen_the_same_way_whatever_its_defaults) {
         const auto got = to.exec(
                                "SELECT timestamptz '2026-01-31 00:00:00+00', '\\x00ff'::bytea, interval '1 day', "
                                "0.1::float8 + 0.2::float8,"
-                               " current_setting('search_path'), current_setting('client_encoding')")
+                               " current_setting('search_path'), current_setting('client_encoding'),"
+                               " current_setting('lc_monetary'), current_setting('xmloption'),"
+                               " current_setting('statement_timeout'), current_setting('lock_timeout'),"
+                               " current_setting('idle_in_transaction_session_timeout'),"
+                               " current_setting('transaction_isolation'), current_setting('transaction_read_only')")
                              .value();
-        const std::vector<std::string> expected{"2026-01-31 00:00:00+00", "\\x00ff",    "1 day",
-                                                "0.30000000000000004",    "pg_catalog", "UTF8"};
-        for (int i = 0; i < 6; ++i) EXPECT_EQ(got.text(0, i), expected[static_cast<std::size_t>(i)]) << replication;
+        const std::vector<std::string> expected{"2026-01-31 00:00:00+00",
+                                                "\\x00ff",
+                                                "1 day",
+                                                "0.30000000000000004",
+                                                "pg_catalog",
+                                                "UTF8",
+                                                "C",
+                                                "content",
+                                                "0",
+                                                "0",
+                                                "0",
+                                                "read committed",
+                                                "off"};
+        for (int i = 0; i < static_cast<int>(expected.size()); ++i)
+            EXPECT_EQ(got.text(0, i), expected[static_cast<std::size_t>(i)]) << i << ' ' << replication;
     }
-    cluster_->exec("ALTER DATABASE app RESET ALL");
+    cluster_->exec("BEGIN READ WRITE; ALTER DATABASE app RESET ALL; COMMIT");
 }
 
 TEST_F(a_database, takes_replication_commands_on_a_walsender) {

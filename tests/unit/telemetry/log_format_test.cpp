@@ -10,6 +10,8 @@
 namespace crossfade::telemetry {
 namespace {
 
+using namespace std::string_view_literals;
+
 std::string line(settings::log_format format, std::string_view message) {
     const auto formatter = make_formatter("crossfade-cdc", format);
     spdlog::details::log_msg record{spdlog::source_loc{}, "logger", spdlog::level::warn,
@@ -25,12 +27,14 @@ TEST(log_format, text_is_one_line) {
               "2023-11-14T22:13:20.042Z warning crossfade-cdc: waiting\\nfor\\x1b[31m it\n");
 }
 
+// As a view's literal, so that it doesn't end at the NUL.
+constexpr auto with_controls = "nul \0 tab \t newline \n bell \a del \x7f"sv;
+
 TEST(log_format, json_holds_any_message) {
     const std::pair<std::string, std::string> messages[] = {
         {"plain", "plain"},
         {R"(a "quoted" \ path)", R"(a "quoted" \ path)"},
-        {std::string{"nul \0 tab \t newline \n bell \a del \x7f", 37},
-         std::string{"nul \0 tab \t newline \n bell \a del \x7f", 37}},
+        {std::string{with_controls}, std::string{with_controls}},
         {"käse €  𝄞", "käse €  𝄞"},
         {"cut \xE2\x82", "cut \xEF\xBF\xBD\xEF\xBF\xBD"},            // a euro sign's first two bytes
         {"overlong \xC0\xAF", "overlong \xEF\xBF\xBD\xEF\xBF\xBD"},  // '/' in two bytes
