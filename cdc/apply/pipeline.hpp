@@ -41,7 +41,7 @@ class pipeline {
   private:
     enum class awaited { prepare, result };
     struct slot {
-        awaited what;
+        awaited what = awaited::result;
         std::optional<std::int64_t> expected;
     };
     void enter();

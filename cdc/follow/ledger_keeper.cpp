@@ -34,7 +34,7 @@ ledger_keeper::ledger_keeper(settings::configuration config, status_board& board
     : config_(std::move(config)), board_(board), measured_(measured) {}
 
 void ledger_keeper::start() {
-    thread_ = std::jthread{[this](std::stop_token stopping) { run(std::move(stopping)); }};
+    thread_ = std::jthread{[this](const std::stop_token& stopping) { run(stopping); }};
 }
 
 void ledger_keeper::stop() {
@@ -43,7 +43,7 @@ void ledger_keeper::stop() {
     thread_.join();
 }
 
-void ledger_keeper::run(std::stop_token stopping) {
+void ledger_keeper::run(const std::stop_token& stopping) {
     std::optional<pgclient::connection> db;
     pgclient::open_options options;
     options.application_name = "crossfade-cdc ledger";
@@ -72,6 +72,7 @@ pgclient::result<void> ledger_keeper::count_drift(pgclient::connection& db) {
         {config_.stream.name});
     if (!got) return got.error();
     std::vector<drift_count> counts;
+    counts.reserve(static_cast<std::size_t>(got->size()));
     for (int i = 0; i < got->size(); ++i) {
         counts.push_back({std::string{got->text(i, 0)}, std::string{got->text(i, 1)}, std::string{got->text(i, 2)},
                           std::string{got->text(i, 3)}, got->integer(i, 4).value_or(0)});
@@ -86,7 +87,7 @@ pgclient::result<void> ledger_keeper::count_drift(pgclient::connection& db) {
     return {};
 }
 
-pgclient::result<bool> ledger_keeper::publish_letters(std::stop_token stopping, pgclient::connection& db) {
+pgclient::result<bool> ledger_keeper::publish_letters(const std::stop_token& stopping, pgclient::connection& db) {
     while (!stopping.stop_requested()) {
         auto got = db.exec(
             "SELECT id, event, sqlstate, reason, table_name FROM crossfade.dead_letters"

@@ -29,10 +29,10 @@ class ledger_keeper {
     void nudge() { wait_.nudge(); }
 
   private:
-    void run(std::stop_token stopping);
+    void run(const std::stop_token& stopping);
     pgclient::result<void> count_drift(pgclient::connection& db);
     // Whether all that was there is published.
-    pgclient::result<bool> publish_letters(std::stop_token stopping, pgclient::connection& db);
+    pgclient::result<bool> publish_letters(const std::stop_token& stopping, pgclient::connection& db);
 
     settings::configuration config_;
     status_board& board_;

@@ -12,7 +12,7 @@ source_watch::source_watch(settings::configuration config, status_board& board, 
     : config_(std::move(config)), board_(board), measured_(measured) {}
 
 void source_watch::start() {
-    thread_ = std::jthread{[this](std::stop_token stopping) { run(std::move(stopping)); }};
+    thread_ = std::jthread{[this](const std::stop_token& stopping) { run(stopping); }};
 }
 
 void source_watch::stop() {
@@ -21,7 +21,7 @@ void source_watch::stop() {
     thread_.join();
 }
 
-void source_watch::run(std::stop_token stopping) {
+void source_watch::run(const std::stop_token& stopping) {
     constexpr std::chrono::milliseconds interval{1000};
     std::optional<pgclient::connection> legacy;
     std::string said;

@@ -22,7 +22,7 @@ class source_watch {
     void stop();
 
   private:
-    void run(std::stop_token stopping);
+    void run(const std::stop_token& stopping);
 
     settings::configuration config_;
     status_board& board_;

@@ -75,7 +75,7 @@ stream_follower::~stream_follower() {
 }
 
 void stream_follower::start() {
-    thread_ = std::jthread{[this](std::stop_token stopping) { run(std::move(stopping)); }};
+    thread_ = std::jthread{[this](const std::stop_token& stopping) { run(stopping); }};
 }
 
 void stream_follower::stop() {
@@ -117,7 +117,7 @@ void stream_follower::lost(std::string_view peer, std::string_view why) {
     enter(follower_state::waiting, std::string{peer} + ": " + std::string{why});
 }
 
-void stream_follower::run(std::stop_token stopping) {
+void stream_follower::run(const std::stop_token& stopping) {
     while (!stopping.stop_requested()) {
         auto step = next_step::reconnect;
         try {
@@ -172,7 +172,7 @@ bool stream_follower::installed(apply::session& session, store::progress& found)
     return true;
 }
 
-bool stream_follower::elected(std::stop_token stopping, apply::session& session) {
+bool stream_follower::elected(const std::stop_token& stopping, apply::session& session) {
     while (!stopping.stop_requested()) {
         auto got = session.db.exec(
             "SELECT pg_try_advisory_lock($1::int, $2::int)",
@@ -208,7 +208,7 @@ bool stream_follower::backfill_in_the_way(apply::session& session) {
     return false;
 }
 
-stream_follower::next_step stream_follower::serve(std::stop_token stopping) {
+stream_follower::next_step stream_follower::serve(const std::stop_token& stopping) {
     const auto& config = at_start_->config;
     auto opened = apply::session::open(config.modern.dsn, stream_, [this] { return interrupted(); });
     if (!opened) {
@@ -283,7 +283,7 @@ stream_follower::next_step stream_follower::serve(std::stop_token stopping) {
     return next_step::end;
 }
 
-stream_follower::next_step stream_follower::consume(std::stop_token stopping, apply::session& session,
+stream_follower::next_step stream_follower::consume(const std::stop_token& stopping, apply::session& session,
                                                     apply::applier& applier, kafka::partition_reader& reader,
                                                     std::optional<consume::preference>& prefer) {
     const auto& cdc = at_start_->config.cdc;

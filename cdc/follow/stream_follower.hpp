@@ -38,11 +38,11 @@ class stream_follower {
     struct batch;
     enum class next_step { reconnect, reread, stopped, end };
 
-    void run(std::stop_token stopping);
-    next_step serve(std::stop_token stopping);
-    next_step consume(std::stop_token stopping, apply::session& session, apply::applier& applier,
+    void run(const std::stop_token& stopping);
+    next_step serve(const std::stop_token& stopping);
+    next_step consume(const std::stop_token& stopping, apply::session& session, apply::applier& applier,
                       kafka::partition_reader& reader, std::optional<consume::preference>& prefer);
-    bool elected(std::stop_token stopping, apply::session& session);
+    bool elected(const std::stop_token& stopping, apply::session& session);
     bool installed(apply::session& session, store::progress& found);
     bool backfill_in_the_way(apply::session& session);
     bool interrupted() const;

@@ -11,7 +11,7 @@ namespace crossfade::cdc::follow {
 // Sleeps that end at once when the thread is asked to stop, or when something has changed.
 class interruptible_wait {
   public:
-    void wait(std::stop_token stopping, std::chrono::milliseconds time) {
+    void wait(const std::stop_token& stopping, std::chrono::milliseconds time) {
         std::unique_lock hold{mutex_};
         changed_.wait_for(hold, stopping, time, [this] { return std::exchange(nudged_, false); });
     }

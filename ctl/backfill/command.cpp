@@ -70,6 +70,7 @@ void mark_copying(pgclient::connection& modern, const std::string& stream, const
 
 void clear_together(pgclient::connection& modern, const std::vector<task>& tasks) {
     std::vector<std::string> names;
+    names.reserve(tasks.size());
     for (const auto& each : tasks) names.push_back(model::quoted(each.table));
     ask(modern, "clearing tables", "SET lock_timeout = '30s'; TRUNCATE " + output::joined(names));
 }

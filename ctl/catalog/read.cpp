@@ -101,6 +101,7 @@ FROM pg_database d WHERE d.datname = current_database())";
 
 std::string oids_of(const std::vector<table>& tables) {
     std::vector<std::string> oids;
+    oids.reserve(tables.size());
     for (const auto& each : tables) oids.push_back(std::to_string(each.oid));
     return array_literal(oids);
 }
@@ -177,6 +178,7 @@ std::vector<table> read_tables(pgclient::connection& from, const std::vector<std
 std::vector<foreign_key> read_foreign_keys(pgclient::connection& from, const std::vector<table>& tables) {
     const auto found = ask(from, doing, foreign_keys_sql, {oids_of(tables)});
     std::vector<foreign_key> keys;
+    keys.reserve(static_cast<std::size_t>(found.size()));
     for (int i = 0; i < found.size(); ++i)
         keys.push_back({.name = str(found, i, 0), .from = name_at(found, i, 1), .to = name_at(found, i, 3)});
     return keys;

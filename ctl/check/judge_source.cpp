@@ -10,7 +10,6 @@ namespace crossfade::ctl::check {
 namespace {
 
 using catalog::replica_identity;
-using model::quoted;
 
 long number(const std::string& text) {
     long value = 0;

@@ -21,6 +21,7 @@ inline std::string listing(std::vector<std::string> names, std::size_t most = 5)
 template <class Names, class Make>
 std::string statements(const Names& names, Make make) {
     std::vector<std::string> lines;
+    lines.reserve(names.size());
     for (const auto& name : names) lines.push_back(make(name));
     return listing(lines, 20);
 }

@@ -7,7 +7,7 @@
 #include <array>
 #include <bit>
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include "lib/kafka/event.hpp"
 
@@ -83,7 +83,8 @@ result<producer> producer::open(const settings::kafka& config, unsigned max_unac
     // Readable from the start: what is in the queue already when the descriptor is tied to it wakes nobody.
     descriptor wakeup{::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)};
     if (wakeup.get() < 0)
-        return failure{RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE, std::string{"eventfd: "} + std::strerror(errno), false};
+        return failure{RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE, "eventfd: " + std::system_category().message(errno),
+                       false};
     auto client = make_client(RD_KAFKA_PRODUCER, config, properties_for(config, max_unacknowledged));
     if (!client) return client.error();
     queue_handle queue{rd_kafka_queue_get_main(client->get())};
@@ -139,7 +140,7 @@ result<std::vector<delivery>> producer::poll(std::chrono::milliseconds timeout) 
     // First the descriptor, then all of the queue: librdkafka writes again only for a queue that was empty.
     std::uint64_t count = 0;
     if (::read(wakeup_fd_.get(), &count, sizeof(count)) < 0 && errno != EAGAIN && errno != EINTR)
-        return failure{RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE, std::string{"eventfd: "} + std::strerror(errno), true};
+        return failure{RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE, "eventfd: " + std::system_category().message(errno), true};
 
     std::vector<delivery> deliveries;
     const auto until = std::chrono::steady_clock::now() + timeout;

@@ -101,9 +101,9 @@ result<connection> connection::open(const std::string& dsn, const open_options& 
     // What libpq keeps as the connection's message is without DETAIL then; failure_of() reads the fields by themselves.
     PQsetErrorVerbosity(opened.native(), PQERRORS_TERSE);
 
-    // One round trip. A walsender takes plain SQL, several statements too, once it is connected to a database. The first
-    // half is how values are written and read; the second, what a role's or a database's own settings are meant to do to
-    // applications.
+    // One round trip. A walsender takes plain SQL, several statements too, once it is connected to a database. The
+    // first half is how values are written and read; the second, what a role's or a database's own settings are meant
+    // to do to applications.
     const auto settled = opened.exec(
         "SET search_path = pg_catalog; SET datestyle = 'ISO, YMD'; SET intervalstyle = postgres; "
         "SET extra_float_digits = 3; SET bytea_output = hex; SET timezone = 'UTC'; SET lc_monetary = 'C'; "

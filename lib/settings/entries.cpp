@@ -63,9 +63,11 @@ void add_flag_set(collector& to, const flag_set& of) {
     for (const auto& [name, tenant] : of.tenants()) {
         const auto path = "tenants.overrides." + name;
         to.add_flags("tenants.overrides.<tenant>.flags", path + ".flags", tenant.overrides);
-        for (const auto& [group, overrides] : tenant.groups)
-            to.add_flags("tenants.overrides.<tenant>.groups.<group>.flags", path + ".groups." + group + ".flags",
-                         overrides);
+        for (const auto& [group, overrides] : tenant.groups) {
+            auto key = path;
+            key.append(".groups.").append(group).append(".flags");
+            to.add_flags("tenants.overrides.<tenant>.groups.<group>.flags", key, overrides);
+        }
     }
 }
 

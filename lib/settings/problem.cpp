@@ -23,7 +23,7 @@ void throw_exception_from_error(const refusal& refused, const boost::source_loca
 environment process_environment() {
     return [](std::string_view name) -> std::optional<std::string> {
         // Nothing in these programs calls setenv, so that getenv is safe in any thread.
-        const char* value = std::getenv(std::string(name).c_str());
+        const char* value = std::getenv(std::string(name).c_str());  // NOLINT(concurrency-mt-unsafe)
         if (value == nullptr) return std::nullopt;
         return value;
     };

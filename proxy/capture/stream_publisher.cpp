@@ -106,7 +106,7 @@ std::optional<setback> stream_publisher::impl::wait_for_slot(replication_link& l
     for (;;) {
         const auto answer = link.ask(slot_query(config.stream));
         if (!answer) return judge(answer.error(), config.stream);
-        const auto obstacle = judge(read_slot(*answer), config.stream);
+        auto obstacle = judge(read_slot(*answer), config.stream);
         if (!obstacle || obstacle->state != publisher_state::standby) return obstacle;
         board.enter(*obstacle);
         if (stop.wait(standby_interval)) return obstacle;
@@ -140,7 +140,7 @@ setback stream_publisher::impl::publish(replication_link& link, pgclient::connec
                      {identity->system_identifier, identity->timeline, draw_publisher(), *previous},
                      config.stream,
                      board};
-    const auto ended = spell.run(stop, monitor);
+    auto ended = spell.run(stop, monitor);
     outbox->abandon();
     if (outbox->acks().confirmed().value != 0) pause.reset();
     return ended;

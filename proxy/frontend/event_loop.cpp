@@ -40,7 +40,7 @@ void event_loop::start(int connected, int address_family) {
     client.assign({address_family, 0}, connected);
     auto one = std::make_shared<session>(std::move(client), around_, stats_, *scratch_);
     sessions_.insert(one);
-    asio::co_spawn(context_, live(one), [this, one](std::exception_ptr thrown, std::optional<session_end> end) {
+    asio::co_spawn(context_, live(one), [this, one](const std::exception_ptr& thrown, std::optional<session_end> end) {
         if (thrown) {
             end = session_end::failed;
             try {

@@ -94,7 +94,7 @@ class front_metrics {
     totals last_;
     prometheus::Gauge& sessions_;
     prometheus::Gauge& sessions_limit_;
-    std::array<strategy_metrics, 5> strategies_;
+    std::array<strategy_metrics, 5> strategies_{};
     prometheus::Counter& to_server_;
     prometheus::Counter& to_client_;
     std::array<prometheus::Counter*, session_ends> ended_;

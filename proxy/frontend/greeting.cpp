@@ -39,7 +39,7 @@ asio::awaitable<boost::system::result<greeting, no_greeting>> read_greeting(stre
     for (;;) {
         auto extent = pgwire::startup_extent(bytes);
         while (extent && !extent->complete) {
-            std::array<char, 4 + pgwire::max_startup_body> chunk;
+            std::array<char, 4 + pgwire::max_startup_body> chunk{};
             const auto room = asio::buffer(chunk, chunk.size() - bytes.size());
             const auto [failed, read] = co_await client.async_receive(room, use_result);
             if (failed) co_return no_greeting{};

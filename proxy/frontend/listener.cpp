@@ -94,7 +94,7 @@ listener::~listener() {
 
 void listener::start() {
     for (std::size_t index = 0; index < doors_.size(); ++index)
-        asio::co_spawn(context_, accept(index), [](std::exception_ptr thrown) {
+        asio::co_spawn(context_, accept(index), [](const std::exception_ptr& thrown) {
             if (thrown) std::rethrow_exception(thrown);
         });
 }

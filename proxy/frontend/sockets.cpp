@@ -29,7 +29,7 @@ asio::awaitable<error_code> write_all(stream_socket& to, std::string_view bytes)
 asio::awaitable<void> finish_sending(stream_socket& socket) {
     error_code failed;
     socket.shutdown(stream_socket::shutdown_send, failed);
-    std::array<char, 4096> ignored;
+    std::array<char, 4096> ignored{};
     while (!failed) {
         const auto [ended, read] = co_await socket.async_receive(asio::buffer(ignored), use_result);
         failed = ended;
