@@ -57,8 +57,8 @@ file_watch::~file_watch() {
 }
 
 void file_watch::start(std::function<void()> on_change) {
-    thread_ =
-        std::jthread([this, on_change = std::move(on_change)](std::stop_token stopping) { run(stopping, on_change); });
+    thread_ = std::jthread(
+        [this, on_change = std::move(on_change)](const std::stop_token& stopping) { run(stopping, on_change); });
 }
 
 void file_watch::stop() {

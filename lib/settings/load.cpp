@@ -260,6 +260,7 @@ std::map<std::string, tenant_overrides, std::less<>> read_tenants(
     const section& from, const std::map<std::string, table_group, std::less<>>& groups, flag_reader& flags) {
     std::map<std::string, tenant_overrides, std::less<>> tenants;
     std::vector<std::string_view> known;
+    known.reserve(groups.size());
     for (const auto& [name, ignored] : groups) known.push_back(name);
 
     const auto all = from.named();
