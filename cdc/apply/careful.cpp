@@ -44,14 +44,6 @@ const model::row& row_of(const model::row_change& change) {
     return change.operation == row_operation::remove ? change.before : change.after;
 }
 
-// PostgreSQL repeats a bad value, in quotes, in the messages of class 22. A reason is seen by more people than a row.
-std::string without_value(std::string message) {
-    const auto first = message.find('"');
-    const auto last = message.rfind('"');
-    if (first != std::string::npos && last > first) message.replace(first, last - first + 1, "(value left out)");
-    return message;
-}
-
 // text[] of a query's answer; Crossfade's own query gives column names, which are quoted where need be.
 std::vector<std::string> names_in(std::string_view array) {
     std::vector<std::string> names;
@@ -268,7 +260,7 @@ pgclient::result<void> careful_writer::reject(const placed_event& event, const t
     letter.table = mapping.target;
     letter.operation = name_of(event.from->event);
     letter.sqlstate = why.sqlstate;
-    letter.reason = why.sqlstate.starts_with("22") ? without_value(why.message) : why.message;
+    letter.reason = why.message;
     if (!why.column.empty()) letter.reason += " (column " + why.column + ")";
     if (!why.constraint.empty()) letter.reason += " (constraint " + why.constraint + ")";
     letter.event = events::encode(event.from->event, relations_);

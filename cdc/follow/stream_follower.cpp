@@ -16,6 +16,7 @@ constexpr std::size_t most_messages = 1000;           // taken from the reader a
 constexpr std::chrono::seconds idle_transaction{30};  // an unfinished transaction stays open on the follower this long
 constexpr std::chrono::seconds interrupt_after{3};    // a statement under way at SIGTERM
 constexpr milliseconds broker_timeout{5000};
+constexpr milliseconds first_pause{100};
 constexpr std::string_view resync = "copy the tables anew and go on from there: crossfade backfill --resync";
 
 std::int64_t steady_ms() {
@@ -68,7 +69,7 @@ stream_follower::stream_follower(std::function<settings::snapshot()> in_force, s
       measured_(measured),
       on_records_(std::move(on_records)),
       stream_(at_start_->config.stream.name),
-      backoff_(at_start_->config.cdc.retry_max) {}
+      backoff_(first_pause, at_start_->config.cdc.retry_max) {}
 
 stream_follower::~stream_follower() {
     stop();

@@ -13,6 +13,7 @@
 #include "cdc/follow/wait.hpp"
 #include "lib/events/codec.hpp"
 #include "lib/kafka/consumer.hpp"
+#include "lib/retry/backoff.hpp"
 #include "lib/settings/reload.hpp"
 
 namespace crossfade::cdc::follow {
@@ -63,7 +64,7 @@ class stream_follower {
     metrics& measured_;
     std::function<void()> on_records_;
     std::string stream_;
-    backoff backoff_;
+    retry::backoff backoff_;
     interruptible_wait wait_;
     std::atomic<std::int64_t> stop_asked_ms_{0};  // steady clock; 0: not yet
     events::relation_decoder relations_;

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <stop_token>
+#include <utility>
 
 namespace crossfade::cdc::follow {
 
@@ -25,23 +25,6 @@ class interruptible_wait {
     std::mutex mutex_;
     std::condition_variable_any changed_;
     bool nudged_ = false;
-};
-
-// Doubles from 100 ms up to a bound; a success starts anew.
-class backoff {
-  public:
-    explicit backoff(std::chrono::milliseconds most) : most_(std::max(most, first)) {}
-    std::chrono::milliseconds next() {
-        const auto now = std::min(next_, most_);
-        next_ = std::min(next_ * 2, most_);
-        return now;
-    }
-    void reset() { next_ = first; }
-
-  private:
-    static constexpr std::chrono::milliseconds first{100};
-    std::chrono::milliseconds most_;
-    std::chrono::milliseconds next_ = first;
 };
 
 }  // namespace crossfade::cdc::follow

@@ -49,18 +49,12 @@ void fail(const task& what, const std::string& why) {
     throw stop(exit_code::no, to_string(what.table) + ": " + why);
 }
 
-// Messages of data exceptions quote the value; that one is not ours to show.
-std::string described(const pgclient::failure& what) {
-    return what.sqlstate.starts_with("22") ? "a value that this side does not take (SQLSTATE " + what.sqlstate + ')'
-                                           : to_string(what);
-}
-
 // The result that ends a COPY, and the null that follows it. Returns the rows that the server counted.
 std::int64_t finish_copy(const task& what, pgclient::connection& on, const char* side) {
     const pgclient::rows ended{PQgetResult(on.native())};
     const bool fine = ended.native() != nullptr && PQresultStatus(ended.native()) == PGRES_COMMAND_OK;
     std::string why;
-    if (!fine) why = std::string{side} + ": " + described(on.failure_of(ended.native()));
+    if (!fine) why = std::string{side} + ": " + to_string(on.failure_of(ended.native()));
     while (PGresult* more = PQgetResult(on.native())) PQclear(more);
     if (!fine) fail(what, why);
     return ended.affected();

@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "lib/kafka/admin.hpp"
-#include "proxy/capture/backoff.hpp"
+#include "lib/retry/backoff.hpp"
 #include "proxy/capture/preflight.hpp"
 #include "proxy/capture/publishing.hpp"
 
@@ -55,7 +55,7 @@ struct stream_publisher::impl {
     const settings::configuration& config;
     status_board board;
     stop_signal stop;
-    backoff pause;
+    retry::backoff pause{std::chrono::milliseconds{200}, std::chrono::seconds{3}};
     std::thread thread;
 };
 

@@ -5,6 +5,7 @@
 #include "lib/store/schema.hpp"
 #include "tests/integration/apply/stream_script.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/ports.hpp"
 
 namespace crossfade::cdc {
 namespace {
@@ -14,6 +15,17 @@ const std::string journal_ddl = "CREATE TABLE public.journal (who int, what text
 const auto places = table("places", {"id!", "tenant_id", "name"});
 const std::string places_ddl = "CREATE TABLE public.places (id int PRIMARY KEY, tenant_id text, name text)";
 const std::string counted = "SELECT count(*) || ' ' || count(DISTINCT who) FROM journal";
+
+// An empty journal, followed; `from` publishes to it.
+struct journal_stream : stream_fixture {
+    journal_stream() : stream_fixture(journal_ddl), from(publish_as(1)) { cdc->start(); }
+    // A transaction for each of `who`.
+    void write(std::initializer_list<int> who) {
+        for (const int each : who) from.commit({insert(journal, {std::to_string(each), "a"})});
+        from.flush();
+    }
+    publisher from;
+};
 
 // Killed at each of these and started again: each row once.
 class killed_at : public testing::TestWithParam<const char*> {};
@@ -54,12 +66,10 @@ INSTANTIATE_TEST_SUITE_P(points, killed_at,
                          });
 
 TEST(stream, repeats_and_zombies_are_told_by_position) {
-    stream_fixture at{journal_ddl};
-    at.cdc->start();
-    auto first = at.publish_as(1);
-    first.commit({insert(journal, {"1", "a"})});
-    first.cut_off({insert(journal, {"2", "b"}), insert(journal, {"3", "c"})}, 1);
-    first.flush();
+    journal_stream at;
+    at.from.commit({insert(journal, {"1", "a"})});
+    at.from.cut_off({insert(journal, {"2", "b"}), insert(journal, {"3", "c"})}, 1);
+    at.from.flush();
     auto second = at.publish_as(2);
     second.commit({insert(journal, {"1", "a"})});
     second.commit({insert(journal, {"2", "b"}), insert(journal, {"3", "c"})});
@@ -74,14 +84,12 @@ TEST(stream, repeats_and_zombies_are_told_by_position) {
 }
 
 TEST(stream, a_gap_is_a_loud_stop) {
-    stream_fixture at{journal_ddl};
-    at.cdc->start();
-    auto from = at.publish_as(1);
-    from.commit({insert(journal, {"1", "a"})});
-    const auto good = from.end();
-    from.move(good + 0x100, good + 0x100);
-    from.commit({insert(journal, {"2", "b"})});
-    from.flush();
+    journal_stream at;
+    at.from.commit({insert(journal, {"1", "a"})});
+    const auto good = at.from.end();
+    at.from.move(good + 0x100, good + 0x100);
+    at.from.commit({insert(journal, {"2", "b"})});
+    at.from.flush();
     ASSERT_TRUE(at.in_state("stopped")) << at.status();
     EXPECT_EQ(at.metric("crossfade_stream_stopped"), "1");
     EXPECT_NE(at.status().find("backfill --resync"), std::string::npos);
@@ -91,12 +99,9 @@ TEST(stream, a_gap_is_a_loud_stop) {
 }
 
 TEST(stream, another_cluster_is_a_loud_stop) {
-    stream_fixture at{journal_ddl};
-    at.cdc->start();
-    auto from = at.publish_as(1);
-    from.system = 8;
-    from.commit({insert(journal, {"1", "a"})});
-    from.flush();
+    journal_stream at;
+    at.from.system = 8;
+    at.write({1});
     ASSERT_TRUE(at.in_state("stopped")) << at.status();
     EXPECT_EQ(at.one(counted), "0 0");
 }
@@ -118,91 +123,71 @@ TEST(stream, without_progress_it_waits_for_init) {
 }
 
 TEST(stream, a_second_applier_stands_by_and_takes_over) {
-    stream_fixture at{journal_ddl};
-    at.cdc->start();
+    journal_stream at;
     ASSERT_TRUE(at.in_state("applying")) << at.cdc->log();
-    stream_fixture* same = &at;
     auto yaml = at.yaml();
     const auto port = std::to_string(at.cdc->admin_port());
-    const auto other_port = static_cast<std::uint16_t>(at.cdc->admin_port() + 1);
+    const auto other_port = support::free_port();
     yaml.replace(yaml.find(":" + port), port.size() + 1, ":" + std::to_string(other_port));
     support::crossfade_program other{"crossfade-cdc", yaml, other_port};
     other.start();
     ASSERT_TRUE(other.wait_ready()) << other.log();
-    auto from = same->publish_as(1);
-    from.commit({insert(journal, {"1", "a"})});
-    from.flush();
-    ASSERT_TRUE(at.applied(from));
+    at.write({1});
+    ASSERT_TRUE(at.applied(at.from));
     at.cdc->kill9();
-    from.commit({insert(journal, {"2", "a"})});
-    from.flush();
-    ASSERT_TRUE(at.applied(from)) << other.log();
+    at.write({2});
+    ASSERT_TRUE(at.applied(at.from)) << other.log();
     EXPECT_EQ(at.one(counted), "2 2");
 }
 
 TEST(stream, progress_moved_by_another_fences_the_batch) {
-    stream_fixture at{journal_ddl};
-    at.cdc->start();
-    auto from = at.publish_as(1);
-    from.commit({insert(journal, {"1", "a"})});
-    from.flush();
-    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    journal_stream at;
+    at.write({1});
+    ASSERT_TRUE(at.applied(at.from)) << at.cdc->log();
     // As a resync would: what comes up to there is in the copy.
     at.exec("UPDATE crossfade.progress SET commit_lsn = end_lsn + 256, end_lsn = end_lsn + 256");
-    from.commit({insert(journal, {"2", "a"})});
-    from.commit({insert(journal, {"3", "a"})});
-    from.flush();
-    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    at.write({2, 3});
+    ASSERT_TRUE(at.applied(at.from)) << at.cdc->log();
     EXPECT_EQ(at.all("SELECT who FROM journal ORDER BY 1"), "1;3");
 }
 
 TEST(stream, the_follower_away_costs_nothing_but_time) {
-    stream_fixture at{journal_ddl};
-    at.cdc->start();
-    auto from = at.publish_as(1);
+    journal_stream at;
     for (int i = 0; i < 20; ++i) {
-        from.commit({insert(journal, {std::to_string(i), "a"})});
-        from.flush();
+        at.write({i});
         if (i == 10) {
             at.exec(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'crossfade-cdc%'");
         }
         if (i == 15) at.modern().restart();
     }
-    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    ASSERT_TRUE(at.applied(at.from)) << at.cdc->log();
     EXPECT_EQ(at.one(counted), "20 20");
 }
 
 TEST(stream, the_broker_away_costs_nothing_but_time) {
-    stream_fixture at{journal_ddl};
-    at.cdc->start();
-    auto from = at.publish_as(1);
-    from.commit({insert(journal, {"1", "a"})});
-    from.flush();
-    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    journal_stream at;
+    at.write({1});
+    ASSERT_TRUE(at.applied(at.from)) << at.cdc->log();
     at.kafka->set_down(true);
     EXPECT_TRUE(at.in_state("waiting")) << at.status();
     at.kafka->set_down(false);
-    from.commit({insert(journal, {"2", "a"})});
-    from.flush();
-    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    at.write({2});
+    ASSERT_TRUE(at.applied(at.from)) << at.cdc->log();
     EXPECT_TRUE(at.in_state("applying")) << at.status();
     EXPECT_EQ(at.one(counted), "2 2");
 }
 
 TEST(stream, flags_hold_and_release) {
-    stream_fixture at{journal_ddl};
-    at.cdc->start();
+    journal_stream at;
     ASSERT_TRUE(at.in_state("applying")) << at.cdc->log();
     at.cdc->configure(at.yaml("{ hybrid_mode_enabled: true, dual_write_strategy: legacy-only }"));
     ASSERT_TRUE(at.in_state("held")) << at.status();
-    auto from = at.publish_as(1);
-    from.commit({insert(journal, {"1", "a"})});
-    from.flush();
+    at.write({1});
     EXPECT_EQ(at.one(counted), "0 0");
     at.cdc->configure(at.yaml());
     at.cdc->signal(SIGHUP);
-    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    ASSERT_TRUE(at.applied(at.from)) << at.cdc->log();
     EXPECT_EQ(at.one(counted), "1 1");
 }
 
