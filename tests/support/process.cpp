@@ -14,6 +14,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <stdexcept>
 #include <system_error>
 
@@ -152,8 +153,11 @@ finished run(std::vector<std::string> argv, std::chrono::milliseconds timeout,
 }
 
 std::string read_file(const std::filesystem::path& path) {
+    // Through <<, which takes a failing read for the end: a file of /proc can be opened and its process gone.
     std::ifstream in{path, std::ios::binary};
-    return {std::istreambuf_iterator<char>{in}, {}};
+    std::ostringstream content;
+    content << in.rdbuf();
+    return std::move(content).str();
 }
 
 }  // namespace crossfade::support
