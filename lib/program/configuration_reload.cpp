@@ -12,10 +12,10 @@ namespace crossfade::program {
 using settings::reload_outcome;
 
 configuration_reload::configuration_reload(std::string_view program, settings::reloader& flags,
-                                           prometheus::Registry& registry, std::function<void()> on_applied)
+                                           prometheus::Registry& registry, std::function<void()> on_taken)
     : program_(program),
       flags_(flags),
-      on_applied_(std::move(on_applied)),
+      on_taken_(std::move(on_taken)),
       epoch_(prometheus::BuildGauge()
                  .Name("crossfade_flags_epoch")
                  .Help("Version number of the flags in force.")
@@ -39,10 +39,9 @@ settings::reload_report configuration_reload::run(std::string_view trigger) {
     } else {
         spdlog::info("{}", settings::report_line(trigger, report));
     }
-    if (report.outcome == reload_outcome::applied) {
-        telemetry::configure_log(program_, flags_.current()->config.log);
-        on_applied_();
-    }
+    if (report.outcome == reload_outcome::applied) telemetry::configure_log(program_, flags_.current()->config.log);
+    // Files that the configuration names may have changed where its own text has not.
+    if (report.outcome != reload_outcome::refused) on_taken_();
     return report;
 }
 

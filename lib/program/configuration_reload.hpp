@@ -16,9 +16,10 @@ namespace crossfade::program {
 // counts the outcome. Thread-safe.
 class configuration_reload {
   public:
-    // `on_applied` tells those who keep a part of the configuration; `program` is for the log, and must be a literal.
+    // `on_taken` tells those who keep a part of the configuration, or what is in files that it names, after every
+    // reload that wasn't refused, one at a time; `program` is for the log, and must be a literal.
     configuration_reload(std::string_view program, settings::reloader& flags, prometheus::Registry& registry,
-                         std::function<void()> on_applied);
+                         std::function<void()> on_taken);
 
     settings::reload_report run(std::string_view trigger);
     settings::snapshot current() const { return flags_.current(); }
@@ -26,7 +27,7 @@ class configuration_reload {
   private:
     std::string_view program_;
     settings::reloader& flags_;
-    std::function<void()> on_applied_;
+    std::function<void()> on_taken_;
     std::map<settings::reload_outcome, prometheus::Counter*> reloads_;
     prometheus::Gauge& epoch_;
 };

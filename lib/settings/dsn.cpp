@@ -34,10 +34,35 @@ class options {
     std::unique_ptr<PQconninfoOption, free_options> parsed_;
 };
 
-bool asks_for_tls(const options& of) {
-    const auto mode = of["sslmode"];
-    return mode == "require" || mode == "verify-ca" || mode == "verify-full" || of["gssencmode"] == "require" ||
-           of["channel_binding"] == "require";
+// What the relay can't give: it doesn't speak GSS, and a client's channel binding ends at the proxy.
+bool asks_too_much(const options& of) {
+    return of["gssencmode"] == "require" || of["channel_binding"] == "require";
+}
+
+or_objection<server_tls> read_tls(const options& given) {
+    server_tls read;
+    const auto mode = given["sslmode"];
+    if (mode.empty() || mode == "prefer") {
+        read.mode = tls_mode::prefer;
+    } else if (mode == "require") {
+        read.mode = tls_mode::require;
+    } else if (mode == "verify-ca") {
+        read.mode = tls_mode::verify_ca;
+    } else if (mode == "verify-full") {
+        read.mode = tls_mode::verify_full;
+    } else if (mode != "disable" && mode != "allow") {
+        return objection::because("sslmode=disable, allow, prefer, require, verify-ca or verify-full");
+    }
+    read.ca_file = given["sslrootcert"];
+    read.cert_file = given["sslcert"];
+    read.key_file = given["sslkey"];
+    read.sni = given["sslsni"] != "0";
+    if (read.mode >= tls_mode::verify_ca && read.ca_file.empty())
+        return objection::because(
+            "sslrootcert beside sslmode=verify-ca or verify-full: a file with the authorities to believe");
+    if (read.cert_file.empty() != read.key_file.empty())
+        return objection::because("both sslcert and sslkey, or neither");
+    return read;
 }
 
 }  // namespace
@@ -63,16 +88,23 @@ or_objection<database> read_dsn(const std::string& dsn) {
             "several)");
     if (host.starts_with('@'))
         return objection::because("a host name, an address, or a directory with a Unix socket that begins with /");
-    if (asks_for_tls(given))
+    if (asks_too_much(given))
         return objection::because(
-            "sslmode=prefer, allow or disable: TLS between proxy and database comes with a later version; until then "
-            "keep this path on a private network or in a tunnel");
+            "no gssencmode=require and no channel_binding=require: sessions are relayed, and neither goes through a "
+            "relay (sslmode=verify-full protects the way to the database)");
+    auto tls = read_tls(given);
+    if (!tls) return tls.error();
+    if (host.starts_with('/') && address.empty()) tls->mode = tls_mode::disable;  // as libpq does
     if (given["dbname"].empty())
         return objection::because("a dsn that names the database: postgresql://user@host:5432/dbname");
 
     const auto number = port.empty() ? std::optional<std::uint64_t>(5432) : read_integer(port);
     if (!number || *number == 0 || *number > 65535) return objection::because("a port from 1 to 65535");
-    return database{dsn, {address.empty() ? host : address, static_cast<std::uint16_t>(*number)}, given["dbname"]};
+    return database{dsn,
+                    {address.empty() ? host : address, static_cast<std::uint16_t>(*number)},
+                    given["dbname"],
+                    std::move(*tls),
+                    host.empty() ? address : host};
 }
 
 }  // namespace crossfade::settings

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <initializer_list>
 
@@ -46,6 +47,17 @@ class field_reader {
         else
             from_.out().add(text->at, quote_found(text->text),
                             "host:port such as 127.0.0.1:6432, 0.0.0.0:6432 or [::1]:6432; port 0 takes a free one");
+    }
+    // 1 to 4096 bytes without control characters.
+    void text(std::string_view key, std::string& into) const {
+        const auto text = from_.text(key);
+        if (!text) return;
+        const bool sound = !text->text.empty() && text->text.size() <= 4096 &&
+                           std::ranges::none_of(text->text, [](unsigned char c) { return c < ' ' || c == 0x7f; });
+        if (sound)
+            into = text->text;
+        else
+            from_.out().add(text->at, quote_found(text->text), "1 to 4096 bytes without control characters");
     }
     void one_of(std::string_view key, std::string& into, std::initializer_list<std::string_view> allowed) const {
         const auto text = from_.text(key);

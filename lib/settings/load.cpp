@@ -10,6 +10,7 @@
 #include "lib/settings/field_reader.hpp"
 #include "lib/settings/flag_reader.hpp"
 #include "lib/settings/kafka_properties.hpp"
+#include "lib/settings/proxy_section.hpp"
 #include "lib/settings/section.hpp"
 #include "lib/settings/suggest.hpp"
 
@@ -171,22 +172,6 @@ void read_stream(const section& from, stream& into) {
     }
     into.tables = read_patterns(from);
     field_reader(from).duration("heartbeat_interval", into.heartbeat_interval, 100ms, 60s);
-}
-
-void read_proxy(const section& from, proxy& into) {
-    const field_reader fields(from);
-    fields.listener("listen", into.listen);
-    fields.listener("admin", into.admin);
-    fields.number("threads", into.threads, 0, 256);
-    fields.number("max_sessions", into.max_sessions, 1, 100000);
-    fields.size("max_message_bytes", into.max_message_bytes, std::size_t{64} << 10, std::size_t{1} << 30);
-    fields.duration("connect_timeout", into.connect_timeout, 100ms, 10min);
-    fields.duration("login_timeout", into.login_timeout, 100ms, 10min);
-    fields.duration("drain_timeout", into.drain_timeout, 0ms, 1h);
-    fields.boolean("capture", into.capture);
-    fields.number("max_unacknowledged_events", into.max_unacknowledged_events, 1, 1'000'000);
-    if (into.listen.port != 0 && into.listen == into.admin)
-        from.out().add(from.at("admin"), quote_found(to_string(into.admin)), "another address than proxy.listen");
 }
 
 void read_cdc(const section& from, cdc& into) {

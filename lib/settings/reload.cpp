@@ -24,7 +24,19 @@ configuration merged(const configuration& current, const configuration& next) {
     taken.flags = next.flags;
     taken.tenants = next.tenants;
     taken.log.level = next.log.level;
-    taken.proxy.max_sessions = next.proxy.max_sessions;
+    // All of the proxy's, and then back what is bound to sockets, threads and what runs already.
+    const auto& at_start = current.proxy;
+    taken.proxy = next.proxy;
+    taken.proxy.listen = at_start.listen;
+    taken.proxy.admin = at_start.admin;
+    taken.proxy.threads = at_start.threads;
+    taken.proxy.max_message_bytes = at_start.max_message_bytes;
+    taken.proxy.connect_timeout = at_start.connect_timeout;
+    taken.proxy.login_timeout = at_start.login_timeout;
+    taken.proxy.drain_timeout = at_start.drain_timeout;
+    taken.proxy.reuse_port = at_start.reuse_port;
+    taken.proxy.capture = at_start.capture;
+    taken.proxy.max_unacknowledged_events = at_start.max_unacknowledged_events;
     return taken;
 }
 
@@ -61,8 +73,8 @@ std::vector<std::string> reload_objections(const configuration& current, const c
     return objections;
 }
 
-reloader::reloader(std::string path, environment env, configuration first)
-    : path_(std::move(path)), env_(std::move(env)), of_file_(std::move(first)) {
+reloader::reloader(std::string path, environment env, configuration first, vetting vet)
+    : path_(std::move(path)), env_(std::move(env)), vet_(std::move(vet)), of_file_(std::move(first)) {
     current_ = std::make_shared<const in_force>(in_force{of_file_, 1});
 }
 
@@ -84,6 +96,8 @@ reload_report reloader::take(configuration next) {
     for (auto& each : differences(of_file_, next)) report.changes.push_back(std::move(each.text));
 
     report.problems = reload_objections(now->config, next);
+    if (vet_)
+        for (auto& each : vet_(merged(now->config, next))) report.problems.push_back(std::move(each));
     if (!report.problems.empty()) {
         report.outcome = reload_outcome::refused;
         return report;

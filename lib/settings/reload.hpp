@@ -37,7 +37,9 @@ std::vector<std::string> reload_objections(const configuration& current, const c
 // Holds the configuration in force and replaces it on request. Thread-safe.
 class reloader {
   public:
-    reloader(std::string path, environment env, configuration first);
+    // `vet` names what else is wrong with a configuration that is sound by itself, such as files that it names.
+    using vetting = std::function<std::vector<std::string>(const configuration&)>;
+    reloader(std::string path, environment env, configuration first, vetting vet = {});
 
     snapshot current() const;
 
@@ -57,6 +59,7 @@ class reloader {
 
     std::string path_;
     environment env_;
+    vetting vet_;
     mutable std::mutex reloading_;
     std::shared_ptr<const in_force> current_;  // std::atomic_load / atomic_store
     configuration of_file_;                    // as last taken from the file, with what takes effect at the next start

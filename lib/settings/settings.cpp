@@ -7,4 +7,20 @@ std::string to_string(const endpoint& at) {
     return (six ? '[' + at.host + ']' : at.host) + ':' + std::to_string(at.port);
 }
 
+std::string_view to_string(tls_mode mode) {
+    switch (mode) {
+        case tls_mode::disable:
+            return "disable";
+        case tls_mode::prefer:
+            return "prefer";
+        case tls_mode::require:
+            return "require";
+        case tls_mode::verify_ca:
+            return "verify-ca";
+        case tls_mode::verify_full:
+            return "verify-full";
+    }
+    return "";
+}
+
 }  // namespace crossfade::settings

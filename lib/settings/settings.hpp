@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/settings/flags.hpp"
@@ -20,10 +21,43 @@ struct endpoint {
 };
 std::string to_string(const endpoint& at);
 
+// As libpq's sslmode; allow, which only a client that can start over can heed, counts as disable.
+enum class tls_mode { disable, prefer, require, verify_ca, verify_full };
+std::string_view to_string(tls_mode mode);
+
+// TLS from the proxy to a database: sslmode, sslrootcert, sslcert, sslkey and sslsni of the dsn.
+struct server_tls {
+    tls_mode mode = tls_mode::disable;
+    std::string ca_file;  // "system" for the operating system's
+    std::string cert_file;
+    std::string key_file;
+    bool sni = true;
+
+    // libpq's rule: a root certificate that is named is heeded under require too.
+    bool verifies_authority() const {
+        return mode >= tls_mode::verify_ca || (mode == tls_mode::require && !ca_file.empty());
+    }
+    friend bool operator==(const server_tls&, const server_tls&) = default;
+};
+
+// TLS from clients to the proxy.
+struct listener_tls {
+    tls_mode mode = tls_mode::disable;  // prefer: who asks for it gets it; verify_ca: and shows a certificate
+    std::string cert_file;              // PEM, with the chain
+    std::string key_file;
+    std::string ca_file;  // whom client certificates are believed
+    std::string min_version = "1.2";
+    std::string ciphers;  // OpenSSL's list for TLS 1.2; empty: its default
+
+    friend bool operator==(const listener_tls&, const listener_tls&) = default;
+};
+
 struct database {
     std::string dsn;     // libpq conninfo or URI, secrets resolved. Never logged.
     endpoint server;     // what the relay of client sessions connects to, from the dsn
     std::string dbname;  // from the dsn
+    server_tls tls{};    // from the dsn
+    std::string host{};  // as the dsn names it, for verification: hostaddr may be what is connected to
 
     friend bool operator==(const database&, const database&) = default;
 };
@@ -52,14 +86,28 @@ struct stream {
 struct proxy {
     endpoint listen{"127.0.0.1", 6432};
     endpoint admin{"127.0.0.1", 9630};
+    listener_tls tls;
     unsigned threads = 0;  // event loops; 0: one per core
     unsigned max_sessions = 1000;
+    unsigned max_sessions_per_user = 0;      // 0: no other limit
+    unsigned max_sessions_per_database = 0;  // likewise
+    unsigned reserved_sessions = 0;          // of max_sessions, for reserved_users alone
+    std::vector<std::string> reserved_users;
     std::size_t max_message_bytes = std::size_t{1} << 30;
     std::chrono::milliseconds connect_timeout{5000};
     std::chrono::milliseconds login_timeout{60000};
     std::chrono::milliseconds drain_timeout{30000};  // on SIGTERM, for transactions in flight
-    bool capture = true;                             // whether this proxy takes part in publishing
-    unsigned max_unacknowledged_events = 100000;     // given to librdkafka and not yet acknowledged
+    std::chrono::milliseconds idle_timeout{0};       // 0, here and below: none
+    std::chrono::milliseconds idle_in_transaction_timeout{0};
+    std::chrono::milliseconds query_timeout{0};
+    std::chrono::milliseconds tcp_keepalive_idle{0};  // 0: the system's
+    std::chrono::milliseconds tcp_keepalive_interval{0};
+    unsigned tcp_keepalive_count = 0;
+    std::chrono::milliseconds tcp_user_timeout{0};
+    bool reuse_port = false;                      // SO_REUSEPORT: another process may listen beside this one
+    bool replication_sessions = true;             // relayed to legacy, or refused
+    bool capture = true;                          // whether this proxy takes part in publishing
+    unsigned max_unacknowledged_events = 100000;  // given to librdkafka and not yet acknowledged
 
     friend bool operator==(const proxy&, const proxy&) = default;
 };

@@ -89,8 +89,11 @@ INSTANTIATE_TEST_SUITE_P(
         bad_file{"wrong_shapes",
                  required + "log: { level: [info] }\nproxy: 6432\ngroups: { g: { tables: public.a } }\n",
                  {"f.yaml:5: log.level: found a list; allowed: a single value",
-                  "f.yaml:6: proxy: found a text; allowed: a mapping of listen, admin, threads, max_sessions, "
-                  "max_message_bytes, connect_timeout, login_timeout, drain_timeout, capture, "
+                  "f.yaml:6: proxy: found a text; allowed: a mapping of listen, admin, tls, threads, "
+                  "max_sessions, max_sessions_per_user, max_sessions_per_database, reserved_sessions, reserved_users, "
+                  "max_message_bytes, connect_timeout, login_timeout, drain_timeout, idle_timeout, "
+                  "idle_in_transaction_timeout, query_timeout, tcp_keepalive_idle, tcp_keepalive_interval, "
+                  "tcp_keepalive_count, tcp_user_timeout, reuse_port, replication_sessions, capture, "
                   "max_unacknowledged_events",
                   "f.yaml:7: groups.g.tables: found a text; allowed: a list"}},
         bad_file{"a_dsn_as_a_key_is_not_repeated",
@@ -117,6 +120,17 @@ INSTANTIATE_TEST_SUITE_P(
                   "f.yaml:16: cdc.retry_max: found '1ms'; allowed: 10ms to 5m",
                   "f.yaml:17: cdc.admin: found ':9631'; allowed: host:port such as 127.0.0.1:6432, 0.0.0.0:6432 or "
                   "[::1]:6432; port 0 takes a free one"}},
+        bad_file{"tls_without_files",
+                 required + "proxy: { tls: { mode: verify-ca, min_version: 1.1 } }\n",
+                 {"f.yaml:5: proxy.tls.min_version: found '1.1'; allowed: 1.2, 1.3",
+                  "f.yaml:5: proxy.tls.cert_file: found nothing; allowed: a PEM file",
+                  "f.yaml:5: proxy.tls.key_file: found nothing; allowed: a PEM file",
+                  "f.yaml:5: proxy.tls.ca_file: found nothing; allowed: a PEM file with the authorities whose client "
+                  "certificates are believed"}},
+        bad_file{"limits",
+                 required + "proxy: { max_sessions: 5, reserved_sessions: 5, idle_timeout: 169h }\n",
+                 {"f.yaml:5: proxy.reserved_sessions: found '5'; allowed: less than proxy.max_sessions",
+                  "f.yaml:5: proxy.idle_timeout: found '169h'; allowed: 0ms to 168h"}},
         bad_file{"log",
                  required + "log: { format: xml, level: verbose }\n",
                  {"f.yaml:5: log.format: found 'xml'; allowed: text or json",
@@ -181,10 +195,21 @@ INSTANTIATE_TEST_SUITE_P(
                  dsn_of_legacy("host=@app dbname=app"),
                  {unhappy("a host name, an address, or a directory with a Unix socket that begins with /")}},
         bad_file{"bad_port", dsn_of_legacy("host=h port=70000 dbname=app"), {unhappy("a port from 1 to 65535")}},
-        bad_file{"tls",
-                 dsn_of_legacy("postgresql://app:hunter2@h/app?sslmode=require"),
-                 {unhappy("sslmode=prefer, allow or disable: TLS between proxy and database comes with a later "
-                          "version; until then keep this path on a private network or in a tunnel")}},
+        bad_file{
+            "channel_binding",
+            dsn_of_legacy("postgresql://app:hunter2@h/app?sslmode=require&channel_binding=require"),
+            {unhappy("no gssencmode=require and no channel_binding=require: sessions are relayed, and neither goes "
+                     "through a relay (sslmode=verify-full protects the way to the database)")}},
+        bad_file{"nobody_to_believe",
+                 dsn_of_legacy("postgresql://app:hunter2@h/app?sslmode=verify-full"),
+                 {unhappy("sslrootcert beside sslmode=verify-ca or verify-full: a file with the authorities to "
+                          "believe")}},
+        bad_file{"certificate_without_key",
+                 dsn_of_legacy("postgresql://app:hunter2@h/app?sslcert=/c.pem"),
+                 {unhappy("both sslcert and sslkey, or neither")}},
+        bad_file{"ssl_mode",
+                 dsn_of_legacy("postgresql://app:hunter2@h/app?sslmode=maybe"),
+                 {unhappy("sslmode=disable, allow, prefer, require, verify-ca or verify-full")}},
         bad_file{"unset_variable",
                  dsn_of_legacy("postgresql://app:${PW}@h/app"),
                  {unhappy("the environment variable PW, which is not set")}},

@@ -41,10 +41,30 @@ proxy:
   admin: "0.0.0.0:0"
   threads: 4
   max_sessions: 50
+  tls:
+    mode: verify-ca
+    cert_file: /etc/crossfade/proxy.crt
+    key_file: /etc/crossfade/proxy.key
+    ca_file: /etc/crossfade/clients.crt
+    min_version: "1.3"
+    ciphers: HIGH
+  max_sessions_per_user: 20
+  max_sessions_per_database: 30
+  reserved_sessions: 3
+  reserved_users: [postgres]
   max_message_bytes: 16MiB
   connect_timeout: 2s
   login_timeout: 2m
   drain_timeout: 0s
+  idle_timeout: 1h
+  idle_in_transaction_timeout: 1m
+  query_timeout: 30s
+  tcp_keepalive_idle: 1m
+  tcp_keepalive_interval: 10s
+  tcp_keepalive_count: 3
+  tcp_user_timeout: 30s
+  reuse_port: true
+  replication_sessions: false
   capture: no
   max_unacknowledged_events: 500
 cdc: { admin: "127.0.0.1:1", batch_rows: 10, batch_bytes: 1MiB, retry_max: 100ms }
@@ -78,6 +98,8 @@ TEST(good_files, hold_every_key) {
     EXPECT_EQ(read.stream.heartbeat_interval, 250ms);
     EXPECT_EQ(read.proxy.listen, (endpoint{"::", 7000}));
     EXPECT_EQ(read.proxy.drain_timeout, 0ms);
+    EXPECT_EQ(read.proxy.tls, (listener_tls{tls_mode::verify_ca, "/etc/crossfade/proxy.crt", "/etc/crossfade/proxy.key",
+                                            "/etc/crossfade/clients.crt", "1.3", "HIGH"}));
     EXPECT_EQ(read.tenants, (tenancy{tenant_source::parameter, "app.tenant", "tenant_id"}));
     EXPECT_EQ(read.flags.resolve("", "").migration_drift_tolerance, 0.25);
     EXPECT_EQ(read.flags.resolve("orders", "").migration_drift_tolerance, 0.5);
@@ -98,6 +120,23 @@ TEST(good_files, have_no_key_that_nothing_reads) {
         ASSERT_TRUE(before.contains(name)) << name << " is missing from entries_of()";
         EXPECT_NE(before.at(name).text, after.at(name).text) << name;
     }
+}
+
+TEST(good_files, say_in_the_dsn_how_the_database_is_reached) {
+    const auto reached = [](const std::string& options) {
+        return taken("legacy: { dsn: \"postgresql://h/app" + options + "\" }\n" +
+                     required.substr(required.find('\n') + 1))
+            .legacy;
+    };
+    EXPECT_EQ(reached("").tls, server_tls(server_tls{tls_mode::prefer, "", "", "", true}));
+    EXPECT_EQ(reached("").host, "h");
+    EXPECT_EQ(reached("?sslmode=allow").tls, server_tls{});
+    EXPECT_EQ(reached("?sslmode=verify-full&sslrootcert=/r&sslcert=/c&sslkey=/k&sslsni=0&hostaddr=10.0.0.1").tls,
+              (server_tls{tls_mode::verify_full, "/r", "/c", "/k", false}));
+    EXPECT_EQ(reached("?hostaddr=10.0.0.1").host, "h");
+    EXPECT_EQ(reached("?host=/run/postgresql").tls, server_tls{});
+    EXPECT_TRUE(reached("?sslmode=require&sslrootcert=/r").tls.verifies_authority());
+    EXPECT_FALSE(reached("?sslmode=require").tls.verifies_authority());
 }
 
 TEST(good_files, take_flags_from_the_environment) {

@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <thread>
 
+#include "lib/settings/entries.hpp"
 #include "tests/unit/settings/sample.hpp"
 
 namespace crossfade::settings {
@@ -63,6 +65,42 @@ TEST_F(reloads, of_what_is_no_flag_keep_the_epoch) {
     EXPECT_EQ(reloader_.current()->config.log.level, "debug");
     EXPECT_EQ(reloader_.current()->config.proxy.max_sessions, 7U);
     EXPECT_EQ(reloader_.current()->config.tenants.session, tenant_source::database);
+}
+
+// The list of keys and the code that takes them say the same.
+TEST_F(reloads, take_each_key_that_the_list_says) {
+    const auto report = after(
+        required +
+        "log: { level: debug }\nproxy: { listen: '[::1]:7000', threads: 2, max_sessions: 70, max_sessions_per_user: 7, "
+        "max_sessions_per_database: 8, reserved_sessions: 2, reserved_users: [ann], max_message_bytes: 1MiB, "
+        "connect_timeout: 1s, login_timeout: 2s, drain_timeout: 3s, idle_timeout: 4s, idle_in_transaction_timeout: 5s, "
+        "query_timeout: 6s, tcp_keepalive_idle: 7s, tcp_keepalive_interval: 8s, tcp_keepalive_count: 9, "
+        "tcp_user_timeout: 10s, reuse_port: true, replication_sessions: false, max_unacknowledged_events: 3, "
+        "tls: { mode: prefer, cert_file: /c, key_file: /k, ca_file: /a, min_version: '1.3', ciphers: HIGH } }\n");
+    ASSERT_EQ(report.outcome, reload_outcome::applied);
+    const auto taken = entries_of(reloader_.current()->config);
+    for (const auto& change : report.changes) {
+        const auto key = change.substr(0, change.find(':'));
+        const bool waits = std::ranges::find(report.restart, key) != report.restart.end();
+        const auto wanted = change.substr(change.find(waits ? ": " : " -> ") + (waits ? 2 : 4));
+        const auto& text = taken.at(key).text;
+        EXPECT_EQ(text, waits ? wanted.substr(0, wanted.find(" -> ")) : wanted) << key;
+    }
+    EXPECT_EQ(report.changes.size(), 28U);
+}
+
+TEST_F(reloads, are_refused_when_what_the_file_names_cannot_be_used) {
+    reloader strict{reloader_.path(), variables({}), reloader_.current()->config, [](const configuration& next) {
+                        return next.proxy.tls.mode == tls_mode::disable
+                                   ? std::vector<std::string>{}
+                                   : std::vector<std::string>{"no such certificate"};
+                    }};
+    folder_.write("f.yaml",
+                  required + "proxy: { max_sessions: 7, tls: { mode: prefer, cert_file: /c, key_file: /k } }\n");
+    const auto report = strict.reload("test");
+    EXPECT_EQ(report.outcome, reload_outcome::refused);
+    EXPECT_THAT(report.problems, ElementsAre("no such certificate"));
+    EXPECT_EQ(strict.current()->config.proxy.max_sessions, 1000U);
 }
 
 TEST_F(reloads, leave_what_takes_effect_at_start) {

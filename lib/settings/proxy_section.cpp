@@ -1,0 +1,81 @@
+#include "lib/settings/proxy_section.hpp"
+
+#include <algorithm>
+
+#include "lib/settings/field_reader.hpp"
+
+namespace crossfade::settings {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t most_reserved_users = 100;
+
+void read_tls(const section& from, listener_tls& into) {
+    const field_reader fields(from);
+    std::string mode{to_string(into.mode)};
+    fields.one_of("mode", mode, {"disable", "prefer", "require", "verify-ca"});
+    for (const auto each : {tls_mode::disable, tls_mode::prefer, tls_mode::require, tls_mode::verify_ca})
+        if (mode == to_string(each)) into.mode = each;
+    fields.text("cert_file", into.cert_file);
+    fields.text("key_file", into.key_file);
+    fields.text("ca_file", into.ca_file);
+    fields.one_of("min_version", into.min_version, {"1.2", "1.3"});
+    fields.text("ciphers", into.ciphers);
+    if (into.mode == tls_mode::disable) return;
+    for (const auto& [key, value] : {std::pair{"cert_file", &into.cert_file}, std::pair{"key_file", &into.key_file}})
+        if (value->empty() && !from.has(key)) from.out().add(from.at(key), "nothing", "a PEM file");
+    if (into.mode == tls_mode::verify_ca && into.ca_file.empty() && !from.has("ca_file"))
+        from.out().add(from.at("ca_file"), "nothing",
+                       "a PEM file with the authorities whose client certificates are believed");
+}
+
+void read_limits(const section& from, const field_reader& fields, proxy& into) {
+    fields.number("max_sessions", into.max_sessions, 1, 100000);
+    fields.number("max_sessions_per_user", into.max_sessions_per_user, 0, 100000);
+    fields.number("max_sessions_per_database", into.max_sessions_per_database, 0, 100000);
+    fields.number("reserved_sessions", into.reserved_sessions, 0, 1000);
+    if (const auto users = from.list("reserved_users")) {
+        if (users->size() > most_reserved_users)
+            from.out().add(from.at("reserved_users"), std::to_string(users->size()) + " users",
+                           "at most " + std::to_string(most_reserved_users));
+        for (const auto& each : *users) into.reserved_users.push_back(each.text);
+    }
+    if (into.reserved_sessions >= into.max_sessions)
+        from.out().add(from.at("reserved_sessions"), quote_found(std::to_string(into.reserved_sessions)),
+                       "less than proxy.max_sessions");
+    fields.size("max_message_bytes", into.max_message_bytes, std::size_t{64} << 10, std::size_t{1} << 30);
+}
+
+void read_timeouts(const field_reader& fields, proxy& into) {
+    fields.duration("connect_timeout", into.connect_timeout, 100ms, 10min);
+    fields.duration("login_timeout", into.login_timeout, 100ms, 10min);
+    fields.duration("drain_timeout", into.drain_timeout, 0ms, 1h);
+    fields.duration("idle_timeout", into.idle_timeout, 0ms, 24h * 7);
+    fields.duration("idle_in_transaction_timeout", into.idle_in_transaction_timeout, 0ms, 24h * 7);
+    fields.duration("query_timeout", into.query_timeout, 0ms, 24h * 7);
+    fields.duration("tcp_keepalive_idle", into.tcp_keepalive_idle, 0ms, 9h);
+    fields.duration("tcp_keepalive_interval", into.tcp_keepalive_interval, 0ms, 9h);
+    fields.number("tcp_keepalive_count", into.tcp_keepalive_count, 0, 127);
+    fields.duration("tcp_user_timeout", into.tcp_user_timeout, 0ms, 24h);
+}
+
+}  // namespace
+
+void read_proxy(const section& from, proxy& into) {
+    const field_reader fields(from);
+    fields.listener("listen", into.listen);
+    fields.listener("admin", into.admin);
+    read_tls(from.below("tls"), into.tls);
+    fields.number("threads", into.threads, 0, 256);
+    read_limits(from, fields, into);
+    read_timeouts(fields, into);
+    fields.boolean("reuse_port", into.reuse_port);
+    fields.boolean("replication_sessions", into.replication_sessions);
+    fields.boolean("capture", into.capture);
+    fields.number("max_unacknowledged_events", into.max_unacknowledged_events, 1, 1'000'000);
+    if (into.listen.port != 0 && into.listen == into.admin)
+        from.out().add(from.at("admin"), quote_found(to_string(into.admin)), "another address than proxy.listen");
+}
+
+}  // namespace crossfade::settings
