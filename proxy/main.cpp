@@ -38,7 +38,7 @@ void handle_signals(boost::asio::signal_set& signals, program::configuration_rel
 void serve(const std::string& path, settings::file_watch& watch, settings::configuration first) {
     boost::asio::io_context home;
     boost::asio::signal_set signals{home, SIGTERM, SIGINT, SIGHUP};
-    settings::reloader flags{path, settings::process_environment(), std::move(first)};
+    settings::reloader flags{path, settings::process_environment(), std::move(first), frontend::certificate_objections};
     const auto at_start = flags.current();
 
     prometheus::Registry registry;

@@ -25,6 +25,10 @@ std::optional<diagnostics> parse_diagnostics(std::string_view body);
 namespace sqlstate {
 inline constexpr std::string_view connection_failure = "08006";
 inline constexpr std::string_view protocol_violation = "08P01";
+inline constexpr std::string_view invalid_authorization = "28000";
+inline constexpr std::string_view idle_in_transaction_timeout = "25P03";
+inline constexpr std::string_view query_canceled = "57014";
+inline constexpr std::string_view idle_session_timeout = "57P05";
 inline constexpr std::string_view feature_not_supported = "0A000";
 inline constexpr std::string_view too_many_connections = "53300";
 inline constexpr std::string_view program_limit_exceeded = "54000";

@@ -35,7 +35,7 @@ asio::awaitable<result<std::vector<generic_endpoint>>> addresses_of(const settin
     co_return addresses;
 }
 
-asio::awaitable<result<stream_socket>> connect_any(settings::endpoint to) {
+asio::awaitable<result<stream_socket>> connect_any(settings::endpoint to, settings::snapshot in_force) {
     const auto addresses = co_await addresses_of(to);
     if (!addresses) co_return addresses.error();
     error_code last = asio::error::host_not_found;
@@ -43,7 +43,7 @@ asio::awaitable<result<stream_socket>> connect_any(settings::endpoint to) {
         stream_socket socket{co_await asio::this_coro::executor};
         const auto [failed] = co_await socket.async_connect(address, use_result);
         if (!failed) {
-            prepare(socket);
+            prepare(socket, in_force->config.proxy);
             co_return std::move(socket);
         }
         last = failed;
@@ -54,10 +54,10 @@ asio::awaitable<result<stream_socket>> connect_any(settings::endpoint to) {
 
 }  // namespace
 
-asio::awaitable<result<stream_socket>> dial(settings::endpoint to, std::chrono::milliseconds timeout) {
+asio::awaitable<result<stream_socket>> dial(settings::endpoint to, settings::snapshot in_force) {
     using namespace asio::experimental::awaitable_operators;
-    asio::steady_timer timer{co_await asio::this_coro::executor, timeout};
-    auto first = co_await (connect_any(std::move(to)) || timer.async_wait(use_result));
+    asio::steady_timer timer{co_await asio::this_coro::executor, in_force->config.proxy.connect_timeout};
+    auto first = co_await (connect_any(std::move(to), in_force) || timer.async_wait(use_result));
     if (first.index() == 1) co_return error_code{asio::error::timed_out};
     co_return std::move(std::get<0>(first));
 }

@@ -9,6 +9,9 @@
 namespace crossfade::proxy::frontend {
 namespace {
 
+// How late a timeout may be noticed.
+constexpr std::chrono::milliseconds clock_interval{250};
+
 // Started by value: a spawned coroutine must not refer to what its caller owns.
 asio::awaitable<std::optional<session_end>> live(std::shared_ptr<session> one) {
     co_return co_await one->run();
@@ -22,10 +25,14 @@ event_loop::event_loop(surroundings& around, std::function<void()> on_session_en
       // One thread alone does I/O on this context; others only post to it.
       context_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO),
       work_(context_.get_executor()),
-      thread_([this] { context_.run(); }) {}
+      clock_(context_) {
+    look_at_clock();
+    thread_ = std::thread{[this] { context_.run(); }};
+}
 
 event_loop::~event_loop() {
     cut();
+    asio::post(context_, [this] { clock_.cancel(); });
     work_.reset();
     thread_.join();
 }
@@ -55,6 +62,20 @@ void event_loop::start(int connected, int address_family) {
         on_session_end_();
     });
     if (draining_) one->drain();
+}
+
+void event_loop::look_at_clock() {
+    clock_.expires_after(clock_interval);
+    clock_.async_wait([this](error_code cancelled) {
+        if (cancelled) return;
+        const auto snapshot = around_.current();
+        const auto& limits = snapshot->config.proxy;
+        if ((limits.idle_timeout + limits.idle_in_transaction_timeout + limits.query_timeout).count() > 0) {
+            const auto now = std::chrono::steady_clock::now();
+            for (const auto& one : sessions_) one->look_at_clock(now, limits);
+        }
+        look_at_clock();
+    });
 }
 
 void event_loop::drain() {

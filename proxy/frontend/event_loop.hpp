@@ -3,6 +3,7 @@
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -33,6 +34,7 @@ class event_loop {
 
   private:
     void start(int connected, int address_family);
+    void look_at_clock();
 
     surroundings& around_;
     std::function<void()> on_session_end_;
@@ -43,6 +45,7 @@ class event_loop {
     bool draining_ = false;                                  // likewise
     asio::io_context context_;
     asio::executor_work_guard<asio::io_context::executor_type> work_;
+    asio::steady_timer clock_;  // of the timeouts: one for all sessions, so that no message sets or cancels any
     std::thread thread_;
 };
 

@@ -20,9 +20,10 @@ front::front(asio::io_context& home, std::function<settings::snapshot()> in_forc
     : home_(home),
       around_(std::move(in_force)),
       metrics_(metrics),
-      listener_(home, around_.current()->config.proxy.listen,
+      listener_(home, around_.current()->config.proxy,
                 [this](int connected, int address_family) { take(connected, address_family); }),
       drain_deadline_(home) {
+    around_.certificates = std::make_shared<encryption>(encryption::of(around_.current()->config).value());
     const auto wanted = loops_wanted(around_.current()->config.proxy.threads);
     for (unsigned made = 0; made < wanted; ++made)
         loops_.push_back(std::make_unique<event_loop>(around_, [this] {
@@ -42,6 +43,13 @@ void front::start() {
 }
 
 void front::reloaded() {
+    // The files were looked at before the configuration was taken; they may have changed again since.
+    if (auto read = encryption::of(around_.current()->config)) {
+        std::atomic_store(&around_.certificates,
+                          std::shared_ptr<const encryption>(std::make_shared<encryption>(std::move(*read))));
+    } else {
+        spdlog::error("certificates stay as they were: {}", read.error().text);
+    }
     around_.generation.fetch_add(1, std::memory_order_release);
 }
 
@@ -92,6 +100,8 @@ void front::update_metrics() {
     totals sum;
     for (const auto& loop : loops_) add(sum, loop->stats());
     metrics_.update(sum, sessions(), around_.current()->config.proxy.max_sessions);
+    const auto certificates = std::atomic_load(&around_.certificates);
+    if (certificates->listener) metrics_.certificate_expires(certificates->listener->expires());
 }
 
 }  // namespace crossfade::proxy::frontend

@@ -22,13 +22,15 @@ namespace crossfade::proxy::frontend {
 class front {
   public:
     // Binds. `in_force` gives the configuration in force, from any thread; listen and threads are those at
-    // construction. Throws std::system_error when the address can't be had.
+    // construction. Throws std::system_error when the address can't be had, std::runtime_error when a certificate
+    // can't be used.
     front(boost::asio::io_context& home, std::function<settings::snapshot()> in_force, prometheus::Registry& metrics);
     ~front();
 
     void start();
 
-    // After a reload: sessions take the new configuration when they are idle next. Any thread.
+    // After a reload: sessions take the new configuration when they are idle next, new ones get the certificates that
+    // the files hold now. Any thread, one at a time.
     void reloaded();
 
     // Takes no more connections, lets transactions finish up to proxy.drain_timeout, closes the rest, then calls `done`

@@ -64,6 +64,14 @@ std::string_view to_string(session_end end) {
             return "unreachable";
         case session_end::protocol_violation:
             return "protocol_violation";
+        case session_end::refused:
+            return "refused";
+        case session_end::tls_failed:
+            return "tls_failed";
+        case session_end::idle_timeout:
+            return "idle_timeout";
+        case session_end::query_timeout:
+            return "query_timeout";
         case session_end::drained:
             return "drained";
         case session_end::failed:
@@ -76,14 +84,14 @@ std::string_view to_string(cancel_result result) {
     switch (result) {
         case cancel_result::forwarded:
             return "forwarded";
-        case cancel_result::unknown:
-            return "unknown";
+        case cancel_result::handed_on:
+            return "handed_on";
         case cancel_result::ambiguous:
             return "ambiguous";
         case cancel_result::unreachable:
             return "unreachable";
     }
-    return "unknown";
+    return "handed_on";
 }
 
 void loop_stats::observe_query(settings::write_strategy under, std::chrono::nanoseconds took) {
@@ -109,6 +117,10 @@ void add(totals& to, const loop_stats& more) {
 front_metrics::front_metrics(prometheus::Registry& registry)
     : sessions_(gauge(registry, "crossfade_sessions", "Client sessions open.")),
       sessions_limit_(gauge(registry, "crossfade_sessions_limit", "Client sessions at most (proxy.max_sessions).")),
+      certificate_expiry_(prometheus::BuildGauge()
+                              .Name("crossfade_tls_certificate_expiry_timestamp_seconds")
+                              .Help("End of the listener's certificate's validity, in seconds since 1970.")
+                              .Register(registry)),
       to_server_(relayed_bytes(registry).Add({{"direction", "to_server"}})),
       to_client_(relayed_bytes(registry).Add({{"direction", "to_client"}})),
       ended_(by_result<session_end, session_ends>(
@@ -126,6 +138,10 @@ front_metrics::front_metrics(prometheus::Registry& registry)
         const std::vector<double> bounds{query_seconds_bounds.begin(), query_seconds_bounds.end()};
         strategies_[index] = {&seconds.Add(labels, bounds), &transactions.Add(labels)};
     }
+}
+
+void front_metrics::certificate_expires(std::optional<std::chrono::system_clock::time_point> at) {
+    if (at) certificate_expiry_.Add({}).Set(std::chrono::duration<double>(at->time_since_epoch()).count());
 }
 
 void front_metrics::update(const totals& now, unsigned sessions, unsigned limit) {

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string_view>
 
 #include "lib/settings/flags.hpp"
@@ -23,17 +24,26 @@ enum class session_end : std::uint8_t {
     server_left,   // the database closed a session that was logged in
     login_failed,  // the database closed it before that
     login_timeout,
-    too_many,            // beyond max_sessions
+    too_many,            // beyond a limit of sessions
+    refused,             // by the configuration: no TLS, a replication session
+    tls_failed,          // no handshake with the client
     unreachable,         // no connection to the database
     protocol_violation,  // by the client or the database
+    idle_timeout,        // proxy.idle_timeout or proxy.idle_in_transaction_timeout
+    query_timeout,       // proxy.query_timeout, and a cancel did not help
     drained,             // we are stopping
     failed,              // a fault of ours; the log says which
 };
-inline constexpr std::size_t session_ends = 9;
+inline constexpr std::size_t session_ends = 13;
 std::string_view to_string(session_end end);
 
 // Label `result` of crossfade_cancel_requests_total.
-enum class cancel_result : std::uint8_t { forwarded, unknown, ambiguous, unreachable };
+enum class cancel_result : std::uint8_t {
+    forwarded,    // to the server of one of our sessions
+    handed_on,    // no session of ours, perhaps of another proxy behind the same address: the database decides
+    ambiguous,    // two sessions of ours: nobody can say which is meant
+    unreachable,  // no connection to the server
+};
 inline constexpr std::size_t cancel_results = 4;
 std::string_view to_string(cancel_result result);
 
@@ -83,6 +93,7 @@ class front_metrics {
 
     // `now`: never less than the last time. Thread-safe.
     void update(const totals& now, unsigned sessions, unsigned limit);
+    void certificate_expires(std::optional<std::chrono::system_clock::time_point> at);
 
   private:
     struct strategy_metrics {
@@ -94,6 +105,7 @@ class front_metrics {
     totals last_;
     prometheus::Gauge& sessions_;
     prometheus::Gauge& sessions_limit_;
+    prometheus::Family<prometheus::Gauge>& certificate_expiry_;  // without a sample where there is no certificate
     std::array<strategy_metrics, 5> strategies_{};
     prometheus::Counter& to_server_;
     prometheus::Counter& to_client_;

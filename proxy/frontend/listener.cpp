@@ -25,15 +25,21 @@ constexpr auto use_result = asio::as_tuple(asio::use_awaitable);
 // Out of descriptors or memory: how long to leave the queue alone.
 constexpr std::chrono::milliseconds pause{100};
 
+// More than the kernel's queue holds by default (SOMAXCONN).
+constexpr int most_left_over = 8192;
+
 [[noreturn]] void fail(const settings::endpoint& at, const char* step) {
     throw std::system_error(errno, std::generic_category(), "proxy.listen " + settings::to_string(at) + ": " + step);
 }
 
-int open_door(const settings::endpoint& at, const sockaddr* address, socklen_t length) {
+enum class port_use { alone, shared };
+
+int open_door(const settings::endpoint& at, const sockaddr* address, socklen_t length, port_use use) {
     const int made = ::socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (made < 0) fail(at, "socket");
     const int on = 1;
     ::setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (use == port_use::shared) ::setsockopt(made, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     if (address->sa_family == AF_INET6) ::setsockopt(made, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     if (::bind(made, address, length) != 0 || ::listen(made, SOMAXCONN) != 0) {
         const int reason = errno;
@@ -55,8 +61,10 @@ std::uint16_t bound_port(int socket) {
 
 }  // namespace
 
-listener::listener(asio::io_context& context, const settings::endpoint& at, hand_over take)
-    : context_(context), take_(std::move(take)), port_(at.port) {
+listener::listener(asio::io_context& context, const settings::proxy& by, hand_over take)
+    : context_(context), take_(std::move(take)), port_(by.listen.port) {
+    const auto& at = by.listen;
+    const auto use = by.reuse_port ? port_use::shared : port_use::alone;
     if (at.host.starts_with('/')) {
         unix_path_ = at.host + "/.s.PGSQL." + std::to_string(at.port);
         sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
@@ -66,9 +74,10 @@ listener::listener(asio::io_context& context, const settings::endpoint& at, hand
         }
         std::memcpy(address.sun_path, unix_path_.data(), unix_path_.size());
         ::unlink(unix_path_.c_str());
-        doors_.push_back({asio::posix::stream_descriptor{
-                              context_, open_door(at, reinterpret_cast<const sockaddr*>(&address), sizeof address)},
-                          AF_UNIX});
+        doors_.push_back(
+            {asio::posix::stream_descriptor{
+                 context_, open_door(at, reinterpret_cast<const sockaddr*>(&address), sizeof address, port_use::alone)},
+             AF_UNIX});
         return;
     }
     addrinfo hints{};
@@ -81,7 +90,7 @@ listener::listener(asio::io_context& context, const settings::endpoint& at, hand
                                 "proxy.listen " + settings::to_string(at) + ": " + ::gai_strerror(failed));
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses{found, &::freeaddrinfo};
     for (const auto* address = found; address != nullptr; address = address->ai_next) {
-        const int made = open_door(at, address->ai_addr, address->ai_addrlen);
+        const int made = open_door(at, address->ai_addr, address->ai_addrlen, use);
         doors_.push_back({asio::posix::stream_descriptor{context_, made}, address->ai_family});
         port_ = bound_port(made);
         if (at.port == 0) break;  // another address would get another port
@@ -101,6 +110,12 @@ void listener::start() {
 
 void listener::stop() {
     for (auto& each : doors_) {
+        for (int left = most_left_over; left > 0 && each.socket.is_open(); --left) {
+            const int connected =
+                ::accept4(each.socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+            if (connected < 0) break;
+            take_(connected, each.address_family);
+        }
         boost::system::error_code ignored;  // the descriptor is gone whatever close says
         each.socket.close(ignored);
     }

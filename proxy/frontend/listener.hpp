@@ -17,13 +17,13 @@ class listener {
   public:
     using hand_over = std::function<void(int connected, int address_family)>;
 
-    // Binds every address of the host (or a Unix socket, where host is a directory). Throws std::system_error that
-    // names the address.
-    listener(boost::asio::io_context& context, const settings::endpoint& at, hand_over take);
+    // Binds every address of proxy.listen's host (or a Unix socket, where host is a directory). Throws
+    // std::system_error that names the address.
+    listener(boost::asio::io_context& context, const settings::proxy& by, hand_over take);
     ~listener();  // removes the Unix socket
 
     void start();
-    // No more connections are taken; those that wait in the kernel's queue are refused.
+    // Those that wait in the kernel's queue are still taken (closing would reset them), then no more.
     void stop();
 
     std::uint16_t port() const { return port_; }  // the one bound, for an endpoint with port 0

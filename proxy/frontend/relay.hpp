@@ -4,22 +4,20 @@
 #include <boost/asio/post.hpp>
 #include <cstddef>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
-#include "proxy/frontend/sockets.hpp"
+#include "proxy/frontend/transport.hpp"
 
 namespace crossfade::proxy::frontend {
 
-// Room for one chunk, shared by all sessions of an event loop: in use only between two waits, so that an idle session
-// holds no buffer.
-using scratch_space = std::array<char, std::size_t{64} << 10>;
-
 // What an inspector says of a chunk.
 struct inspection {
-    std::size_t forward = 0;  // this many bytes go on; the rest comes again in front of the next chunk, and is short
-    bool stop = false;        // after these, no more
+    std::size_t forward = 0;   // this many bytes go on; the rest comes again in front of the next chunk, and is short
+    bool stop = false;         // after these, no more
+    std::string_view instead;  // when it isn't empty: what goes on in the place of those bytes
 };
 
 enum class relay_end {
@@ -34,47 +32,68 @@ enum class relay_end {
 // on, so that a slow reader stops its sender and nobody else. `held` keeps what wasn't forwarded between calls. All
 // that is referred to must outlive the call.
 template <class Inspector>
-asio::awaitable<relay_end> relay(stream_socket& from, stream_socket& to, std::string& held, scratch_space& scratch,
+asio::awaitable<relay_end> relay(transport& from, transport& to, std::string& held, scratch_space& scratch,
                                  Inspector& inspect) {
     constexpr int turns_in_a_row = 8;
+    // Most messages fit in here. Asio remembers that a socket gave less than was asked for, and then waits without
+    // asking it again: a message costs one wait, one receive, one send.
+    std::array<char, 512> first;
     int turns = 0;
+    bool more = false;  // the socket gave all that was asked for
+    std::optional<error_code> ended;
     for (;;) {
-        std::memcpy(scratch.data(), held.data(), held.size());
-        const auto room = std::span{scratch}.subspan(held.size());
-        error_code failed;
-        const auto read = from.receive(asio::buffer(room.data(), room.size()), 0, failed);
-        if (failed == asio::error::would_block) {
-            turns = 0;
-            const auto [interrupted] = co_await from.async_wait(stream_socket::wait_read, use_result);
-            if (interrupted) co_return relay_end::interrupted;
-            continue;
+        std::string_view chunk;
+        if (from.tls() != nullptr || !held.empty()) {
+            std::memcpy(scratch.plain.data(), held.data(), held.size());
+            auto filled = held.size();
+            while (filled < scratch.plain.size()) {
+                const auto rest = std::span{scratch.plain}.subspan(filled);
+                const auto next = from.next(rest, ended);
+                if (next.empty()) break;
+                if (next.data() != rest.data()) std::memcpy(rest.data(), next.data(), next.size());
+                filled += next.size();
+            }
+            if (filled > held.size()) chunk = {scratch.plain.data(), filled};
+        } else {
+            chunk = from.next({}, ended);
         }
-        if (failed) co_return failed == asio::error::eof ? relay_end::from_closed : relay_end::from_failed;
 
-        const std::string_view chunk{scratch.data(), held.size() + read};
-        const auto verdict = inspect(chunk);
-        auto going = chunk.substr(0, verdict.forward);
-        held.assign(chunk.substr(verdict.forward));
-
-        if (!going.empty()) going.remove_prefix(to.send(asio::buffer(going), 0, failed));
-        if (failed && failed != asio::error::would_block) co_return relay_end::to_failed;
-        if (!going.empty()) {
-            // Others use the scratch space while we wait.
-            const std::string rest{going};
-            failed = co_await write_all(to, rest);
-            if (failed) co_return relay_end::to_failed;
+        if (!chunk.empty()) {
+            const auto verdict = inspect(chunk);
+            const auto going = verdict.instead.empty() ? chunk.substr(0, verdict.forward) : verdict.instead;
+            held.assign(chunk.substr(verdict.forward));
+            if (!going.empty() && !to.send(going)) co_return relay_end::to_failed;
+            if (!to.all_sent()) {
+                const auto failed = co_await to.flush();
+                if (failed) co_return relay_end::to_failed;
+            }
+            if (verdict.stop) co_return relay_end::stopped;
         }
-        if (verdict.stop) co_return relay_end::stopped;
+        if (ended) co_return *ended == asio::error::eof ? relay_end::from_closed : relay_end::from_failed;
 
-        if (read < room.size()) {
-            // The socket is most likely empty: asking it once more would cost a call for each message.
+        std::size_t received = 0;
+        if (!more) {
             turns = 0;
-            const auto [interrupted] = co_await from.async_wait(stream_socket::wait_read, use_result);
-            if (interrupted) co_return relay_end::interrupted;
+            const auto [failed, read] = co_await from.socket().async_receive(asio::buffer(first), use_result);
+            if (failed == asio::error::operation_aborted) co_return relay_end::interrupted;
+            if (failed) co_return failed == asio::error::eof ? relay_end::from_closed : relay_end::from_failed;
+            if (read < first.size()) {
+                from.feed({first.data(), read});
+                continue;
+            }
+            std::memcpy(scratch.received.data(), first.data(), read);
+            received = read;
         } else if (++turns == turns_in_a_row) {
             turns = 0;
             co_await asio::post(use_result);
         }
+        error_code failed;
+        const auto room = std::span{scratch.received}.subspan(received);
+        received += from.socket().receive(asio::buffer(room.data(), room.size()), 0, failed);
+        more = received == scratch.received.size();
+        // Told once what was received before it has gone on.
+        if (failed && failed != asio::error::would_block) ended = failed;
+        from.feed({scratch.received.data(), received});
     }
 }
 

@@ -2,11 +2,15 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <array>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <limits>
 
 #include "lib/pgwire/diagnostics.hpp"
 #include "lib/pgwire/message_types.hpp"
+#include "lib/pgwire/sasl.hpp"
 #include "proxy/frontend/dial.hpp"
 #include "proxy/strategy/tenant.hpp"
 
@@ -32,14 +36,49 @@ std::string_view describe(framing_fault fault) {
                                             : "invalid message length";
 }
 
+// The longest message of a login that is looked into: a list of mechanisms, a client's first SASL message.
+constexpr std::size_t most_of_login = 1024;
+
+bool wants_replication(const pgwire::startup_message& opening) {
+    const auto value = opening.parameter("replication");
+    constexpr std::array off{"", "0", "f", "false", "n", "no", "off"};
+    return std::ranges::none_of(off, [&](std::string_view each) { return value == each; });
+}
+
+// SCRAM with channel binding binds to the certificate that the client sees, which is the proxy's. So a server's offer
+// of it is left out on its way to the client (pgbouncer #522).
+std::string without_binding(std::string_view chunk, std::string_view body) {
+    auto mechanisms = pgwire::parse_sasl_mechanisms(body);
+    if (!mechanisms || std::erase(*mechanisms, pgwire::scram_sha_256_plus) == 0) return {};
+    constexpr std::size_t header = 5;
+    const auto at = static_cast<std::size_t>(body.data() - chunk.data()) - header;
+    std::string rebuilt{chunk.substr(0, at)};
+    rebuilt += pgwire::build_sasl_mechanisms(*mechanisms);
+    return rebuilt.append(chunk.substr(at + header + body.size()));
+}
+
+// A client under TLS that wasn't offered channel binding says that it could have done it ("y,,": RFC 5802, 6). A server
+// that did offer it takes that for an attack.
+bool denies_binding(std::string_view password_message) {
+    const auto first = pgwire::parse_sasl_initial_response(password_message);
+    return first && first->mechanism == pgwire::scram_sha_256 && first->data.starts_with("y,");
+}
+
 }  // namespace
 
 // Sees each message of the client on its way to the server.
 struct session::client_inspector {
     session& of;
+    bool misunderstood = false;  // the login can only fail, and by a message that says nothing
 
-    static std::size_t wanted(char) { return 0; }
-    void message(char type, std::uint32_t, std::string_view) {
+    std::size_t wanted(char type) const {
+        return type == pgwire::frontend::password_message && !of.tracker_.started() && both_under_tls() ? most_of_login
+                                                                                                        : 0;
+    }
+    bool both_under_tls() const { return of.client_.tls() != nullptr && of.server_.tls() != nullptr; }
+
+    void message(char type, std::uint32_t, std::string_view body) {
+        if (wanted(type) > 0 && !of.rewritten_.empty() && denies_binding(body)) misunderstood = true;
         // The server may be quicker to close than the client.
         if (type == pgwire::frontend::terminate && !of.end_) of.end_ = session_end::client_left;
         of.tracker_.on_frontend(type);
@@ -51,30 +90,38 @@ struct session::client_inspector {
             of.take_plan();
         const auto [consumed, fault] = of.from_client_.scan(chunk, *this);
         of.stats_.bytes_to_server.add(consumed);
-        if (was_quiet && !of.tracker_.quiet()) of.asked_at_ = std::chrono::steady_clock::now();
+        if (was_quiet && !of.tracker_.quiet()) of.since_ = std::chrono::steady_clock::now();
+        if (misunderstood) {
+            of.client_misunderstood_binding();
+            return {0, true, {}};
+        }
         if (fault != framing_fault::none) {
             of.client_violated(describe(fault));
         } else if (of.tracker_.overloaded()) {
             of.client_violated("too many messages without reading their answers");
         }
-        return {consumed, of.farewell_ && of.farewell_->at != farewell::moment::idle};
+        return {consumed, of.farewell_ && of.farewell_->at != farewell::moment::idle, {}};
     }
 };
 
 // Sees each message of the server on its way to the client.
 struct session::server_inspector {
     session& of;
+    std::string_view offer{};  // of ways to authenticate, in the chunk at hand
 
     std::size_t wanted(char type) const {
         if (type == pgwire::backend::ready_for_query) return 1;
+        if (type == pgwire::backend::authentication && !of.tracker_.started()) return most_of_login;
         return type == pgwire::backend::backend_key_data ? pgwire::max_backend_key_data : 0;
     }
 
     void message(char type, std::uint32_t, std::string_view body) {
         if (type == pgwire::backend::backend_key_data && !of.tracker_.started()) {
-            if (const auto key = pgwire::parse_backend_key_data(body))
-                of.cancel_key_ = of.around_.cancels.add(*key, of.server_at_);
+            of.backend_ = pgwire::parse_backend_key_data(body);
+            if (of.backend_) of.cancel_key_ = of.around_.cancels.add(*of.backend_, of.server_at_);
         }
+        if (type == pgwire::backend::authentication && !of.tracker_.started() && !of.channel_binding_passes())
+            offer = body;
         of.tracker_.on_backend(type, body);
     }
 
@@ -84,15 +131,23 @@ struct session::server_inspector {
         const auto transactions = of.tracker_.transactions();
         const auto [consumed, fault] = of.from_server_.scan(chunk, *this);
         of.stats_.bytes_to_client.add(consumed);
+        std::string_view instead;
+        if (!offer.empty()) {
+            of.rewritten_ = without_binding(chunk.substr(0, consumed), std::exchange(offer, {}));
+            instead = of.rewritten_;
+        }
         if (!was_started && of.tracker_.started()) {
             of.logged_in();
         } else if (!was_quiet && of.tracker_.quiet()) {
-            of.stats_.observe_query(of.plan_.strategy, std::chrono::steady_clock::now() - of.asked_at_);
+            const auto now = std::chrono::steady_clock::now();
+            of.stats_.observe_query(of.plan_.strategy, now - of.since_);
+            of.since_ = now;
+            of.cancelled_ = false;
         }
         if (const auto more = of.tracker_.transactions() - transactions)
             of.stats_.by_strategy[static_cast<std::size_t>(of.plan_.strategy)].transactions.add(more);
         if (fault != framing_fault::none) of.server_violated(describe(fault));
-        return {consumed, fault != framing_fault::none || of.farewell_is_due()};
+        return {consumed, fault != framing_fault::none || of.farewell_is_due(), instead};
     }
 };
 
@@ -101,26 +156,33 @@ session::session(stream_socket client, surroundings& around, loop_stats& stats, 
       stats_(stats),
       scratch_(scratch),
       client_(std::move(client)),
-      server_(client_.get_executor()),
-      deadline_(client_.get_executor()),
+      server_(stream_socket{client_.socket().get_executor()}),
+      deadline_(client_.socket().get_executor()),
       from_client_(max_body_before_login),
       from_server_(std::numeric_limits<std::int32_t>::max()) {}
 
 asio::awaitable<std::optional<session_end>> session::run() {
-    prepare(client_);
     generation_ = around_.generation.load(std::memory_order_acquire);
     in_force_ = around_.current();
+    certificates_ = std::atomic_load(&around_.certificates);
+    prepare(client_.socket(), in_force_->config.proxy);
     deadline_.expires_after(in_force_->config.proxy.login_timeout);
     deadline_.async_wait([self = shared_from_this()](error_code cancelled) {
         if (!cancelled) self->on_login_timeout();
     });
 
-    auto greeted = co_await read_greeting(client_);
+    auto greeted = co_await read_greeting(client_, certificates_, in_force_->config.proxy.tls.mode);
     if (!greeted) {
-        if (!end_) end_ = session_end::protocol_violation;
-        if (const auto& message = greeted.error().message; !message.empty()) {
-            spdlog::info("refused a connection: {}", message);
-            co_await refuse(session_end::protocol_violation, sqlstate::protocol_violation, message);
+        const auto& why = greeted.error();
+        if (!why.message.empty()) spdlog::info("refused a connection: {}", why.message);
+        if (why.tls_failed) {
+            if (!end_) end_ = session_end::tls_failed;
+        } else if (why.message.empty()) {
+            if (!end_) end_ = session_end::protocol_violation;
+        } else {
+            co_await refuse(
+                why.sqlstate == sqlstate::protocol_violation ? session_end::protocol_violation : session_end::refused,
+                why.sqlstate, why.message);
         }
     } else if (const auto* request = std::get_if<pgwire::cancel_request>(&greeted->opening)) {
         co_await cancel_for(*request);
@@ -138,27 +200,55 @@ asio::awaitable<void> session::cancel_for(pgwire::cancel_request request) {
 
 asio::awaitable<cancel_result> session::pass_on(pgwire::cancel_request request) {
     const auto [found, server] = around_.cancels.find(request);
-    if (found == cancel_registry::match::none) co_return cancel_result::unknown;
     if (found == cancel_registry::match::several) co_return cancel_result::ambiguous;
+    // The key is the database's own, and it alone can say whom an unknown one belongs to: a session of another proxy
+    // behind the same address, one that has just ended, or nobody.
+    const bool ours = found == cancel_registry::match::one;
+    const auto authority = strategy::decide(*in_force_, {}, {}).authority;
+    const auto& config = in_force_->config;
+    const bool modern = ours ? server == config.modern.server : authority == settings::side::modern;
+    const auto& database = modern ? config.modern : config.legacy;
 
-    auto dialled = co_await dial(server, in_force_->config.proxy.connect_timeout);
+    auto dialled = co_await dial(ours ? server : database.server, in_force_);
     if (!dialled) co_return cancel_result::unreachable;
-    server_ = std::move(*dialled);
+    server_ = transport{std::move(*dialled)};
+    // Where the key is worth protecting on its way, it is protected here too.
+    const auto unsafe =
+        co_await secure_server(server_, database, modern ? certificates_->modern : certificates_->legacy);
+    if (unsafe) co_return cancel_result::unreachable;
     const auto packet = pgwire::build(request);
-    const auto failed = co_await write_all(server_, packet);
+    const auto failed = co_await server_.write(packet);
     if (failed) co_return cancel_result::unreachable;
     // The client takes our closing for "done", so the server's closing comes first.
     close_within(in_force_->config.proxy.connect_timeout);
-    co_await finish_sending(server_);
-    co_return cancel_result::forwarded;
+    co_await server_.finish();
+    co_return ours ? cancel_result::forwarded : cancel_result::handed_on;
+}
+
+asio::awaitable<void> session::cancel_query(std::shared_ptr<session> of, pgwire::cancel_request request) {
+    // A connection of its own, with its own deadline and end: the session that waits must not be touched.
+    const auto courier = std::make_shared<session>(stream_socket{of->client_.socket().get_executor()}, of->around_,
+                                                   of->stats_, of->scratch_);
+    courier->in_force_ = of->in_force_;
+    courier->certificates_ = of->certificates_;
+    co_await courier->cancel_for(std::move(request));
+    courier->close();
 }
 
 asio::awaitable<void> session::serve(pgwire::startup_message opening, std::string early) {
     using namespace asio::experimental::awaitable_operators;
-    place_ = around_.sessions.enter(in_force_->config.proxy.max_sessions);
+    if (wants_replication(opening) && !in_force_->config.proxy.replication_sessions) {
+        co_await refuse(session_end::refused, sqlstate::feature_not_supported,
+                        "replication sessions are not relayed: proxy.replication_sessions is false");
+        co_return;
+    }
+    const std::string user{opening.parameter("user")};
+    const std::string database_asked{opening.database()};
+    auto admitted = around_.sessions.enter(in_force_->config.proxy, user, database_asked);
+    place_ = std::move(admitted.granted);
     if (!place_) {
         co_await refuse(session_end::too_many, sqlstate::too_many_connections,
-                        "too many sessions: proxy.max_sessions is reached");
+                        "too many sessions: " + std::string{admitted.reached} + " is reached");
         co_return;
     }
     facts_.tenant = strategy::tenant_of(in_force_->config.tenants, opening.parameters);
@@ -167,28 +257,37 @@ asio::awaitable<void> session::serve(pgwire::startup_message opening, std::strin
     const std::string database = std::string{settings::to_string(plan_.authority)} + " database";
     server_at_ = going.server;
 
-    auto dialled = co_await dial(going.server, in_force_->config.proxy.connect_timeout);
+    const bool modern = plan_.authority == settings::side::modern;
+    const auto reason = co_await reach_server(modern ? in_force_->config.modern : in_force_->config.legacy);
     if (end_) co_return;
-    if (!dialled) {
-        const auto reason = dialled.error().message();
+    if (!reason.empty()) {
         spdlog::warn("no connection to the {}: {}", database, reason);
         co_await refuse(session_end::unreachable, sqlstate::connection_failure,
                         "could not connect to the " + database + ": " + reason);
         co_return;
     }
-    server_ = std::move(*dialled);
 
     auto first_bytes = pgwire::build(going.opening);
     const auto verdict = client_inspector{*this}(early);
     first_bytes.append(early, 0, verdict.forward);
     held_from_client_ = early.substr(verdict.forward);
-    const auto failed = co_await write_all(server_, first_bytes);
+    const auto failed = co_await server_.write(first_bytes);
     if (failed) {
         co_await refuse(session_end::unreachable, sqlstate::connection_failure,
                         "the " + database + " closed the connection");
         co_return;
     }
     co_await (client_to_server() && server_to_client());
+}
+
+// Why there is no connection; empty when there is one.
+asio::awaitable<std::string> session::reach_server(const settings::database& to) {
+    auto dialled = co_await dial(to.server, in_force_);
+    if (!dialled) co_return dialled.error().message();
+    server_ = transport{std::move(*dialled)};
+    const bool modern = &to == &in_force_->config.modern;
+    auto unsafe = co_await secure_server(server_, to, modern ? certificates_->modern : certificates_->legacy);
+    co_return std::move(unsafe).value_or("");
 }
 
 asio::awaitable<void> session::refuse(session_end end, std::string_view code, std::string message) {
@@ -201,11 +300,10 @@ asio::awaitable<void> session::client_to_server() {
     auto ended = relay_end::interrupted;
     while (ended == relay_end::interrupted && client_.is_open() && server_.is_open())
         ended = co_await relay(client_, server_, held_from_client_, scratch_, inspect);
-    error_code gone;
     switch (ended) {
         case relay_end::from_closed:
             // As with a database: what was asked is still answered, if somebody reads it.
-            server_.shutdown(stream_socket::shutdown_send, gone);
+            server_.shut_down();
             if (!end_) end_ = session_end::client_left;
             break;
         case relay_end::from_failed:
@@ -243,8 +341,8 @@ asio::awaitable<void> session::server_to_client() {
 asio::awaitable<void> session::say_goodbye(std::string message) {
     if (!client_.is_open()) co_return;
     close_within(goodbye_time);
-    const auto failed = co_await write_all(client_, message);
-    if (!failed) co_await finish_sending(client_);
+    const auto failed = co_await client_.write(message);
+    if (!failed) co_await client_.finish();
 }
 
 void session::take_plan() {
@@ -256,7 +354,8 @@ void session::take_plan() {
 
 void session::logged_in() {
     deadline_.cancel();
-    asked_at_ = std::chrono::steady_clock::now();  // for what was sent ahead
+    rewritten_ = {};
+    since_ = std::chrono::steady_clock::now();
     from_client_.set_max_body(max_body(in_force_->config));
     if (farewell_) bid_farewell(std::move(*farewell_));
 }
@@ -273,6 +372,58 @@ void session::server_violated(std::string_view what) {
     bid_farewell(
         {pgwire::build_fatal(sqlstate::protocol_violation, "the database violated the protocol: " + std::string{what}),
          session_end::protocol_violation, farewell::moment::boundary});
+}
+
+bool session::channel_binding_passes() const {
+    if (server_.tls() == nullptr) return true;
+    if (client_.tls() == nullptr) return false;
+    // With the database's own certificate the proxy is that end point.
+    const auto bound = client_.tls()->own_end_point_hash();
+    return !bound.empty() && bound == server_.tls()->peer_end_point_hash();
+}
+
+void session::client_misunderstood_binding() {
+    spdlog::warn("refused a session: SCRAM through a proxy with TLS on both sides");
+    bid_farewell(
+        {pgwire::build_fatal(sqlstate::invalid_authorization, "SCRAM authentication can't be relayed from TLS to TLS",
+                             "Use channel_binding=disable in the client, or give the proxy the database's own "
+                             "certificate and key (proxy.tls.cert_file, proxy.tls.key_file), or "
+                             "sslmode=disable on one of the two ways."),
+         session_end::login_failed, farewell::moment::boundary});
+}
+
+void session::look_at_clock(std::chrono::steady_clock::time_point now, const settings::proxy& limits) {
+    if (!tracker_.started() || farewell_ || !server_.is_open()) return;
+    const auto waited = now - since_;
+    const auto over = [&](std::chrono::milliseconds limit) { return limit.count() > 0 && waited >= limit; };
+    if (!tracker_.quiet()) {
+        if (!over(limits.query_timeout)) return;
+        if (!cancelled_ && backend_) {
+            // The database ends it with its own error, and the session goes on.
+            cancelled_ = true;
+            since_ = now;
+            asio::co_spawn(client_.socket().get_executor(),
+                           cancel_query(shared_from_this(), {backend_->pid, backend_->secret_key}),
+                           [](const std::exception_ptr& thrown) {
+                               if (thrown) spdlog::error("a cancel failed");
+                           });
+            return;
+        }
+        return bid_farewell({pgwire::build_fatal(sqlstate::query_canceled,
+                                                 "terminating connection due to proxy.query_timeout: the statement "
+                                                 "did not end when it was cancelled"),
+                             session_end::query_timeout, farewell::moment::boundary});
+    }
+    if (tracker_.idle()) {
+        if (over(limits.idle_timeout))
+            bid_farewell({pgwire::build_fatal(sqlstate::idle_session_timeout,
+                                              "terminating connection due to proxy.idle_timeout"),
+                          session_end::idle_timeout, farewell::moment::idle});
+    } else if (over(limits.idle_in_transaction_timeout)) {
+        bid_farewell({pgwire::build_fatal(sqlstate::idle_in_transaction_timeout,
+                                          "terminating connection due to proxy.idle_in_transaction_timeout"),
+                      session_end::idle_timeout, farewell::moment::answered});
+    }
 }
 
 bool session::farewell_is_due() const {
@@ -292,7 +443,7 @@ void session::bid_farewell(farewell goodbye) {
     farewell_ = std::move(goodbye);
     if (farewell_->at != farewell::moment::idle) close_within(in_force_->config.proxy.drain_timeout);
     error_code nothing_waits;
-    server_.cancel(nothing_waits);
+    server_.socket().cancel(nothing_waits);
 }
 
 void session::drain() {
@@ -306,10 +457,8 @@ void session::drain() {
 void session::cut() {
     if (!end_) end_ = session_end::drained;
     if (client_.is_open() && held_from_server_.empty() && from_server_.at_boundary()) {
-        error_code unheard;
-        client_.send(asio::buffer(pgwire::build_fatal(sqlstate::admin_shutdown,
-                                                      "terminating connection due to administrator command")),
-                     0, unheard);
+        client_.write_last_words(
+            pgwire::build_fatal(sqlstate::admin_shutdown, "terminating connection due to administrator command"));
     }
     close();
 }
@@ -317,9 +466,9 @@ void session::cut() {
 void session::on_login_timeout() {
     if (tracker_.started()) return;
     if (!end_) end_ = session_end::login_timeout;
-    error_code unheard;
-    if (from_server_.at_boundary())
-        client_.send(asio::buffer(pgwire::build_fatal("57014", "canceling authentication due to timeout")), 0, unheard);
+    if (from_server_.at_boundary() && client_.all_sent())
+        client_.write_last_words(
+            pgwire::build_fatal(sqlstate::query_canceled, "canceling authentication due to timeout"));
     close();
 }
 
@@ -332,9 +481,8 @@ void session::close_within(std::chrono::milliseconds time) {
 
 void session::close() {
     deadline_.cancel();
-    error_code ignored;  // closing frees the descriptor whatever it says
-    client_.close(ignored);
-    server_.close(ignored);
+    client_.close();
+    server_.close();
 }
 
 }  // namespace crossfade::proxy::frontend

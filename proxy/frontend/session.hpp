@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "lib/pgwire/message_scanner.hpp"
+#include "lib/pgwire/session_status.hpp"
 #include "lib/pgwire/session_tracker.hpp"
 #include "proxy/frontend/cancel_registry.hpp"
 #include "proxy/frontend/front_metrics.hpp"
@@ -33,6 +34,8 @@ class session : public std::enable_shared_from_this<session> {
     void drain();
     // Ends the session where it stands, with a goodbye if no message is cut in two by it.
     void cut();
+    // Ends or cancels what has taken longer than the settings allow; called every second or so.
+    void look_at_clock(std::chrono::steady_clock::time_point now, const settings::proxy& limits);
 
   private:
     // A goodbye, and what it waits for: that the session is idle; that what the client asked is answered; that no
@@ -47,19 +50,23 @@ class session : public std::enable_shared_from_this<session> {
 
     asio::awaitable<void> cancel_for(pgwire::cancel_request request);
     asio::awaitable<cancel_result> pass_on(pgwire::cancel_request request);
+    static asio::awaitable<void> cancel_query(std::shared_ptr<session> of, pgwire::cancel_request request);
     asio::awaitable<void> serve(pgwire::startup_message opening, std::string early);
     asio::awaitable<void> client_to_server();
     asio::awaitable<void> server_to_client();
     asio::awaitable<void> refuse(session_end end, std::string_view code, std::string message);
+    asio::awaitable<std::string> reach_server(const settings::database& to);
     // Writes the message, if there is one, and leaves the client the time to read it.
     asio::awaitable<void> say_goodbye(std::string message);
 
     void take_plan();
     void bid_farewell(farewell goodbye);
     bool farewell_is_due() const;
+    void client_misunderstood_binding();
     void client_violated(std::string_view what);
     void server_violated(std::string_view what);
     void logged_in();
+    bool channel_binding_passes() const;
     void close_within(std::chrono::milliseconds time);
     void on_login_timeout();
     void close();
@@ -67,8 +74,8 @@ class session : public std::enable_shared_from_this<session> {
     surroundings& around_;
     loop_stats& stats_;
     scratch_space& scratch_;
-    stream_socket client_;
-    stream_socket server_;
+    transport client_;
+    transport server_;
     asio::steady_timer deadline_;
 
     settings::snapshot in_force_;
@@ -76,13 +83,18 @@ class session : public std::enable_shared_from_this<session> {
     strategy::session_facts facts_;
     strategy::plan plan_;
     settings::endpoint server_at_;
+    std::optional<pgwire::backend_key_data> backend_;
 
     pgwire::session_tracker tracker_;
     pgwire::message_scanner from_client_;
     pgwire::message_scanner from_server_;
     std::string held_from_client_;
     std::string held_from_server_;
-    std::chrono::steady_clock::time_point asked_at_;
+    // Since when it has been owed an answer, or has been quiet.
+    std::chrono::steady_clock::time_point since_;
+    bool cancelled_ = false;  // what is under way took too long
+    std::shared_ptr<const encryption> certificates_;
+    std::string rewritten_;  // until the login is over: the database's offer without channel binding
     admission::place place_;
     cancel_registry::registration cancel_key_;
     std::optional<farewell> farewell_;

@@ -1,14 +1,35 @@
 #include "proxy/frontend/sockets.hpp"
 
-#include <array>
+#include <netinet/tcp.h>
+
+#include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
+#include <cstdint>
 
 namespace crossfade::proxy::frontend {
 
-void prepare(stream_socket& socket) {
+namespace {
+
+void set(stream_socket& socket, int option, std::int64_t value) {
+    // A Unix socket refuses all of them.
+    const int given = static_cast<int>(value);
+    if (given > 0) ::setsockopt(socket.native_handle(), IPPROTO_TCP, option, &given, sizeof given);
+}
+
+std::int64_t whole_seconds(std::chrono::milliseconds time) {
+    return time.count() == 0 ? 0 : std::max<std::int64_t>(1, time.count() / 1000);
+}
+
+}  // namespace
+
+void prepare(stream_socket& socket, const settings::proxy& by) {
     error_code unsupported;  // a Unix socket has neither
     socket.set_option(asio::ip::tcp::no_delay{true}, unsupported);
     socket.set_option(asio::socket_base::keep_alive{true}, unsupported);
+    set(socket, TCP_KEEPIDLE, whole_seconds(by.tcp_keepalive_idle));
+    set(socket, TCP_KEEPINTVL, whole_seconds(by.tcp_keepalive_interval));
+    set(socket, TCP_KEEPCNT, by.tcp_keepalive_count);
+    set(socket, TCP_USER_TIMEOUT, by.tcp_user_timeout.count());
     socket.non_blocking(true);
 }
 
@@ -24,16 +45,6 @@ asio::awaitable<error_code> write_all(stream_socket& to, std::string_view bytes)
         }
     }
     co_return error_code{};
-}
-
-asio::awaitable<void> finish_sending(stream_socket& socket) {
-    error_code failed;
-    socket.shutdown(stream_socket::shutdown_send, failed);
-    std::array<char, 4096> ignored{};
-    while (!failed) {
-        const auto [ended, read] = co_await socket.async_receive(asio::buffer(ignored), use_result);
-        failed = ended;
-    }
 }
 
 }  // namespace crossfade::proxy::frontend

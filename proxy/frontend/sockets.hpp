@@ -7,6 +7,8 @@
 #include <boost/system/error_code.hpp>
 #include <string_view>
 
+#include "lib/settings/settings.hpp"
+
 namespace crossfade::proxy::frontend {
 
 namespace asio = boost::asio;
@@ -17,15 +19,12 @@ using stream_socket = asio::generic::stream_protocol::socket;
 
 inline constexpr auto use_result = asio::as_tuple(asio::use_awaitable);
 
-// TCP_NODELAY and keepalive where they apply, non-blocking. What a socket doesn't support is no error.
-void prepare(stream_socket& socket);
+// TCP_NODELAY, keepalive and TCP_USER_TIMEOUT as the settings say, where they apply; non-blocking. What a socket
+// doesn't support is no error.
+void prepare(stream_socket& socket, const settings::proxy& by);
 
 // Writes all; waits where the peer is slow. A cancelled wait goes on as long as the socket is open: cancel() on a
 // socket is how its reader is woken.
 asio::awaitable<error_code> write_all(stream_socket& to, std::string_view bytes);
-
-// Tells the peer that nothing follows and reads what it still sends, so that closing doesn't reset the connection
-// before the peer has read our last words. Ends with the peer's end, or when the socket is closed.
-asio::awaitable<void> finish_sending(stream_socket& socket);
 
 }  // namespace crossfade::proxy::frontend

@@ -53,6 +53,59 @@ TEST_F(operation, the_session_beyond_max_sessions_is_refused) {
     EXPECT_EQ(metric("crossfade_sessions_limit "), 3);
 }
 
+TEST_F(operation, users_and_databases_have_limits_and_operators_a_reserve) {
+    postgres_->exec("DROP ROLE IF EXISTS ann; CREATE ROLE ann LOGIN");
+    restart_proxy(
+        "max_sessions: 4, max_sessions_per_user: 2, max_sessions_per_database: 3, reserved_sessions: 1, "
+        "reserved_users: [crossfade]");
+    const auto refusal = [](const std::string& options) {
+        const connection made{PQconnectdb(conninfo(options).c_str())};
+        return std::string{PQerrorMessage(made.get())};
+    };
+    const auto first = connect("user=ann");
+    auto second = connect("user=ann");
+    EXPECT_THAT(refusal("user=ann"), HasSubstr("proxy.max_sessions_per_user is reached"));
+    const auto third = connect("user=crossfade");
+    EXPECT_THAT(refusal("user=crossfade"), HasSubstr("proxy.max_sessions_per_database is reached"));
+    EXPECT_THAT(refusal("user=ann dbname=postgres"), HasSubstr("less proxy.reserved_sessions is reached"));
+    const auto operators_own = connect("user=crossfade dbname=postgres");
+    EXPECT_THAT(refusal("user=crossfade dbname=template1"), HasSubstr("proxy.max_sessions is reached"));
+    second.reset();
+    EXPECT_TRUE(support::eventually(5s, [&] { return metric("crossfade_sessions ") == 3; }));
+}
+
+TEST_F(operation, timeouts_end_what_they_name_and_nothing_else) {
+    restart_proxy("idle_timeout: 1s, idle_in_transaction_timeout: 500ms, query_timeout: 500ms");
+    const auto busy = connect();
+    const auto ended = [](const connection& of) {
+        const answer got{PQexec(of.get(), "select 1")};
+        return std::string{PQerrorMessage(of.get())};
+    };
+    const auto counted = [](const std::string& end) {
+        return metric("crossfade_sessions_total{result=\"" + end + "\"}");
+    };
+    const auto idle = connect();
+    const auto open = connect();
+    value(open, "begin");
+    EXPECT_TRUE(support::eventually(10s, [&] {
+        // In use all the time, and so not idle.
+        EXPECT_EQ(value(busy, "select 1"), "1");
+        return counted("idle_timeout") == 2;
+    }));
+    EXPECT_THAT(ended(idle), HasSubstr("proxy.idle_timeout"));
+    EXPECT_THAT(ended(open), HasSubstr("proxy.idle_in_transaction_timeout"));
+
+    const auto slow = connect();
+    const answer cancelled{PQexec(slow.get(), "select pg_sleep(60)")};
+    EXPECT_STREQ(PQresultErrorField(cancelled.get(), PG_DIAG_SQLSTATE), "57014");
+    EXPECT_EQ(value(slow, "select 'still here'"), "still here");
+    // One that can't be cancelled, until the session is ended.
+    const answer stubborn{
+        PQexec(slow.get(),
+               "do $$ begin perform pg_sleep(60); exception when query_canceled then perform pg_sleep(1.2); end $$")};
+    EXPECT_THAT(PQerrorMessage(slow.get()), HasSubstr("proxy.query_timeout"));
+}
+
 TEST_F(operation, reloads_are_answered_and_counted_and_disturb_nobody) {
     const auto session = connect();
     value(session, "begin");

@@ -41,8 +41,9 @@ class proxy_before_postgres : public testing::Test {
         proxy_.reset();
         port_ = support::free_port();
         const auto admin = support::free_port();
-        const std::string yaml = "legacy: { dsn: \"" + postgres_->dsn() + "\" }\nmodern: { dsn: \"" +
-                                 postgres_->dsn("modern") + "\" }\nkafka: { brokers: \"127.0.0.1:9\" }\n" +
+        const auto legacy = postgres_->dsn() + (database_options_.empty() ? "" : "?" + database_options_);
+        const std::string yaml = "legacy: { dsn: \"" + legacy + "\" }\nmodern: { dsn: \"" + postgres_->dsn("modern") +
+                                 "\" }\nkafka: { brokers: \"127.0.0.1:9\" }\n" +
                                  "stream: { name: app, tables: [\"public.*\"] }\n" +
                                  "proxy: { listen: \"127.0.0.1:" + std::to_string(port_) +
                                  "\", admin: \"127.0.0.1:" + std::to_string(admin) + "\", capture: false" +
@@ -73,6 +74,7 @@ class proxy_before_postgres : public testing::Test {
     static inline std::unique_ptr<support::postgres_cluster> postgres_;
     static inline std::unique_ptr<support::crossfade_program> proxy_;
     static inline std::uint16_t port_ = 0;
+    static inline std::string database_options_;  // of legacy's dsn, as "sslmode=require&sslsni=0"
 };
 
 }  // namespace crossfade::proxy::test

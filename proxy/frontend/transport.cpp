@@ -1,0 +1,146 @@
+#include "proxy/frontend/transport.hpp"
+
+#include <utility>
+
+namespace crossfade::proxy::frontend {
+namespace {
+
+// Answers of TLS itself (to a peer that asks for new keys again and again) that a peer doesn't read.
+constexpr std::size_t most_unsent_answers = std::size_t{64} << 10;
+
+}  // namespace
+
+asio::awaitable<std::optional<std::string>> transport::secure(std::unique_ptr<tls::engine> engine, std::string first) {
+    std::string out;
+    std::array<char, 4096> chunk;
+    engine->feed(first);
+    for (;;) {
+        const auto step = engine->handshake(out);
+        if (!out.empty()) {
+            const auto failed = co_await write_all(socket_, out);
+            out.clear();
+            if (failed) co_return std::string{};
+        }
+        if (step == tls::engine::outcome::done) break;
+        if (step != tls::engine::outcome::wants_more) co_return engine->reason();
+
+        const auto [failed, read] = co_await socket_.async_receive(asio::buffer(chunk), use_result);
+        if (failed) co_return std::string{};
+        engine->feed({chunk.data(), read});
+    }
+    tls_ = std::move(engine);
+    co_return std::nullopt;
+}
+
+asio::awaitable<transport::arrival> transport::read_some(std::span<char> into) {
+    if (!tls_) {
+        const auto [failed, read] = co_await socket_.async_receive(asio::buffer(into.data(), into.size()), use_result);
+        co_return arrival{failed, read};
+    }
+    std::array<char, 4096> chunk;
+    for (;;) {
+        std::optional<error_code> ended;
+        const auto plain = next(into, ended);
+        if (!plain.empty()) co_return arrival{{}, plain.size()};
+        if (ended) co_return arrival{*ended, 0};
+        const auto [failed, read] = co_await socket_.async_receive(asio::buffer(chunk), use_result);
+        if (failed) co_return arrival{failed, 0};
+        feed({chunk.data(), read});
+    }
+}
+
+void transport::feed(std::string_view received) {
+    if (tls_) {
+        tls_->feed(received);
+    } else {
+        fed_ = received;
+    }
+}
+
+std::string_view transport::next(std::span<char> into, std::optional<error_code>& ended) {
+    if (!tls_) return std::exchange(fed_, {});
+    std::string answers;
+    const auto [what, count] = tls_->read(into, answers);
+    if (!answers.empty() && (!send_raw(answers) || unsent_.size() > most_unsent_answers))
+        ended = asio::error::connection_aborted;
+    if (what == tls::engine::outcome::closed) ended = asio::error::eof;
+    if (what == tls::engine::outcome::failed) ended = asio::error::connection_aborted;
+    return {into.data(), count};
+}
+
+bool transport::send_raw(std::string_view bytes) {
+    if (unsent_.empty()) {
+        error_code failed;
+        bytes.remove_prefix(socket_.send(asio::buffer(bytes), 0, failed));
+        if (failed && failed != asio::error::would_block) return false;
+    }
+    unsent_.append(bytes);
+    return true;
+}
+
+bool transport::send(std::string_view plain) {
+    if (!tls_) return send_raw(plain);
+    // Most of what goes to a peer is short; a loop's own buffer would save its allocation, and be one more to share.
+    std::string sealed;
+    sealed.reserve(plain.size() + 128);
+    return tls_->write(plain, sealed) && send_raw(sealed);
+}
+
+asio::awaitable<error_code> transport::flush() {
+    std::size_t sent = 0;
+    while (sent < unsent_.size()) {
+        error_code failed;
+        sent += socket_.send(asio::buffer(unsent_.data() + sent, unsent_.size() - sent), 0, failed);
+        if (failed == asio::error::would_block) {
+            unsent_.erase(0, std::exchange(sent, 0));
+            const auto [interrupted] = co_await socket_.async_wait(stream_socket::wait_write, use_result);
+            // A cancelled wait goes on as long as the socket is open: cancel() on a socket is how its reader is woken.
+            if (interrupted && !socket_.is_open()) co_return interrupted;
+        } else if (failed) {
+            co_return failed;
+        }
+    }
+    // Freed, not only emptied: an idle session holds no buffer.
+    unsent_ = {};
+    co_return error_code{};
+}
+
+asio::awaitable<error_code> transport::write(std::string_view plain) {
+    if (!send(plain)) co_return error_code{asio::error::broken_pipe};
+    if (all_sent()) co_return error_code{};
+    const auto failed = co_await flush();
+    co_return failed;
+}
+
+void transport::write_last_words(std::string_view plain) {
+    if (!send(plain)) return;
+    shut_down();
+}
+
+void transport::shut_down() {
+    if (tls_) {
+        std::string goodbye;
+        tls_->close(goodbye);
+        // Whether it arrives is the peer's luck: what counts was sent before.
+        static_cast<void>(send_raw(goodbye));
+    }
+    error_code gone;
+    socket_.shutdown(stream_socket::shutdown_send, gone);
+}
+
+asio::awaitable<void> transport::finish() {
+    shut_down();
+    error_code failed;
+    std::array<char, 4096> ignored;
+    while (!failed) {
+        const auto [ended, read] = co_await socket_.async_receive(asio::buffer(ignored), use_result);
+        failed = ended;
+    }
+}
+
+void transport::close() {
+    error_code ignored;  // closing frees the descriptor whatever it says
+    socket_.close(ignored);
+}
+
+}  // namespace crossfade::proxy::frontend

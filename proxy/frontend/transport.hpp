@@ -1,0 +1,80 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "lib/tls/engine.hpp"
+#include "proxy/frontend/sockets.hpp"
+
+namespace crossfade::proxy::frontend {
+
+// Room for what is under way, shared by all sessions of an event loop: in use only between two waits, so that an idle
+// session holds no buffer.
+struct scratch_space {
+    std::array<char, std::size_t{64} << 10> received;
+    // All that one filling of the above decrypts to, behind what was held back: a record that came in pieces (16 KiB)
+    // and the start-up packet's followers (10 KiB) are in front.
+    std::array<char, std::size_t{96} << 10> plain;
+};
+
+// A connection to a client or a database, in the clear or under TLS. One coroutine reads and one writes at a time; both
+// run on the socket's event loop.
+class transport {
+  public:
+    explicit transport(stream_socket socket) : socket_(std::move(socket)) {}
+    transport(transport&&) = default;
+    transport& operator=(transport&&) = default;
+
+    stream_socket& socket() { return socket_; }
+    bool is_open() const { return socket_.is_open(); }
+    const tls::engine* tls() const { return tls_.get(); }
+
+    // Runs the handshake; `first` are bytes that came already. The reason when it fails, empty when the peer is gone.
+    asio::awaitable<std::optional<std::string>> secure(std::unique_ptr<tls::engine> engine, std::string first);
+
+    // Plain bytes for a caller who wants few of them: waits for at least one. asio::error::eof at the peer's end.
+    struct arrival {
+        error_code failed;
+        std::size_t bytes = 0;
+    };
+    asio::awaitable<arrival> read_some(std::span<char> into);
+
+    asio::awaitable<error_code> write(std::string_view plain);
+    // Sends what can be sent without waiting, and doesn't say whether anybody got it.
+    void write_last_words(std::string_view plain);
+
+    // Tells the peer that nothing follows and reads what it still sends, so that closing doesn't reset the connection
+    // before the peer has read our last words. Ends with the peer's end, or when the socket is closed.
+    asio::awaitable<void> finish();
+    // Nothing follows; what the peer sends is still read.
+    void shut_down();
+    void close();
+
+    // For relay(). Takes ciphertext (or the bytes themselves) that were received.
+    void feed(std::string_view received);
+    // The next plain bytes of what was fed, in `into` or where they were received. Empty: no more. `ended` is set by
+    // TLS's own end or failure.
+    std::string_view next(std::span<char> into, std::optional<error_code>& ended);
+    // Sends as much as the socket takes; what is left over waits in here for flush(). False: the connection is broken.
+    bool send(std::string_view plain);
+    bool all_sent() const { return unsent_.empty(); }
+    asio::awaitable<error_code> flush();
+
+    // Bytes that wait for the peer to read.
+    std::size_t waiting() const { return unsent_.size(); }
+
+  private:
+    bool send_raw(std::string_view bytes);
+
+    stream_socket socket_;
+    std::unique_ptr<tls::engine> tls_;
+    std::string_view fed_;
+    std::string unsent_;  // in the order in which TLS made it
+};
+
+}  // namespace crossfade::proxy::frontend

@@ -1,0 +1,167 @@
+// TLS on both sides of the proxy, between libpq and a real PostgreSQL with SCRAM.
+#include <gmock/gmock.h>
+
+#include <fstream>
+
+#include "tests/integration/proxy/proxy_before_postgres.hpp"
+#include "tests/support/certificates.hpp"
+
+namespace crossfade::proxy::test {
+namespace {
+
+using namespace std::chrono_literals;
+using support::certificate_authority;
+using testing::HasSubstr;
+
+const certificate_authority& authority() {
+    static const certificate_authority made{"ours"};
+    return made;
+}
+const support::certificate_files& of_database() {
+    static const auto files = authority().issue("database", "DNS:localhost,IP:127.0.0.1");
+    return files;
+}
+const support::certificate_files& of_proxy() {
+    static const auto files = authority().issue("proxy", "DNS:localhost,IP:127.0.0.1");
+    return files;
+}
+
+class tls : public proxy_before_postgres {
+  protected:
+    static void SetUpTestSuite() {
+        if (!support::postgres_cluster::available()) GTEST_SKIP() << "no PostgreSQL server here";
+        postgres_ = std::make_unique<support::postgres_cluster>(support::postgres_options{
+            .extra_settings = {"ssl=on", "ssl_cert_file=" + of_database().cert, "ssl_key_file=" + of_database().key,
+                               "ssl_ca_file=" + authority().file()}});
+        postgres_->start();
+        postgres_->exec("CREATE ROLE ann LOGIN PASSWORD 'secret'; CREATE ROLE bob LOGIN");
+        std::ofstream rules{postgres_->data_dir() / "pg_hba.conf"};
+        rules << "host all ann 127.0.0.1/32 scram-sha-256\n"
+                 "hostssl all bob 127.0.0.1/32 cert\n"
+                 "local all all trust\nhost all crossfade 127.0.0.1/32 trust\n";
+        rules.close();
+        postgres_->exec("SELECT pg_reload_conf()");
+    }
+
+    static std::string listening(const support::certificate_files& with = of_proxy(),
+                                 const std::string& mode = "prefer") {
+        return "tls: { mode: " + mode + ", cert_file: " + with.cert + ", key_file: " + with.key +
+               ", ca_file: " + authority().file() + " }";
+    }
+    static void start_proxy(const std::string& more, const std::string& dsn_options) {
+        database_options_ = dsn_options;
+        restart_proxy(more);
+    }
+    // Whether the database sees TLS, and the client.
+    static std::string seen(const connection& by) {
+        return value(by, "select ssl::text from pg_stat_ssl where pid = pg_backend_pid()") + " " +
+               (PQsslInUse(by.get()) == 1 ? "true" : "false");
+    }
+};
+
+TEST_F(tls, in_every_combination_with_scram) {
+    struct way {
+        const char* client;
+        const char* database;
+        const char* seen;
+    };
+    for (const auto& [client, database, expected] :
+         {way{"sslmode=disable", "sslmode=disable", "false false"},
+          way{"sslmode=require", "sslmode=disable", "false true"},
+          way{"sslmode=disable", "sslmode=require", "true false"},
+          way{"sslmode=disable", "sslmode=prefer", "true false"},
+          way{"sslmode=require channel_binding=disable", "sslmode=require", "true true"}}) {
+        start_proxy(listening(), database);
+        const auto session = connect(std::string{"user=ann password=secret "} + client);
+        EXPECT_EQ(seen(session), expected) << client << " / " << database;
+        const auto much = value(session, "select repeat('x', 3000000)");
+        EXPECT_EQ(much.size(), 3'000'000U);
+        EXPECT_EQ(value(session, "select length('" + much + "')"), "3000000");
+    }
+}
+
+// Fault 14: a client under TLS can't bind to a database's certificate that it doesn't see. It gets to know why.
+TEST_F(tls, from_tls_to_tls_scram_needs_the_databases_certificate) {
+    start_proxy(listening(), "sslmode=require");
+    const connection refused{PQconnectdb(conninfo("user=ann password=secret sslmode=require").c_str())};
+    EXPECT_EQ(PQstatus(refused.get()), CONNECTION_BAD);
+    EXPECT_THAT(PQerrorMessage(refused.get()), HasSubstr("SCRAM authentication can't be relayed from TLS to TLS"));
+    EXPECT_THAT(PQerrorMessage(refused.get()), HasSubstr("channel_binding=disable"));
+
+    start_proxy(listening(of_database()), "sslmode=require");
+    const auto bound = connect("user=ann password=secret sslmode=require channel_binding=require");
+    EXPECT_EQ(seen(bound), "true true");
+}
+
+TEST_F(tls, names_and_authorities_are_verified_on_both_sides) {
+    const certificate_authority stranger{"stranger"};
+    start_proxy(listening(), "sslmode=verify-full&sslrootcert=" + authority().file());
+    connect("user=ann password=secret channel_binding=disable sslmode=verify-full sslrootcert=" + authority().file());
+    const connection misled{PQconnectdb(conninfo("user=ann sslmode=verify-ca sslrootcert=" + stranger.file()).c_str())};
+    EXPECT_THAT(PQerrorMessage(misled.get()), HasSubstr("certificate verify failed"));
+
+    start_proxy(listening(), "sslmode=verify-ca&sslrootcert=" + stranger.file());
+    const connection refused{PQconnectdb(conninfo("user=ann password=secret sslmode=require").c_str())};
+    EXPECT_THAT(PQerrorMessage(refused.get()), HasSubstr("could not connect to the legacy database: TLS failed"));
+    EXPECT_THAT(PQerrorMessage(refused.get()), HasSubstr("self-signed certificate"));
+}
+
+TEST_F(tls, a_certificate_of_the_proxys_own_is_shown_to_the_database) {
+    const auto files = authority().issue("bob", "");
+    start_proxy(listening(), "sslmode=require&sslcert=" + files.cert + "&sslkey=" + files.key);
+    EXPECT_EQ(value(connect("user=bob"), "select current_user"), "bob");
+}
+
+TEST_F(tls, sessions_in_the_clear_are_refused_where_it_is_required_and_cancels_are_not) {
+    start_proxy(listening(of_proxy(), "require"), "sslmode=disable");
+    const connection refused{PQconnectdb(conninfo("user=crossfade sslmode=disable").c_str())};
+    EXPECT_THAT(PQerrorMessage(refused.get()), HasSubstr("takes sessions with TLS only"));
+    EXPECT_TRUE(support::eventually(5s, [] { return metric("crossfade_sessions_total{result=\"refused\"}") == 1; }));
+
+    const auto session = connect("user=crossfade sslmode=require");
+    ASSERT_EQ(PQsendQuery(session.get(), "select pg_sleep(60)"), 1);
+    EXPECT_TRUE(support::eventually(10s, [&] {
+        return postgres_->value("select count(*) from pg_stat_activity where wait_event = 'PgSleep'") == "1";
+    }));
+    const std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> cancel{PQgetCancel(session.get()), &PQfreeCancel};
+    std::array<char, 256> error{};
+    EXPECT_EQ(PQcancel(cancel.get(), error.data(), error.size()), 1) << error.data();
+    const answer got{PQgetResult(session.get())};
+    EXPECT_STREQ(PQresultErrorField(got.get(), PG_DIAG_SQLSTATE), "57014");
+}
+
+TEST_F(tls, a_client_shows_a_certificate_where_it_must) {
+    start_proxy(listening(of_proxy(), "verify-ca"), "sslmode=disable");
+    const connection without{PQconnectdb(conninfo("user=crossfade sslmode=require").c_str())};
+    EXPECT_EQ(PQstatus(without.get()), CONNECTION_BAD);
+    const auto files = authority().issue("ann", "");
+    EXPECT_EQ(seen(connect("user=crossfade sslmode=require sslcert=" + files.cert + " sslkey=" + files.key)),
+              "false true");
+    EXPECT_TRUE(support::eventually(5s, [] { return metric("crossfade_sessions_total{result=\"tls_failed\"}") == 1; }));
+}
+
+TEST_F(tls, certificates_are_exchanged_by_a_reload_and_open_sessions_stay) {
+    const support::temp_dir dir;
+    const auto put = [&](const support::certificate_files& from) {
+        return support::certificate_files{dir.write("proxy.crt", support::read_file(from.cert)).string(),
+                                          dir.write("proxy.key", support::read_file(from.key)).string()};
+    };
+    const certificate_authority next{"next"};
+    start_proxy(listening(put(of_proxy())), "sslmode=disable");
+    const auto before = connect("user=crossfade sslmode=verify-full sslrootcert=" + authority().file());
+    EXPECT_GT(metric("crossfade_tls_certificate_expiry_timestamp_seconds "), static_cast<double>(::time(nullptr)));
+
+    put({of_proxy().cert, of_database().key});
+    const auto refused = support::http_post(proxy_->admin_port(), "/-/reload");
+    EXPECT_EQ(refused.status, 422U);
+    EXPECT_THAT(refused.body, HasSubstr("proxy.tls.key_file"));
+    connect("user=crossfade sslmode=verify-full sslrootcert=" + authority().file());
+
+    put(next.issue("proxy", "IP:127.0.0.1"));
+    EXPECT_EQ(support::http_post(proxy_->admin_port(), "/-/reload").status, 200U);
+    connect("user=crossfade sslmode=verify-full sslrootcert=" + next.file());
+    EXPECT_EQ(value(before, "select 'still here'"), "still here");
+}
+
+}  // namespace
+}  // namespace crossfade::proxy::test
