@@ -12,7 +12,8 @@ ALLOWED = {
     "lib/pgwire": ("lib/model",),
     "lib/pgoutput": ("lib/model",),
     "lib/events": ("lib/model", "crossfade/v1"),
-    "lib/settings": ("lib/model",),
+    "lib/auth": ("lib/pgwire",),
+    "lib/settings": ("lib/model", "lib/auth"),
     "lib": ("lib", "crossfade/v1"),
     "proxy/strategy": ("lib/model", "lib/settings", "lib/pgwire"),
     "proxy": ("proxy", "lib"),
@@ -28,6 +29,7 @@ KAFKA = r"librdkafka"
 OUTSIDE = {
     "lib/model": f"{SOCKETS}|{DATABASES}|{LOGS}|{KAFKA}|yaml-cpp|google/protobuf",
     "lib/pgwire": f"{SOCKETS}|{DATABASES}|{LOGS}|{KAFKA}|yaml-cpp",
+    "lib/auth": f"{SOCKETS}|{DATABASES}|{LOGS}|{KAFKA}|yaml-cpp",
     "lib/pgoutput": f"{SOCKETS}|{DATABASES}|{LOGS}|{KAFKA}|yaml-cpp",
     "lib/events": f"{SOCKETS}|{DATABASES}|{LOGS}|{KAFKA}|yaml-cpp",
     # libpq and librdkafka are asked there whether a dsn and a property are well-formed.
