@@ -14,6 +14,17 @@ std::string list_text(const std::vector<std::string>& items) {
     return text + "]";
 }
 
+std::string names_text(const auth::names& of) {
+    return of.all ? "all" : list_text(of.exact);
+}
+std::string origins_text(const auth::origins& of) {
+    if (of.all) return "all";
+    std::vector<std::string> all;
+    for (const auto& each : of.ranges) all.push_back(to_string(each));
+    if (of.local) all.emplace_back("local");
+    return list_text(all);
+}
+
 class collector {
   public:
     // `name` is the key's name in keys(); `path` the same with the operator's names in it.
@@ -71,6 +82,28 @@ void add_flag_set(collector& to, const flag_set& of) {
     }
 }
 
+void add_authentication(collector& to, const authentication& of) {
+    to.add("proxy.auth.mode", std::string(to_string(of.mode)));
+    to.add("proxy.auth.users_file", of.users_file + ' ' + of.users.digest());
+    to.add("proxy.auth.query", of.query);
+    to.add("proxy.auth.scram_iterations", std::to_string(of.scram_iterations));
+    to.add("proxy.auth.max_attempts", std::to_string(of.attempts.most));
+    to.add("proxy.auth.attempt_window", duration_text(of.attempts.window));
+}
+
+void add_access(collector& to, const access_rules& of) {
+    for (std::size_t i = 0; i < of.size(); ++i) {
+        const auto add = [&](const std::string& key, std::string text) {
+            to.add("proxy.access.<rule>." + key, "proxy.access." + std::to_string(i + 1) + '.' + key, std::move(text));
+        };
+        add("from", origins_text(of[i].from));
+        add("users", names_text(of[i].users));
+        add("databases", names_text(of[i].databases));
+        add("tls", std::string(to_string(of[i].tls)));
+        add("method", std::string(to_string(of[i].method)));
+    }
+}
+
 }  // namespace
 
 entries entries_of(const configuration& of) {
@@ -113,6 +146,8 @@ entries entries_of(const configuration& of) {
     to.add("proxy.replication_sessions", boolean_text(of.proxy.replication_sessions));
     to.add("proxy.capture", boolean_text(of.proxy.capture));
     to.add("proxy.max_unacknowledged_events", std::to_string(of.proxy.max_unacknowledged_events));
+    add_authentication(to, of.proxy.auth);
+    add_access(to, of.proxy.access);
     to.add("cdc.admin", to_string(of.cdc.admin));
     to.add("cdc.batch_rows", std::to_string(of.cdc.batch_rows));
     to.add("cdc.batch_bytes", size_text(of.cdc.batch_bytes));

@@ -147,6 +147,28 @@ std::optional<std::vector<scalar>> section::list(std::string_view key) const {
     return items;
 }
 
+std::optional<std::vector<scalar>> section::texts(std::string_view key) const {
+    const auto* found = find(key);
+    if (found == nullptr || !found->value.IsScalar()) return list(key);
+    return std::vector{scalar{found->value.Scalar(), at(key)}};
+}
+
+std::optional<std::vector<section>> section::items(std::string_view key) const {
+    const auto* found = find(key);
+    if (found == nullptr) return std::nullopt;
+    if (!found->value.IsSequence()) {
+        out_->add(at(key), shape(found->value), "a list");
+        return std::nullopt;
+    }
+    const std::string pattern = pattern_ + '.' + std::string(key);
+    std::vector<section> all;
+    for (const auto& item : found->value) {
+        const place where{line_of(item), path_of(key) + '.' + std::to_string(all.size() + 1)};
+        all.emplace_back(item, where, pattern + '.' + std::string(keys_below(pattern).front()), *out_);
+    }
+    return all;
+}
+
 section section::below(std::string_view key) const {
     const auto* found = find(key);
     const std::string pattern = pattern_.empty() ? std::string(key) : pattern_ + '.' + std::string(key);

@@ -64,6 +64,11 @@ class section {
     // Nullopt when the key is absent, or has something else than a text (which then is a finding).
     std::optional<scalar> text(std::string_view key) const;
     std::optional<std::vector<scalar>> list(std::string_view key) const;
+    // The same, where one text may stand for a list of one.
+    std::optional<std::vector<scalar>> texts(std::string_view key) const;
+    // A list of mappings, "access" -> (1, section), (2, section), …; the keys below each are those of "access.<rule>".
+    // Nullopt as above.
+    std::optional<std::vector<section>> items(std::string_view key) const;
 
     // Below an absent key there is an empty section.
     section below(std::string_view key) const;

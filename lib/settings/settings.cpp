@@ -23,4 +23,8 @@ std::string_view to_string(tls_mode mode) {
     return "";
 }
 
+std::string_view to_string(auth_mode mode) {
+    return mode == auth_mode::relay ? "relay" : "terminate";
+}
+
 }  // namespace crossfade::settings

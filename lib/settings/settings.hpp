@@ -8,6 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/auth/access.hpp"
+#include "lib/auth/attempt_limiter.hpp"
+#include "lib/auth/credential.hpp"
+#include "lib/auth/user_list.hpp"
 #include "lib/settings/flags.hpp"
 
 namespace crossfade::settings {
@@ -83,6 +87,27 @@ struct stream {
     friend bool operator==(const stream&, const stream&) = default;
 };
 
+enum class auth_mode {
+    relay,     // the database authenticates the client, the proxy passes their messages on
+    terminate  // the proxy authenticates the client, and logs in to the database itself
+};
+std::string_view to_string(auth_mode mode);
+
+// How clients show who they are. Users and query count under auth_mode::terminate.
+struct authentication {
+    auth_mode mode = auth_mode::relay;
+    std::string users_file;                             // as the file names it; empty: none
+    auth::user_list users;                              // its content. Secret: never logged.
+    std::string query{auth::default_credential_query};  // for users who aren't in the list; empty: nobody is asked
+    unsigned scram_iterations = auth::default_scram_iterations;
+    auth::attempt_limit attempts;
+
+    friend bool operator==(const authentication&, const authentication&) = default;
+};
+
+// Never empty: without rules in the file there is one that lets everybody in by the mode's own method.
+using access_rules = auth::access_rules;
+
 struct proxy {
     endpoint listen{"127.0.0.1", 6432};
     endpoint admin{"127.0.0.1", 9630};
@@ -108,6 +133,8 @@ struct proxy {
     bool replication_sessions = true;             // relayed to legacy, or refused
     bool capture = true;                          // whether this proxy takes part in publishing
     unsigned max_unacknowledged_events = 100000;  // given to librdkafka and not yet acknowledged
+    access_rules access{auth::access_rule{}};
+    authentication auth;
 
     friend bool operator==(const proxy&, const proxy&) = default;
 };
