@@ -53,10 +53,10 @@ server_login::server_login(std::string user, login_secret secret, options how)
     : user_(std::move(user)), secret_(std::move(secret)), how_(std::move(how)) {}
 
 server_login::answer server_login::receive(std::string_view body) {
-    const auto code = pgwire::parse_authentication(body);
-    if (!code || ended_) return fault("the server sent an Authentication message that makes no sense");
-    const auto data = body.substr(4);
     auto next = [&]() -> answer {
+        const auto code = pgwire::parse_authentication(body);
+        if (!code || ended_) return fault("the server sent an Authentication message that makes no sense");
+        const auto data = body.substr(4);
         switch (*code) {
             case authentication::ok:
                 return on_ok();
