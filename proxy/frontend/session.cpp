@@ -362,8 +362,9 @@ void session::logged_in() {
 
 void session::client_violated(std::string_view what) {
     spdlog::warn("ended a session: the client violated the protocol: {}", what);
-    bid_farewell({pgwire::build_fatal(sqlstate::protocol_violation, what), session_end::protocol_violation,
-                  farewell::moment::answered});
+    // Before login there is no answer to wait for, and a database that waits for the client to authenticate.
+    const auto at = tracker_.started() ? farewell::moment::answered : farewell::moment::boundary;
+    bid_farewell({pgwire::build_fatal(sqlstate::protocol_violation, what), session_end::protocol_violation, at});
 }
 
 void session::server_violated(std::string_view what) {
