@@ -1,4 +1,4 @@
-// From the first byte to the first ReadyForQuery: encryption requests, start-up, authentication, limits, cancel.
+// From the first byte to the first ReadyForQuery: encryption requests, start-up, authentication, limits.
 #include <gmock/gmock.h>
 
 #include "lib/pgwire/query_messages.hpp"
@@ -17,27 +17,6 @@ std::string opening(const std::string& database = "app") {
     return build(startup_message{{}, {{"user", "ann"}, {"database", database}, {"options", "-c work_mem=1MB"}}});
 }
 
-TEST(login, encryption_requests_are_answered_no_and_the_startup_may_be_split_over_packets) {
-    for (const std::size_t pieces : {0U, 1U}) {
-        proxy_between proxy;
-        auto client = proxy.client();
-        client.send(build(gssenc_request{}), pieces);
-        client.expect("N");
-        client.send(build(ssl_request{}), pieces);
-        client.expect("N");
-        client.send(opening(), pieces);
-        proxy.legacy.accept().expect(opening());
-    }
-}
-
-TEST(login, bytes_stuffed_behind_an_encryption_request_are_refused) {
-    proxy_between proxy;
-    auto client = proxy.client();
-    client.send(build(ssl_request{}) + opening());
-    EXPECT_THAT(farewell(client), StartsWith("08P01"));
-    EXPECT_TRUE(proxy.legacy.nobody_waits());
-}
-
 TEST(login, an_encryption_request_is_answered_once) {
     proxy_between proxy;
     auto client = proxy.client();
@@ -45,56 +24,6 @@ TEST(login, an_encryption_request_is_answered_once) {
     client.expect("N");
     client.send(build(ssl_request{}));
     EXPECT_THAT(farewell(client), StartsWith("08P01"));
-}
-
-TEST(login, a_length_that_lies_is_refused_before_anything_is_buffered) {
-    for (const auto length : {0U, 7U, 10005U, 0x7FFFFFFFU, 0xFFFFFFFFU}) {
-        proxy_between proxy;
-        auto client = proxy.client();
-        std::string bytes;
-        put_u32(bytes, length);
-        client.send(bytes);
-        EXPECT_THAT(farewell(client), StartsWith("08P01")) << length;
-    }
-}
-
-TEST(login, authentication_passes_both_ways_unread) {
-    proxy_between proxy;
-    auto client = proxy.client();
-    client.send(opening());
-    auto server = proxy.legacy.accept();
-    server.expect(opening());
-    const std::string dialogue[] = {
-        build_notice_response({{{'S', "NOTICE"}, {'C', "00000"}, {'M', "during authentication"}}}),
-        build_authentication(authentication::sasl, "SCRAM-SHA-256\0\0"s),
-        build_password_message("SCRAM-SHA-256\0\0\0\0\x20n,,n=,r=rOprNGfwEbeRWgbNEkqO...."s),
-        build_authentication(authentication::sasl_continue, "r=...,s=...,i=4096"),
-        build_password_message("c=biws,r=...,p=..."),
-        build_authentication(authentication::sasl_final, "v=...") + build_authentication(authentication::ok)};
-    bool from_client = false;
-    for (const auto& bytes : dialogue) {
-        from_client = bytes.front() == 'p';
-        (from_client ? client : server).send(bytes, 1);
-        (from_client ? server : client).expect(bytes);
-    }
-    const auto refusal = build_fatal("28P01", "password authentication failed");
-    server.send(refusal);
-    server.half_close();
-    EXPECT_EQ(farewell(client), "28P01 password authentication failed");
-    EXPECT_TRUE(support::eventually(
-        5s, [&] { return proxy.metric("crossfade_sessions_total{result=\"login_failed\"}") == 1; }));
-}
-
-TEST(login, newer_protocol_and_grease_are_left_to_the_server) {
-    proxy_between proxy;
-    auto client = proxy.client();
-    const auto grease = build(startup_message{{3, 9999}, {{"user", "ann"}, {"_pq_.test_protocol_negotiation", ""}}});
-    client.send(grease);
-    auto server = proxy.legacy.accept();
-    server.expect(grease);
-    const auto negotiation = framed('v', "\0\0\0\0\0\0\0\1_pq_.test_protocol_negotiation\0"s);
-    server.send(negotiation);
-    client.expect(negotiation);
 }
 
 TEST(login, the_database_is_renamed_only_where_modern_is_the_authority) {
@@ -174,48 +103,6 @@ TEST(limits, a_database_that_lies_about_a_length_ends_the_session) {
     auto [near, far] = proxy.session();
     far.send("T\0\0\0\0"s);
     EXPECT_THAT(farewell(near), StartsWith("08P01 the database violated"));
-}
-
-TEST(cancel, reaches_the_backend_it_names_and_no_other) {
-    proxy_between proxy;
-    auto session = proxy.session(7, "good");
-    const auto request = build(cancel_request{7, "good"});
-    auto canceller = proxy.client();
-    canceller.send(request);
-    auto backend = proxy.legacy.accept();
-    backend.expect(request);
-    backend.half_close();
-    canceller.expect_closed();
-
-    for (const auto& other : {cancel_request{7, "evil"}, cancel_request{8, "good"}, cancel_request{7, "good!"}}) {
-        auto stranger = proxy.client();
-        stranger.send(build(other));
-        stranger.expect_closed();
-    }
-    EXPECT_TRUE(proxy.legacy.nobody_waits());
-    EXPECT_TRUE(support::eventually(
-        5s, [&] { return proxy.metric("crossfade_cancel_requests_total{result=\"unknown\"}") == 3; }));
-}
-
-TEST(cancel, reaches_nobody_when_two_backends_have_the_same_key) {
-    proxy_between proxy;
-    auto one = proxy.session(7, "same");
-    auto two = proxy.session(7, "same");
-    auto canceller = proxy.client();
-    canceller.send(build(cancel_request{7, "same"}));
-    canceller.expect_closed();
-    EXPECT_TRUE(proxy.legacy.nobody_waits());
-    EXPECT_EQ(proxy.metric("crossfade_cancel_requests_total{result=\"ambiguous\"}"), 1);
-}
-
-TEST(cancel, knows_no_key_of_a_session_that_has_ended) {
-    proxy_between proxy;
-    { auto ended = proxy.session(7, "gone"); }
-    EXPECT_TRUE(support::eventually(5s, [&] { return proxy.sessions() == 0; }));
-    auto canceller = proxy.client();
-    canceller.send(build(cancel_request{7, "gone"}));
-    canceller.expect_closed();
-    EXPECT_EQ(proxy.metric("crossfade_cancel_requests_total{result=\"unknown\"}"), 1);
 }
 
 }  // namespace

@@ -1,0 +1,123 @@
+// What happens to a session's bytes beside arriving: slow readers, ends of connections, reloads, draining.
+#include <gmock/gmock.h>
+
+#include "tests/scripted/proxy/messages.hpp"
+#include "tests/scripted/proxy/proxy_between.hpp"
+
+namespace crossfade::proxy::test {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace std::string_literals;
+using namespace pgwire;
+
+TEST(relay, a_slow_reader_stops_its_own_session_only) {
+    proxy_between proxy{[](auto& config) { config.proxy.threads = 1; }};
+    auto slow = proxy.session(1);
+    auto quick = proxy.session(2);
+    const auto row = framed('D', std::string(1 << 16, 'r'));
+    const auto taken = slow.server.send_until_blocked(row);
+    EXPECT_LT(taken, std::size_t{64} << 20) << "the proxy buffers what its client doesn't read";
+    quick.client.send(build_query("select 1"));
+    quick.server.expect(build_query("select 1"));
+    quick.server.send(reply('C') + ready());
+    quick.client.expect(reply('C') + ready());
+    EXPECT_EQ(slow.client.read(taken).size(), taken);
+}
+
+TEST(relay, what_was_asked_before_a_half_close_is_still_answered) {
+    proxy_between proxy;
+    auto [near, far] = proxy.session();
+    near.send(build_query("select 1"));
+    near.half_close();
+    far.expect(build_query("select 1"));
+    far.expect_closed();
+    far.send(reply('C') + ready());
+    near.expect(reply('C') + ready());
+    far.half_close();
+    near.expect_closed();
+    EXPECT_TRUE(support::eventually(5s, [&] { return proxy.sessions() == 0; }));
+}
+
+TEST(relay, the_databases_last_words_reach_a_client_that_still_sends) {
+    proxy_between proxy;
+    auto [near, far] = proxy.session();
+    near.send(build_query("select 1"));
+    far.send(build_fatal("57P01", "the database goes"));
+    far.half_close();
+    near.send(build_query(std::string(100000, 'x')));
+    EXPECT_EQ(farewell(near), "57P01 the database goes");
+}
+
+TEST(relay, a_client_that_resets_takes_its_server_session_with_it) {
+    proxy_between proxy;
+    auto [near, far] = proxy.session();
+    near.reset();
+    far.expect_closed();
+    EXPECT_TRUE(
+        support::eventually(5s, [&] { return proxy.metric("crossfade_sessions_total{result=\"client_left\"}") == 1; }));
+}
+
+TEST(reload, a_transaction_keeps_the_plan_it_started_with) {
+    proxy_between proxy;
+    auto [near, far] = proxy.session();
+    const auto pass = [&near = near, &far = far](const std::string& up, const std::string& down) {
+        near.send(up);
+        far.expect(up);
+        far.send(down);
+        near.expect(down);
+    };
+    const auto counted = [&](const char* strategy) {
+        return proxy.metric("crossfade_transactions_total{strategy=\""s + strategy + "\"}");
+    };
+    pass(build_query("begin"), reply('C') + ready('T'));
+    proxy.reload([](settings::configuration& config) {
+        settings::flags plain;
+        plain.dual_write_strategy = settings::write_strategy::legacy_only;
+        config.flags = settings::flag_set{plain, {}, {}};
+    });
+    pass(build_query("commit"), reply('C') + ready());
+    EXPECT_TRUE(support::eventually(5s, [&] { return counted("legacy-primary") == 1; }));
+    pass(build_query("select 1"), reply('C') + ready());
+    EXPECT_TRUE(support::eventually(5s, [&] { return counted("legacy-only") == 1; }));
+    EXPECT_EQ(counted("legacy-primary"), 1);
+}
+
+TEST(drain, transactions_and_batches_in_flight_finish_first) {
+    proxy_between proxy;
+    auto in_transaction = proxy.session(1);
+    in_transaction.client.send(build_query("begin"));
+    in_transaction.server.expect(build_query("begin"));
+    in_transaction.server.send(ready('T'));
+    in_transaction.client.expect(ready('T'));
+    auto asking = proxy.session(2);
+    asking.client.send(batch());
+    asking.server.expect(batch());
+
+    proxy.drain();
+    asking.server.send(batch_replies());
+    asking.client.expect(batch_replies());
+    EXPECT_THAT(farewell(asking.client), testing::StartsWith("57P01"));
+    asking.client.half_close();
+    in_transaction.client.send(build_query("commit"));
+    in_transaction.server.expect(build_query("commit"));
+    in_transaction.server.send(reply('C') + ready());
+    in_transaction.client.expect(reply('C') + ready());
+    EXPECT_THAT(farewell(in_transaction.client), testing::StartsWith("57P01"));
+    in_transaction.client.half_close();
+    EXPECT_TRUE(proxy.drained_within(5s));
+}
+
+TEST(drain, a_transaction_that_does_not_end_is_closed_after_drain_timeout) {
+    proxy_between proxy{[](auto& config) { config.proxy.drain_timeout = 100ms; }};
+    auto [near, far] = proxy.session();
+    near.send(build_query("begin"));
+    far.send(ready('T'));
+    near.expect(ready('T'));
+    proxy.drain();
+    EXPECT_THAT(farewell(near), testing::StartsWith("57P01"));
+    EXPECT_TRUE(proxy.drained_within(5s));
+}
+
+}  // namespace
+}  // namespace crossfade::proxy::test
