@@ -1,10 +1,7 @@
 // libpq, psql and pgbench through the proxy to a real PostgreSQL.
 #include <gmock/gmock.h>
-#include <poll.h>
 
-#include <array>
 #include <fstream>
-#include <thread>
 
 #include "tests/integration/proxy/proxy_before_postgres.hpp"
 #include "tests/support/process.hpp"
@@ -75,51 +72,6 @@ TEST_F(clients, a_failed_copy_leaves_the_session_usable) {
     EXPECT_EQ(value(session, "select count(*) from numbers"), "0");
 }
 
-TEST_F(clients, a_value_of_200_megabytes_passes_both_ways) {
-    const auto session = connect();
-    const std::string big(200'000'000, 'b');
-    const char* argument = big.c_str();
-    const answer back{
-        PQexecParams(session.get(), "select $1::text, length($1)", 1, nullptr, &argument, nullptr, nullptr, 0)};
-    ASSERT_EQ(PQresultStatus(back.get()), PGRES_TUPLES_OK) << PQerrorMessage(session.get());
-    EXPECT_EQ(std::string_view(PQgetvalue(back.get(), 0, 0)), big);
-}
-
-TEST_F(clients, cancel_stops_this_sessions_query) {
-    const auto session = connect();
-    const auto bystander = connect();
-    PQsendQuery(session.get(), "select pg_sleep(60)");
-    PQsendQuery(bystander.get(), "select pg_sleep(0.5)");
-    ASSERT_TRUE(support::eventually(5s, [] {
-        return postgres_->value("select count(*) from pg_stat_activity where wait_event = 'PgSleep'") == "2";
-    }));
-    std::array<char, 256> error{};
-    const std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> handle{PQgetCancel(session.get()), &PQfreeCancel};
-    EXPECT_EQ(PQcancel(handle.get(), error.data(), error.size()), 1) << error.data();
-    const answer cancelled{PQgetResult(session.get())};
-    EXPECT_STREQ(PQresultErrorField(cancelled.get(), PG_DIAG_SQLSTATE), "57014");
-    const answer undisturbed{PQgetResult(bystander.get())};
-    EXPECT_EQ(PQresultStatus(undisturbed.get()), PGRES_TUPLES_OK);
-    EXPECT_EQ(metric("crossfade_cancel_requests_total{result=\"forwarded\"}"), 1);
-}
-
-TEST_F(clients, notifications_carry_the_databases_own_pid) {
-    const auto listening = connect();
-    const auto notifying = connect();
-    value(listening, "listen jobs");
-    EXPECT_EQ(value(notifying, "select pg_backend_pid()"), std::to_string(PQbackendPID(notifying.get())));
-    value(notifying, "notify jobs, 'now'");
-    PGnotify* got = nullptr;
-    EXPECT_TRUE(support::eventually(5s, [&] {
-        PQconsumeInput(listening.get());
-        return (got = PQnotifies(listening.get())) != nullptr;
-    }));
-    ASSERT_NE(got, nullptr);
-    EXPECT_STREQ(got->extra, "now");
-    EXPECT_EQ(got->be_pid, PQbackendPID(notifying.get()));
-    PQfreemem(got);
-}
-
 TEST_F(clients, the_database_authenticates) {
     postgres_->exec("set password_encryption = 'scram-sha-256'; create role scram login password 'correct'");
     postgres_->exec("set password_encryption = 'md5'; create role md5 login password 'correct'");
@@ -138,14 +90,6 @@ TEST_F(clients, the_database_authenticates) {
     }
     std::ofstream(hba) << before;
     postgres_->exec("select pg_reload_conf()");
-}
-
-TEST_F(clients, startup_options_and_replication_connections) {
-    const auto session = connect("user=crossfade options='-c work_mem=12345kB'");
-    EXPECT_EQ(value(session, "show work_mem"), "12345kB");
-    const auto replication = connect("user=crossfade replication=database");
-    EXPECT_EQ(value(replication, "IDENTIFY_SYSTEM"),
-              postgres_->value("select system_identifier from pg_control_system()"));
 }
 
 TEST_F(clients, a_reader_that_does_not_read_stops_only_itself) {

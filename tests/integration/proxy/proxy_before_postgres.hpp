@@ -27,7 +27,8 @@ class proxy_before_postgres : public testing::Test {
   protected:
     static void SetUpTestSuite() {
         if (!support::postgres_cluster::available()) GTEST_SKIP() << "no PostgreSQL server here";
-        postgres_ = std::make_unique<support::postgres_cluster>();
+        postgres_ = std::make_unique<support::postgres_cluster>(
+            support::postgres_options{.extra_settings = {"max_prepared_transactions=2"}});
         postgres_->start();
         restart_proxy("");
     }
