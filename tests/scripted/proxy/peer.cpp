@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 #include <utility>
 
@@ -97,6 +98,22 @@ void peer::reset() {
     const linger at_once{1, 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     ::close(std::exchange(fd_, -1));
+}
+
+std::size_t peer::send_what_fits(std::string_view chunk) {
+    const auto sent = ::send(fd_, chunk.data(), chunk.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    return sent > 0 ? static_cast<std::size_t>(sent) : 0;
+}
+
+std::size_t peer::drain() {
+    std::size_t total = 0;
+    std::array<char, 65536> chunk;
+    while (ready(fd_, POLLIN)) {
+        const auto read = ::recv(fd_, chunk.data(), chunk.size(), 0);
+        if (read <= 0) break;
+        total += static_cast<std::size_t>(read);
+    }
+    return total;
 }
 
 std::size_t peer::send_until_blocked(std::string_view chunk) {

@@ -27,6 +27,10 @@ class peer {
     void reset();  // closes with a TCP reset
     bool open() const { return fd_ >= 0; }
 
+    // As much as there is room for right now.
+    std::size_t send_what_fits(std::string_view chunk);
+    // Reads and forgets, until the other side closes or says nothing for some seconds; how many bytes.
+    std::size_t drain();
     // Sends as long as the other side takes bytes; how many it took before it let us wait.
     std::size_t send_until_blocked(std::string_view chunk);
 
