@@ -16,8 +16,8 @@ def whitespace_is_clean(tree):
         if path.endswith((".sql.out", ".patch", ".tgz")) or path == "LICENSE":
             continue
         for number, line in lines(text):
-            if path.endswith(".sh"):
-                line = line.lstrip("\t")  # a here-document's
+            if path.endswith((".sh", ".go")):
+                line = line.lstrip("\t")  # a here-document's; gofmt's
             if "\t" in line or line != line.rstrip():
                 yield finding(path, number, "a tab, a carriage return or a blank at the end")
         if text and (not text.endswith("\n") or text.endswith("\n\n")):

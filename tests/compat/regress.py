@@ -1,0 +1,68 @@
+"""PostgreSQL's own regression tests, its parallel schedule: through the proxy the same tests pass as without it, and those
+that fail print what they print without it."""
+
+import difflib
+import re
+import shutil
+import subprocess
+
+from rig import Failed, needed
+
+LINE = re.compile(r"^(?:(?:test|    ) +(?P<name>\S+) +\.\.\. (?P<how>ok|FAILED|failed)"
+                  r"|(?P<tap>ok|not ok) +\d+ +[-+] (?P<tapname>\S+) )", re.MULTILINE)
+LEAST = 150  # tests that pass; a schedule with fewer has broken down, and shows nothing by being equal
+SHOWN = 60   # lines of a difference
+
+
+def verdicts(said):
+    """{test: whether it passed}, of what pg_regress prints."""
+    return {match["name"] or match["tapname"]: (match["how"] or match["tap"]) == "ok" for match in LINE.finditer(said)}
+
+
+def run(rig, port, keep, only=()):
+    """{test: whether it passed}; what the tests printed is left in `keep`."""
+    version = rig.version
+    needed(version.modules / "regress.so")
+    inputs, modules = rig.readable(version.regress), rig.readable(version.modules)
+    built = version.pg_regress.is_relative_to(version.modules)  # else it is the system's
+    pg_regress, clients = (modules / "pg_regress", modules / "bin") if built else (version.pg_regress, version.clients)
+    outputs = rig.folder / "regress"
+    outputs.mkdir()
+    if rig.user:
+        shutil.chown(outputs, "postgres", "postgres")
+    done = subprocess.run(
+        [needed(pg_regress), "--host=127.0.0.1", f"--port={port}", "--user=crossfade", f"--bindir={clients}",
+         f"--inputdir={inputs}", f"--outputdir={outputs}", f"--dlpath={modules}", "--max-concurrent-tests=20",
+         *(["--expecteddir", inputs] if version.major > 15 else []), *(only or [f"--schedule={inputs}/parallel_schedule"])],
+        cwd=outputs, env=version.environment(), capture_output=True, text=True, timeout=1500, **rig.user)
+    shutil.rmtree(keep, ignore_errors=True)
+    shutil.copytree(outputs, keep)
+    for printed in (keep / "results").glob("*.out"):
+        text = printed.read_bytes().replace(str(rig.folder).encode(), b"FOLDER")
+        printed.write_bytes(text.replace(f"port {port}".encode(), b"port PORT"))
+    found = verdicts(done.stdout)
+    if sum(found.values()) < (0 if only else LEAST):
+        raise Failed(f"pg_regress ended with {done.returncode}, {sum(found.values())} of {len(found)} tests passed:\n"
+                     f"{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    rig.check()
+    return found
+
+
+def difference(test, direct, through):
+    """What the test printed through the proxy and not without it."""
+    printed = [(folder / "results" / f"{test}.out").read_text(errors="replace").splitlines() for folder in (direct, through)]
+    return list(difflib.unified_diff(*printed, "direct", "through the proxy", lineterm="", n=2))
+
+
+def compare(direct, through, direct_folder, through_folder):
+    """Findings; none where nothing distinguishes the two but what differs between any two runs."""
+    findings = []
+    for test in sorted(direct.keys() | through.keys()):
+        one, other = direct.get(test), through.get(test)
+        if one != other:
+            words = {True: "passes", False: "fails", None: "is not run"}
+            findings.append((test, [f"{test} {words[one]} direct and {words[other]} through the proxy",
+                                    *difference(test, direct_folder, through_folder)[:SHOWN]]))
+        elif not one and (lines := difference(test, direct_folder, through_folder)):
+            findings.append((test, [f"{test} fails both ways, and not in the same way", *lines[:SHOWN]]))
+    return findings
