@@ -104,6 +104,17 @@ void add_access(collector& to, const access_rules& of) {
     }
 }
 
+void add_console(collector& to, const console& of) {
+    to.add("proxy.console.database", of.database);
+    to.add("proxy.console.admins", list_text(of.admins));
+    to.add("proxy.console.viewers", list_text(of.viewers));
+    to.add("proxy.console.trust_local", boolean_text(of.trust_local));
+    to.add("proxy.console.max_sessions", std::to_string(of.max_sessions));
+    to.add("proxy.console.max_rows", std::to_string(of.max_rows));
+    to.add("proxy.console.pause_wait", duration_text(of.pause_wait));
+    to.add("proxy.console.query_timeout", duration_text(of.query_timeout));
+}
+
 }  // namespace
 
 entries entries_of(const configuration& of) {
@@ -144,6 +155,8 @@ entries entries_of(const configuration& of) {
     to.add("proxy.tcp_user_timeout", duration_text(of.proxy.tcp_user_timeout));
     to.add("proxy.reuse_port", boolean_text(of.proxy.reuse_port));
     to.add("proxy.replication_sessions", boolean_text(of.proxy.replication_sessions));
+    to.add("proxy.pause_max", duration_text(of.proxy.pause_max));
+    add_console(to, of.proxy.console);
     to.add("proxy.capture", boolean_text(of.proxy.capture));
     to.add("proxy.max_unacknowledged_events", std::to_string(of.proxy.max_unacknowledged_events));
     add_authentication(to, of.proxy.auth);

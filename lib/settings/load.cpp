@@ -298,6 +298,10 @@ configuration read_all(const section& root, const environment& env, findings& ou
     read_kafka(root.below("kafka"), env, read.kafka);
     read_stream(root.below("stream"), read.stream);
     read_proxy(root.below("proxy"), read.proxy);
+    const auto& console = read.proxy.console;
+    if (console.enabled() && (console.database == read.legacy.dbname || console.database == read.modern.dbname))
+        out.add(root.below("proxy").below("console").at("database"), quote_found(console.database),
+                "another name than the application's database has");
     read_cdc(root.below("cdc"), read.cdc);
     read_log(root.below("log"), read.log);
     read_tenancy(root.below("tenants"), read.tenants);

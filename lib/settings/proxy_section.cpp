@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/settings/access.hpp"
+#include "lib/settings/console_reader.hpp"
 #include "lib/settings/field_reader.hpp"
 
 namespace crossfade::settings {
@@ -61,6 +62,15 @@ void read_timeouts(const field_reader& fields, proxy& into) {
     fields.duration("tcp_user_timeout", into.tcp_user_timeout, 0ms, 24h);
 }
 
+void read_pauses(const section& from, const field_reader& fields, proxy& into) {
+    fields.duration("pause_max", into.pause_max, 1s, 1h);
+    const auto console = from.below("console");
+    read_console(console, into.console);
+    if (into.console.pause_wait >= into.pause_max)
+        from.out().add(console.at("pause_wait"), duration_text(into.console.pause_wait),
+                       "less than proxy.pause_max, which is " + duration_text(into.pause_max));
+}
+
 }  // namespace
 
 void read_proxy(const section& from, proxy& into) {
@@ -71,6 +81,7 @@ void read_proxy(const section& from, proxy& into) {
     fields.number("threads", into.threads, 0, 256);
     read_limits(from, fields, into);
     read_timeouts(fields, into);
+    read_pauses(from, fields, into);
     fields.boolean("reuse_port", into.reuse_port);
     fields.boolean("replication_sessions", into.replication_sessions);
     fields.boolean("capture", into.capture);

@@ -12,6 +12,7 @@
 #include "lib/auth/attempt_limiter.hpp"
 #include "lib/auth/credential.hpp"
 #include "lib/auth/user_list.hpp"
+#include "lib/settings/console.hpp"
 #include "lib/settings/flags.hpp"
 
 namespace crossfade::settings {
@@ -131,6 +132,8 @@ struct proxy {
     std::chrono::milliseconds tcp_user_timeout{0};
     bool reuse_port = false;                      // SO_REUSEPORT: another process may listen beside this one
     bool replication_sessions = true;             // relayed to legacy, or refused
+    std::chrono::milliseconds pause_max{300000};  // how long a PAUSE holds, if nobody resumes
+    struct console console;
     bool capture = true;                          // whether this proxy takes part in publishing
     unsigned max_unacknowledged_events = 100000;  // given to librdkafka and not yet acknowledged
     access_rules access{auth::access_rule{}};

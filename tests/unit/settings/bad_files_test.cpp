@@ -93,8 +93,8 @@ INSTANTIATE_TEST_SUITE_P(
                   "max_sessions, max_sessions_per_user, max_sessions_per_database, reserved_sessions, reserved_users, "
                   "max_message_bytes, connect_timeout, login_timeout, drain_timeout, idle_timeout, "
                   "idle_in_transaction_timeout, query_timeout, tcp_keepalive_idle, tcp_keepalive_interval, "
-                  "tcp_keepalive_count, tcp_user_timeout, reuse_port, replication_sessions, capture, "
-                  "max_unacknowledged_events, auth, access",
+                  "tcp_keepalive_count, tcp_user_timeout, reuse_port, replication_sessions, pause_max, console, "
+                  "capture, max_unacknowledged_events, auth, access",
                   "f.yaml:7: groups.g.tables: found a text; allowed: a list"}},
         bad_file{"a_dsn_as_a_key_is_not_repeated",
                  required + "log: { 'postgresql://app:hunter2@h/app': x }\n",
@@ -149,6 +149,17 @@ INSTANTIATE_TEST_SUITE_P(
         bad_file{"one_address_for_both",
                  required + "proxy: { listen: '0.0.0.0:9630', admin: '0.0.0.0:9630' }\n",
                  {"f.yaml:5: proxy.admin: found '0.0.0.0:9630'; allowed: another address than proxy.listen"}},
+        bad_file{"console",
+                 required + "proxy:\n  pause_max: 5s\n  console:\n    database: app\n    admins: [ann, ann, \"\"]\n"
+                            "    viewers: [bob, ann]\n    max_rows: 0\n    pause_wait: 5s\n",
+                 {"f.yaml:8: proxy.console.database: found 'app'; allowed: another name than the application's "
+                  "database has",
+                  "f.yaml:9: proxy.console.admins: found 'ann' a second time; allowed: each user once",
+                  "f.yaml:9: proxy.console.admins: found ''; allowed: names of 1 to 63 bytes without control "
+                  "characters",
+                  "f.yaml:10: proxy.console.viewers: found 'ann', who is in admins too; allowed: each user once",
+                  "f.yaml:11: proxy.console.max_rows: found '0'; allowed: 1 to 100000",
+                  "f.yaml:12: proxy.console.pause_wait: found 5s; allowed: less than proxy.pause_max, which is 5s"}},
         bad_file{"tenants",
                  required + "tenants: { session: app.tenant, column: '' }\n",
                  {"f.yaml:5: tenants.session: found 'app.tenant'; allowed: none, user, database, or parameter:NAME as "

@@ -65,6 +65,16 @@ proxy:
   tcp_user_timeout: 30s
   reuse_port: true
   replication_sessions: false
+  pause_max: 2m
+  console:
+    database: admin
+    admins: [root, "Über"]
+    viewers: [nagios]
+    trust_local: true
+    max_sessions: 2
+    max_rows: 500
+    pause_wait: 3s
+    query_timeout: 1s
   capture: no
   max_unacknowledged_events: 500
   auth: { mode: terminate, query: SELECT * FROM f($1), scram_iterations: 10000, max_attempts: 3, attempt_window: 5m }

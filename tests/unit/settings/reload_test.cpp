@@ -57,13 +57,16 @@ TEST_F(reloads, of_a_flag_raise_the_epoch) {
 }
 
 TEST_F(reloads, of_what_is_no_flag_keep_the_epoch) {
-    const auto report =
-        after(required + "log: { level: debug }\nproxy: { max_sessions: 7 }\ntenants: { session: database }\n");
+    const auto report = after(required +
+                              "log: { level: debug }\nproxy: { max_sessions: 7, pause_max: 20s, console: { max_rows: 5 "
+                              "} }\ntenants: { session: database }\n");
     EXPECT_EQ(report.outcome, reload_outcome::applied);
     EXPECT_EQ(report.epoch, 1U);
     EXPECT_THAT(report.restart, IsEmpty());
     EXPECT_EQ(reloader_.current()->config.log.level, "debug");
     EXPECT_EQ(reloader_.current()->config.proxy.max_sessions, 7U);
+    EXPECT_EQ(reloader_.current()->config.proxy.pause_max, std::chrono::seconds{20});
+    EXPECT_EQ(reloader_.current()->config.proxy.console.max_rows, 5U);
     EXPECT_EQ(reloader_.current()->config.tenants.session, tenant_source::database);
 }
 
