@@ -16,6 +16,7 @@ ALLOWED = {
     "lib/settings": ("lib/model", "lib/auth"),
     "lib": ("lib", "crossfade/v1"),
     "proxy/strategy": ("lib/model", "lib/settings", "lib/pgwire"),
+    "proxy/console": ("lib/model", "lib/settings", "lib/pgwire"),
     "proxy": ("proxy", "lib"),
     "cdc": ("cdc", "lib"),
     "ctl": ("ctl", "lib"),
@@ -35,6 +36,7 @@ OUTSIDE = {
     # libpq and librdkafka are asked there whether a dsn and a property are well-formed.
     "lib/settings": f"{SOCKETS}|{LOGS}",
     "proxy/strategy": f"{SOCKETS}|{DATABASES}|{LOGS}|{KAFKA}",
+    "proxy/console": f"{SOCKETS}|{DATABASES}|{LOGS}|{KAFKA}",
 }
 
 
