@@ -1,4 +1,5 @@
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <csignal>
 
@@ -7,6 +8,7 @@
 #include "cdc/follow/source_watch.hpp"
 #include "cdc/follow/stream_follower.hpp"
 #include "lib/program/command_line.hpp"
+#include "lib/program/service_manager.hpp"
 #include "lib/telemetry/metrics.hpp"
 #include "lib/telemetry/version.hpp"
 
@@ -26,15 +28,19 @@ sigset_t block_signals() {
 }
 
 // Returns at SIGTERM or SIGINT; SIGHUP reloads.
-void wait_for_the_end(const sigset_t& waited, program::configuration_reload& reload) {
+void wait_for_the_end(const sigset_t& waited, program::configuration_reload& reload,
+                      const program::service_manager& manager) {
     for (;;) {
         int which = 0;
         if (sigwait(&waited, &which) != 0) continue;
         if (which != SIGHUP) {
             spdlog::info("{}: finishing the batch under way", which == SIGTERM ? "SIGTERM" : "SIGINT");
+            manager.stopping("finishing the batch under way");
             return;
         }
+        manager.reloading();
         reload.run("SIGHUP");
+        manager.ready({});
     }
 }
 
@@ -44,6 +50,7 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     settings::reloader flags{path, settings::process_environment(), std::move(first)};
     const auto at_start = flags.current();
     const auto& config = at_start->config;
+    const program::service_manager manager{settings::process_environment(), ::getpid()};
 
     prometheus::Registry registry;
     telemetry::add_build_info(registry, name);
@@ -62,7 +69,8 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     ledger.start();
     source.start();
     watch.start([&reload] { reload.run("file"); });
-    wait_for_the_end(waited, reload);
+    manager.ready("following stream " + config.stream.name);
+    wait_for_the_end(waited, reload, manager);
 
     watch.stop();
     stream.stop();
