@@ -1,15 +1,20 @@
 #include <prometheus/registry.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "lib/program/command_line.hpp"
+#include "lib/program/service_manager.hpp"
 #include "lib/telemetry/metrics.hpp"
 #include "proxy/admin/admin_answers.hpp"
+#include "proxy/admin/operator_desk.hpp"
 #include "proxy/capture/stream_publisher.hpp"
 #include "proxy/frontend/front.hpp"
 
@@ -18,21 +23,66 @@ namespace {
 
 constexpr std::string_view name = "crossfade-proxy";
 
+// The running program, as signals and operators steer it. All of it happens in the thread of `home`.
+struct helm {
+    boost::asio::io_context& home;
+    frontend::front& front;
+    program::configuration_reload& reload;
+    const program::service_manager& manager;
+
+    void take_up(std::string_view trigger) const {
+        manager.reloading();
+        reload.run(trigger);
+        manager.ready({});
+    }
+
+    void shut_down(console::shutdown_waits_for what) const {
+        const bool begun = front.draining();
+        manager.stopping("waiting for what is under way");
+        if (what == console::shutdown_waits_for::clients) {
+            if (!begun) front.retire([this] { home.stop(); });
+            return;
+        }
+        if (!begun || what == console::shutdown_waits_for::transactions) front.drain([this] { home.stop(); });
+        if (what == console::shutdown_waits_for::nothing) front.cut();
+    }
+};
+
 // SIGHUP reloads; the first SIGTERM or SIGINT lets transactions finish, the second one does not wait for them.
-void handle_signals(boost::asio::signal_set& signals, program::configuration_reload& reload, frontend::front& front,
-                    boost::asio::io_context& home) {
+void handle_signals(boost::asio::signal_set& signals, const helm& steer) {
     signals.async_wait([&](boost::system::error_code cancelled, int signal) {
         if (cancelled) return;
         if (signal == SIGHUP) {
-            reload.run("SIGHUP");
-        } else if (front.draining()) {
+            steer.take_up("SIGHUP");
+        } else if (steer.front.draining()) {
             spdlog::warn("stopping at once");
-            front.cut();
+            steer.shut_down(console::shutdown_waits_for::nothing);
         } else {
-            front.drain([&home] { home.stop(); });
+            steer.shut_down(console::shutdown_waits_for::transactions);
         }
-        handle_signals(signals, reload, front, home);
+        handle_signals(signals, steer);
     });
+}
+
+// For as long as the service manager wants to hear that somebody is there.
+void keep_telling(boost::asio::steady_timer& timer, const program::service_manager& manager) {
+    const auto period = manager.watchdog();
+    if (!period) return;
+    manager.alive();
+    timer.expires_after(*period / 2);
+    timer.async_wait([&](boost::system::error_code cancelled) {
+        if (!cancelled) keep_telling(timer, manager);
+    });
+}
+
+// Of systemd's socket activation.
+std::vector<int> passed_listeners() {
+    std::vector<int> all;
+    for (const auto& each : program::take_passed_sockets(settings::process_environment())) {
+        spdlog::info("taking over the listening socket {}", each.name);
+        all.push_back(each.descriptor);
+    }
+    return all;
 }
 
 void serve(const std::string& path, settings::file_watch& watch, settings::configuration first) {
@@ -40,14 +90,22 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     boost::asio::signal_set signals{home, SIGTERM, SIGINT, SIGHUP};
     settings::reloader flags{path, settings::process_environment(), std::move(first), frontend::certificate_objections};
     const auto at_start = flags.current();
+    const program::service_manager manager{settings::process_environment(), ::getpid()};
 
     prometheus::Registry registry;
     telemetry::add_build_info(registry, name);
-    frontend::front front{home, [&flags] { return flags.current(); }, registry};
+    std::unique_ptr<admin::operator_desk> desk;  // outlives the front, whose sessions ask it
+    frontend::front front{home, [&flags] { return flags.current(); }, registry, passed_listeners()};
     program::configuration_reload reload{name, flags, registry, [&front] { front.reloaded(); }};
 
     std::unique_ptr<capture::stream_publisher> publisher;
     if (at_start->config.proxy.capture) publisher = std::make_unique<capture::stream_publisher>(at_start, registry);
+
+    const helm steer{home, front, reload, manager};
+    desk =
+        std::make_unique<admin::operator_desk>(home, front, reload, publisher.get(), registry,
+                                               [&steer](console::shutdown_waits_for what) { steer.shut_down(what); });
+    front.open_desk(*desk);
 
     telemetry::http_server http;
     program::add_admin_routes(http, name, registry, reload, admin::answers(front, publisher.get()));
@@ -56,10 +114,14 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     front.start();
     if (publisher) publisher->start();
     watch.start([&reload] { reload.run("file"); });
-    handle_signals(signals, reload, front, home);
+    handle_signals(signals, steer);
+    manager.ready("taking sessions on " + front.place());
+    boost::asio::steady_timer watchdog{home};
+    keep_telling(watchdog, manager);
     home.run();
 
     watch.stop();
+    desk->stop();
     if (publisher) publisher->stop();
     http.stop();
     spdlog::info("stopped");

@@ -60,7 +60,6 @@ console_session::console_session(party who, role as, std::size_t max_rows,
                                  const std::optional<pgwire::backend_key_data>& key)
     : who_(std::move(who)), as_(as), max_rows_(max_rows) {
     if (key) who_.pid = key->pid;
-    output_ = pgwire::build_authentication(pgwire::authentication::ok);
     for (const auto& [name, said] : reported_parameters(who_))
         output_.append(pgwire::build_parameter_status(name, said));
     if (key) output_.append(pgwire::build_backend_key_data(*key));

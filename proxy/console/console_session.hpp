@@ -19,7 +19,7 @@
 namespace crossfade::proxy::console {
 
 // One console over PostgreSQL's protocol, simple and extended, without a socket: it says what it wants next, and who
-// has the socket does it. Begins behind the authentication, with AuthenticationOk.
+// has the socket does it. Begins behind AuthenticationOk.
 //
 //     for (;;) switch (session.next()) {
 //         case step::write: … session.sent(how_much_of(session.output())); break;

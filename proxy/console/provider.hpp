@@ -37,7 +37,7 @@ struct server_facts {
     peer_address from;  // our end
     std::uint32_t pid = 0;
     instant connected{};
-    std::string tls;  // "TLSv1.3/TLS_AES_256_GCM_SHA384"; empty: none
+    std::string tls;  // "TLSv1.3"; empty: none
 };
 
 // One client session.

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <exception>
@@ -89,6 +90,30 @@ void event_loop::cut() {
     asio::post(context_, [this] {
         draining_ = true;
         for (const auto& one : sessions_) one->cut();
+    });
+}
+
+void event_loop::look_at_holds() {
+    asio::post(context_, [this] {
+        for (const auto& one : sessions_) one->look_at_holds();
+    });
+}
+
+void event_loop::list(std::function<void(std::vector<console::session_facts>)> then) {
+    asio::post(context_, [this, then = std::move(then)] {
+        std::vector<console::session_facts> all;
+        for (const auto& one : sessions_)
+            if (one->listed()) all.push_back(one->facts());
+        then(std::move(all));
+    });
+}
+
+void event_loop::kill(std::uint64_t id, std::function<void(bool)> then) {
+    asio::post(context_, [this, id, then = std::move(then)] {
+        const auto found = std::find_if(sessions_.begin(), sessions_.end(),
+                                        [id](const auto& one) { return one->listed() && one->id() == id; });
+        if (found != sessions_.end()) (*found)->kill();
+        then(found != sessions_.end());
     });
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <thread>
 #include <unordered_set>
+#include <vector>
 
 #include "proxy/frontend/front_metrics.hpp"
 #include "proxy/frontend/relay.hpp"
@@ -27,6 +28,10 @@ class event_loop {
     void adopt(int connected, int address_family);
     void drain();
     void cut();
+    void look_at_holds();
+    // `then` is called in the loop's thread.
+    void list(std::function<void(std::vector<console::session_facts>)> then);
+    void kill(std::uint64_t id, std::function<void(bool found)> then);
 
     // Connections, those that haven't greeted yet included.
     unsigned connections() const { return connections_.load(std::memory_order_relaxed); }

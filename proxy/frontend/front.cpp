@@ -16,11 +16,14 @@ unsigned loops_wanted(unsigned configured) {
 
 }  // namespace
 
-front::front(asio::io_context& home, std::function<settings::snapshot()> in_force, prometheus::Registry& metrics)
+front::front(asio::io_context& home, std::function<settings::snapshot()> in_force, prometheus::Registry& metrics,
+             const std::vector<int>& passed)
     : home_(home),
       around_(std::move(in_force)),
+      place_(passed.empty() ? settings::to_string(around_.current()->config.proxy.listen)
+                            : std::to_string(passed.size()) + " sockets of the service manager"),
       metrics_(metrics),
-      listener_(home, around_.current()->config.proxy,
+      listener_(home, around_.current()->config.proxy, passed,
                 [this](int connected, int address_family) { take(connected, address_family); }),
       drain_deadline_(home) {
     around_.certificates = std::make_shared<encryption>(encryption::of(around_.current()->config).value());
@@ -37,9 +40,7 @@ front::~front() {
 
 void front::start() {
     listener_.start();
-    const auto snapshot = around_.current();
-    spdlog::info("listening on {} with {} event loops", settings::to_string(snapshot->config.proxy.listen),
-                 loops_.size());
+    spdlog::info("listening on {} with {} event loops", place_, loops_.size());
 }
 
 void front::reloaded() {
@@ -96,12 +97,66 @@ void front::look_whether_drained() {
     std::exchange(drained_, nullptr)();
 }
 
-void front::update_metrics() {
+totals front::traffic() const {
     totals sum;
     for (const auto& loop : loops_) add(sum, loop->stats());
-    metrics_.update(sum, sessions(), around_.current()->config.proxy.max_sessions);
+    return sum;
+}
+
+void front::update_metrics() {
+    metrics_.update(traffic(), sessions(), around_.current()->config.proxy.max_sessions);
     const auto certificates = std::atomic_load(&around_.certificates);
     if (certificates->listener) metrics_.certificate_expires(certificates->listener->expires());
+}
+
+void front::retire(std::function<void()> done) {
+    spdlog::info("stopping when the last of {} sessions has left", sessions());
+    draining_ = true;
+    drained_ = std::move(done);
+    listener_.stop();
+    look_whether_drained();
+}
+
+void front::hold(console::hold_set holds) {
+    const bool any = !holds.empty();
+    std::atomic_store(&around_.holds, std::make_shared<const console::hold_set>(std::move(holds)));
+    around_.any_holds.store(any, std::memory_order_release);
+    for (auto& loop : loops_) loop->look_at_holds();
+}
+
+void front::list_sessions(std::function<void(std::vector<console::session_facts>)> then) {
+    struct gathering {
+        std::vector<console::session_facts> all;
+        std::size_t awaited;
+        std::function<void(std::vector<console::session_facts>)> then;
+    };
+    auto gathered = std::make_shared<gathering>(gathering{{}, loops_.size(), std::move(then)});
+    for (const auto& loop : loops_)
+        loop->list([this, gathered](std::vector<console::session_facts> some) {
+            asio::post(home_, [gathered, some = std::move(some)]() mutable {
+                std::move(some.begin(), some.end(), std::back_inserter(gathered->all));
+                if (--gathered->awaited > 0) return;
+                std::sort(gathered->all.begin(), gathered->all.end(),
+                          [](const auto& left, const auto& right) { return left.id < right.id; });
+                gathered->then(std::move(gathered->all));
+            });
+        });
+}
+
+void front::end_session(std::uint64_t id, std::function<void(bool)> then) {
+    struct gathering {
+        bool found;
+        std::size_t awaited;
+        std::function<void(bool)> then;
+    };
+    auto gathered = std::make_shared<gathering>(gathering{false, loops_.size(), std::move(then)});
+    for (const auto& loop : loops_)
+        loop->kill(id, [this, gathered](bool found) {
+            asio::post(home_, [gathered, found] {
+                gathered->found = gathered->found || found;
+                if (--gathered->awaited == 0) gathered->then(gathered->found);
+            });
+        });
 }
 
 }  // namespace crossfade::proxy::frontend

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "lib/settings/reload.hpp"
@@ -24,7 +25,9 @@ class front {
     // Binds. `in_force` gives the configuration in force, from any thread; listen and threads are those at
     // construction. Throws std::system_error when the address can't be had, std::runtime_error when a certificate
     // can't be used.
-    front(boost::asio::io_context& home, std::function<settings::snapshot()> in_force, prometheus::Registry& metrics);
+    // `passed`: as for listener.
+    front(boost::asio::io_context& home, std::function<settings::snapshot()> in_force, prometheus::Registry& metrics,
+          const std::vector<int>& passed = {});
     ~front();
 
     void start();
@@ -39,7 +42,24 @@ class front {
     // During drain(): doesn't wait any longer.
     void cut();
 
+    // Stops listening and calls `done` when the last client has left, consoles included; cut() ends the waiting.
+    void retire(std::function<void()> done);
+
+    // These pauses are in force now.
+    void hold(console::hold_set holds);
+
+    // For the console, from `home`; answered there, too, the sessions in the order of their ids.
+    void list_sessions(std::function<void(std::vector<console::session_facts>)> then);
+    void end_session(std::uint64_t id, std::function<void(bool found)> then);
+    // From here on there are consoles. `desk` outlives the front.
+    void open_desk(console::provider& desk) { around_.desk.store(&desk, std::memory_order_release); }
+
+    // Where it listens, for people.
+    const std::string& place() const { return place_; }
+
     // Any thread.
+    totals traffic() const;
+    unsigned consoles() const { return around_.consoles.load(std::memory_order_relaxed); }
     unsigned sessions() const { return around_.sessions.open(); }
     bool draining() const { return draining_.load(std::memory_order_relaxed); }
     // Brings the registry's metrics up to date: call it before they are read.
@@ -55,6 +75,7 @@ class front {
 
     boost::asio::io_context& home_;
     surroundings around_;
+    std::string place_;
     front_metrics metrics_;
     std::vector<std::unique_ptr<event_loop>> loops_;
     listener listener_;

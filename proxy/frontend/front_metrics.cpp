@@ -74,6 +74,8 @@ std::string_view to_string(session_end end) {
             return "query_timeout";
         case session_end::drained:
             return "drained";
+        case session_end::killed:
+            return "killed";
         case session_end::failed:
             return "failed";
     }

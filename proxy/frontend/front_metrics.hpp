@@ -32,9 +32,10 @@ enum class session_end : std::uint8_t {
     idle_timeout,        // proxy.idle_timeout or proxy.idle_in_transaction_timeout
     query_timeout,       // proxy.query_timeout, and a cancel did not help
     drained,             // we are stopping
+    killed,              // an operator ended it
     failed,              // a fault of ours; the log says which
 };
-inline constexpr std::size_t session_ends = 13;
+inline constexpr std::size_t session_ends = 14;
 std::string_view to_string(session_end end);
 
 // Label `result` of crossfade_cancel_requests_total.

@@ -61,8 +61,16 @@ std::uint16_t bound_port(int socket) {
 
 }  // namespace
 
-listener::listener(asio::io_context& context, const settings::proxy& by, hand_over take)
+listener::listener(asio::io_context& context, const settings::proxy& by, const std::vector<int>& passed, hand_over take)
     : context_(context), take_(std::move(take)), port_(by.listen.port) {
+    for (const int each : passed) {
+        sockaddr_storage bound{};
+        socklen_t length = sizeof bound;
+        ::getsockname(each, reinterpret_cast<sockaddr*>(&bound), &length);
+        doors_.push_back({asio::posix::stream_descriptor{context_, each}, bound.ss_family});
+        port_ = bound_port(each);
+    }
+    if (!passed.empty()) return;
     const auto& at = by.listen;
     const auto use = by.reuse_port ? port_use::shared : port_use::alone;
     if (at.host.starts_with('/')) {

@@ -19,7 +19,10 @@ class listener {
 
     // Binds every address of proxy.listen's host (or a Unix socket, where host is a directory). Throws
     // std::system_error that names the address.
-    listener(boost::asio::io_context& context, const settings::proxy& by, hand_over take);
+    // `passed`: sockets that listen already, from the service manager; where there are any, they are taken over and
+    // the address isn't looked at.
+    listener(boost::asio::io_context& context, const settings::proxy& by, const std::vector<int>& passed,
+             hand_over take);
     ~listener();  // removes the Unix socket
 
     void start();

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "proxy/frontend/transport.hpp"
 
@@ -18,13 +19,14 @@ struct inspection {
     std::size_t forward = 0;   // this many bytes go on; the rest comes again in front of the next chunk, and is short
     bool stop = false;         // after these, no more
     std::string_view instead;  // when it isn't empty: what goes on in the place of those bytes
+    bool hold = false;         // not now: nothing goes on, and the same chunk is inspected again by the next call
 };
 
 enum class relay_end {
     from_closed,  // the sender has ended its side
     from_failed,  // the connection to the sender is broken
     to_failed,    // the one to the receiver is
-    interrupted,  // the wait was cancelled; nothing is lost, call again
+    interrupted,  // the wait was cancelled, or the inspector said hold; nothing is lost, call again
     stopped,      // the inspector said so
 };
 
@@ -41,6 +43,7 @@ asio::awaitable<relay_end> relay(transport& from, transport& to, std::string& he
     int turns = 0;
     bool more = false;  // the socket gave all that was asked for
     std::optional<error_code> ended;
+    bool again = !held.empty();  // the inspector may have held it back
     for (;;) {
         std::string_view chunk;
         if (from.tls() != nullptr || !held.empty()) {
@@ -53,7 +56,7 @@ asio::awaitable<relay_end> relay(transport& from, transport& to, std::string& he
                 if (next.data() != rest.data()) std::memcpy(rest.data(), next.data(), next.size());
                 filled += next.size();
             }
-            if (filled > held.size()) chunk = {scratch.plain.data(), filled};
+            if (filled > held.size() || std::exchange(again, false)) chunk = {scratch.plain.data(), filled};
         } else {
             chunk = from.next({}, ended);
         }
@@ -62,6 +65,7 @@ asio::awaitable<relay_end> relay(transport& from, transport& to, std::string& he
             const auto verdict = inspect(chunk);
             const auto going = verdict.instead.empty() ? chunk.substr(0, verdict.forward) : verdict.instead;
             held.assign(chunk.substr(verdict.forward));
+            if (verdict.hold) co_return relay_end::interrupted;
             if (!going.empty() && !to.send(going)) co_return relay_end::to_failed;
             if (!to.all_sent()) {
                 const auto failed = co_await to.flush();

@@ -85,12 +85,14 @@ struct session::client_inspector {
     }
 
     inspection operator()(std::string_view chunk) {
+        if (of.is_held()) return {0, false, {}, true};
         const bool was_quiet = of.tracker_.quiet();
         if (of.tracker_.idle() && of.generation_ != of.around_.generation.load(std::memory_order_acquire))
             of.take_plan();
         const auto [consumed, fault] = of.from_client_.scan(chunk, *this);
         of.stats_.bytes_to_server.add(consumed);
-        if (was_quiet && !of.tracker_.quiet()) of.since_ = std::chrono::steady_clock::now();
+        of.known_.bytes_from_client += consumed;
+        if (was_quiet && !of.tracker_.quiet()) of.since_ = of.asked_ = std::chrono::steady_clock::now();
         if (misunderstood) {
             of.client_misunderstood_binding();
             return {0, true, {}};
@@ -131,6 +133,7 @@ struct session::server_inspector {
         const auto transactions = of.tracker_.transactions();
         const auto [consumed, fault] = of.from_server_.scan(chunk, *this);
         of.stats_.bytes_to_client.add(consumed);
+        of.known_.bytes_to_client += consumed;
         std::string_view instead;
         if (!offer.empty()) {
             of.rewritten_ = without_binding(chunk.substr(0, consumed), std::exchange(offer, {}));
@@ -158,6 +161,7 @@ session::session(stream_socket client, surroundings& around, loop_stats& stats, 
       client_(std::move(client)),
       server_(stream_socket{client_.socket().get_executor()}),
       deadline_(client_.socket().get_executor()),
+      released_(client_.socket().get_executor()),
       from_client_(max_body_before_login),
       from_server_(std::numeric_limits<std::int32_t>::max()) {}
 
@@ -237,6 +241,9 @@ asio::awaitable<void> session::cancel_query(std::shared_ptr<session> of, pgwire:
 
 asio::awaitable<void> session::serve(pgwire::startup_message opening, std::string early) {
     using namespace asio::experimental::awaitable_operators;
+    introduce(opening);
+    if (console::is_console(in_force_->config.proxy.console, known_.database))
+        co_return co_await open_console(std::move(opening), std::move(early));
     if (wants_replication(opening) && !in_force_->config.proxy.replication_sessions) {
         co_await refuse(session_end::refused, sqlstate::feature_not_supported,
                         "replication sessions are not relayed: proxy.replication_sessions is false");
@@ -267,6 +274,7 @@ asio::awaitable<void> session::serve(pgwire::startup_message opening, std::strin
         co_return;
     }
 
+    know_server(going);
     auto first_bytes = pgwire::build(going.opening);
     const auto verdict = client_inspector{*this}(early);
     first_bytes.append(early, 0, verdict.forward);
@@ -298,8 +306,10 @@ asio::awaitable<void> session::refuse(session_end end, std::string_view code, st
 asio::awaitable<void> session::client_to_server() {
     client_inspector inspect{*this};
     auto ended = relay_end::interrupted;
-    while (ended == relay_end::interrupted && client_.is_open() && server_.is_open())
+    while (ended == relay_end::interrupted && client_.is_open() && server_.is_open()) {
         ended = co_await relay(client_, server_, held_from_client_, scratch_, inspect);
+        if (ended == relay_end::interrupted && is_held()) co_await wait_for_release();
+    }
     switch (ended) {
         case relay_end::from_closed:
             // As with a database: what was asked is still answered, if somebody reads it.
@@ -355,7 +365,7 @@ void session::take_plan() {
 void session::logged_in() {
     deadline_.cancel();
     rewritten_ = {};
-    since_ = std::chrono::steady_clock::now();
+    since_ = asked_ = std::chrono::steady_clock::now();
     from_client_.set_max_body(max_body(in_force_->config));
     if (farewell_) bid_farewell(std::move(*farewell_));
 }
@@ -394,7 +404,7 @@ void session::client_misunderstood_binding() {
 }
 
 void session::look_at_clock(std::chrono::steady_clock::time_point now, const settings::proxy& limits) {
-    if (!tracker_.started() || farewell_ || !server_.is_open()) return;
+    if (!tracker_.started() || farewell_ || !server_.is_open() || waits_for_release_) return;
     const auto waited = now - since_;
     const auto over = [&](std::chrono::milliseconds limit) { return limit.count() > 0 && waited >= limit; };
     if (!tracker_.quiet()) {
@@ -482,6 +492,7 @@ void session::close_within(std::chrono::milliseconds time) {
 
 void session::close() {
     deadline_.cancel();
+    released_.cancel();
     client_.close();
     server_.close();
 }

@@ -11,6 +11,7 @@
 #include "lib/pgwire/message_scanner.hpp"
 #include "lib/pgwire/session_status.hpp"
 #include "lib/pgwire/session_tracker.hpp"
+#include "proxy/console/provider.hpp"
 #include "proxy/frontend/cancel_registry.hpp"
 #include "proxy/frontend/front_metrics.hpp"
 #include "proxy/frontend/greeting.hpp"
@@ -34,6 +35,14 @@ class session : public std::enable_shared_from_this<session> {
     void drain();
     // Ends the session where it stands, with a goodbye if no message is cut in two by it.
     void cut();
+    // An operator ends the session, whatever it has under way.
+    void kill();
+    // The pauses in force have changed.
+    void look_at_holds() { released_.cancel(); }
+    // For the console, which lists those that have a place.
+    bool listed() const { return static_cast<bool>(place_); }
+    std::uint64_t id() const { return known_.id; }
+    console::session_facts facts() const;
     // Ends or cancels what has taken longer than the settings allow; called every second or so.
     void look_at_clock(std::chrono::steady_clock::time_point now, const settings::proxy& limits);
 
@@ -48,6 +57,7 @@ class session : public std::enable_shared_from_this<session> {
     struct server_inspector;
     struct client_inspector;
 
+    asio::awaitable<void> open_console(pgwire::startup_message opening, std::string early);
     asio::awaitable<void> cancel_for(pgwire::cancel_request request);
     asio::awaitable<cancel_result> pass_on(pgwire::cancel_request request);
     static asio::awaitable<void> cancel_query(std::shared_ptr<session> of, pgwire::cancel_request request);
@@ -59,6 +69,10 @@ class session : public std::enable_shared_from_this<session> {
     // Writes the message, if there is one, and leaves the client the time to read it.
     asio::awaitable<void> say_goodbye(std::string message);
 
+    void introduce(const pgwire::startup_message& opening);  // the client, to operators
+    void know_server(const route& taken);
+    bool is_held() const;
+    asio::awaitable<void> wait_for_release();
     void take_plan();
     void bid_farewell(farewell goodbye);
     bool farewell_is_due() const;
@@ -77,6 +91,7 @@ class session : public std::enable_shared_from_this<session> {
     transport client_;
     transport server_;
     asio::steady_timer deadline_;
+    asio::steady_timer released_;  // waits while the session is held
 
     settings::snapshot in_force_;
     std::uint64_t generation_ = 0;
@@ -84,6 +99,8 @@ class session : public std::enable_shared_from_this<session> {
     strategy::plan plan_;
     settings::endpoint server_at_;
     std::optional<pgwire::backend_key_data> backend_;
+    console::session_facts known_;  // what facts() tells, but for what can be derived
+    bool waits_for_release_ = false;
 
     pgwire::session_tracker tracker_;
     pgwire::message_scanner from_client_;
@@ -92,6 +109,7 @@ class session : public std::enable_shared_from_this<session> {
     std::string held_from_server_;
     // Since when it has been owed an answer, or has been quiet.
     std::chrono::steady_clock::time_point since_;
+    std::chrono::steady_clock::time_point asked_;
     bool cancelled_ = false;  // what is under way took too long
     std::shared_ptr<const encryption> certificates_;
     std::string rewritten_;  // until the login is over: the database's offer without channel binding

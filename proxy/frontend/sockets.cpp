@@ -1,6 +1,7 @@
 #include "proxy/frontend/sockets.hpp"
 
 #include <netinet/tcp.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
@@ -31,6 +32,11 @@ void prepare(stream_socket& socket, const settings::proxy& by) {
     set(socket, TCP_KEEPCNT, by.tcp_keepalive_count);
     set(socket, TCP_USER_TIMEOUT, by.tcp_user_timeout.count());
     socket.non_blocking(true);
+}
+
+bool has_hung_up(stream_socket& socket) {
+    pollfd one{.fd = socket.native_handle(), .events = POLLRDHUP, .revents = 0};
+    return ::poll(&one, 1, 0) > 0;
 }
 
 asio::awaitable<error_code> write_all(stream_socket& to, std::string_view bytes) {

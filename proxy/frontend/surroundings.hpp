@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "lib/settings/reload.hpp"
+#include "proxy/console/provider.hpp"
 #include "proxy/frontend/admission.hpp"
 #include "proxy/frontend/cancel_registry.hpp"
 #include "proxy/frontend/encryption.hpp"
@@ -23,6 +24,15 @@ struct surroundings {
     std::shared_ptr<const encryption> certificates = std::make_shared<encryption>();
     cancel_registry cancels;
     admission sessions;
+
+    // Who carries out what consoles ask; null: there are no consoles yet.
+    std::atomic<console::provider*> desk{nullptr};
+    std::atomic<unsigned> consoles{0};
+    std::atomic<std::uint64_t> last_session_id{0};
+
+    // The pauses in force (docs/adr/0008), by std::atomic_load and std::atomic_store; `any_holds` spares sessions that.
+    std::shared_ptr<const console::hold_set> holds = std::make_shared<const console::hold_set>();
+    std::atomic<bool> any_holds{false};
 };
 
 }  // namespace crossfade::proxy::frontend

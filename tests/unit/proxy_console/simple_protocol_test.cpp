@@ -136,7 +136,7 @@ TEST(simple_protocol, greets_as_a_database_does) {
     EXPECT_EQ(session.next(), console_session::step::write);
     const std::string greeting{session.output()};
     EXPECT_EQ(transcript(greeting),
-              "R(4) S(22) S(21) S(19) S(34) S(19) S(21) S(23) S(17) S(21) S(38) S(26) S(31) "
+              "S(22) S(21) S(19) S(34) S(19) S(21) S(23) S(17) S(21) S(38) S(26) S(31) "
               "S(13) K(8) Z(I)");
     EXPECT_NE(greeting.find(std::string{"server_version\0"
                                         "15.0 (Crossfade 1.2.3)\0",

@@ -1,0 +1,55 @@
+#include "proxy/frontend/peer.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <array>
+#include <boost/asio/ip/address.hpp>
+#include <cstring>
+
+namespace crossfade::proxy::frontend {
+namespace {
+
+using endpoint = stream_socket::endpoint_type;
+
+asio::ip::address ip_of(const endpoint& at) {
+    if (at.protocol().family() == AF_INET) {
+        sockaddr_in of{};
+        std::memcpy(&of, at.data(), std::min(sizeof of, at.size()));
+        return asio::ip::address_v4{ntohl(of.sin_addr.s_addr)};
+    }
+    sockaddr_in6 of{};
+    std::memcpy(&of, at.data(), std::min(sizeof of, at.size()));
+    asio::ip::address_v6::bytes_type bytes{};
+    std::memcpy(bytes.data(), of.sin6_addr.s6_addr, bytes.size());
+    return asio::ip::address_v6{bytes};
+}
+
+bool is_ip(const endpoint& at) {
+    return at.protocol().family() == AF_INET || at.protocol().family() == AF_INET6;
+}
+
+console::peer_address shown(const endpoint& at) {
+    if (at.protocol().family() == AF_UNIX) return {"unix", 0};
+    if (!is_ip(at)) return {};
+    std::uint16_t port = 0;
+    // sin_port and sin6_port stand in the same place.
+    std::memcpy(&port, reinterpret_cast<const char*>(at.data()) + offsetof(sockaddr_in, sin_port), sizeof port);
+    return {ip_of(at).to_string(), ntohs(port)};
+}
+
+}  // namespace
+
+peer peer_of(const stream_socket& socket) {
+    error_code lost;
+    const auto local = socket.local_endpoint(lost);
+    if (lost) return {};
+    const auto remote = socket.remote_endpoint(lost);
+    if (lost) return {};
+    const bool near = local.protocol().family() == AF_UNIX || (is_ip(remote) && ip_of(remote).is_loopback());
+    // A Unix socket's client is bound to no address: the family is that of our own end.
+    auto far_end = local.protocol().family() == AF_UNIX ? console::peer_address{"unix", 0} : shown(remote);
+    return {std::move(far_end), shown(local), near ? console::origin::local : console::origin::elsewhere};
+}
+
+}  // namespace crossfade::proxy::frontend

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "proxy/console/access.hpp"
+#include "proxy/console/provider.hpp"
+#include "proxy/frontend/sockets.hpp"
+
+namespace crossfade::proxy::frontend {
+
+// Both ends of a connection, for people; empty where the socket has lost it.
+struct peer {
+    console::peer_address remote;
+    console::peer_address local;
+    console::origin from = console::origin::elsewhere;
+};
+peer peer_of(const stream_socket& socket);
+
+}  // namespace crossfade::proxy::frontend
