@@ -1,4 +1,5 @@
 // The console as an operator meets it: by psql, and by libpq as drivers use it.
+#include "lib/store/schema.hpp"
 #include "tests/integration/console/operators_console.hpp"
 
 namespace crossfade::proxy::test {
@@ -102,6 +103,25 @@ TEST_F(operators_console, says_when_modern_does_not_answer) {
     EXPECT_THAT(said, HasSubstr("the modern database does not tell"));
     EXPECT_THAT(said, HasSubstr("does not exist"));
     EXPECT_EQ(said.find("crossfade@"), std::string::npos);
+}
+
+TEST_F(operators_console, counts_drift) {
+    postgres_->exec("create database modern");
+    EXPECT_THAT(psql("SHOW DRIFT").errors, HasSubstr("crossfade.drift"));
+    postgres_->exec(std::string{store::schema_sql()}, "modern");
+    EXPECT_EQ(psql("SHOW DRIFT").output, "");
+    postgres_->exec(
+        "insert into crossfade.drift (stream, tenant, table_name, key, kind, state, first_seen, last_seen) values"
+        " ('app', 'acme', 'public.orders', '{\"id\": 1}', 'update_missing', 'confirmed', '2026-01-01Z', '2026-01-02Z'),"
+        " ('app', 'acme', 'public.orders', '{\"id\": 2}', 'update_missing', 'confirmed', '2026-01-03Z', '2026-01-04Z'),"
+        " ('app', '', 'public.users', '{\"id\": 3}', 'rejected', 'suspect', '2026-01-05Z', '2026-01-05Z'),"
+        " ('other', '', 'public.users', '{\"id\": 3}', 'rejected', 'suspect', '2026-01-05Z', '2026-01-05Z')",
+        "modern");
+    EXPECT_EQ(psql("SHOW DRIFT").output,
+              ",public.users,rejected,suspect,1,2026-01-05 00:00:00.000000+00,2026-01-05 00:00:00.000000+00\n"
+              "acme,public.orders,update_missing,confirmed,2,2026-01-01 00:00:00.000000+00,"
+              "2026-01-04 00:00:00.000000+00\n");
+    postgres_->exec("drop database modern");
 }
 
 TEST_F(operators_console, shuts_down_when_transactions_have_ended) {
