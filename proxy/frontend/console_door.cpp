@@ -10,7 +10,9 @@
 #include "lib/pgwire/session_status.hpp"
 #include "lib/telemetry/version.hpp"
 #include "proxy/console/console_session.hpp"
+#include "proxy/frontend/login.hpp"
 #include "proxy/frontend/peer.hpp"
+#include "proxy/strategy/plan.hpp"
 
 namespace crossfade::proxy::frontend {
 namespace {
@@ -79,37 +81,46 @@ console_end turned_away(session_end end, std::string_view code, std::string_view
 
 }  // namespace
 
-asio::awaitable<console_end> serve_console(transport& client, surroundings& around,
-                                           const settings::configuration& config, pgwire::startup_message opening,
-                                           std::string early) {
+asio::awaitable<console_end> serve_console(transport& client, surroundings& around, settings::snapshot in_force,
+                                           pgwire::startup_message opening, std::string early,
+                                           std::function<void()> logged_in) {
+    const auto& config = in_force->config;
     using enum console::admission::outcome;
     const std::string user{opening.parameter("user")};
     const auto admitted = console::admit(config.proxy.console, user, peer_of(client.socket()).from);
     if (admitted.what == refused)
         co_return turned_away(session_end::login_failed, "28000",
                               "user \"" + user + "\" is in neither proxy.console.admins nor viewers");
-    if (admitted.what == password_needed)
-        co_return turned_away(session_end::login_failed, "28000",
-                              "the console can't check passwords yet: connect from this machine, with "
-                              "proxy.console.trust_local");
     auto* const desk = around.desk.load(std::memory_order_acquire);
     const counted place{around.consoles};
     if (around.consoles.load(std::memory_order_relaxed) > config.proxy.console.max_sessions || desk == nullptr)
         co_return turned_away(session_end::too_many, sqlstate::too_many_connections,
                               "too many console sessions: proxy.console.max_sessions is reached");
 
-    spdlog::info("console: {} comes in", user);
     console_session session{{.user = user,
                              .database = config.proxy.console.database,
                              .application_name = std::string{opening.parameter("application_name")},
                              .version = std::string{telemetry::version}},
                             admitted.as,
                             config.proxy.console.max_rows};
-    // Who authenticates by a password some day says AuthenticationOk in its own place.
-    const auto first = console::negotiation(opening) + pgwire::build_authentication(pgwire::authentication::ok);
+    auto first = console::negotiation(opening);
+    message_reader from{client, std::move(early)};
+    if (admitted.what == password_needed) {
+        const auto authority = strategy::decide(*in_force, {}, {}).authority;
+        auto shown = co_await prove_by_scram(client, from, around.keeper, in_force, authority, user);
+        if (!shown) {
+            spdlog::warn("console: {} is refused: {}", user, shown.error().reason);
+            co_return console_end{session_end::login_failed, std::move(shown.error().message)};
+        }
+        first += shown->acceptance;
+    } else {
+        first += pgwire::build_authentication(pgwire::authentication::ok);
+    }
+    logged_in();
+    spdlog::info("console: {} comes in", user);
     const auto failed = co_await client.write(first);
     if (failed) co_return console_end{};
-    session.feed(early);
+    session.feed(from.take_rest());
     co_await converse(client, session, *desk);
     co_return console_end{};
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "lib/pgwire/startup.hpp"
@@ -18,9 +19,9 @@ struct console_end {
 
 // The whole of a console session, for a client whose start-up message asks for the console's database: who may come in,
 // then question and answer until the client leaves or the socket is closed. `early`: what came behind the start-up
-// message. All that is referred to must outlive the call.
-asio::awaitable<console_end> serve_console(transport& client, surroundings& around,
-                                           const settings::configuration& config, pgwire::startup_message opening,
-                                           std::string early);
+// message; `logged_in` is called when the client is in. All that is referred to must outlive the call.
+asio::awaitable<console_end> serve_console(transport& client, surroundings& around, settings::snapshot in_force,
+                                           pgwire::startup_message opening, std::string early,
+                                           std::function<void()> logged_in);
 
 }  // namespace crossfade::proxy::frontend

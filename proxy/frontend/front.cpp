@@ -26,6 +26,7 @@ front::front(asio::io_context& home, std::function<settings::snapshot()> in_forc
       listener_(home, around_.current()->config.proxy, passed,
                 [this](int connected, int address_family) { take(connected, address_family); }),
       drain_deadline_(home) {
+    around_.keeper.take(around_.current()->config);
     around_.certificates = std::make_shared<encryption>(encryption::of(around_.current()->config).value());
     const auto wanted = loops_wanted(around_.current()->config.proxy.threads);
     for (unsigned made = 0; made < wanted; ++made)
@@ -44,6 +45,7 @@ void front::start() {
 }
 
 void front::reloaded() {
+    around_.keeper.take(around_.current()->config);
     // The files were looked at before the configuration was taken; they may have changed again since.
     if (auto read = encryption::of(around_.current()->config)) {
         std::atomic_store(&around_.certificates,

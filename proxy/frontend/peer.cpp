@@ -52,4 +52,12 @@ peer peer_of(const stream_socket& socket) {
     return {std::move(far_end), shown(local), near ? console::origin::local : console::origin::elsewhere};
 }
 
+std::optional<auth::ip_address> address_of(const stream_socket& socket) {
+    error_code lost;
+    const auto remote = socket.remote_endpoint(lost);
+    if (lost || !is_ip(remote)) return std::nullopt;
+    const auto ip = ip_of(remote);
+    return ip.is_v4() ? auth::ip_address{ip.to_v4().to_bytes()} : auth::ip_address{ip.to_v6().to_bytes()};
+}
+
 }  // namespace crossfade::proxy::frontend

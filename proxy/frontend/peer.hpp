@@ -1,5 +1,8 @@
 #pragma once
 
+#include <optional>
+
+#include "lib/auth/address.hpp"
 #include "proxy/console/access.hpp"
 #include "proxy/console/provider.hpp"
 #include "proxy/frontend/sockets.hpp"
@@ -13,5 +16,8 @@ struct peer {
     console::origin from = console::origin::elsewhere;
 };
 peer peer_of(const stream_socket& socket);
+
+// The client's address; nothing for a Unix socket.
+std::optional<auth::ip_address> address_of(const stream_socket& socket);
 
 }  // namespace crossfade::proxy::frontend

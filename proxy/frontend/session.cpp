@@ -11,6 +11,7 @@
 #include "lib/pgwire/diagnostics.hpp"
 #include "lib/pgwire/message_types.hpp"
 #include "lib/pgwire/sasl.hpp"
+#include "proxy/console/access.hpp"
 #include "proxy/frontend/dial.hpp"
 #include "proxy/strategy/tenant.hpp"
 
@@ -249,9 +250,10 @@ asio::awaitable<void> session::serve(pgwire::startup_message opening, std::strin
                         "replication sessions are not relayed: proxy.replication_sessions is false");
         co_return;
     }
-    const std::string user{opening.parameter("user")};
-    const std::string database_asked{opening.database()};
-    auto admitted = around_.sessions.enter(in_force_->config.proxy, user, database_asked);
+    message_reader from_client{client_, std::move(early)};
+    auto who = co_await admit(opening, from_client);
+    if (!who || end_) co_return;
+    auto admitted = around_.sessions.enter(in_force_->config.proxy, known_.user, known_.database);
     place_ = std::move(admitted.granted);
     if (!place_) {
         co_await refuse(session_end::too_many, sqlstate::too_many_connections,
@@ -275,16 +277,9 @@ asio::awaitable<void> session::serve(pgwire::startup_message opening, std::strin
     }
 
     know_server(going);
-    auto first_bytes = pgwire::build(going.opening);
-    const auto verdict = client_inspector{*this}(early);
-    first_bytes.append(early, 0, verdict.forward);
-    held_from_client_ = early.substr(verdict.forward);
-    const auto failed = co_await server_.write(first_bytes);
-    if (failed) {
-        co_await refuse(session_end::unreachable, sqlstate::connection_failure,
-                        "the " + database + " closed the connection");
-        co_return;
-    }
+    const bool ready = co_await log_in(going, std::move(*who));
+    if (!ready) co_return;
+    held_from_client_ = from_client.take_rest();
     co_await (client_to_server() && server_to_client());
 }
 

@@ -15,6 +15,7 @@
 #include "proxy/frontend/cancel_registry.hpp"
 #include "proxy/frontend/front_metrics.hpp"
 #include "proxy/frontend/greeting.hpp"
+#include "proxy/frontend/login.hpp"
 #include "proxy/frontend/relay.hpp"
 #include "proxy/frontend/route.hpp"
 #include "proxy/frontend/surroundings.hpp"
@@ -54,6 +55,12 @@ class session : public std::enable_shared_from_this<session> {
         session_end end;
         enum class moment { idle, answered, boundary } at;
     };
+    // Who the client is, where the proxy has found it out itself: proxy.access with another method than relay.
+    struct identity {
+        bool proven = false;
+        std::string acceptance;  // said to the client once the database has let us in
+        auth::login_secret secret;
+    };
     struct server_inspector;
     struct client_inspector;
 
@@ -62,6 +69,10 @@ class session : public std::enable_shared_from_this<session> {
     asio::awaitable<cancel_result> pass_on(pgwire::cancel_request request);
     static asio::awaitable<void> cancel_query(std::shared_ptr<session> of, pgwire::cancel_request request);
     asio::awaitable<void> serve(pgwire::startup_message opening, std::string early);
+    // Whether the rules let the client come in, and who it is where the proxy decides that; otherwise it has been told.
+    asio::awaitable<std::optional<identity>> admit(pgwire::startup_message& opening, message_reader& from);
+    // Sends the opening, and logs in where the client has shown to the proxy who it is. False: it has been told why.
+    asio::awaitable<bool> log_in(const route& going, identity as);
     asio::awaitable<void> client_to_server();
     asio::awaitable<void> server_to_client();
     asio::awaitable<void> refuse(session_end end, std::string_view code, std::string message);

@@ -39,8 +39,8 @@ void session::know_server(const route& taken) {
 }
 
 asio::awaitable<void> session::open_console(pgwire::startup_message opening, std::string early) {
-    deadline_.cancel();
-    auto ended = co_await serve_console(client_, around_, in_force_->config, std::move(opening), std::move(early));
+    auto ended = co_await serve_console(client_, around_, in_force_, std::move(opening), std::move(early),
+                                        [this] { deadline_.cancel(); });
     if (!end_) end_ = ended.end;
     co_await say_goodbye(std::move(ended.goodbye));
 }

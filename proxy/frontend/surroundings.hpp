@@ -10,6 +10,7 @@
 #include "proxy/frontend/admission.hpp"
 #include "proxy/frontend/cancel_registry.hpp"
 #include "proxy/frontend/encryption.hpp"
+#include "proxy/frontend/gatekeeper.hpp"
 
 namespace crossfade::proxy::frontend {
 
@@ -23,6 +24,7 @@ struct surroundings {
     // Through std::atomic_load and std::atomic_store.
     std::shared_ptr<const encryption> certificates = std::make_shared<encryption>();
     cancel_registry cancels;
+    gatekeeper keeper;
     admission sessions;
 
     // Who carries out what consoles ask; null: there are no consoles yet.

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <boost/system/result.hpp>
+#include <optional>
+#include <string>
+
+#include "lib/auth/client_login.hpp"
+#include "lib/auth/server_login.hpp"
+#include "lib/pgwire/startup.hpp"
+#include "proxy/frontend/gatekeeper.hpp"
+#include "proxy/frontend/message_reader.hpp"
+
+// The log-ins of proxy.auth.mode terminate: the client's to the proxy, and the proxy's to the database.
+namespace crossfade::proxy::frontend {
+
+struct login_refusal {
+    std::string message;  // for the client, an ErrorResponse; empty when it is gone
+    std::string reason;   // for the log
+    bool wrong_password = false;
+};
+[[noreturn]] void throw_exception_from_error(const login_refusal& refusal, const boost::source_location& where);
+
+// Protocol 3.0 is what the proxy's own log-in speaks: NegotiateProtocolVersion for a client that asks for more, and the
+// opening without it for the database. Empty when the client asks for no more.
+std::string settle_version(pgwire::startup_message& opening);
+
+// Who the client has shown to be.
+struct proof {
+    std::string acceptance;  // to be said to the client once all else is well: AuthenticationOk and what goes before
+    std::optional<auth::credential> known;
+    std::optional<auth::scram_keys> keys;
+};
+// By SCRAM-SHA-256, against what `keeper` knows, within the limit of attempts.
+asio::awaitable<boost::system::result<proof, login_refusal>> prove_by_scram(transport& client, message_reader& from,
+                                                                            gatekeeper& keeper,
+                                                                            settings::snapshot in_force,
+                                                                            settings::side authority, std::string user);
+
+// After the start-up message was sent: until AuthenticationOk. What the database refuses is said to the client in its
+// own words.
+struct let_in {
+    std::string notices;  // for the client
+};
+asio::awaitable<boost::system::result<let_in, login_refusal>> log_in_to_server(transport& server, message_reader& from,
+                                                                               auth::server_login login);
+
+}  // namespace crossfade::proxy::frontend

@@ -1,0 +1,103 @@
+// Who may come in, and how the session gets into the database.
+#include <spdlog/spdlog.h>
+
+#include "lib/pgwire/diagnostics.hpp"
+#include "lib/pgwire/startup.hpp"
+#include "proxy/frontend/login.hpp"
+#include "proxy/frontend/peer.hpp"
+#include "proxy/frontend/session.hpp"
+
+namespace crossfade::proxy::frontend {
+namespace {
+
+namespace sqlstate = pgwire::sqlstate;
+
+auth::connection_facts facts_of(const transport& client, const stream_socket& socket,
+                                const pgwire::startup_message& opening) {
+    auth::connection_facts facts{.address = address_of(socket),
+                                 .tls = client.tls() != nullptr,
+                                 .certificate_name = {},
+                                 .user = std::string{opening.parameter("user")},
+                                 .database = std::string{opening.database()}};
+    if (facts.tls) {
+        if (auto name = client.tls()->peer_common_name(); !name.empty()) facts.certificate_name = std::move(name);
+    }
+    return facts;
+}
+
+}  // namespace
+
+asio::awaitable<std::optional<session::identity>> session::admit(pgwire::startup_message& opening,
+                                                                 message_reader& from) {
+    const auto snapshot = in_force_;
+    const auto decided = auth::decide(snapshot->config.proxy.access, facts_of(client_, client_.socket(), opening));
+    if (const auto* refused = std::get_if<auth::access_refused>(&decided)) {
+        spdlog::info("refused a session: {}", refused->reason);
+        co_await refuse(session_end::refused, sqlstate::invalid_authorization, refused->message);
+        co_return std::nullopt;
+    }
+    const auto method = std::get<auth::access_allowed>(decided).method;
+    if (method == auth::access_method::relay) co_return identity{};
+
+    const auto negotiated = settle_version(opening);
+    if (!negotiated.empty()) {
+        const auto gone = co_await client_.write(negotiated);
+        if (gone) co_return std::nullopt;
+    }
+    const std::string user{opening.parameter("user")};
+    const auto authority = strategy::decide(*snapshot, {}, {}).authority;
+    if (method == auth::access_method::cert) {
+        auto found = co_await around_.keeper.find(user, snapshot, authority);
+        if (!found) spdlog::warn("log-in by certificate: {}", found.error().reason);
+        const auto* known = found && *found ? &**found : nullptr;
+        co_return identity{true, pgwire::build_authentication(pgwire::authentication::ok),
+                           auth::secret_for_server(known, std::nullopt)};
+    }
+    auto shown = co_await prove_by_scram(client_, from, around_.keeper, snapshot, authority, user);
+    if (!shown) {
+        spdlog::info("refused a log-in: {}", shown.error().reason);
+        if (!end_) end_ = session_end::login_failed;
+        std::string message = std::move(shown.error().message);
+        co_await say_goodbye(std::move(message));
+        co_return std::nullopt;
+    }
+    co_return identity{true, std::move(shown->acceptance),
+                       auth::secret_for_server(shown->known ? &*shown->known : nullptr, shown->keys)};
+}
+
+asio::awaitable<bool> session::log_in(const route& going, identity as) {
+    const auto opening = pgwire::build(going.opening);
+    const auto failed = co_await server_.write(opening);
+    if (failed) {
+        co_await refuse(session_end::unreachable, sqlstate::connection_failure,
+                        "the " + std::string{settings::to_string(going.authority)} + " database closed the connection");
+        co_return false;
+    }
+    if (!as.proven) co_return true;
+
+    const bool modern = going.authority == settings::side::modern;
+    const auto& database = modern ? in_force_->config.modern : in_force_->config.legacy;
+    auth::server_login::options how;
+    how.may_send_password =
+        going.server.host.starts_with('/') || (server_.tls() != nullptr && database.tls.verifies_authority());
+    if (server_.tls() != nullptr) {
+        if (auto hash = server_.tls()->peer_end_point_hash(); !hash.empty()) how.end_point = std::move(hash);
+    }
+    message_reader from_server{server_};
+    auto let_in = co_await log_in_to_server(server_, from_server,
+                                            auth::server_login{known_.user, std::move(as.secret), std::move(how)});
+    if (!let_in) {
+        spdlog::warn("no log-in to the {} database: {}", settings::to_string(going.authority), let_in.error().reason);
+        if (!end_) end_ = session_end::login_failed;
+        std::string message = std::move(let_in.error().message);
+        co_await say_goodbye(std::move(message));
+        co_return false;
+    }
+    held_from_server_ = from_server.take_rest();
+    const auto unheard = co_await client_.write(as.acceptance + let_in->notices);
+    if (!unheard) co_return true;
+    if (!end_) end_ = session_end::client_left;
+    co_return false;
+}
+
+}  // namespace crossfade::proxy::frontend
