@@ -2,8 +2,8 @@
 
 namespace crossfade::auth {
 
-scram_client::scram_client(secret with, std::optional<scram_channel> channel, std::string nonce)
-    : secret_(std::move(with)), channel_(std::move(channel)), nonce_(std::move(nonce)) {}
+scram_client::scram_client(secret with, std::optional<scram_channel> channel, scram_key_cache* cache, std::string nonce)
+    : secret_(std::move(with)), channel_(std::move(channel)), cache_(cache), nonce_(std::move(nonce)) {}
 
 std::string_view scram_client::mechanism() const {
     return binds() ? scram_sha_256_plus : scram_sha_256;
@@ -43,7 +43,8 @@ or_scram_fault<std::string> scram_client::final_for(std::string_view message) {
     scram_keys keys{};
     if (const auto* password = std::get_if<std::string>(&secret_)) {
         if (read->iterations > most_iterations) return scram_fault::too_many_iterations;
-        keys = scram_keys_of(*password, read->salt, read->iterations);
+        keys = cache_ != nullptr ? cache_->keys_of(*password, read->salt, read->iterations)
+                                 : scram_keys_of(*password, read->salt, read->iterations);
     } else {
         keys = std::get<scram_keys>(secret_);
     }

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <variant>
 
+#include "lib/auth/scram_key_cache.hpp"
 #include "lib/auth/scram_message.hpp"
 #include "lib/auth/scram_verifier.hpp"
 
@@ -24,10 +25,11 @@ class scram_client {
     static constexpr unsigned most_iterations = 100000;
 
     // `secret`: a password (not empty; see scram_keys_of for what isn't ASCII), or the keys that a client's own log-in
-    // gave away. `channel`: on a TLS connection. `nonce` is for tests.
+    // gave away. `channel`: on a TLS connection. `cache`: for passwords; null: the work is done each time. `nonce` is
+    // for tests.
     using secret = std::variant<std::string, scram_keys>;
     explicit scram_client(secret with, std::optional<scram_channel> channel = std::nullopt,
-                          std::string nonce = make_scram_nonce());
+                          scram_key_cache* cache = nullptr, std::string nonce = make_scram_nonce());
 
     // The mechanism to name, and the first message.
     std::string_view mechanism() const;
@@ -48,6 +50,7 @@ class scram_client {
 
     secret secret_;
     std::optional<scram_channel> channel_;
+    scram_key_cache* cache_;
     std::string nonce_;
     state state_ = state::awaits_first;
     key expected_signature_{};

@@ -118,7 +118,7 @@ server_login::answer server_login::on_sasl(std::string_view mechanisms) {
     if (how_.end_point) channel = scram_channel{*how_.end_point, plus};
     if (!plain && !(plus && channel)) return fault("the server offers no SASL mechanism that Crossfade knows");
     if (const auto* clear = std::get_if<clear_password>(&secret_)) {
-        scram_.emplace(clear->text, std::move(channel));
+        scram_.emplace(clear->text, std::move(channel), how_.cache);
     } else if (const auto* keys = std::get_if<scram_keys>(&secret_)) {
         scram_.emplace(*keys, std::move(channel));
     } else {

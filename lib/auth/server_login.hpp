@@ -33,6 +33,7 @@ class server_login {
         bool may_send_password = false;
         // tls-server-end-point's bytes for the server's certificate, on a TLS connection.
         std::optional<std::string> end_point;
+        scram_key_cache* cache = nullptr;  // see scram_client; outlives the log-in
     };
     server_login(std::string user, login_secret secret, options how);
 

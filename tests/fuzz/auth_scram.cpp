@@ -13,7 +13,7 @@ const auth::scram_subject subject{auth::make_scram_verifier("pencil", "salt", 1)
 // it says the same.
 void replace(int which, std::string_view by) {
     auth::scram_server server(subject, std::nullopt, "server");
-    auth::scram_client client(std::string("pencil"), std::nullopt, "client");
+    auth::scram_client client(std::string("pencil"), std::nullopt, nullptr, "client");
     bool replaced = false;
     const auto pass = [&](int number, std::string message) {
         if (number != which) return message;
@@ -49,7 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return 0;
     }
     const auth::login_secret secret = auth::clear_password{"pencil"};
-    auth::server_login login("ann", secret, {.may_send_password = kind % 4 == 1, .end_point = {}});
+    auth::server_login login("ann", secret, {.may_send_password = kind % 4 == 1, .end_point = {}, .cache = nullptr});
     bool scram = false;
     while (!from.empty()) {
         const auto step = login.receive(from.chunk());

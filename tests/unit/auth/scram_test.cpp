@@ -85,6 +85,29 @@ TEST(scram, refuses_another_password_and_other_keys) {
     }
 }
 
+TEST(scram_key_cache, gives_the_keys_of_the_password) {
+    scram_key_cache cache(2);  // so that they push each other out
+    for (int round = 0; round < 3; ++round)
+        for (const char* password : {"pencil", "crayon", "chalk"})
+            for (const char* with : {"salt", "other salt"})
+                for (const unsigned iterations : {1U, 2U})
+                    EXPECT_EQ(cache.keys_of(password, with, iterations), scram_keys_of(password, with, iterations));
+    scram_key_cache one(1);
+    EXPECT_EQ(one.keys_of("bc", "a", 1), scram_keys_of("bc", "a", 1));
+    EXPECT_EQ(one.keys_of("c", "ab", 1), scram_keys_of("c", "ab", 1));
+}
+
+// Done each time, it would take a minute and more.
+TEST(scram_key_cache, spares_later_log_ins_the_work) {
+    const auto dear = genuine("pencil", scram_client::most_iterations);
+    scram_key_cache cache;
+    for (int round = 0; round < 5000; ++round) {
+        scram_server server(dear);
+        scram_client client(scram_client::secret("pencil"), std::nullopt, &cache);
+        ASSERT_EQ(run(server, client), outcome{});
+    }
+}
+
 TEST(scram, passes_a_log_in_on) {
     scram_server server(genuine());
     scram_client client(scram_client::secret("pencil"));
@@ -196,7 +219,7 @@ TEST(scram, takes_each_message_once_and_in_order) {
     ASSERT_FALSE(failed.on_client_first(plain, ""));
     EXPECT_EQ(failed.on_client_first(plain, rfc_client_first).error(), scram_fault::out_of_order);
 
-    scram_client client(scram_client::secret("pencil"), std::nullopt, "rOprNGfwEbeRWgbNEkqO");
+    scram_client client(scram_client::secret("pencil"), std::nullopt, nullptr, "rOprNGfwEbeRWgbNEkqO");
     EXPECT_EQ(client.on_server_final(rfc_server_final).error(), scram_fault::out_of_order);
     EXPECT_EQ(client.on_server_first(rfc_server_first).error(), scram_fault::out_of_order) << "failed for good";
 }
@@ -213,11 +236,11 @@ TEST(scram_client, refuses_a_server_that_is_none) {
         {"one above the bound", "r=abcd,s=c2FsdA==,i=100001", scram_fault::too_many_iterations},
     };
     for (const auto& each : table) {
-        scram_client client(scram_client::secret("pencil"), std::nullopt, "abc");
+        scram_client client(scram_client::secret("pencil"), std::nullopt, nullptr, "abc");
         EXPECT_EQ(client.on_server_first(each.first).error(), each.fault) << each.what;
     }
     // There is nothing to compute with keys.
-    scram_client passing(scram_keys{}, std::nullopt, "abc");
+    scram_client passing(scram_keys{}, std::nullopt, nullptr, "abc");
     EXPECT_TRUE(passing.on_server_first("r=abcd,s=c2FsdA==,i=2147483647"));
 }
 
