@@ -85,11 +85,27 @@ void read_word(const section& from, std::string_view key, T& into, const T (&val
     from.out().add(text->at, quote_found(text->text), allowed);
 }
 
-auth::access_rule read_rule(const section& from, auth_mode mode, std::size_t& count) {
+// What is said of TLS here and of the listener's has to go together.
+void check_tls(const section& from, const auth::access_rule& rule, const listener_tls& tls) {
+    const bool never = rule.tls == auth::tls_demand::required && tls.mode == tls_mode::disable;
+    const bool always = rule.tls == auth::tls_demand::forbidden && tls.mode >= tls_mode::require;
+    if (never || always)
+        from.out().add(from.at("tls"), quote_found(to_string(rule.tls)),
+                       "what fits a connection while proxy.tls.mode is " + std::string(to_string(tls.mode)));
+    if (rule.method != access_method::cert) return;
+    if (rule.tls != auth::tls_demand::required)
+        from.out().add(from.at("method"), "'cert' where TLS isn't required", "tls: required beside it");
+    if (tls.ca_file.empty())
+        from.out().add(from.at("method"), "'cert' where no client certificate is believed",
+                       "proxy.tls.ca_file with it");
+}
+
+auth::access_rule read_rule(const section& from, const proxy& around, std::size_t& count) {
     constexpr access_method methods[] = {access_method::relay, access_method::scram, access_method::cert,
                                          access_method::reject};
     constexpr auth::tls_demand demands[] = {auth::tls_demand::any, auth::tls_demand::required,
                                             auth::tls_demand::forbidden};
+    const auto mode = around.auth.mode;
     auth::access_rule read;
     read.method = mode == auth_mode::relay ? access_method::relay : access_method::scram;
     read_origins(from, read.from, count);
@@ -102,8 +118,8 @@ auth::access_rule read_rule(const section& from, auth_mode mode, std::size_t& co
     if (ours && mode == auth_mode::relay)
         from.out().add(from.at("method"), quote_found(to_string(read.method)),
                        "relay or reject while proxy.auth.mode is relay");
-    if (read.method == access_method::cert && read.tls != auth::tls_demand::required)
-        from.out().add(from.at("method"), "'cert' where TLS isn't required", "tls: required beside it");
+    else
+        check_tls(from, read, around.tls);
     return read;
 }
 
@@ -148,8 +164,8 @@ void read_authentication(const section& from, authentication& into) {
         from.out().add(from.at("mode"), "'terminate' where no users are known", "users_file or a query beside it");
 }
 
-void read_access(const section& from, auth_mode mode, access_rules& into) {
-    into.front().method = mode == auth_mode::relay ? access_method::relay : access_method::scram;
+void read_access(const section& from, proxy& into) {
+    into.access.front().method = into.auth.mode == auth_mode::relay ? access_method::relay : access_method::scram;
     const auto rules = from.items("access");
     if (!rules) return;
     if (rules->empty() || rules->size() > most_rules) {
@@ -157,10 +173,10 @@ void read_access(const section& from, auth_mode mode, access_rules& into) {
                        "1 to " + std::to_string(most_rules) + "; without any everybody may come in");
         return;
     }
-    into.clear();
+    into.access.clear();
     std::size_t count = 0;
     for (const auto& rule : *rules) {
-        into.push_back(read_rule(rule, mode, count));
+        into.access.push_back(read_rule(rule, into, count));
         if (count <= most_names) continue;
         from.out().add(rule.at(), "too many names and addresses", "at most " + std::to_string(most_names) + " in all");
         return;

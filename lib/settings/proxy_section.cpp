@@ -87,7 +87,7 @@ void read_proxy(const section& from, proxy& into) {
     fields.boolean("capture", into.capture);
     fields.number("max_unacknowledged_events", into.max_unacknowledged_events, 1, 1'000'000);
     read_authentication(from.below("auth"), into.auth);
-    read_access(from, into.auth.mode, into.access);
+    read_access(from, into);
     if (into.listen.port != 0 && into.listen == into.admin)
         from.out().add(from.at("admin"), quote_found(to_string(into.admin)), "another address than proxy.listen");
 }

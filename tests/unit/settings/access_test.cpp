@@ -34,7 +34,8 @@ TEST(access, lets_everybody_in_by_the_mode_s_method) {
 
 TEST(access, has_rules_in_order) {
     const auto rules =
-        taken(proxy_with("  auth: { mode: terminate }\n"
+        taken(proxy_with("  tls: { mode: prefer, cert_file: c, key_file: k, ca_file: a }\n"
+                         "  auth: { mode: terminate }\n"
                          "  access:\n"
                          "    - { from: local, method: relay }\n"
                          "    - { from: [10.0.0.0/8, \"fd00::/8\", local], users: [app, b], databases: shop,"
@@ -99,7 +100,15 @@ TEST(access, is_refused_with_file_line_and_key) {
          {"f.yaml:6: proxy.access.1.method: found 'scram'; allowed: relay or reject while proxy.auth.mode is relay",
           "f.yaml:6: proxy.access.2.method: found 'cert'; allowed: relay or reject while proxy.auth.mode is relay"}},
         {"  auth: { mode: terminate }\n  access: [{ method: cert }]\n",
-         {"f.yaml:7: proxy.access.1.method: found 'cert' where TLS isn't required; allowed: tls: required beside it"}},
+         {"f.yaml:7: proxy.access.1.method: found 'cert' where TLS isn't required; allowed: tls: required beside it",
+          "f.yaml:7: proxy.access.1.method: found 'cert' where no client certificate is believed; allowed: "
+          "proxy.tls.ca_file with it"}},
+        {"  access: [{ tls: forbidden }, { tls: required, method: reject }]\n",
+         {"f.yaml:6: proxy.access.2.tls: found 'required'; allowed: what fits a connection while proxy.tls.mode is "
+          "disable"}},
+        {"  tls: { mode: require, cert_file: c, key_file: k }\n  access: [{ tls: required }, { tls: forbidden }]\n",
+         {"f.yaml:7: proxy.access.2.tls: found 'forbidden'; allowed: what fits a connection while proxy.tls.mode is "
+          "require"}},
         {"  auth: { mode: on }\n", {"f.yaml:6: proxy.auth.mode: found 'on'; allowed: relay, terminate"}},
         {"  auth: { mode: terminate, query: none }\n",
          {"f.yaml:6: proxy.auth.mode: found 'terminate' where no users are known; allowed: users_file or a query "
