@@ -27,7 +27,7 @@ struct attempt_limit {
 // Log-ins that run side by side are all let in before the first has failed: their failures are counted in full, and the
 // pause that follows is as much longer, up to ten windows.
 //
-// Memory is fixed, some 1 MiB: a hash table in which a full bucket forgets whom the limit holds back least. An attacker
+// Memory is fixed, half a MiB: a hash table in which a full bucket forgets whom the limit holds back least. An attacker
 // can't aim at a bucket: the hash is keyed. Thread-safe (one mutex, held for a look at eight entries): the loops share
 // it.
 class attempt_limiter {

@@ -105,7 +105,7 @@ std::string user_list::digest() const {
     return base64(hmac_sha256(secret, all));
 }
 
-user_accounts::user_accounts(user_list of, const scram_mock& mock, const user_accounts* before) {
+user_accounts::user_accounts(const user_list& of, const scram_mock& mock, const user_accounts* before) {
     if (!of.entries_) return;
     for (const auto& [name, kept] : *of.entries_) {
         credential made{.secret = kept, .verifier = {}, .valid_until = {}};

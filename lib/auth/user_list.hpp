@@ -64,7 +64,7 @@ boost::system::result<user_list, user_list_fault> parse_user_list(std::string_vi
 class user_accounts {
   public:
     user_accounts() = default;
-    user_accounts(user_list of, const scram_mock& mock, const user_accounts* before = nullptr);
+    user_accounts(const user_list& of, const scram_mock& mock, const user_accounts* before = nullptr);
 
     const credential* find(std::string_view user) const;
 
