@@ -115,7 +115,8 @@ struct session::server_inspector {
     std::size_t wanted(char type) const {
         if (type == pgwire::backend::ready_for_query) return 1;
         if (type == pgwire::backend::authentication && !of.tracker_.started()) return most_of_login;
-        return type == pgwire::backend::backend_key_data ? pgwire::max_backend_key_data : 0;
+        // One byte more than there may be, so that a key that is too long isn't taken for its beginning.
+        return type == pgwire::backend::backend_key_data ? pgwire::max_backend_key_data + 1 : 0;
     }
 
     void message(char type, std::uint32_t, std::string_view body) {
