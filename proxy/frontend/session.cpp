@@ -448,7 +448,10 @@ bool session::farewell_is_due() const {
 
 void session::bid_farewell(farewell goodbye) {
     farewell_ = std::move(goodbye);
-    if (farewell_->at != farewell::moment::idle) close_within(in_force_->config.proxy.drain_timeout);
+    if (farewell_->at != farewell::moment::idle) {
+        if (!end_) end_ = farewell_->end;
+        close_within(in_force_->config.proxy.drain_timeout);
+    }
     error_code nothing_waits;
     server_.socket().cancel(nothing_waits);
 }
