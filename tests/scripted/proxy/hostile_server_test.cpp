@@ -87,6 +87,8 @@ TEST(hostile_server, whose_length_is_impossible_ends_the_session) {
             both.client.expect(notice());
             EXPECT_THAT(farewell(both.client), StartsWith("08P01 the database violated the protocol"));
             both.server.expect_closed();
+            both.client.half_close();
+            EXPECT_TRUE(no_session_is_left(proxy));
             EXPECT_EQ(proxy.metric("crossfade_sessions_total{result=\"protocol_violation\"}"), 1);
         }
     }

@@ -105,11 +105,11 @@ std::size_t peer::send_what_fits(std::string_view chunk) {
     return sent > 0 ? static_cast<std::size_t>(sent) : 0;
 }
 
-std::size_t peer::drain() {
+std::size_t peer::skip(std::size_t bytes) {
     std::size_t total = 0;
     std::array<char, 65536> chunk;
-    while (ready(fd_, POLLIN)) {
-        const auto read = ::recv(fd_, chunk.data(), chunk.size(), 0);
+    while (total < bytes && ready(fd_, POLLIN)) {
+        const auto read = ::recv(fd_, chunk.data(), std::min(chunk.size(), bytes - total), 0);
         if (read <= 0) break;
         total += static_cast<std::size_t>(read);
     }

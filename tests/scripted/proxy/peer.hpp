@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -29,8 +30,9 @@ class peer {
 
     // As much as there is room for right now.
     std::size_t send_what_fits(std::string_view chunk);
-    // Reads and forgets, until the other side closes or says nothing for some seconds; how many bytes.
-    std::size_t drain();
+    // Reads and forgets so many bytes, or until the other side closes or says nothing for some seconds; how many.
+    std::size_t skip(std::size_t bytes);
+    std::size_t drain() { return skip(std::numeric_limits<std::size_t>::max()); }
     // Sends as long as the other side takes bytes; how many it took before it let us wait.
     std::size_t send_until_blocked(std::string_view chunk);
 
