@@ -26,6 +26,7 @@ class crossfade_program {
     void kill9();
     void signal(int number) const;
     bool running() { return process_ && process_->running(); }
+    pid_t pid() const { return process_ ? process_->pid() : -1; }
 
     // Replaces the file in one step; whether the program takes it up at once is its own affair.
     void configure(const std::string& yaml) const;

@@ -1,0 +1,94 @@
+// A gibibyte through the proxy's process takes no memory there, whether it is one row, one COPY, or many small rows.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "lib/pgwire/startup.hpp"
+#include "tests/scripted/proxy/memory.hpp"
+#include "tests/scripted/proxy/messages.hpp"
+#include "tests/scripted/proxy/peer.hpp"
+#include "tests/support/ports.hpp"
+#include "tests/support/program.hpp"
+
+namespace crossfade::proxy::test {
+namespace {
+
+using namespace pgwire;
+
+constexpr std::size_t mib = 1 << 20;
+constexpr std::size_t gib = std::size_t{1} << 30;
+
+// One message's header, or nothing, and then the same megabyte over and over.
+struct volume {
+    const char* name;
+    bool from_client;
+    std::string before;
+    std::string repeated;
+};
+void PrintTo(const volume& of, std::ostream* to) {
+    *to << of.name;
+}
+
+std::string header(char type, std::size_t body) {
+    std::string bytes(1, type);
+    put_u32(bytes, static_cast<std::uint32_t>(body + 4));
+    return bytes;
+}
+
+const volume volumes[] = {
+    {"one_row", false, row_description() + header('D', gib), std::string(mib, 'r')},
+    {"copy_out", false, copy_response('H'), framed('d', std::string(mib - 5, 'c'))},
+    {"one_query", true, header('Q', gib), std::string(mib, 'q')},
+    {"copy_in", true, build_query("copy t from stdin"), framed('d', std::string(mib - 5, 'c'))},
+};
+
+class volume_of : public testing::TestWithParam<volume> {};
+
+TEST_P(volume_of, one_gibibyte_adds_less_than_one_mebibyte) {
+    fake_database database;
+    const auto port = support::free_port();
+    const auto admin = support::free_port();
+    const std::string dsn = "host=127.0.0.1 dbname=app port=" + std::to_string(database.port());
+    support::crossfade_program proxy{
+        "crossfade-proxy",
+        "legacy: { dsn: \"" + dsn + "\" }\nmodern: { dsn: \"" + dsn +
+            "\" }\nkafka: { brokers: \"127.0.0.1:9\" }\nstream: { name: app, tables: [\"public.*\"] }\n" +
+            "proxy: { listen: \"127.0.0.1:" + std::to_string(port) + "\", admin: \"127.0.0.1:" + std::to_string(admin) +
+            "\", capture: false, threads: 1 }\n",
+        admin};
+    proxy.start();
+    ASSERT_TRUE(proxy.wait_ready()) << proxy.log();
+
+    auto client = peer::connect(port);
+    client.send(build(startup_message{{}, {{"user", "ann"}, {"database", "app"}}}));
+    auto server = database.accept();
+    const auto welcome = build_authentication(authentication::ok) + build_backend_key_data({1, "key!"}) + ready();
+    server.send(welcome);
+    client.expect(welcome);
+
+    const auto& [name, from_client, before, repeated] = GetParam();
+    auto& from = from_client ? client : server;
+    auto& to = from_client ? server : client;
+    // What any session needs has been allocated once the first megabytes are through.
+    const auto warm = framed('N', std::string(8 * mib, 'w'));
+    from.send(warm);
+    to.skip(warm.size());
+
+    const auto process = std::to_string(proxy.pid());
+    const auto highest = memory("VmHWM", process);
+    ASSERT_GT(highest, 0U);
+    std::thread sending{[&from, &before = before, &repeated = repeated] {
+        from.send(before);
+        for (std::size_t n = 0; n < gib / mib; ++n) from.send(repeated);
+    }};
+    const auto taken = to.skip(before.size() + gib);
+    sending.join();
+    EXPECT_GE(taken, gib);
+    EXPECT_LT(memory("VmHWM", process) - highest, mib);
+}
+
+INSTANTIATE_TEST_SUITE_P(all, volume_of, testing::ValuesIn(volumes),
+                         [](const auto& of) { return std::string{of.param.name}; });
+
+}  // namespace
+}  // namespace crossfade::proxy::test
