@@ -3,12 +3,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace crossfade::pgwire {
 
 // What the server still owes for the messages it was sent, in order, equal neighbours counted together. A ring that
-// starts inside the object, so that a session that doesn't pipeline deeply never allocates.
+// starts inside the object, so that a session that doesn't pipeline deeply never allocates, and goes back there when
+// all is answered, so that one that did doesn't hold the memory for as long as it lives.
 class reply_queue {
   public:
     enum class kind : std::uint8_t {
@@ -21,13 +23,15 @@ class reply_queue {
     };
 
     bool empty() const { return runs_ == 0; }
-    // Entries in use, equal neighbours being one: what `most_runs` bounds.
+    // Entries in use, equal neighbours being one up to a million: what `most_runs` bounds.
     std::size_t runs() const { return runs_; }
+    // Bytes held outside the object.
+    std::size_t allocated() const { return many_.capacity() * sizeof(run); }
     kind front() const { return at(0).what; }
     std::uint32_t front_count() const { return at(0).count; }
 
     void push(kind what) {
-        if (runs_ > 0 && at(runs_ - 1).what == what) {
+        if (runs_ > 0 && at(runs_ - 1).what == what && at(runs_ - 1).count < longest_run) {
             ++at(runs_ - 1).count;
             return;
         }
@@ -43,7 +47,10 @@ class reply_queue {
 
     void pop_run() {
         first_ = (first_ + 1) & (capacity() - 1);
-        --runs_;
+        if (--runs_ == 0 && many_.size() > kept) {
+            many_ = std::vector<run>{};
+            first_ = 0;
+        }
     }
 
     // The run behind the front one, if there is one.
@@ -69,6 +76,10 @@ class reply_queue {
         kind what;
         std::uint32_t count;
     };
+    // Beyond it a run goes on in another, so that a peer that is never answered is bounded by the number of runs too.
+    static constexpr std::uint32_t longest_run = std::uint32_t{1} << 20;
+    // Slots that are kept for the next pipeline.
+    static constexpr std::size_t kept = 64;
 
     std::size_t capacity() const { return many_.empty() ? few_.size() : many_.size(); }
     const run& at(std::size_t index) const {
