@@ -115,7 +115,7 @@ TEST_F(sessions, replication_connections_stream_both_ways) {
 TEST_F(sessions, pg_receivewal_takes_the_wal) {
     const support::temp_dir files;
     const auto until = postgres_->value("select pg_current_wal_lsn()");
-    postgres_->exec("select pg_switch_wal()");
+    postgres_->exec("select pg_logical_emit_message(true, 'behind', 'the end')");
     const auto done =
         support::run({(postgres_->bin_dir() / "pg_receivewal").string(), "-h", "127.0.0.1", "-p", std::to_string(port_),
                       "-U", "crossfade", "-D", files.path().string(), "--endpos", until, "--no-loop", "-s", "1"},

@@ -48,11 +48,11 @@ TEST_P(volume_of, one_gibibyte_adds_less_than_one_mebibyte) {
     fake_database database;
     const auto port = support::free_port();
     const auto admin = support::free_port();
-    const std::string dsn = "host=127.0.0.1 dbname=app port=" + std::to_string(database.port());
+    const std::string dsn = "host=127.0.0.1 port=" + std::to_string(database.port()) + " dbname=";
     support::crossfade_program proxy{
         "crossfade-proxy",
-        "legacy: { dsn: \"" + dsn + "\" }\nmodern: { dsn: \"" + dsn +
-            "\" }\nkafka: { brokers: \"127.0.0.1:9\" }\nstream: { name: app, tables: [\"public.*\"] }\n" +
+        "legacy: { dsn: \"" + dsn + "app\" }\nmodern: { dsn: \"" + dsn +
+            "modern\" }\nkafka: { brokers: \"127.0.0.1:9\" }\nstream: { name: app, tables: [\"public.*\"] }\n" +
             "proxy: { listen: \"127.0.0.1:" + std::to_string(port) + "\", admin: \"127.0.0.1:" + std::to_string(admin) +
             "\", capture: false, threads: 1 }\n",
         admin};
