@@ -1,6 +1,7 @@
 #include <string>
 
 #include "lib/pgwire/diagnostics.hpp"
+#include "lib/pgwire/sasl.hpp"
 #include "lib/pgwire/session_status.hpp"
 #include "tests/fuzz/input.hpp"
 
@@ -36,6 +37,12 @@ void say_again(std::string_view body) {
         fuzz::require(said->channel.size() + said->payload.size() + 6 == body.size());
     if (const auto older = pgwire::parse_negotiate_protocol_version(body))
         fuzz::require(8 + older->unrecognised_options.size() <= body.size());
+    if (const auto offered = pgwire::parse_sasl_mechanisms(body)) {
+        const auto again = body_of(pgwire::build_sasl_mechanisms(*offered));
+        fuzz::require(pgwire::parse_sasl_mechanisms(again) == offered);
+    }
+    if (const auto first = pgwire::parse_sasl_initial_response(body))
+        fuzz::require(first->mechanism.size() + first->data.size() + 5 == body.size());
 }
 
 }  // namespace
