@@ -244,8 +244,7 @@ asio::awaitable<void> session::cancel_query(std::shared_ptr<session> of, pgwire:
 asio::awaitable<void> session::serve(pgwire::startup_message opening, std::string early) {
     using namespace asio::experimental::awaitable_operators;
     introduce(opening);
-    if (console::is_console(in_force_->config.proxy.console, known_.database))
-        co_return co_await open_console(std::move(opening), std::move(early));
+    if (wants_console()) co_return co_await open_console(std::move(opening), std::move(early));
     if (wants_replication(opening) && !in_force_->config.proxy.replication_sessions) {
         co_await refuse(session_end::refused, sqlstate::feature_not_supported,
                         "replication sessions are not relayed: proxy.replication_sessions is false");

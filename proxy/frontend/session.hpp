@@ -64,6 +64,7 @@ class session : public std::enable_shared_from_this<session> {
     struct server_inspector;
     struct client_inspector;
 
+    bool wants_console() const;
     asio::awaitable<void> open_console(pgwire::startup_message opening, std::string early);
     asio::awaitable<void> cancel_for(pgwire::cancel_request request);
     asio::awaitable<cancel_result> pass_on(pgwire::cancel_request request);

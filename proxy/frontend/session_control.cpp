@@ -38,6 +38,10 @@ void session::know_server(const route& taken) {
                                           .tls = {}};
 }
 
+bool session::wants_console() const {
+    return console::is_console(in_force_->config.proxy.console, known_.database);
+}
+
 asio::awaitable<void> session::open_console(pgwire::startup_message opening, std::string early) {
     auto ended = co_await serve_console(client_, around_, in_force_, std::move(opening), std::move(early),
                                         [this] { deadline_.cancel(); });
