@@ -10,6 +10,9 @@ from rig import Failed, needed
 
 LINE = re.compile(r"^(?:(?:test|    ) +(?P<name>\S+) +\.\.\. (?P<how>ok|FAILED|failed)"
                   r"|(?P<tap>ok|not ok) +\d+ +[-+] (?P<tapname>\S+) )", re.MULTILINE)
+# The sources are newer than the server that npm has, and some of their tests are for faults that it still has.
+LEFT_OUT = {18: dict.fromkeys(("sqljson", "hash_part"), "ends a backend of 18.4 with a segmentation fault")}
+UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # a test prints new ones where it fails
 LEAST = 150  # tests that pass; a schedule with fewer has broken down, and shows nothing by being equal
 SHOWN = 60   # lines of a difference
 
@@ -17,6 +20,15 @@ SHOWN = 60   # lines of a difference
 def verdicts(said):
     """{test: whether it passed}, of what pg_regress prints."""
     return {match["name"] or match["tapname"]: (match["how"] or match["tap"]) == "ok" for match in LINE.finditer(said)}
+
+
+def schedule(rig, inputs):
+    """The parallel schedule without what is left out."""
+    left_out = LEFT_OUT.get(rig.version.major, {})
+    for name, reason in left_out.items():
+        print(f"left out: {name}: {reason}")
+    lines = (inputs / "parallel_schedule").read_text().splitlines()
+    return rig.write("schedule", "\n".join(" ".join(word for word in line.split(" ") if word not in left_out) for line in lines) + "\n")
 
 
 def run(rig, port, keep, only=()):
@@ -33,13 +45,14 @@ def run(rig, port, keep, only=()):
     done = subprocess.run(
         [needed(pg_regress), "--host=127.0.0.1", f"--port={port}", "--user=crossfade", f"--bindir={clients}",
          f"--inputdir={inputs}", f"--outputdir={outputs}", f"--dlpath={modules}", "--max-concurrent-tests=20",
-         *(["--expecteddir", inputs] if version.major > 15 else []), *(only or [f"--schedule={inputs}/parallel_schedule"])],
+         *(["--expecteddir", inputs] if version.major > 15 else []), *(only or [f"--schedule={schedule(rig, inputs)}"])],
         cwd=outputs, env=version.environment(), capture_output=True, text=True, timeout=1500, **rig.user)
     shutil.rmtree(keep, ignore_errors=True)
     shutil.copytree(outputs, keep)
+    shutil.copy(rig.folder / "postgres.log", keep / "server.log")
     for printed in (keep / "results").glob("*.out"):
         text = printed.read_bytes().replace(str(rig.folder).encode(), b"FOLDER")
-        printed.write_bytes(text.replace(f"port {port}".encode(), b"port PORT"))
+        printed.write_bytes(UUID.sub(b"UUID", text.replace(f"port {port}".encode(), b"port PORT")))
     found = verdicts(done.stdout)
     if sum(found.values()) < (0 if only else LEAST):
         raise Failed(f"pg_regress ended with {done.returncode}, {sum(found.values())} of {len(found)} tests passed:\n"

@@ -56,8 +56,11 @@ class Version:
             self.clients, self.libraries = self.modules / "bin", self.modules / "lib"
             self.pg_regress = self.modules / "pg_regress"
 
+    def library_path(self):
+        return {"LD_LIBRARY_PATH": str(self.libraries)} if self.libraries else {}
+
     def environment(self):
-        return clean_environment(**({"LD_LIBRARY_PATH": str(self.libraries)} if self.libraries else {}))
+        return clean_environment(**self.library_path())
 
 
 class Rig(Servers):

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <memory>
 #include <sstream>
 #include <stdexcept>
@@ -36,6 +37,11 @@ bool alive(pid_t process) {
 }
 
 }  // namespace
+
+std::filesystem::path postgres_bin_dir() {
+    const char* chosen = std::getenv("CROSSFADE_TEST_PGBIN");
+    return chosen == nullptr || *chosen == '\0' ? "/usr/lib/postgresql/15/bin" : chosen;
+}
 
 bool postgres_cluster::available(const std::filesystem::path& bin_dir) {
     return ::access((bin_dir / "initdb").c_str(), X_OK) == 0;

@@ -11,9 +11,13 @@
 
 namespace crossfade::support {
 
+// Debian's PostgreSQL 15, unless CROSSFADE_TEST_PGBIN names another one's bin directory, which the user postgres can
+// read.
+std::filesystem::path postgres_bin_dir();
+
 struct postgres_options {
     std::vector<std::string> extra_settings = {};  // "track_commit_timestamp=on"
-    std::filesystem::path bin_dir = "/usr/lib/postgresql/15/bin";
+    std::filesystem::path bin_dir = postgres_bin_dir();
     bool durable = false;  // fsync and full_page_writes; a killed process loses nothing without them
 };
 
@@ -43,7 +47,7 @@ class postgres_cluster {
     const std::filesystem::path& bin_dir() const { return options_.bin_dir; }
     std::filesystem::path data_dir() const { return dir_.path() / "data"; }
 
-    static bool available(const std::filesystem::path& bin_dir = postgres_options{}.bin_dir);
+    static bool available(const std::filesystem::path& bin_dir = postgres_bin_dir());
 
   private:
     bool accepts(const std::string& dbname) const;

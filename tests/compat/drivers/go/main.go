@@ -284,7 +284,9 @@ func errorsAreWhole() {
 func notices() {
 	var heard []string
 	on, err := connectWith(func(settings *pgx.ConnConfig) {
-		settings.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) { heard = append(heard, notice.Severity+" "+notice.Message) }
+		settings.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) {
+			heard = append(heard, notice.Severity+" "+notice.Message)
+		}
 	})
 	check(err)
 	defer on.Close(ctx)
