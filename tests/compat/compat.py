@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Whether an application can tell the proxy from the database: one suite, against one PostgreSQL, by one route.
 
-  compat.py run SUITE --server 15|18 --route direct|legacy-only|legacy-primary|pgbouncer
+  compat.py run SUITE --server 15|18 --route direct|legacy-only|legacy-primary|tls|terminate|pgbouncer
   compat.py table
 """
 
@@ -78,6 +78,8 @@ def run_pipeline(options, results):
 
 
 def run_driver(options, results):
+    if options.route in ("tls", "terminate") and options.sslmode == "disable":
+        options.sslmode = "verify-full"
     with Rig(options.server, options.programs) as rig:
         rig.database(**rig.use_tls(options.sslmode))
         verdicts, findings = drivers.run(options.suite, rig, rig.route(options.route), options.only)

@@ -14,7 +14,8 @@ from servers import Process, Servers, free_port, http, listens, until  # noqa: E
 
 FETCHED = ROOT / "build/compat"  # by script/bootstrap --compat
 USER, PASSWORD = "application", "window"
-ROUTES = ("direct", "legacy-only", "legacy-primary", "pgbouncer")
+# tls: as legacy-primary, with certificates checked on both sides; terminate: besides, the proxy itself checks the passwords.
+ROUTES = ("direct", "legacy-only", "legacy-primary", "tls", "terminate", "pgbouncer")
 
 
 class Failed(Exception):
@@ -101,6 +102,8 @@ class Rig(Servers):
         openssl("req", *fresh, "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr")
         openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
                 "-extfile", "names", "-out", "server.crt")
+        # Each of the two wants a key that nobody else can read; Crossfade doesn't run as postgres.
+        shutil.copy(self.folder / "server.key", self.folder / "proxy.key")
         if self.user:
             shutil.chown(self.folder / "server.key", "postgres", "postgres")
         self.client_tls = {"PGSSLMODE": mode, "PGSSLROOTCERT": str(self.folder / "ca.crt")}
@@ -108,13 +111,14 @@ class Rig(Servers):
 
     def database(self, **settings):
         """PostgreSQL with a superuser `crossfade`, who needs no password, and a user `application`, who logs in with
-        SCRAM; `app` is the application's database."""
+        SCRAM, and encrypted where TLS is in use; `app` is the application's database."""
+        kind = "hostssl" if "ssl" in settings else "host"
         home = needed(self.version.server)
         server = self.readable(home.parent) / "bin" if home.is_relative_to(ROOT) else home
         data, self.port = self.folder / "data", free_port()
         subprocess.run([server / "initdb", "-D", data, "-U", "crossfade", "-A", "trust", "-E", "UTF8", "--no-locale",
                         "--no-sync"], check=True, stdout=subprocess.DEVNULL, cwd=self.folder, timeout=120, **self.user)
-        (data / "pg_hba.conf").write_text(f"local all all trust\nhost all {USER} all scram-sha-256\n"
+        (data / "pg_hba.conf").write_text(f"local all all trust\n{kind} all {USER} all scram-sha-256\nhost all {USER} all reject\n"
                                           "host all all all trust\nhost replication all all trust\n")
         settings = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": self.folder,
                     "fsync": "off", "max_wal_size": "4GB", "max_connections": 100, "wal_level": "logical",
@@ -144,19 +148,27 @@ class Rig(Servers):
         """The port at which a client finds the database."""
         if name == "direct":
             return self.port
-        return self.through_pgbouncer() if name == "pgbouncer" else self.through_crossfade(name)
+        if name == "pgbouncer":
+            return self.through_pgbouncer()
+        return self.through_crossfade("legacy-only" if name == "legacy-only" else "legacy-primary", name == "terminate")
 
-    def through_crossfade(self, strategy):
+    def through_crossfade(self, strategy, terminate):
         """Under legacy-primary the changes of `app` are captured and published meanwhile, to Kafka in memory."""
         capture = strategy == "legacy-primary"
+        encrypted, front = "", ""
+        if "PGSSLROOTCERT" in self.client_tls:
+            encrypted = f"?sslmode=verify-full&sslrootcert={self.client_tls['PGSSLROOTCERT']}"
+            front = f", tls: {{ mode: require, cert_file: {self.folder}/server.crt, key_file: {self.folder}/proxy.key }}"
+        if terminate:
+            front += ", auth: { mode: terminate }"
         brokers = self.kafka_in_memory() if capture else "127.0.0.1:9"
         listen, admin = free_port(), free_port()
         config = self.write("crossfade.yaml", f"""
-legacy: {{ dsn: "postgresql://crossfade@127.0.0.1:{self.port}/app" }}
-modern: {{ dsn: "postgresql://crossfade@127.0.0.1:{self.port}/modern" }}
+legacy: {{ dsn: "postgresql://crossfade@127.0.0.1:{self.port}/app{encrypted}" }}
+modern: {{ dsn: "postgresql://crossfade@127.0.0.1:{self.port}/modern{encrypted}" }}
 kafka: {{ brokers: "{brokers}" }}
 stream: {{ name: app, tables: ["public.*"] }}
-proxy: {{ listen: "127.0.0.1:{listen}", admin: "127.0.0.1:{admin}", capture: {str(capture).lower()} }}
+proxy: {{ listen: "127.0.0.1:{listen}", admin: "127.0.0.1:{admin}", capture: {str(capture).lower()}{front} }}
 flags: {{ hybrid_mode_enabled: true, dual_write_strategy: {strategy}, hybrid_read_strategy: legacy }}
 """)
         if capture:
