@@ -1,5 +1,6 @@
 // TLS on both sides of the proxy, between libpq and a real PostgreSQL with SCRAM.
 #include <gmock/gmock.h>
+#include <poll.h>
 
 #include <fstream>
 
@@ -80,8 +81,8 @@ TEST_F(tls, in_every_combination_with_scram) {
     }
 }
 
-// Fault 14: a client under TLS can't bind to a database's certificate that it doesn't see. It gets to know why.
-TEST_F(tls, from_tls_to_tls_scram_needs_the_databases_certificate) {
+// A client under TLS can't bind to a database's certificate that it doesn't see. It gets to know why.
+TEST_F(tls, f14_from_tls_to_tls_scram_needs_the_databases_certificate) {
     start_proxy(listening(), "sslmode=require");
     const connection refused{PQconnectdb(conninfo("user=ann password=secret sslmode=require").c_str())};
     EXPECT_EQ(PQstatus(refused.get()), CONNECTION_BAD);
@@ -91,6 +92,29 @@ TEST_F(tls, from_tls_to_tls_scram_needs_the_databases_certificate) {
     start_proxy(listening(of_database()), "sslmode=require");
     const auto bound = connect("user=ann password=secret sslmode=require channel_binding=require");
     EXPECT_EQ(seen(bound), "true true");
+}
+
+// Waits for the socket before each look, as drivers with a loop of their own do.
+TEST_F(tls, f07_an_asynchronous_libpq_is_told_of_all_there_is) {
+    start_proxy(listening(), "sslmode=disable");
+    const auto session = connect("user=crossfade sslmode=require");
+    ASSERT_EQ(PQsetnonblocking(session.get(), 1), 0);
+    for (const char* size : {"8000", "8192", "16384", "20000", "100000", "3000000"}) {
+        const auto sql = std::string{"select repeat('x', "} + size + ") from generate_series(1, 3)";
+        ASSERT_EQ(PQsendQuery(session.get(), sql.c_str()), 1);
+        while (PQflush(session.get()) == 1) {
+        }
+        while (PQisBusy(session.get()) == 1) {
+            pollfd one{PQsocket(session.get()), POLLIN, 0};
+            ASSERT_EQ(::poll(&one, 1, 5000), 1) << "nothing more comes of " << size;
+            ASSERT_EQ(PQconsumeInput(session.get()), 1);
+        }
+        const answer rows{PQgetResult(session.get())};
+        ASSERT_EQ(PQntuples(rows.get()), 3) << PQerrorMessage(session.get());
+        EXPECT_EQ(std::to_string(PQgetlength(rows.get(), 2, 0)), size);
+        while (const answer more{PQgetResult(session.get())}) {
+        }
+    }
 }
 
 TEST_F(tls, names_and_authorities_are_verified_on_both_sides) {

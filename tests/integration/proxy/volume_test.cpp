@@ -48,7 +48,7 @@ TEST_P(volume_of, one_gibibyte_adds_less_than_one_mebibyte) {
     fake_database database;
     const auto port = support::free_port();
     const auto admin = support::free_port();
-    const std::string dsn = "host=127.0.0.1 port=" + std::to_string(database.port()) + " dbname=";
+    const std::string dsn = "host=127.0.0.1 sslmode=disable port=" + std::to_string(database.port()) + " dbname=";
     support::crossfade_program proxy{
         "crossfade-proxy",
         "legacy: { dsn: \"" + dsn + "app\" }\nmodern: { dsn: \"" + dsn +

@@ -38,7 +38,7 @@ TEST(reply_queue, does_as_a_plain_one_through_growth_and_wrapping) {
         reply_queue queue;
         plain_queue plain;
         // Grows in some rounds, breathes in others.
-        const unsigned pushes = 2 + random() % 6;
+        const auto pushes = 2 + random() % 6;
         for (int step = 0; step < 2000; ++step) {
             if (plain.runs.empty() || random() % 8 < pushes) {
                 const auto what = kinds[random() % std::size(kinds)];
