@@ -64,12 +64,11 @@ asio::awaitable<lookup> gatekeeper::find(std::string user, settings::snapshot in
         waiting_.fetch_sub(1, std::memory_order_relaxed);
         co_return cannot_ask{"too many log-ins wait for proxy.auth.query"};
     }
-    auto answer = co_await asio::co_spawn(
-        asking_,
-        [this, user, in_force, authority]() -> asio::awaitable<lookup> {
-            co_return ask(user, in_force->config, authority);
-        },
-        asio::use_awaitable);
+    // Named: g++ 12 destroys what a temporary in an awaited expression has captured twice.
+    auto asked = [this, user, in_force, authority]() -> asio::awaitable<lookup> {
+        co_return ask(user, in_force->config, authority);
+    };
+    auto answer = co_await asio::co_spawn(asking_, std::move(asked), asio::use_awaitable);
     waiting_.fetch_sub(1, std::memory_order_relaxed);
     co_return answer;
 }
