@@ -114,8 +114,8 @@ TEST_F(login, not_as_often_as_one_likes) {
 TEST_F(login, by_certificate_or_not_at_all) {
     const auto files = authority().issue("proxy", "IP:127.0.0.1");
     const auto of_crossfade = authority().issue("crossfade", "");
-    start_proxy("auth: { mode: terminate }, tls: { mode: prefer, cert_file: " + files.cert + ", key_file: " + files.key +
-                ", ca_file: " + authority().file() +
+    start_proxy("auth: { mode: terminate }, tls: { mode: prefer, cert_file: " + files.cert +
+                ", key_file: " + files.key + ", ca_file: " + authority().file() +
                 " }, access: [ { users: [crossfade], databases: [app], tls: required, method: cert }, { users: [ann], "
                 "databases: [postgres], method: reject }, { users: [ann], method: relay } ]");
     const std::string shown = "sslmode=require sslcert=" + of_crossfade.cert + " sslkey=" + of_crossfade.key;
