@@ -21,7 +21,7 @@ front::front(asio::io_context& home, std::function<settings::snapshot()> in_forc
     : home_(home),
       around_(std::move(in_force)),
       place_(passed.empty() ? settings::to_string(around_.current()->config.proxy.listen)
-                            : std::to_string(passed.size()) + " sockets of the service manager"),
+                            : "the service manager's sockets"),
       metrics_(metrics),
       listener_(home, around_.current()->config.proxy, passed,
                 [this](int connected, int address_family) { take(connected, address_family); }),
