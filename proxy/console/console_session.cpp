@@ -22,6 +22,8 @@ template <class... Ts>
 struct overloaded : Ts... {
     using Ts::operator()...;
 };
+template <class... Ts>
+overloaded(Ts...) -> overloaded<Ts...>;  // clang 14 doesn't deduce an aggregate's
 
 // Empty for what gives no rows.
 std::vector<column> columns_for(const command& what) {

@@ -27,12 +27,16 @@ TEST_F(operators_console, is_for_those_who_are_named) {
     EXPECT_THAT(psql("RELOAD", "nagios").errors, HasSubstr("permission denied"));
     EXPECT_THAT(psql("SHOW VERSION", "crossfade").errors, HasSubstr("in neither proxy.console.admins nor viewers"));
 
-    restart_proxy("console: { admins: [ops] }");
-    EXPECT_THAT(psql("SHOW VERSION").errors, HasSubstr("trust_local"));
+    postgres_->exec("create role ops login password 'open sesame'");
+    restart("trust_local: false");
+    EXPECT_THAT(psql("SHOW VERSION").errors, HasSubstr("no password supplied"));
+    EXPECT_THAT(psql("SHOW VERSION", "ops", "wrong").errors, HasSubstr("password authentication failed"));
+    EXPECT_THAT(psql("SHOW VERSION", "ops", "open sesame").output, HasSubstr("Crossfade"));
 
     // Without users the name is one like any other.
     restart_proxy("");
-    EXPECT_THAT(psql("SHOW VERSION").errors, HasSubstr("role \"ops\" does not exist"));
+    EXPECT_THAT(psql("SHOW VERSION").errors, HasSubstr("database \"crossfade\" does not exist"));
+    postgres_->exec("drop role ops");
 }
 
 TEST_F(operators_console, shows_sessions_and_ends_them) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <string>
 
 #include "tests/integration/proxy/proxy_before_postgres.hpp"
@@ -13,15 +14,18 @@ class operators_console : public proxy_before_postgres {
   protected:
     // `more`: further keys of proxy.console; `beside`: of proxy.
     static void restart(const std::string& more = "", const std::string& beside = "max_sessions: 3") {
-        restart_proxy("console: { admins: [ops], viewers: [nagios], trust_local: true" +
-                      (more.empty() ? "" : ", " + more) + " }, " + beside);
+        restart_proxy("console: { admins: [ops], viewers: [nagios], " +
+                      (more.find("trust_local") == std::string::npos ? "trust_local: true, " : std::string{}) + more +
+                      " }, " + beside);
     }
     void SetUp() override { restart(); }
 
-    static support::finished psql(const std::string& command, const std::string& user = "ops") {
-        return support::run({(postgres_->bin_dir() / "psql").string(), "-X", "-A", "-t", "-F,",
-                             "host=127.0.0.1 dbname=crossfade port=" + std::to_string(port_) + " user=" + user, "-c",
-                             command});
+    static support::finished psql(const std::string& command, const std::string& user = "ops",
+                                  const std::string& password = "") {
+        const auto where = "host=127.0.0.1 dbname=crossfade port=" + std::to_string(port_) + " user=" + user;
+        return support::run(
+            {(postgres_->bin_dir() / "psql").string(), "-X", "-w", "-A", "-t", "-F,", where, "-c", command},
+            std::chrono::seconds{30}, {{"PGPASSWORD", password}});
     }
     static connection console() {
         const auto where = "host=127.0.0.1 dbname=crossfade user=ops port=" + std::to_string(port_);

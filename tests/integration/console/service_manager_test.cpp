@@ -1,6 +1,5 @@
 // The proxy under a service manager: sockets are handed over, and the manager is told what goes on.
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -22,20 +21,12 @@ namespace {
 using namespace std::chrono_literals;
 using testing::StartsWith;
 
-// A descriptor of one digit: a shell takes no other in a redirection.
-int as_one_digit(int descriptor) {
-    const int moved = ::fcntl(descriptor, F_DUPFD, 4);
-    ::close(descriptor);
-    EXPECT_LT(moved, 10);
-    return moved;
-}
-
 int listen_on(std::uint16_t port) {
     const int made = ::socket(AF_INET, SOCK_STREAM, 0);
     const sockaddr_in at{AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}, {}};
     EXPECT_EQ(::bind(made, reinterpret_cast<const sockaddr*>(&at), sizeof at), 0);
     EXPECT_EQ(::listen(made, 16), 0);
-    return as_one_digit(made);
+    return made;
 }
 
 class manager {
@@ -80,7 +71,7 @@ TEST(service_manager, hands_its_socket_over_and_is_told_what_goes_on) {
     const manager listening{path};
     const int passed = listen_on(port);
     support::child_process proxy{
-        {.argv = {"sh", "-c",
+        {.argv = {"bash", "-c",
                   "LISTEN_PID=$$ exec " + support::program_path("crossfade-proxy").string() + " --config " +
                       config.string() + " 3<&" + std::to_string(passed)},
          .environment = {{"NOTIFY_SOCKET", path}, {"LISTEN_FDS", "1"}, {"WATCHDOG_USEC", "100000"}},
