@@ -97,9 +97,10 @@ login_result connect(scram_listener& to, const scram_subject& subject, const std
     });
     const auto dsn = "host=127.0.0.1 port=" + std::to_string(to.port()) + " dbname=app user=ann password='" + password +
                      "' connect_timeout=30 gssencmode=disable " + options;
-    const std::unique_ptr<PGconn, decltype(&PQfinish)> made(PQconnectdb(dsn.c_str()), PQfinish);
+    std::unique_ptr<PGconn, decltype(&PQfinish)> made(PQconnectdb(dsn.c_str()), PQfinish);
     login_result result;
     if (PQstatus(made.get()) != CONNECTION_OK) result.said = PQerrorMessage(made.get());
+    made.reset();  // one that has failed keeps its socket open until then, and the listener waits
     result.keys = served.get();
     return result;
 }
