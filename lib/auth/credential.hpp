@@ -38,13 +38,11 @@ verdict judge(const credential* found, wall_time now);
 // What the exchange with this user is held against: the verifier of a usable credential, or the mock's.
 scram_subject subject_for(const credential* found, std::string_view user, wall_time now, const scram_mock& mock);
 
-// The query that asks a database for a user, unless proxy.auth.query says another. $1 is the name.
+// The query that asks a database for a user, unless proxy.auth.query says another. $1 is the name. It runs on a
+// connection that no client has a part in, with a fixed search_path (one from outside could bring in other functions
+// and operators: CVE-2025-12819) and DateStyle ISO, as lib/pgclient's connections have them.
 inline constexpr std::string_view default_credential_query =
     "SELECT rolname, rolpassword, rolvaliduntil FROM pg_catalog.pg_authid WHERE rolname = $1 AND rolcanlogin";
-// The start-up parameter "options" of the connection that runs it, which no client has a part in: a search_path from
-// outside could bring in other functions and operators (CVE-2025-12819), and times have to be readable here.
-inline constexpr std::string_view credential_query_options =
-    "-c search_path=pg_catalog,pg_temp -c DateStyle=ISO -c TimeZone=UTC";
 
 enum class credential_fault {
     several_rows,

@@ -8,7 +8,6 @@
 #include <thread>
 
 #include "lib/auth/client_login.hpp"
-#include "lib/auth/end_point.hpp"
 #include "lib/pgwire/bytes.hpp"
 #include "lib/pgwire/diagnostics.hpp"
 #include "lib/pgwire/message_types.hpp"
@@ -51,7 +50,7 @@ class scram_listener {
             client.send(certificate_ ? "S" : "N");
             if (certificate_) {
                 client.start_tls_as_server(*certificate_);
-                channel = tls_server_end_point(certificate_->der);
+                channel = client.end_point();
             }
             packet = pgwire::parse_startup(client.read_startup()).value();
         }

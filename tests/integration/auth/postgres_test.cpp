@@ -102,7 +102,7 @@ TEST_F(real_servers, normalise_passwords_where_we_do_not) {
     EXPECT_EQ(log_in("apart", clear_password{decomposed}), "28P01") << "documented: fails, as any wrong password";
 }
 
-// The default query's columns, under the options that come with it.
+// The default query's columns, under the settings that it wants.
 TEST_F(real_servers, answer_the_query_for_a_user) {
     const auto ask = [](const std::string& user) {
         std::string sql(default_credential_query);

@@ -10,11 +10,11 @@
 
 #include <stdexcept>
 
-#include "lib/auth/end_point.hpp"
 #include "lib/pgwire/bytes.hpp"
 #include "lib/pgwire/diagnostics.hpp"
 #include "lib/pgwire/message_types.hpp"
 #include "lib/pgwire/startup.hpp"
+#include "lib/tls/context.hpp"
 
 namespace crossfade::auth {
 namespace {
@@ -56,11 +56,9 @@ certificate make_certificate() {
 
     const memory pem(BIO_new(BIO_s_mem()));
     const memory key_pem(BIO_new(BIO_s_mem()));
-    const memory der(BIO_new(BIO_s_mem()));
     PEM_write_bio_X509(pem.get(), made.get());
     PEM_write_bio_PrivateKey(key_pem.get(), pair.get(), nullptr, nullptr, 0, nullptr, nullptr);
-    i2d_X509_bio(der.get(), made.get());
-    return {content(pem), content(key_pem), content(der)};
+    return {content(pem), content(key_pem)};
 }
 
 wire::close_socket::~close_socket() {
@@ -139,11 +137,12 @@ void wire::start_tls_as_server(const certificate& with) {
     require(SSL_accept(tls_.get()) == 1, "no TLS");
 }
 
-std::string wire::peer_certificate() const {
-    const std::unique_ptr<X509, with<X509_free>> shown(SSL_get1_peer_certificate(tls_.get()));
-    const memory der(BIO_new(BIO_s_mem()));
-    i2d_X509_bio(der.get(), shown.get());
-    return content(der);
+std::string wire::end_point() const {
+    const auto* shown =
+        SSL_is_server(tls_.get()) == 1 ? SSL_get_certificate(tls_.get()) : SSL_get0_peer_certificate(tls_.get());
+    auto hash = tls::end_point_hash(shown);
+    require(!hash.empty(), "no end point");
+    return hash;
 }
 
 std::string log_in(std::uint16_t port, const std::string& user, login_secret secret, encrypted tls) {
@@ -153,8 +152,7 @@ std::string log_in(std::uint16_t port, const std::string& user, login_secret sec
         server.send(pgwire::build(pgwire::ssl_request{}));
         require(server.read(1) == "S", "the server has no TLS");
         server.start_tls_as_client();
-        how.end_point = tls_server_end_point(server.peer_certificate());
-        require(how.end_point.has_value(), "no end point");
+        how.end_point = server.end_point();
     }
     server.send(pgwire::build(pgwire::startup_message{{}, {{"user", user}, {"database", "app"}}}));
     server_login login(user, std::move(secret), how);

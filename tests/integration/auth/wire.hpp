@@ -15,7 +15,6 @@ namespace crossfade::auth {
 struct certificate {
     std::string pem;
     std::string key_pem;
-    std::string der;
 };
 certificate make_certificate();
 
@@ -37,7 +36,7 @@ class wire {
 
     void start_tls_as_client();  // verifies nothing
     void start_tls_as_server(const certificate& with);
-    std::string peer_certificate() const;  // DER
+    std::string end_point() const;  // tls-server-end-point, for either end
 
   private:
     struct close_socket {
