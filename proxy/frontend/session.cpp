@@ -337,6 +337,7 @@ asio::awaitable<void> session::server_to_client() {
         if (!end_) end_ = session_end::client_left;
     } else {
         if (!end_) end_ = tracker_.started() ? session_end::server_left : session_end::login_failed;
+        server_.close();
         std::string nothing;
         co_await say_goodbye(std::move(nothing));
     }
@@ -346,6 +347,9 @@ asio::awaitable<void> session::server_to_client() {
 asio::awaitable<void> session::say_goodbye(std::string message) {
     if (!client_.is_open()) co_return;
     close_within(goodbye_time);
+    // Of two reads that wait on a socket Asio tells one alone of its end: the relay's must not be there beside ours.
+    error_code nothing_waits;
+    client_.socket().cancel(nothing_waits);
     const auto failed = co_await client_.write(message);
     if (!failed) co_await client_.finish();
 }

@@ -49,6 +49,20 @@ TEST(relay, the_databases_last_words_reach_a_client_that_still_sends) {
     EXPECT_EQ(farewell(near), "57P01 the database goes");
 }
 
+TEST(relay, a_client_that_goes_after_the_last_words_is_not_waited_for) {
+    proxy_between proxy;
+    auto one = proxy.session(1);
+    auto other = proxy.session(2);
+    one.server.half_close();
+    one.client.expect_closed();
+    one.client.half_close();
+    EXPECT_TRUE(support::eventually(1s, [&] { return proxy.sessions() == 1; }));
+    proxy.drain();
+    EXPECT_THAT(farewell(other.client), testing::StartsWith("57P01"));
+    other.client.half_close();
+    EXPECT_TRUE(proxy.drained_within(1s));
+}
+
 TEST(relay, a_client_that_resets_takes_its_server_session_with_it) {
     proxy_between proxy;
     auto [near, far] = proxy.session();
