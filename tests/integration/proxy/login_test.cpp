@@ -58,7 +58,7 @@ TEST_F(login, by_the_databases_own_verifier) {
 }
 
 // CVE-2025-2291 of PgBouncer: a password that is over still let in.
-TEST_F(login, not_after_valid_until) {
+TEST_F(login, f16_not_after_valid_until) {
     start_proxy(terminate);
     EXPECT_THAT(tried("late", "secret"), HasSubstr("password authentication failed"));
     postgres_->exec("ALTER ROLE late VALID UNTIL 'infinity'");
@@ -67,18 +67,23 @@ TEST_F(login, not_after_valid_until) {
     EXPECT_THAT(tried("late", "secret"), HasSubstr("password authentication failed"));
 }
 
-// CVE-2025-12819 of PgBouncer: a search_path in the start-up message reached the query for the password.
-TEST_F(login, whatever_search_path_the_client_brings) {
+// CVE-2025-12819 of PgBouncer: a search_path in the start-up message reached the query for the password, which then
+// read a verifier of the attacker's own.
+TEST_F(login, f16_whatever_search_path_the_client_brings) {
     postgres_->exec(
-        "CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC;"
-        "CREATE TABLE evil.pg_authid (rolname name, rolpassword text, rolvaliduntil timestamptz, rolcanlogin bool);"
-        "INSERT INTO evil.pg_authid VALUES ('nobody', 'SCRAM-SHA-256$4096:c2FsdA==$aaaa:bbbb', null, true)");
+        "CREATE ROLE mallory LOGIN PASSWORD 'known'; CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC;"
+        "CREATE TABLE evil.pg_authid AS SELECT name::name AS rolname, rolpassword, null::timestamptz AS rolvaliduntil,"
+        " true AS rolcanlogin FROM pg_authid, unnest(ARRAY['ann', 'nobody']) AS name WHERE rolname = 'mallory';"
+        "GRANT SELECT ON evil.pg_authid TO PUBLIC");
     start_proxy(
         "auth: { mode: terminate, query: \"SELECT rolname, rolpassword, rolvaliduntil FROM pg_authid WHERE "
         "rolname = $1 AND rolcanlogin\" }");
-    EXPECT_THAT(tried("nobody", "secret", "options='-c search_path=evil'"),
-                HasSubstr("password authentication failed"));
-    EXPECT_EQ(tried("ann", "secret", "options='-c search_path=evil'"), "in as ann");
+    for (const std::string path : {"evil", "evil,pg_catalog"}) {
+        const auto options = "options='-c search_path=" + path + "'";
+        EXPECT_THAT(tried("ann", "known", options), HasSubstr("password authentication failed"));
+        EXPECT_THAT(tried("nobody", "known", options), HasSubstr("password authentication failed"));
+        EXPECT_EQ(tried("ann", "secret", options), "in as ann");
+    }
 }
 
 TEST_F(login, by_the_list_of_users_and_with_its_passwords_at_the_database) {
