@@ -193,6 +193,7 @@ TEST(faults, f14_notices_during_authentication_and_all_that_it_says_pass_unread)
         both.server.send(build_fatal("28P01", "password authentication failed"));
         both.server.half_close();
         EXPECT_EQ(farewell(both.client), "28P01 password authentication failed");
+        both.client.half_close();
         EXPECT_TRUE(support::eventually(
             5s, [&] { return proxy.metric("crossfade_sessions_total{result=\"login_failed\"}") == 1; }));
     }
