@@ -36,7 +36,7 @@ def environment(rig, port):
     """As libpq reads it; a driver that reads less of it by itself is told the rest by its program."""
     # What uses libpq takes that of the server's version, and its newest protocol or none.
     newest = {} if rig.version.libraries is None else {"PGMINPROTOCOLVERSION": "3.2", "PGMAXPROTOCOLVERSION": "3.2"}
-    return clean_environment(PGHOST="localhost", PGPORT=str(port), PGUSER=USER, PGPASSWORD=PASSWORD, PGDATABASE="app",
+    return clean_environment(PGHOST="127.0.0.1", PGPORT=str(port), PGUSER=USER, PGPASSWORD=PASSWORD, PGDATABASE="app",
                              NODE_PATH=str(FETCHED / "npm/node_modules"), LC_ALL="C.UTF-8", **rig.version.library_path(), **newest,
                              **rig.client_tls)
 

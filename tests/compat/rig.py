@@ -91,7 +91,7 @@ class Rig(Servers):
         return copy
 
     def use_tls(self, mode):
-        """The server's settings for it; the certificates are this run's own, for localhost."""
+        """The server's settings for it; the certificates are this run's own."""
         if mode == "disable":
             return {}
         def openssl(*arguments):
