@@ -46,8 +46,9 @@ def run(name, rig, port, only=()):
     command = DRIVERS[name](rig.folder)
     if shutil.which(command[0]) is None:
         raise Failed(f"there is no {command[0]}: script/bootstrap --compat brings it")
-    done = subprocess.run([*command, *only], env=environment(rig, port), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, timeout=240, cwd=rig.folder)
+    # What it said by then names the step that hangs: the one after the last.
+    done = subprocess.run(["timeout", "--kill-after=5", "240", *command, *only], env=environment(rig, port),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=rig.folder)
     lines = done.stdout.splitlines()
     verdicts = {line.removeprefix("not ").removeprefix("ok "): line.startswith("ok ")
                 for line in lines if line.startswith(("ok ", "not ok "))}

@@ -6,6 +6,7 @@ import subprocess
 from rig import Failed, needed
 
 SHOWN = 40
+SECONDS = 40  # for one test
 
 
 def conninfo(rig, port):
@@ -30,9 +31,12 @@ def run(rig, port, keep, only=()):
             continue
         trace = keep / f"{label}.trace"
         trace.unlink(missing_ok=True)
-        done = subprocess.run([program, "-r", "700", "-t", trace, label.split(",")[0], where], capture_output=True, text=True,
-                              timeout=120, env=environment)
-        wrong = [] if done.returncode == 0 else [f"{label} ended with {done.returncode}", *done.stderr.splitlines()[-SHOWN:]]
+        command = [program, "-r", "700", "-t", trace, label.split(",")[0], where]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, env=environment)
+            wrong = [] if done.returncode == 0 else [f"{label} ended with {done.returncode}", *done.stderr.splitlines()[-SHOWN:]]
+        except subprocess.TimeoutExpired:
+            wrong = [f"{label} did not end within {SECONDS} s"]
         reference = expected / f"{label}.trace"
         if not wrong and reference.exists():
             texts = (reference.read_text().splitlines(), trace.read_text().splitlines())

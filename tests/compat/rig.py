@@ -69,7 +69,7 @@ class Rig(Servers):
 
     def __init__(self, major, programs):
         super().__init__()
-        self.version, self.programs = Version(major), Path(programs)
+        self.version, self.programs = Version(major), Path(programs).resolve()
         self.port = None  # of the database
         self.client_tls = {"PGSSLMODE": "disable"}  # what libpq's environment says of it
 
