@@ -38,6 +38,9 @@ def run(rig, port, keep, only=()):
     inputs, modules = rig.readable(version.regress), rig.readable(version.modules)
     built = version.pg_regress.is_relative_to(version.modules)  # else it is the system's
     pg_regress, clients = (modules / "pg_regress", modules / "bin") if built else (version.pg_regress, version.clients)
+    environment = version.environment()
+    if built:  # where its user can read it, too
+        environment["LD_LIBRARY_PATH"] = str(modules / "lib")
     outputs = rig.folder / "regress"
     outputs.mkdir()
     if rig.user:
@@ -46,7 +49,7 @@ def run(rig, port, keep, only=()):
         [needed(pg_regress), "--host=127.0.0.1", f"--port={port}", "--user=crossfade", f"--bindir={clients}",
          f"--inputdir={inputs}", f"--outputdir={outputs}", f"--dlpath={modules}", "--max-concurrent-tests=20",
          *(["--expecteddir", inputs] if version.major > 15 else []), *(only or [f"--schedule={schedule(rig, inputs)}"])],
-        cwd=outputs, env=version.environment(), capture_output=True, text=True, timeout=1500, **rig.user)
+        cwd=outputs, env=environment, capture_output=True, text=True, timeout=1500, **rig.user)
     shutil.rmtree(keep, ignore_errors=True)
     shutil.copytree(outputs, keep)
     shutil.copy(rig.folder / "postgres.log", keep / "server.log")
