@@ -11,6 +11,15 @@ find_package(prometheus-cpp CONFIG REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET rdkafka)
 
+# PostgreSQL's parser as a library. It brings no file for CMake, and is itself linked with what protobuf-c.h declares.
+find_path(PG_QUERY_INCLUDE_DIR pg_query/pg_query.pb-c.h REQUIRED)
+find_path(PROTOBUF_C_INCLUDE_DIR protobuf-c/protobuf-c.h REQUIRED)
+find_library(PG_QUERY_LIBRARY pg_query REQUIRED)
+add_library(crossfade_pg_query INTERFACE)
+target_include_directories(crossfade_pg_query SYSTEM INTERFACE ${PG_QUERY_INCLUDE_DIR} ${PROTOBUF_C_INCLUDE_DIR})
+target_link_libraries(crossfade_pg_query INTERFACE ${PG_QUERY_LIBRARY})
+add_library(crossfade::pg_query ALIAS crossfade_pg_query)
+
 # Asio is compiled once, here, instead of in every file that includes it.
 add_library(crossfade_asio STATIC ${CMAKE_SOURCE_DIR}/cmake/asio.cpp)
 target_compile_definitions(crossfade_asio PUBLIC
