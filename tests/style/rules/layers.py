@@ -13,6 +13,7 @@ ALLOWED = {
     "lib/pgoutput": ("lib/model",),
     "lib/events": ("lib/model", "crossfade/v1"),
     "lib/auth": ("lib/pgwire",),
+    "lib/sql": (),
     "lib/settings": ("lib/model", "lib/auth"),
     "lib": ("lib", "crossfade/v1"),
     "proxy/strategy": ("lib/model", "lib/settings", "lib/pgwire"),
@@ -31,6 +32,7 @@ OUTSIDE = {
     "lib/model": f"{SOCKETS}|{DATABASES}|{LOGS}|{KAFKA}|yaml-cpp|google/protobuf",
     "lib/pgwire": f"{SOCKETS}|{DATABASES}|{LOGS}|{KAFKA}|yaml-cpp",
     "lib/auth": f"{SOCKETS}|{DATABASES}|{LOGS}|{KAFKA}|yaml-cpp",
+    "lib/sql": f"{SOCKETS}|{DATABASES}|{LOGS}|{KAFKA}|yaml-cpp|google/protobuf",
     "lib/pgoutput": f"{SOCKETS}|{DATABASES}|{LOGS}|{KAFKA}|yaml-cpp",
     "lib/events": f"{SOCKETS}|{DATABASES}|{LOGS}|{KAFKA}|yaml-cpp",
     # libpq and librdkafka are asked there whether a dsn and a property are well-formed.

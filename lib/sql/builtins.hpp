@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string_view>
+
+#include "lib/sql/statement.hpp"
+
+namespace crossfade::sql {
+
+// Of what PostgreSQL 15 has in pg_catalog under this name, as the catalog spells it: the worst where there are several.
+// `unknown` where it has none. The lists are made by builtins.sql.
+volatility function_volatility(std::string_view name);
+volatility operator_volatility(std::string_view name);
+
+}  // namespace crossfade::sql
