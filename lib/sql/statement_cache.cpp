@@ -1,0 +1,59 @@
+#include "lib/sql/statement_cache.hpp"
+
+#include <utility>
+
+namespace crossfade::sql {
+namespace {
+
+// An entry's list node, hash node and shared_ptr, and the allocator's share.
+constexpr std::size_t overhead = 200;
+
+std::size_t size_of(const statement& it) {
+    std::size_t size = sizeof it;
+    for (const auto& table : it.tables) size += sizeof table + table.schema.size() + table.name.size();
+    if (const auto* set = std::get_if<effect::set_parameter>(&it.effect))
+        for (const auto& value : set->values) size += sizeof(std::string) + value.size();
+    if (const auto* prepare = std::get_if<effect::prepare>(&it.effect)) size += size_of(*prepare->prepared);
+    return size;
+}
+
+std::size_t size_of(const understanding& known) {
+    std::size_t size = sizeof known;
+    if (known)
+        for (const auto& it : *known) size += size_of(it);
+    return size;
+}
+
+}  // namespace
+
+statement_cache::statement_cache(bounds kept, limits within) : kept_(kept), within_(within) {}
+
+std::shared_ptr<const understanding> statement_cache::understand(std::string_view text) {
+    if (const auto found = by_text_.find(text); found != by_text_.end()) {
+        ++counted_.hits;
+        recent_.splice(recent_.begin(), recent_, found->second);
+        return found->second->known;
+    }
+    ++counted_.misses;
+    auto known = std::make_shared<const understanding>(sql::understand(text, within_));
+    if (text.size() <= kept_.text) keep(text, known);
+    return known;
+}
+
+void statement_cache::keep(std::string_view text, std::shared_ptr<const understanding> known) {
+    const auto bytes = overhead + text.size() + size_of(*known);
+    if (bytes > kept_.bytes || kept_.entries == 0) return;
+    while (recent_.size() >= kept_.entries || bytes_ + bytes > kept_.bytes) drop_oldest();
+    recent_.push_front({std::string{text}, std::move(known), bytes});
+    by_text_.emplace(recent_.front().text, recent_.begin());
+    bytes_ += bytes;
+}
+
+void statement_cache::drop_oldest() {
+    ++counted_.evicted;
+    bytes_ -= recent_.back().bytes;
+    by_text_.erase(recent_.back().text);
+    recent_.pop_back();
+}
+
+}  // namespace crossfade::sql
