@@ -9,6 +9,7 @@
 
 #include "lib/auth/attempt_limiter.hpp"
 #include "lib/auth/credential.hpp"
+#include "lib/auth/scram_key_cache.hpp"
 #include "lib/auth/user_list.hpp"
 #include "lib/pgclient/connection.hpp"
 #include "lib/settings/reload.hpp"
@@ -39,6 +40,8 @@ class gatekeeper {
     auth::scram_subject subject_for(const std::optional<auth::credential>& found, const std::string& user) const;
 
     auth::attempt_limiter& attempts() { return attempts_; }
+    // For our own log-ins with passwords in clear.
+    auth::scram_key_cache& keys() { return keys_; }
 
     // Log-ins that wait for the query; at most `most_waiting`.
     unsigned waiting() const { return waiting_.load(std::memory_order_relaxed); }
@@ -54,6 +57,7 @@ class gatekeeper {
 
     const std::string secret_;  // of the mock: the same user gets the same salt for as long as we run
     auth::attempt_limiter attempts_;
+    auth::scram_key_cache keys_;
     std::shared_ptr<const knowledge> knowledge_;  // std::atomic_load, std::atomic_store
     std::atomic<unsigned> waiting_{0};
     // One thread and one connection: a query of some 100 µs, and no more of the database's places than one.

@@ -78,6 +78,7 @@ asio::awaitable<bool> session::log_in(const route& going, identity as) {
     const bool modern = going.authority == settings::side::modern;
     const auto& database = modern ? in_force_->config.modern : in_force_->config.legacy;
     auth::server_login::options how;
+    how.cache = &around_.keeper.keys();
     how.may_send_password =
         going.server.host.starts_with('/') || (server_.tls() != nullptr && database.tls.verifies_authority());
     if (server_.tls() != nullptr) {
