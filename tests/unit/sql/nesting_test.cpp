@@ -16,11 +16,11 @@ namespace {
 
 // A text that nests `depth` deep in one way: `before` and `after` are repeated around the middle.
 struct shape {
-    const char* name;
-    const char* start;
-    const char* before;
-    const char* middle;
-    const char* after;
+    const char* name = "";
+    const char* start = "";
+    const char* before = "";
+    const char* middle = "";
+    const char* after = "";
     const char* end = "";
 
     std::string text(std::size_t depth) const {
@@ -93,7 +93,7 @@ void expect_bounded(const std::string& text) {
 TEST(nesting, is_never_more_than_its_bound) {
     for (const auto& it : shapes) {
         SCOPED_TRACE(it.name);
-        for (const std::size_t depth : {0, 1, 2, 10, 100}) expect_bounded(it.text(depth));
+        for (const std::size_t depth : {0U, 1U, 2U, 10U, 100U}) expect_bounded(it.text(depth));
     }
 }
 
@@ -171,7 +171,7 @@ TEST(nesting, does_not_end_the_process) {
         for (const auto& it : shapes) {
             SCOPED_TRACE(it.name);
             unsigned refused = 0;
-            for (const std::size_t depth : {50, 124, 165, 249, 498, 2000, 20'000}) {
+            for (const std::size_t depth : {50U, 124U, 165U, 249U, 498U, 2000U, 20'000U}) {
                 const auto known = understand(it.text(depth), {.bytes = std::size_t{4} << 20});
                 if (!known) ++refused;
             }

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/unit/sql/samples.hpp"
 
@@ -110,6 +113,7 @@ TEST(understand, reads_as_the_server_only_with_usual_strings_and_encodings) {
 TEST(understand, is_done_by_many_threads_that_come_and_go) {
     for (int round = 0; round < 20; ++round) {
         std::vector<std::thread> threads;
+        threads.reserve(8);
         std::atomic<int> wrong = 0;
         for (int thread = 0; thread < 8; ++thread)
             threads.emplace_back([&wrong] {
