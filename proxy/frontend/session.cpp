@@ -10,8 +10,8 @@
 
 #include "lib/pgwire/diagnostics.hpp"
 #include "lib/pgwire/message_types.hpp"
-#include "lib/pgwire/sasl.hpp"
 #include "proxy/console/access.hpp"
+#include "proxy/frontend/channel_binding.hpp"
 #include "proxy/frontend/dial.hpp"
 #include "proxy/strategy/tenant.hpp"
 
@@ -44,25 +44,6 @@ bool wants_replication(const pgwire::startup_message& opening) {
     const auto value = opening.parameter("replication");
     constexpr std::array off{"", "0", "f", "false", "n", "no", "off"};
     return std::ranges::none_of(off, [&](std::string_view each) { return value == each; });
-}
-
-// SCRAM with channel binding binds to the certificate that the client sees, which is the proxy's. So a server's offer
-// of it is left out on its way to the client (pgbouncer #522).
-std::string without_binding(std::string_view chunk, std::string_view body) {
-    auto mechanisms = pgwire::parse_sasl_mechanisms(body);
-    if (!mechanisms || std::erase(*mechanisms, pgwire::scram_sha_256_plus) == 0) return {};
-    constexpr std::size_t header = 5;
-    const auto at = static_cast<std::size_t>(body.data() - chunk.data()) - header;
-    std::string rebuilt{chunk.substr(0, at)};
-    rebuilt += pgwire::build_sasl_mechanisms(*mechanisms);
-    return rebuilt.append(chunk.substr(at + header + body.size()));
-}
-
-// A client under TLS that wasn't offered channel binding says that it could have done it ("y,,": RFC 5802, 6). A server
-// that did offer it takes that for an attack.
-bool denies_binding(std::string_view password_message) {
-    const auto first = pgwire::parse_sasl_initial_response(password_message);
-    return first && first->mechanism == pgwire::scram_sha_256 && first->data.starts_with("y,");
 }
 
 }  // namespace
@@ -382,24 +363,6 @@ void session::server_violated(std::string_view what) {
     bid_farewell(
         {pgwire::build_fatal(sqlstate::protocol_violation, "the database violated the protocol: " + std::string{what}),
          session_end::protocol_violation, farewell::moment::boundary});
-}
-
-bool session::channel_binding_passes() const {
-    if (server_.tls() == nullptr) return true;
-    if (client_.tls() == nullptr) return false;
-    // With the database's own certificate the proxy is that end point.
-    const auto bound = client_.tls()->own_end_point_hash();
-    return !bound.empty() && bound == server_.tls()->peer_end_point_hash();
-}
-
-void session::client_misunderstood_binding() {
-    spdlog::warn("refused a session: SCRAM through a proxy with TLS on both sides");
-    bid_farewell(
-        {pgwire::build_fatal(sqlstate::invalid_authorization, "SCRAM authentication can't be relayed from TLS to TLS",
-                             "Use channel_binding=disable in the client, or give the proxy the database's own "
-                             "certificate and key (proxy.tls.cert_file, proxy.tls.key_file), or "
-                             "sslmode=disable on one of the two ways."),
-         session_end::login_failed, farewell::moment::boundary});
 }
 
 void session::look_at_clock(std::chrono::steady_clock::time_point now, const settings::proxy& limits) {

@@ -101,4 +101,22 @@ asio::awaitable<bool> session::log_in(const route& going, identity as) {
     co_return false;
 }
 
+bool session::channel_binding_passes() const {
+    if (server_.tls() == nullptr) return true;
+    if (client_.tls() == nullptr) return false;
+    // With the database's own certificate the proxy is that end point.
+    const auto bound = client_.tls()->own_end_point_hash();
+    return !bound.empty() && bound == server_.tls()->peer_end_point_hash();
+}
+
+void session::client_misunderstood_binding() {
+    spdlog::warn("refused a session: SCRAM through a proxy with TLS on both sides");
+    bid_farewell(
+        {pgwire::build_fatal(sqlstate::invalid_authorization, "SCRAM authentication can't be relayed from TLS to TLS",
+                             "Use channel_binding=disable in the client, or give the proxy the database's own "
+                             "certificate and key (proxy.tls.cert_file, proxy.tls.key_file), or "
+                             "sslmode=disable on one of the two ways."),
+         session_end::login_failed, farewell::moment::boundary});
+}
+
 }  // namespace crossfade::proxy::frontend
