@@ -322,11 +322,14 @@ func sessionsEndOnBothSides() {
 	pid := ended.PgConn().PID()
 	check(ended.Close(ctx))
 	until(func() int { return one[int](watcher, "SELECT count(*)::int FROM pg_stat_activity WHERE pid = $1", pid) }, 0)
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		until(waits(watcher, killed.PgConn().PID()), "PgSleep")
 		exec(watcher, "SELECT pg_terminate_backend($1)", killed.PgConn().PID())
 	}()
 	refused("57P01", fails(killed, "SELECT pg_sleep(60)"))
+	<-done
 }
 
 func passes(one step) (passed bool) {
