@@ -113,7 +113,8 @@ void session::client_misunderstood_binding() {
     spdlog::warn("refused a session: SCRAM through a proxy with TLS on both sides");
     bid_farewell(
         {pgwire::build_fatal(sqlstate::invalid_authorization, "SCRAM authentication can't be relayed from TLS to TLS",
-                             "Use channel_binding=disable in the client, or give the proxy the database's own "
+                             "Use proxy.auth.mode terminate, or channel_binding=disable in the client, or give the "
+                             "proxy the database's own "
                              "certificate and key (proxy.tls.cert_file, proxy.tls.key_file), or "
                              "sslmode=disable on one of the two ways."),
          session_end::login_failed, farewell::moment::boundary});
