@@ -196,7 +196,7 @@ TEST(hostile_reader, two_hundred_that_never_read_stop_only_themselves_and_take_n
         return taken == 0;
     }));
     const auto grown = memory("VmRSS") - before;
-    EXPECT_LT(grown, 200 * 128 * 1024U) << "what a session has read and can't write is one chunk";
+    EXPECT_LT(grown, memory_times * 200 * 128 * 1024) << "what a session has read and can't write is one chunk";
 
     const auto begun = std::chrono::steady_clock::now();
     for (int n = 0; n < 1000; ++n) play(session, {client(batch()), server(batch_replies())});
@@ -222,7 +222,7 @@ TEST(hostile_reader, that_sends_everything_and_reads_nothing_is_stopped) {
         return asked + answered == 0;
     }));
     EXPECT_LT(sent, 64 * mib);
-    EXPECT_LT(memory("VmRSS") - before, 32 * mib);
+    EXPECT_LT(memory("VmRSS") - before, memory_times * 32 * mib);
     serves_others(proxy);
 }
 
@@ -238,7 +238,7 @@ TEST(hostile_reader, that_is_owed_a_million_answers_is_sent_away) {
     }};
     both.server.drain();
     asking.join();
-    EXPECT_LT(memory("VmRSS") - before, 40 * mib);
+    EXPECT_LT(memory("VmRSS") - before, memory_times * 40 * mib);
     EXPECT_TRUE(no_session_is_left(proxy));
     EXPECT_EQ(proxy.metric("crossfade_sessions_total{result=\"protocol_violation\"}"), 1);
 }
