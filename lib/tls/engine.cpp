@@ -100,8 +100,7 @@ void engine::feed(std::string_view from_network) {
     unread_ = kept_;
 }
 
-// Only a handshake ends before all is used up.
-void engine::keep_unread() {
+void engine::keep() {
     std::string rest{unread_};
     kept_ = std::move(rest);
     unread_ = kept_;
@@ -136,7 +135,7 @@ engine::outcome engine::handshake(std::string& out) {
     ::ERR_clear_error();
     const int returned = ::SSL_do_handshake(ssl_.get());
     if (returned != 1) return judge(returned);
-    keep_unread();
+    keep();
     return outcome::done;
 }
 

@@ -26,8 +26,11 @@ class engine {
     engine& operator=(const engine&) = delete;
     ~engine();
 
-    // Bytes that came. They must stay where they are until handshake() or read() has said that it wants more.
+    // Bytes that came. They must stay where they are until handshake() or read() has said that it wants more, or keep()
+    // was called.
     void feed(std::string_view from_network);
+    // Copies what was fed and isn't used up yet.
+    void keep();
 
     enum class outcome { done, wants_more, closed, failed };
     // The client's end calls it once before anything was fed. What was fed beyond the handshake is kept for read().
@@ -63,7 +66,6 @@ class engine {
 
     explicit engine(SSL* made);
     outcome judge(int returned);
-    void keep_unread();
 
     std::unique_ptr<SSL, free_ssl> ssl_;
     std::string_view unread_;  // of what was fed

@@ -41,7 +41,10 @@ asio::awaitable<transport::arrival> transport::read_some(std::span<char> into) {
     for (;;) {
         std::optional<error_code> ended;
         const auto plain = next(into, ended);
-        if (!plain.empty()) co_return arrival{{}, plain.size()};
+        if (!plain.empty()) {
+            tls_->keep();  // a further record of the chunk
+            co_return arrival{{}, plain.size()};
+        }
         if (ended) co_return arrival{*ended, 0};
         const auto [failed, read] = co_await socket_.async_receive(asio::buffer(chunk), use_result);
         if (failed) co_return arrival{failed, 0};

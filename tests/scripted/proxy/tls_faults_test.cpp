@@ -68,6 +68,34 @@ TEST_F(faults, f07_nothing_is_left_in_the_tls_library) {
     EXPECT_EQ(both.client.read(batch_replies().size()), batch_replies());
 }
 
+// The start-up message is read by itself. What came in the same packet waits until the database is reached, while other
+// sessions use the room that it came in.
+TEST_F(faults, f07_records_behind_the_startup_are_kept_until_the_database_is_reached) {
+    pacemaker pace{proxy_};
+    proxy_.reload([](settings::configuration& config) { config.legacy.tls.mode = settings::tls_mode::prefer; });
+    struct started {
+        tls_peer client;
+        peer server;
+        std::string behind;
+    };
+    const auto start = [&](char filler) {
+        started made{tls_peer{proxy_.client()}, peer{-1}, build_query(std::string(3000, filler))};
+        pace.beat();  // the handshake's last packet holds nothing else
+        auto records = made.client.sealed(opening());
+        records += made.client.sealed(made.behind);
+        made.client.send(records);
+        made.server = proxy_.legacy.accept();
+        made.server.expect(build(ssl_request{}));
+        return made;
+    };
+    std::vector<started> all;
+    for (const char filler : {'a', 'b', 'c', 'd'}) all.push_back(start(filler));
+    for (auto& each : all) {
+        each.server.send("N");
+        each.server.expect(opening() + each.behind);
+    }
+}
+
 TEST_F(faults, f07_records_may_be_split_over_packets_anywhere) {
     pacemaker pace{proxy_};
     auto both = session();
