@@ -122,7 +122,15 @@ class Servers:
         database.sql("CREATE DATABASE app", dbname="postgres")
         return database
 
-    def pgbouncer(self, database):
+    def certificate(self):
+        """The files of a certificate and its key, signed by itself."""
+        cert, key = self.folder / "server.crt", self.folder / "server.key"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
+                        "-out", cert, "-keyout", key], check=True, capture_output=True, cwd=self.folder, **self.user)
+        key.chmod(0o600)
+        return cert, key
+
+    def pgbouncer(self, database, certificate):
         port = free_port()
         config = self.write("pgbouncer.ini", f"""
             [databases]
@@ -134,7 +142,11 @@ class Servers:
             auth_type = any
             pool_mode = session
             max_client_conn = 100
-            default_pool_size = 50
+            default_pool_size = 100
+            server_tls_sslmode = disable
+            client_tls_sslmode = allow
+            client_tls_cert_file = {certificate[0]}
+            client_tls_key_file = {certificate[1]}
             """.replace("            ", "").replace("* = host", "* = user=crossfade host"))
         process = self.start("pgbouncer", "/usr/sbin/pgbouncer", config)
         until("pgbouncer", lambda: process.check() or listens(port))
@@ -199,7 +211,8 @@ class Database:
         return f"postgresql://crossfade@127.0.0.1:{self.port}/{dbname}"
 
 
-def pgbench(port, *arguments):
-    """What pgbench prints."""
+def pgbench(port, *arguments, encryption="disable"):
+    """What pgbench prints. `encryption`: an sslmode."""
     return subprocess.run([POSTGRES / "pgbench", "-n", "-h", "127.0.0.1", "-p", str(port), "-U", "crossfade", *arguments,
-                           "app"], check=True, capture_output=True, text=True).stdout
+                           "app"], check=True, capture_output=True, text=True,
+                          env={**os.environ, "PGSSLMODE": encryption}).stdout
