@@ -29,10 +29,12 @@ front::front(asio::io_context& home, std::function<settings::snapshot()> in_forc
     around_.keeper.take(around_.current()->config);
     around_.certificates = std::make_shared<encryption>(encryption::of(around_.current()->config).value());
     const auto wanted = loops_wanted(around_.current()->config.proxy.threads);
-    for (unsigned made = 0; made < wanted; ++made)
-        loops_.push_back(std::make_unique<event_loop>(around_, [this] {
+    for (unsigned made = 0; made < wanted; ++made) {
+        relays_.push_back(std::make_unique<relay_loop>(around_));
+        loops_.push_back(std::make_unique<event_loop>(around_, *relays_.back(), [this] {
             if (draining()) asio::post(home_, [this] { look_whether_drained(); });
         }));
+    }
 }
 
 front::~front() {
@@ -102,6 +104,7 @@ void front::look_whether_drained() {
 totals front::traffic() const {
     totals sum;
     for (const auto& loop : loops_) add(sum, loop->stats());
+    for (const auto& loop : relays_) add(sum, loop->stats());
     return sum;
 }
 

@@ -77,7 +77,8 @@ class front {
     surroundings around_;
     std::string place_;
     front_metrics metrics_;
-    std::vector<std::unique_ptr<event_loop>> loops_;
+    std::vector<std::unique_ptr<relay_loop>> relays_;
+    std::vector<std::unique_ptr<event_loop>> loops_;  // one for each of those
     listener listener_;
     boost::asio::steady_timer drain_deadline_;
     std::atomic<bool> draining_{false};

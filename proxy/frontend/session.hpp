@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
@@ -15,22 +17,51 @@
 #include "proxy/frontend/cancel_registry.hpp"
 #include "proxy/frontend/front_metrics.hpp"
 #include "proxy/frontend/greeting.hpp"
+#include "proxy/frontend/lane.hpp"
 #include "proxy/frontend/login.hpp"
-#include "proxy/frontend/relay.hpp"
+#include "proxy/frontend/relay_loop.hpp"
 #include "proxy/frontend/route.hpp"
 #include "proxy/frontend/surroundings.hpp"
 #include "proxy/strategy/plan.hpp"
 
 namespace crossfade::proxy::frontend {
 
-// One client and its one server, from the first byte to the last. Everything happens on the event loop that the
-// client's socket belongs to.
+class event_loop;
+
+// One client and its one server, from the first byte to the last. It begins and ends at home, on the event loop that
+// the client's socket belongs to; between the log-in and the goodbye it rides on a relay_loop. One of the two threads
+// owns it at a time, and calls it.
 class session : public std::enable_shared_from_this<session> {
   public:
-    session(stream_socket client, surroundings& around, loop_stats& stats, scratch_space& scratch);
+    session(stream_socket client, surroundings& around, event_loop& home);
 
-    // The whole life; empty when the client only asked for a cancel. Call once.
-    asio::awaitable<std::optional<session_end>> run();
+    // At home. The life up to where bytes are only to be passed on, or to its end. Call once.
+    asio::awaitable<void> run();
+    bool may_ride() const { return may_ride_; }
+    // Gives the session away; the loop takes it by ride().
+    void leave_home(relay_loop& to);
+    // Back from there: the rest of its life.
+    asio::awaitable<void> take_leave();
+    // How it ended; empty when the client only asked for a cancel.
+    std::optional<session_end> end() const { return end_; }
+
+    // Of the loop that moves its bytes; null while it is at home. Any thread; true for as long as that loop goes on.
+    relay_loop* rides_on() const { return rides_on_.load(std::memory_order_acquire); }
+    // In that loop's thread.
+    void ride(relay_loop& on);
+    void on_ready(bool of_server, std::uint32_t events);
+    // Moves what there is to move, and looks whether that was all.
+    void carry();
+    // Ends or cancels what has taken longer than the settings allow; called every second or so.
+    void look_at_clock(std::chrono::steady_clock::time_point now, const settings::proxy& limits);
+    static void go_home(std::shared_ptr<session> one);
+
+    // A cancel of our own, carried by a session made for it alone.
+    static asio::awaitable<void> send_cancel(std::shared_ptr<session> courier, settings::snapshot in_force,
+                                             std::shared_ptr<const encryption> certificates,
+                                             pgwire::cancel_request request);
+
+    // The following are for the thread that owns it; on a relay_loop carry() is to be called behind them.
 
     // The proxy is stopping: says goodbye as a database does as soon as the session is idle, at once if it is.
     void drain();
@@ -39,13 +70,11 @@ class session : public std::enable_shared_from_this<session> {
     // An operator ends the session, whatever it has under way.
     void kill();
     // The pauses in force have changed.
-    void look_at_holds() { released_.cancel(); }
+    void look_at_holds();
     // For the console, which lists those that have a place.
     bool listed() const { return static_cast<bool>(place_); }
     std::uint64_t id() const { return known_.id; }
     console::session_facts facts() const;
-    // Ends or cancels what has taken longer than the settings allow; called every second or so.
-    void look_at_clock(std::chrono::steady_clock::time_point now, const settings::proxy& limits);
 
   private:
     // A goodbye, and what it waits for: that the session is idle; that what the client asked is answered; that no
@@ -68,14 +97,11 @@ class session : public std::enable_shared_from_this<session> {
     asio::awaitable<void> open_console(pgwire::startup_message opening, std::string early);
     asio::awaitable<void> cancel_for(pgwire::cancel_request request);
     asio::awaitable<cancel_result> pass_on(pgwire::cancel_request request);
-    static asio::awaitable<void> cancel_query(std::shared_ptr<session> of, pgwire::cancel_request request);
     asio::awaitable<void> serve(pgwire::startup_message opening, std::string early);
     // Whether the rules let the client come in, and who it is where the proxy decides that; otherwise it has been told.
     asio::awaitable<std::optional<identity>> admit(pgwire::startup_message& opening, message_reader& from);
     // Sends the opening, and logs in where the client has shown to the proxy who it is. False: it has been told why.
     asio::awaitable<bool> log_in(const route& going, identity as);
-    asio::awaitable<void> client_to_server();
-    asio::awaitable<void> server_to_client();
     asio::awaitable<void> refuse(session_end end, std::string_view code, std::string message);
     asio::awaitable<std::string> reach_server(const settings::database& to);
     // Writes the message, if there is one, and leaves the client the time to read it.
@@ -84,7 +110,13 @@ class session : public std::enable_shared_from_this<session> {
     void introduce(const pgwire::startup_message& opening);  // the client, to operators
     void know_server(const route& taken);
     bool is_held() const;
-    asio::awaitable<void> wait_for_release();
+    void carry_both();
+    progress carry_to_server(relay_loop& by);
+    progress carry_to_client(relay_loop& by);
+    void on_lane_to_server_ended();
+    void leave_loop(std::string goodbye);
+    void fail(std::string_view why);
+    void enforce(std::chrono::steady_clock::time_point now, const settings::proxy& limits);
     void take_plan();
     void bid_farewell(farewell goodbye);
     bool farewell_is_due() const;
@@ -98,12 +130,22 @@ class session : public std::enable_shared_from_this<session> {
     void close();
 
     surroundings& around_;
-    loop_stats& stats_;
-    scratch_space& scratch_;
+    event_loop& home_;
+    loop_stats* stats_;  // of the loop that owns it
     transport client_;
     transport server_;
-    asio::steady_timer deadline_;
-    asio::steady_timer released_;  // waits while the session is held
+    asio::steady_timer deadline_;  // at home
+    bool may_ride_ = false;
+    std::atomic<relay_loop*> rides_on_{nullptr};
+    std::optional<asio::executor_work_guard<asio::any_io_executor>> awaited_at_home_;
+    // The rest up to the plan is the relay loop's.
+    lane to_server_{client_, server_};
+    lane to_client_{server_, client_};
+    watched_socket client_watch_;
+    watched_socket server_watch_;
+    std::chrono::steady_clock::time_point closes_at_ = std::chrono::steady_clock::time_point::max();
+    bool over_ = false;
+    std::string goodbye_;
 
     settings::snapshot in_force_;
     std::uint64_t generation_ = 0;
@@ -117,8 +159,6 @@ class session : public std::enable_shared_from_this<session> {
     pgwire::session_tracker tracker_;
     pgwire::message_scanner from_client_;
     pgwire::message_scanner from_server_;
-    std::string held_from_client_;
-    std::string held_from_server_;
     // Since when it has been owed an answer, or has been quiet.
     std::chrono::steady_clock::time_point since_;
     std::chrono::steady_clock::time_point asked_;

@@ -55,22 +55,6 @@ bool session::is_held() const {
     return holds->covering({known_.database, facts_.tenant, {}}, wall_clock()) != nullptr;
 }
 
-asio::awaitable<void> session::wait_for_release() {
-    waits_for_release_ = true;
-    since_ = std::chrono::steady_clock::now();
-    while (is_held() && client_.is_open() && server_.is_open()) {
-        // Woken by whoever changes the holds, or closes us.
-        released_.expires_after(std::chrono::hours{24});
-        co_await released_.async_wait(use_result);
-    }
-    waits_for_release_ = false;
-    since_ = std::chrono::steady_clock::now();
-    // Who hung up meanwhile may have asked the same again elsewhere: what it left is not to be carried out now.
-    if (!client_.is_open() || !has_hung_up(client_.socket())) co_return;
-    if (!end_) end_ = session_end::client_left;
-    close();
-}
-
 void session::kill() {
     if (!end_) end_ = session_end::killed;
     cut();
@@ -81,8 +65,7 @@ console::session_facts session::facts() const {
     auto told = known_;
     told.tenant = facts_.tenant;
     told.transactions = tracker_.transactions();
-    told.memory = sizeof *this + held_from_client_.capacity() + held_from_server_.capacity() + client_.waiting() +
-                  server_.waiting();
+    told.memory = sizeof *this + to_server_.memory() + to_client_.memory() + client_.waiting() + server_.waiting();
     if (client_.tls() != nullptr) told.tls = client_.tls()->version();
     if (told.server && backend_) told.server->pid = backend_->pid;
     if (told.server && server_.tls() != nullptr) told.server->tls = server_.tls()->version();

@@ -94,7 +94,7 @@ asio::awaitable<bool> session::log_in(const route& going, identity as) {
         co_await say_goodbye(std::move(message));
         co_return false;
     }
-    held_from_server_ = from_server.take_rest();
+    to_client_.begin_with(from_server.take_rest());
     const auto unheard = co_await client_.write(as.acceptance + let_in->notices);
     if (!unheard) co_return true;
     if (!end_) end_ = session_end::client_left;

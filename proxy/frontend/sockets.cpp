@@ -34,8 +34,8 @@ void prepare(stream_socket& socket, const settings::proxy& by) {
     socket.non_blocking(true);
 }
 
-bool has_hung_up(stream_socket& socket) {
-    pollfd one{.fd = socket.native_handle(), .events = POLLRDHUP, .revents = 0};
+bool has_hung_up(int socket) {
+    pollfd one{.fd = socket, .events = POLLRDHUP, .revents = 0};
     return ::poll(&one, 1, 0) > 0;
 }
 

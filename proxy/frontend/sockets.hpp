@@ -24,7 +24,7 @@ inline constexpr auto use_result = asio::as_tuple(asio::use_awaitable);
 void prepare(stream_socket& socket, const settings::proxy& by);
 
 // Whether the peer has ended its side, read or not what it sent before.
-bool has_hung_up(stream_socket& socket);
+bool has_hung_up(int socket);
 
 // Writes all; waits where the peer is slow. A cancelled wait goes on as long as the socket is open: cancel() on a
 // socket is how its reader is woken.

@@ -1,5 +1,9 @@
 #include "proxy/frontend/transport.hpp"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <utility>
 
 namespace crossfade::proxy::frontend {
@@ -8,7 +12,53 @@ namespace {
 // Answers of TLS itself (to a peer that asks for new keys again and again) that a peer doesn't read.
 constexpr std::size_t most_unsent_answers = std::size_t{64} << 10;
 
+// How much the socket took; nothing when the connection is broken.
+std::optional<std::size_t> send_now(int to, std::string_view bytes) {
+    std::size_t sent = 0;
+    while (sent < bytes.size()) {
+        const auto count = ::send(to, bytes.data() + sent, bytes.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (count >= 0) {
+            sent += static_cast<std::size_t>(count);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            break;
+        } else if (errno != EINTR) {
+            return std::nullopt;
+        }
+    }
+    return sent;
+}
+
 }  // namespace
+
+transport& transport::operator=(transport&& other) noexcept {
+    close();
+    socket_ = std::move(other.socket_);
+    outside_ = std::exchange(other.outside_, -1);
+    tls_ = std::move(other.tls_);
+    unsent_ = std::move(other.unsent_);
+    return *this;
+}
+
+void transport::leave_asio() {
+    if (!socket_.is_open()) return;
+    error_code never;  // nothing waits, so there is nothing to cancel
+    outside_ = socket_.release(never);
+}
+
+void transport::return_to_asio() {
+    if (outside_ < 0) return;
+    sockaddr_storage own{};
+    socklen_t length = sizeof own;
+    ::getsockname(outside_, reinterpret_cast<sockaddr*>(&own), &length);
+    error_code failed;
+    socket_.assign({own.ss_family, 0}, outside_, failed);
+    if (failed) {
+        close();
+        return;
+    }
+    outside_ = -1;
+    socket_.non_blocking(true, failed);
+}
 
 asio::awaitable<std::optional<std::string>> transport::secure(std::unique_ptr<tls::engine> engine, std::string first) {
     std::string out;
@@ -73,11 +123,23 @@ std::string_view transport::next(std::span<char> into, std::optional<error_code>
 
 bool transport::send_raw(std::string_view bytes) {
     if (unsent_.empty()) {
-        error_code failed;
-        bytes.remove_prefix(socket_.send(asio::buffer(bytes), 0, failed));
-        if (failed && failed != asio::error::would_block) return false;
+        const auto sent = send_now(descriptor(), bytes);
+        if (!sent) return false;
+        bytes.remove_prefix(*sent);
     }
     unsent_.append(bytes);
+    return true;
+}
+
+bool transport::push() {
+    const auto sent = send_now(descriptor(), unsent_);
+    if (!sent) return false;
+    if (*sent == unsent_.size()) {
+        // Freed, which an assignment doesn't do: an idle session holds no buffer.
+        std::string{}.swap(unsent_);
+    } else {
+        unsent_.erase(0, *sent);
+    }
     return true;
 }
 
@@ -90,21 +152,13 @@ bool transport::send(std::string_view plain) {
 }
 
 asio::awaitable<error_code> transport::flush() {
-    std::size_t sent = 0;
-    while (sent < unsent_.size()) {
-        error_code failed;
-        sent += socket_.send(asio::buffer(unsent_.data() + sent, unsent_.size() - sent), 0, failed);
-        if (failed == asio::error::would_block) {
-            unsent_.erase(0, std::exchange(sent, 0));
-            const auto [interrupted] = co_await socket_.async_wait(stream_socket::wait_write, use_result);
-            // A cancelled wait goes on as long as the socket is open: cancel() on a socket is how its reader is woken.
-            if (interrupted && !socket_.is_open()) co_return interrupted;
-        } else if (failed) {
-            co_return failed;
-        }
+    while (!all_sent()) {
+        if (!push()) co_return error_code{asio::error::broken_pipe};
+        if (all_sent()) break;
+        const auto [interrupted] = co_await socket_.async_wait(stream_socket::wait_write, use_result);
+        // A cancelled wait goes on as long as the socket is open: cancel() on a socket is how its reader is woken.
+        if (interrupted && !socket_.is_open()) co_return interrupted;
     }
-    // Freed, not only emptied: an idle session holds no buffer.
-    unsent_ = {};
     co_return error_code{};
 }
 
@@ -127,8 +181,7 @@ void transport::shut_down() {
         // Whether it arrives is the peer's luck: what counts was sent before.
         static_cast<void>(send_raw(goodbye));
     }
-    error_code gone;
-    socket_.shutdown(stream_socket::shutdown_send, gone);
+    ::shutdown(descriptor(), SHUT_WR);  // of a connection that is gone it says so, and nobody asks
 }
 
 asio::awaitable<void> transport::finish() {
@@ -144,6 +197,7 @@ asio::awaitable<void> transport::finish() {
 void transport::close() {
     error_code ignored;  // closing frees the descriptor whatever it says
     socket_.close(ignored);
+    if (outside_ >= 0) ::close(std::exchange(outside_, -1));
 }
 
 }  // namespace crossfade::proxy::frontend

@@ -22,17 +22,28 @@ struct scratch_space {
     std::array<char, std::size_t{96} << 10> plain;
 };
 
-// A connection to a client or a database, in the clear or under TLS. One coroutine reads and one writes at a time; both
-// run on the socket's event loop.
+// A connection to a client or a database, in the clear or under TLS. At first Asio waits for its socket: one coroutine
+// reads and one writes at a time, on the event loop that the socket belongs to. While it has left Asio, whoever owns
+// the session alone uses it, from any one thread, by the functions that don't wait.
 class transport {
   public:
     explicit transport(stream_socket socket) : socket_(std::move(socket)) {}
-    transport(transport&&) = default;
-    transport& operator=(transport&&) = default;
+    transport(transport&& other) noexcept
+        : socket_(std::move(other.socket_)),
+          outside_(std::exchange(other.outside_, -1)),
+          tls_(std::move(other.tls_)),
+          unsent_(std::move(other.unsent_)) {}
+    transport& operator=(transport&& other) noexcept;
+    ~transport() { close(); }
 
     stream_socket& socket() { return socket_; }
-    bool is_open() const { return socket_.is_open(); }
+    bool is_open() const { return outside_ >= 0 || socket_.is_open(); }
+    int descriptor() { return outside_ >= 0 ? outside_ : socket_.native_handle(); }
     const tls::engine* tls() const { return tls_.get(); }
+
+    // Asio forgets the socket, and takes it again. Nothing may wait for it. A closed one stays closed.
+    void leave_asio();
+    void return_to_asio();
 
     // Runs the handshake; `first` are bytes that came already. The reason when it fails, empty when the peer is gone.
     asio::awaitable<std::optional<std::string>> secure(std::unique_ptr<tls::engine> engine, std::string first);
@@ -55,23 +66,26 @@ class transport {
     void shut_down();
     void close();
 
-    // For relay(). Takes ciphertext (or the bytes themselves) that were received.
+    // For lanes. Takes ciphertext (or the bytes themselves) that were received.
     void feed(std::string_view received);
     // The next plain bytes of what was fed, in `into` or where they were received. Empty: no more. `ended` is set by
     // TLS's own end or failure.
     std::string_view next(std::span<char> into, std::optional<error_code>& ended);
-    // Sends as much as the socket takes; what is left over waits in here for flush(). False: the connection is broken.
+    // Sends as much as the socket takes; what is left over waits in here for push(). False: the connection is broken.
     bool send(std::string_view plain);
+    // Sends of what is left over as much as the socket takes.
+    bool push();
     bool all_sent() const { return unsent_.empty(); }
-    asio::awaitable<error_code> flush();
 
     // Bytes that wait for the peer to read.
     std::size_t waiting() const { return unsent_.size(); }
 
   private:
     bool send_raw(std::string_view bytes);
+    asio::awaitable<error_code> flush();
 
     stream_socket socket_;
+    int outside_ = -1;  // the socket, while Asio doesn't have it
     std::unique_ptr<tls::engine> tls_;
     std::string_view fed_;
     std::string unsent_;  // in the order in which TLS made it

@@ -1,0 +1,353 @@
+// A session on its relay_loop: what passes through it, and what ends that.
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "lib/pgwire/diagnostics.hpp"
+#include "lib/pgwire/message_types.hpp"
+#include "proxy/frontend/channel_binding.hpp"
+#include "proxy/frontend/event_loop.hpp"
+#include "proxy/frontend/session.hpp"
+
+namespace crossfade::proxy::frontend {
+namespace {
+
+namespace sqlstate = pgwire::sqlstate;
+using pgwire::framing_fault;
+
+constexpr auto never = std::chrono::steady_clock::time_point::max();
+
+std::uint32_t max_body(const settings::configuration& config) {
+    return static_cast<std::uint32_t>(
+        std::min<std::size_t>(config.proxy.max_message_bytes, std::numeric_limits<std::int32_t>::max()));
+}
+
+std::string_view describe(framing_fault fault) {
+    return fault == framing_fault::too_long ? "message is longer than proxy.max_message_bytes"
+                                            : "invalid message length";
+}
+
+// The longest message of a login that is looked into: a list of mechanisms, a client's first SASL message.
+constexpr std::size_t most_of_login = 1024;
+
+}  // namespace
+
+// Sees each message of the client on its way to the server.
+struct session::client_inspector {
+    session& of;
+    bool misunderstood = false;  // the login can only fail, and by a message that says nothing
+
+    std::size_t wanted(char type) const {
+        return type == pgwire::frontend::password_message && !of.tracker_.started() && both_under_tls() ? most_of_login
+                                                                                                        : 0;
+    }
+    bool both_under_tls() const { return of.client_.tls() != nullptr && of.server_.tls() != nullptr; }
+
+    void message(char type, std::uint32_t, std::string_view body) {
+        if (wanted(type) > 0 && !of.rewritten_.empty() && denies_binding(body)) misunderstood = true;
+        // The server may be quicker to close than the client.
+        if (type == pgwire::frontend::terminate && !of.end_) of.end_ = session_end::client_left;
+        of.tracker_.on_frontend(type);
+    }
+
+    inspection operator()(std::string_view chunk) {
+        if (of.is_held()) return {0, false, {}, true};
+        const bool was_quiet = of.tracker_.quiet();
+        if (of.tracker_.idle() && of.generation_ != of.around_.generation.load(std::memory_order_acquire))
+            of.take_plan();
+        const auto [consumed, fault] = of.from_client_.scan(chunk, *this);
+        of.stats_->bytes_to_server.add(consumed);
+        of.known_.bytes_from_client += consumed;
+        if (was_quiet && !of.tracker_.quiet()) of.since_ = of.asked_ = std::chrono::steady_clock::now();
+        if (misunderstood) {
+            of.client_misunderstood_binding();
+            return {0, true, {}};
+        }
+        if (fault != framing_fault::none) {
+            of.client_violated(describe(fault));
+        } else if (of.tracker_.overloaded()) {
+            of.client_violated("too many messages without reading their answers");
+        }
+        return {consumed, of.farewell_ && of.farewell_->at != farewell::moment::idle, {}};
+    }
+};
+
+// Sees each message of the server on its way to the client.
+struct session::server_inspector {
+    session& of;
+    std::string_view offer{};  // of ways to authenticate, in the chunk at hand
+
+    std::size_t wanted(char type) const {
+        if (type == pgwire::backend::ready_for_query) return 1;
+        if (type == pgwire::backend::authentication && !of.tracker_.started()) return most_of_login;
+        // One byte more than there may be, so that a key that is too long isn't taken for its beginning.
+        return type == pgwire::backend::backend_key_data ? pgwire::max_backend_key_data + 1 : 0;
+    }
+
+    void message(char type, std::uint32_t, std::string_view body) {
+        if (type == pgwire::backend::backend_key_data && !of.tracker_.started()) {
+            of.backend_ = pgwire::parse_backend_key_data(body);
+            if (of.backend_) of.cancel_key_ = of.around_.cancels.add(*of.backend_, of.server_at_);
+        }
+        if (type == pgwire::backend::authentication && !of.tracker_.started() && !of.channel_binding_passes())
+            offer = body;
+        of.tracker_.on_backend(type, body);
+    }
+
+    inspection operator()(std::string_view chunk) {
+        const bool was_started = of.tracker_.started();
+        const bool was_quiet = of.tracker_.quiet();
+        const auto transactions = of.tracker_.transactions();
+        const auto [consumed, fault] = of.from_server_.scan(chunk, *this);
+        of.stats_->bytes_to_client.add(consumed);
+        of.known_.bytes_to_client += consumed;
+        std::string_view instead;
+        if (!offer.empty()) {
+            of.rewritten_ = without_binding(chunk.substr(0, consumed), std::exchange(offer, {}));
+            instead = of.rewritten_;
+        }
+        if (!was_started && of.tracker_.started()) {
+            of.logged_in();
+        } else if (!was_quiet && of.tracker_.quiet()) {
+            const auto now = std::chrono::steady_clock::now();
+            of.stats_->observe_query(of.plan_.strategy, now - of.since_);
+            of.since_ = now;
+            of.cancelled_ = false;
+        }
+        if (const auto more = of.tracker_.transactions() - transactions)
+            of.stats_->by_strategy[static_cast<std::size_t>(of.plan_.strategy)].transactions.add(more);
+        if (fault != framing_fault::none) of.server_violated(describe(fault));
+        return {consumed, fault != framing_fault::none || of.farewell_is_due(), instead};
+    }
+};
+
+void session::leave_home(relay_loop& to) {
+    if (!tracker_.started()) closes_at_ = deadline_.expiry();
+    deadline_.cancel();
+    client_.leave_asio();
+    server_.leave_asio();
+    awaited_at_home_.emplace(client_.socket().get_executor());
+    rides_on_.store(&to, std::memory_order_release);
+}
+
+void session::ride(relay_loop& on) {
+    stats_ = &on.counters();
+    client_watch_ = {.of = this, .of_server = false};
+    server_watch_ = {.of = this, .of_server = true};
+    if (!on.watch(client_.descriptor(), client_watch_) || !on.watch(server_.descriptor(), server_watch_))
+        return fail("epoll takes no more sockets");
+    carry();
+}
+
+void session::fail(std::string_view why) {
+    spdlog::error("a session failed: {}", why);
+    end_ = session_end::failed;
+    close();
+    leave_loop({});
+}
+
+void session::on_ready(bool of_server, std::uint32_t events) {
+    auto& from_there = of_server ? to_client_ : to_server_;
+    if ((events & ~std::uint32_t{EPOLLOUT}) != 0)
+        from_there.arrived((events & ~std::uint32_t{EPOLLIN | EPOLLOUT}) != 0);
+    carry();
+}
+
+void session::carry() {
+    if (over_) return;
+    try {
+        carry_both();
+    } catch (const std::exception& fault) {
+        fail(fault.what());
+    }
+}
+
+void session::carry_both() {
+    auto& by = *rides_on();
+    const auto up = carry_to_server(by);
+    if (!client_.is_open()) return leave_loop({});
+    const auto down = carry_to_client(by);
+    if (over_) return;
+    by.want_room(client_.descriptor(), client_watch_, !client_.all_sent());
+    by.want_room(server_.descriptor(), server_watch_, !server_.all_sent());
+    if (up == progress::tired || down == progress::tired) by.again(*this);
+}
+
+progress session::carry_to_server(relay_loop& by) {
+    if (!client_.is_open() || waits_for_release_ || to_server_.ended()) return progress::waits;
+    client_inspector inspect{*this};
+    const auto how = to_server_.advance(inspect, by.scratch());
+    if (how == progress::holds) {
+        waits_for_release_ = true;
+        since_ = std::chrono::steady_clock::now();
+    } else if (how == progress::ended) {
+        on_lane_to_server_ended();
+    }
+    return how;
+}
+
+void session::on_lane_to_server_ended() {
+    switch (*to_server_.ended()) {
+        case lane_end::from_closed:
+            // As with a database: what was asked is still answered, if somebody reads it.
+            server_.shut_down();
+            if (!end_) end_ = session_end::client_left;
+            break;
+        case lane_end::from_failed:
+            if (!end_) end_ = session_end::client_left;
+            close();
+            break;
+        case lane_end::stopped:
+        case lane_end::to_failed:  // the other lane reads the server's last words
+            break;
+    }
+}
+
+progress session::carry_to_client(relay_loop& by) {
+    auto how = progress::waits;
+    if (!farewell_is_due() || !client_.all_sent()) {
+        server_inspector inspect{*this};
+        how = to_client_.advance(inspect, by.scratch());
+    }
+    if (farewell_is_due() && client_.all_sent()) {
+        if (!end_) end_ = farewell_->end;
+        server_.close();
+        leave_loop(std::move(farewell_->message));
+    } else if (how == progress::ended) {
+        const bool client_is_there = *to_client_.ended() != lane_end::to_failed;
+        if (!end_) {
+            end_ = !client_is_there     ? session_end::client_left
+                   : tracker_.started() ? session_end::server_left
+                                        : session_end::login_failed;
+        }
+        server_.close();
+        if (!client_is_there) client_.close();
+        leave_loop({});
+    }
+    return how;
+}
+
+void session::leave_loop(std::string goodbye) {
+    over_ = true;
+    goodbye_ = std::move(goodbye);
+    auto& from = *rides_on();
+    for (auto [socket, watch] : {std::pair{&client_, &client_watch_}, std::pair{&server_, &server_watch_}})
+        if (socket->is_open()) from.forget(socket->descriptor(), *watch);
+    client_watch_.of = server_watch_.of = nullptr;
+    from.release(*this);
+}
+
+void session::go_home(std::shared_ptr<session> one) {
+    auto& home = one->home_;
+    one->stats_ = &home.counters();
+    one->rides_on_.store(nullptr, std::memory_order_release);
+    home.take_back(std::move(one));
+}
+
+void session::take_plan() {
+    generation_ = around_.generation.load(std::memory_order_acquire);
+    in_force_ = around_.current();
+    plan_ = strategy::decide(*in_force_, facts_, {});
+    if (tracker_.started()) from_client_.set_max_body(max_body(in_force_->config));
+}
+
+void session::logged_in() {
+    closes_at_ = never;
+    std::string{}.swap(rewritten_);
+    since_ = asked_ = std::chrono::steady_clock::now();
+    from_client_.set_max_body(max_body(in_force_->config));
+    if (farewell_) bid_farewell(std::move(*farewell_));
+}
+
+void session::client_violated(std::string_view what) {
+    spdlog::warn("ended a session: the client violated the protocol: {}", what);
+    // Before login there is no answer to wait for, and a database that waits for the client to authenticate.
+    const auto at = tracker_.started() ? farewell::moment::answered : farewell::moment::boundary;
+    bid_farewell({pgwire::build_fatal(sqlstate::protocol_violation, what), session_end::protocol_violation, at});
+}
+
+void session::server_violated(std::string_view what) {
+    spdlog::error("ended a session: the {} database violated the protocol: {}", settings::to_string(plan_.authority),
+                  what);
+    bid_farewell(
+        {pgwire::build_fatal(sqlstate::protocol_violation, "the database violated the protocol: " + std::string{what}),
+         session_end::protocol_violation, farewell::moment::boundary});
+}
+
+void session::look_at_clock(std::chrono::steady_clock::time_point now, const settings::proxy& limits) {
+    if (now < closes_at_) {
+        enforce(now, limits);
+    } else if (!farewell_) {
+        on_login_timeout();
+    } else {
+        close();
+    }
+    if (farewell_ || !client_.is_open()) carry();
+}
+
+void session::enforce(std::chrono::steady_clock::time_point now, const settings::proxy& limits) {
+    if (!tracker_.started() || farewell_ || !server_.is_open() || waits_for_release_) return;
+    const auto waited = now - since_;
+    const auto over = [&](std::chrono::milliseconds limit) { return limit.count() > 0 && waited >= limit; };
+    if (!tracker_.quiet()) {
+        if (!over(limits.query_timeout)) return;
+        if (!cancelled_ && backend_) {
+            // The database ends it with its own error, and the session goes on.
+            cancelled_ = true;
+            since_ = now;
+            return home_.send_cancel(in_force_, certificates_, {backend_->pid, backend_->secret_key});
+        }
+        return bid_farewell({pgwire::build_fatal(sqlstate::query_canceled,
+                                                 "terminating connection due to proxy.query_timeout: the statement "
+                                                 "did not end when it was cancelled"),
+                             session_end::query_timeout, farewell::moment::boundary});
+    }
+    if (tracker_.idle()) {
+        if (over(limits.idle_timeout))
+            bid_farewell({pgwire::build_fatal(sqlstate::idle_session_timeout,
+                                              "terminating connection due to proxy.idle_timeout"),
+                          session_end::idle_timeout, farewell::moment::idle});
+    } else if (over(limits.idle_in_transaction_timeout)) {
+        bid_farewell({pgwire::build_fatal(sqlstate::idle_in_transaction_timeout,
+                                          "terminating connection due to proxy.idle_in_transaction_timeout"),
+                      session_end::idle_timeout, farewell::moment::answered});
+    }
+}
+
+bool session::farewell_is_due() const {
+    if (!farewell_ || !from_server_.at_boundary()) return false;
+    switch (farewell_->at) {
+        case farewell::moment::idle:
+            return tracker_.idle();
+        case farewell::moment::answered:
+            return !tracker_.ready_is_due();
+        case farewell::moment::boundary:
+            return true;
+    }
+    return true;
+}
+
+void session::bid_farewell(farewell goodbye) {
+    farewell_ = std::move(goodbye);
+    if (farewell_->at != farewell::moment::idle) {
+        if (!end_) end_ = farewell_->end;
+        closes_at_ = std::chrono::steady_clock::now() + in_force_->config.proxy.drain_timeout;
+    }
+}
+
+void session::look_at_holds() {
+    if (!waits_for_release_ || is_held()) return;
+    waits_for_release_ = false;
+    since_ = std::chrono::steady_clock::now();
+    // Who hung up meanwhile may have asked the same again elsewhere: what it left is not to be carried out now.
+    if (has_hung_up(client_.descriptor())) {
+        if (!end_) end_ = session_end::client_left;
+        close();
+    } else {
+        to_server_.go_on();
+    }
+}
+
+}  // namespace crossfade::proxy::frontend
