@@ -1,5 +1,7 @@
 #include "lib/pgwire/session_status.hpp"
 
+#include <algorithm>
+
 #include "lib/pgwire/bytes.hpp"
 #include "lib/pgwire/message_types.hpp"
 
@@ -65,11 +67,34 @@ std::optional<notification_response> parse_notification_response(std::string_vie
 
 std::optional<negotiate_protocol_version> parse_negotiate_protocol_version(std::string_view body) {
     byte_reader reader{body};
-    negotiate_protocol_version parsed{.newest_minor = reader.u32(), .unrecognised_options = {}};
+    negotiate_protocol_version parsed;
+    parsed.newest.major = reader.u16();
+    parsed.newest.minor = reader.u16();
     for (auto options = reader.u32(); options > 0 && !reader.failed(); --options)
         parsed.unrecognised_options.emplace_back(reader.cstring());
     if (!reader.finished()) return std::nullopt;
     return parsed;
+}
+
+std::string build_negotiate_protocol_version(const negotiate_protocol_version& said) {
+    std::string body;
+    put_u16(body, said.newest.major);
+    put_u16(body, said.newest.minor);
+    put_u32(body, static_cast<std::uint32_t>(said.unrecognised_options.size()));
+    for (const auto& option : said.unrecognised_options) put_cstring(body, option);
+    return framed(backend::negotiate_protocol_version, body);
+}
+
+std::string settle_version(startup_message& opening) {
+    negotiate_protocol_version said{std::min(opening.version, newest_version), {}};
+    std::erase_if(opening.parameters, [&](const auto& parameter) {
+        if (!parameter.first.starts_with("_pq_.")) return false;
+        said.unrecognised_options.push_back(parameter.first);
+        return true;
+    });
+    if (said.newest == opening.version && said.unrecognised_options.empty()) return {};
+    opening.version = said.newest;
+    return build_negotiate_protocol_version(said);
 }
 
 }  // namespace crossfade::pgwire

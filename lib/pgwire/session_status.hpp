@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/pgwire/startup.hpp"
+
 namespace crossfade::pgwire {
 
 // What the server says of the session itself: authentication, keys, parameters, notifications, readiness. Parsers take
@@ -53,11 +55,21 @@ struct notification_response {
 };
 std::optional<notification_response> parse_notification_response(std::string_view body);
 
-// What a server answers that knows an older minor version, or doesn't know all "_pq_." options.
+// What a server answers that knows an older minor version, or doesn't know all "_pq_." options. The specification says
+// "newest minor version"; what servers send, and libpq 18 insists on, is the whole version.
 struct negotiate_protocol_version {
-    std::uint32_t newest_minor = 0;
+    protocol_version newest;
     std::vector<std::string> unrecognised_options;
 };
 std::optional<negotiate_protocol_version> parse_negotiate_protocol_version(std::string_view body);
+std::string build_negotiate_protocol_version(const negotiate_protocol_version& said);
+
+// 3.2 is 3.0 with cancel keys of up to 256 bytes in BackendKeyData and CancelRequest; one of 4 is right there too.
+inline constexpr protocol_version newest_version{3, 2};
+
+// For who has to answer a client before a server can: takes out of the opening what goes beyond newest_version, all
+// "_pq_." options included, and gives the NegotiateProtocolVersion that says so, which goes in front of anything else.
+// Empty when there is nothing of that kind.
+std::string settle_version(startup_message& opening);
 
 }  // namespace crossfade::pgwire

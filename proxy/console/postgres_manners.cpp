@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "lib/pgwire/bytes.hpp"
-#include "lib/pgwire/message_types.hpp"
-
 namespace crossfade::proxy::console {
 namespace {
 
@@ -115,18 +112,6 @@ row answer_to(const commands::select& what, const party& of) {
     row made;
     for (const auto& each : what.values) made.push_back(value_of(each, of));
     return made;
-}
-
-std::string negotiation(const pgwire::startup_message& opening) {
-    std::vector<std::string_view> options;
-    for (const auto& [name, ignored] : opening.parameters)
-        if (name.starts_with("_pq_.")) options.push_back(name);
-    if (opening.version.minor == 0 && options.empty()) return {};
-    std::string body;
-    pgwire::put_u32(body, 0);  // the newest minor version spoken here
-    pgwire::put_u32(body, static_cast<std::uint32_t>(options.size()));
-    for (const auto each : options) pgwire::put_cstring(body, each);
-    return pgwire::framed(pgwire::backend::negotiate_protocol_version, body);
 }
 
 }  // namespace crossfade::proxy::console

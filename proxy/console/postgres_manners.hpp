@@ -7,7 +7,6 @@
 #include <string_view>
 #include <utility>
 
-#include "lib/pgwire/startup.hpp"
 #include "proxy/console/command.hpp"
 #include "proxy/console/table.hpp"
 
@@ -34,9 +33,5 @@ std::optional<std::string> parameter_value(std::string_view name, const party& o
 // SELECT 1, SELECT version() and their like. The columns' names are those in `what`.
 std::vector<column> columns_of(const commands::select& what);
 row answer_to(const commands::select& what, const party& of);
-
-// A NegotiateProtocolVersion for who asks for a newer minor version or for options of the protocol; otherwise nothing.
-// Goes in front of everything else.
-std::string negotiation(const pgwire::startup_message& opening);
 
 }  // namespace crossfade::proxy::console

@@ -103,7 +103,9 @@ asio::awaitable<console_end> serve_console(transport& client, surroundings& arou
                              .version = std::string{telemetry::version}},
                             admitted.as,
                             config.proxy.console.max_rows};
-    auto first = console::negotiation(opening);
+    const auto gone = co_await negotiate(client, opening);
+    if (gone) co_return console_end{};
+    std::string first;
     message_reader from{client, std::move(early)};
     if (admitted.what == password_needed) {
         const auto authority = strategy::decide(*in_force, {}, {}).authority;
@@ -112,9 +114,9 @@ asio::awaitable<console_end> serve_console(transport& client, surroundings& arou
             spdlog::warn("console: {} is refused: {}", user, shown.error().reason);
             co_return console_end{session_end::login_failed, std::move(shown.error().message)};
         }
-        first += shown->acceptance;
+        first = std::move(shown->acceptance);
     } else {
-        first += pgwire::build_authentication(pgwire::authentication::ok);
+        first = pgwire::build_authentication(pgwire::authentication::ok);
     }
     logged_in();
     spdlog::info("console: {} comes in", user);

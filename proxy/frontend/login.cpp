@@ -7,6 +7,7 @@
 #include "lib/pgwire/bytes.hpp"
 #include "lib/pgwire/diagnostics.hpp"
 #include "lib/pgwire/message_types.hpp"
+#include "lib/pgwire/session_status.hpp"
 #include "proxy/frontend/peer.hpp"
 
 namespace crossfade::proxy::frontend {
@@ -37,20 +38,10 @@ void throw_exception_from_error(const login_refusal& refusal, const boost::sourc
     boost::throw_exception(std::runtime_error(refusal.reason), where);
 }
 
-std::string settle_version(pgwire::startup_message& opening) {
-    std::vector<std::string> unknown;
-    std::erase_if(opening.parameters, [&](const auto& parameter) {
-        if (!parameter.first.starts_with("_pq_.")) return false;
-        unknown.push_back(parameter.first);
-        return true;
-    });
-    if (unknown.empty() && opening.version.minor == 0) return {};
-    opening.version.minor = 0;
-    std::string body;
-    pgwire::put_u32(body, 0);  // the newest minor version
-    pgwire::put_u32(body, static_cast<std::uint32_t>(unknown.size()));
-    for (const auto& name : unknown) pgwire::put_cstring(body, name);
-    return pgwire::framed(pgwire::backend::negotiate_protocol_version, body);
+asio::awaitable<error_code> negotiate(transport& client, pgwire::startup_message& opening) {
+    const auto said = pgwire::settle_version(opening);
+    if (said.empty()) co_return error_code{};
+    co_return co_await client.write(said);
 }
 
 namespace {
@@ -128,7 +119,7 @@ asio::awaitable<result<let_in, login_refusal>> log_in_to_server(transport& serve
                 if (admitted.notices.size() > most_of_server) co_return server_fault("too many notices");
                 break;
             case pgwire::backend::negotiate_protocol_version:
-                break;  // nothing was asked for that isn't in every 3.0
+                break;  // an older server; what 3.2 allows, 3.0 does too
             default:
                 co_return server_fault("unexpected message during the log-in");
         }

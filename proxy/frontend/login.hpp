@@ -20,9 +20,10 @@ struct login_refusal {
 };
 [[noreturn]] void throw_exception_from_error(const login_refusal& refusal, const boost::source_location& where);
 
-// Protocol 3.0 is what the proxy's own log-in speaks: NegotiateProtocolVersion for a client that asks for more, and the
-// opening without it for the database. Empty when the client asks for no more.
-std::string settle_version(pgwire::startup_message& opening);
+// Before a log-in to the proxy: tells a client that asks for more than pgwire::newest_version what it gets, and takes
+// the rest out of the opening. A database that gets the opening afterwards may know less: nothing comes of it but a
+// shorter cancel key.
+asio::awaitable<error_code> negotiate(transport& client, pgwire::startup_message& opening);
 
 // Who the client has shown to be.
 struct proof {

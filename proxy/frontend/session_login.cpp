@@ -39,12 +39,9 @@ asio::awaitable<std::optional<session::identity>> session::admit(pgwire::startup
     const auto method = std::get<auth::access_allowed>(decided).method;
     if (method == auth::access_method::relay) co_return identity{};
 
-    const auto negotiated = settle_version(opening);
-    if (!negotiated.empty()) {
-        const auto gone = co_await client_.write(negotiated);
-        if (gone) co_return std::nullopt;
-    }
-    const std::string user{opening.parameter("user")};
+    const auto gone = co_await negotiate(client_, opening);
+    if (gone) co_return std::nullopt;
+    const auto& user = known_.user;
     const auto authority = strategy::decide(*snapshot, {}, {}).authority;
     if (method == auth::access_method::cert) {
         auto found = co_await around_.keeper.find(user, snapshot, authority);

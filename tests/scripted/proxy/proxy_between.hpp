@@ -90,6 +90,8 @@ class proxy_between {
         std::atomic_store(&in_force_, settings::snapshot{std::make_shared<settings::in_force>(std::move(next))});
         front_->reloaded();
     }
+    // From here on there are consoles.
+    void open_desk(console::provider& desk) { front_->open_desk(desk); }
     unsigned sessions() const { return front_->sessions(); }
     double metric(const std::string& sample) {
         front_->update_metrics();

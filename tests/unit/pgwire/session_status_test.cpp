@@ -65,5 +65,34 @@ TEST(session_status, negotiation_lists_options_and_a_lying_count_is_refused) {
     EXPECT_FALSE(parse_negotiate_protocol_version("\0\0\0\0\0\0\0\0_pq_.x\0"s));
 }
 
+// As PostgreSQL 18 answers the same openings: see the comment at the struct for the first number.
+TEST(session_status, what_goes_beyond_3_2_is_settled_and_said) {
+    const struct {
+        protocol_version asked;
+        std::vector<std::pair<std::string, std::string>> parameters;
+        protocol_version settled;
+        std::string said;
+    } table[] = {{{3, 0}, {{"user", "ann"}}, {3, 0}, ""},
+                 {{3, 2}, {{"user", "ann"}, {"database", "_pq_.app"}}, {3, 2}, ""},
+                 {{3, 3}, {{"user", "ann"}}, {3, 2}, "v\0\0\0\x0c\0\3\0\2\0\0\0\0"s},
+                 {{3, 0}, {{"_pq_.a", "1"}, {"user", "ann"}}, {3, 0}, "v\0\0\0\x13\0\3\0\0\0\0\0\1_pq_.a\0"s},
+                 {{3, 9999},
+                  {{"user", "ann"}, {"_pq_.a", ""}, {"_pq_.b", ""}},
+                  {3, 2},
+                  "v\0\0\0\x1a\0\3\0\2\0\0\0\2_pq_.a\0_pq_.b\0"s}};
+    for (const auto& [asked, parameters, settled, said] : table) {
+        startup_message opening{asked, parameters};
+        EXPECT_EQ(settle_version(opening), said);
+        EXPECT_EQ(opening.version, settled);
+        EXPECT_EQ(opening.parameter("user"), "ann");
+        EXPECT_EQ(settle_version(opening), "") << "what is left is settled";
+        if (said.empty()) continue;
+        const auto parsed = parse_negotiate_protocol_version(std::string_view{said}.substr(5));
+        ASSERT_TRUE(parsed);
+        EXPECT_EQ(parsed->newest, settled);
+        EXPECT_EQ(build_negotiate_protocol_version(*parsed), said);
+    }
+}
+
 }  // namespace
 }  // namespace crossfade::pgwire

@@ -148,16 +148,6 @@ TEST(simple_protocol, greets_as_a_database_does) {
     EXPECT_EQ(transcript(session.output()), "T(pg_backend_pid:20) D(77) C(SELECT 1) Z(I)");
 }
 
-TEST(simple_protocol, negotiates_what_it_does_not_speak) {
-    pgwire::startup_message opening;
-    EXPECT_EQ(negotiation(opening), "");
-    opening.version.minor = 2;
-    EXPECT_EQ(negotiation(opening), std::string("v\0\0\0\x0c\0\0\0\0\0\0\0\0", 13));
-    opening = {};
-    opening.parameters = {{"user", "ann"}, {"_pq_.grease", "1"}};
-    EXPECT_EQ(negotiation(opening), std::string("v\0\0\0\x18\0\0\0\0\0\0\0\1_pq_.grease\0", 25));
-}
-
 TEST(simple_protocol, stops_what_is_sent_ahead_without_end) {
     console_session session{ann(), role::admin, 10};
     session.sent(session.output().size());
