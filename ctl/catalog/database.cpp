@@ -8,7 +8,7 @@ namespace {
 
 pgclient::connection open(const settings::configuration& config, settings::side side,
                           const pgclient::open_options& options) {
-    const auto& database = side == settings::side::legacy ? config.legacy : config.modern;
+    const auto& database = config.database_of(side);
     auto opened = pgclient::connection::open(database.dsn, options);
     if (!opened)
         throw stop(exit_code::unreachable, "no connection to " + std::string{to_string(side)} + " (" +

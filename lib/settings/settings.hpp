@@ -183,6 +183,10 @@ struct configuration {
     tenancy tenants;
     flag_set flags;
 
+    const database& database_of(side which) const { return which == side::modern ? modern : legacy; }
+    // Of all scopes, as load() and reload_objections() see to.
+    side authority() const { return settings::authority(flags.defaults()); }
+
     friend bool operator==(const configuration&, const configuration&) = default;
 };
 

@@ -157,7 +157,7 @@ std::vector<row> database_rows(const facts& from) {
     std::map<settings::side, std::int64_t> connections;
     for (const auto& each : from.sessions)
         if (each.server) ++connections[each.server->side];
-    const auto authority = settings::authority(config.flags.defaults());
+    const auto authority = config.authority();
     const auto row_for = [&](settings::side side, const settings::database& of) {
         const bool paused = from.holds.covering({of.dbname, "", {}}, from.now) != nullptr;
         return row{text(settings::to_string(side)),

@@ -10,9 +10,9 @@ cancel_registry::registration::~registration() {
     owner_->entries_.erase(entry_);
 }
 
-cancel_registry::registration cancel_registry::add(const pgwire::backend_key_data& backend, settings::endpoint server) {
+cancel_registry::registration cancel_registry::add(const pgwire::backend_key_data& backend, settings::side server) {
     const std::lock_guard lock{mutex_};
-    return {*this, entries_.emplace(key{backend.pid, backend.secret_key}, std::move(server))};
+    return {*this, entries_.emplace(key{backend.pid, backend.secret_key}, server)};
 }
 
 cancel_registry::finding cancel_registry::find(const pgwire::cancel_request& request) const {

@@ -15,10 +15,10 @@
 namespace crossfade::proxy::frontend {
 
 // Which backend a client means by a CancelRequest: the database's own pid and key, as the client was told them, lead to
-// the server that this session's backend runs on. Thread-safe; bounded by the number of sessions.
+// the database that this session's backend is of. Thread-safe; bounded by the number of sessions.
 class cancel_registry {
     using key = std::pair<std::uint32_t, std::string>;
-    using entries = std::multimap<key, settings::endpoint>;
+    using entries = std::multimap<key, settings::side>;
 
   public:
     // An entry, for as long as it lives.
@@ -43,12 +43,12 @@ class cancel_registry {
     };
 
     // The registry must outlive the registration.
-    [[nodiscard]] registration add(const pgwire::backend_key_data& backend, settings::endpoint server);
+    [[nodiscard]] registration add(const pgwire::backend_key_data& backend, settings::side server);
 
     enum class match { none, one, several };
     struct finding {
         match found = match::none;
-        settings::endpoint server;  // when it is one
+        settings::side server = settings::side::legacy;  // when it is one
     };
     // Two servers may draw the same pid and key: then nobody can say which is meant, and none is.
     finding find(const pgwire::cancel_request& request) const;

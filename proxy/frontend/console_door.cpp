@@ -12,7 +12,6 @@
 #include "proxy/console/console_session.hpp"
 #include "proxy/frontend/login.hpp"
 #include "proxy/frontend/peer.hpp"
-#include "proxy/strategy/plan.hpp"
 
 namespace crossfade::proxy::frontend {
 namespace {
@@ -108,8 +107,7 @@ asio::awaitable<console_end> serve_console(transport& client, surroundings& arou
     std::string first;
     message_reader from{client, std::move(early)};
     if (admitted.what == password_needed) {
-        const auto authority = strategy::decide(*in_force, {}, {}).authority;
-        auto shown = co_await prove_by_scram(client, from, around.keeper, in_force, authority, user);
+        auto shown = co_await prove_by_scram(client, from, around.keeper, in_force, config.authority(), user);
         if (!shown) {
             spdlog::warn("console: {} is refused: {}", user, shown.error().reason);
             co_return console_end{session_end::login_failed, std::move(shown.error().message)};

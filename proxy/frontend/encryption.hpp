@@ -19,6 +19,10 @@ struct encryption {
     std::optional<tls::context> legacy;
     std::optional<tls::context> modern;
 
+    const std::optional<tls::context>& of_server(settings::side which) const {
+        return which == settings::side::modern ? modern : legacy;
+    }
+
     // Fails when a file that the configuration names can't be used, with its key and file.
     static boost::system::result<encryption, tls::fault> of(const settings::configuration& config);
 };

@@ -129,39 +129,38 @@ void front::hold(console::hold_set holds) {
     for (auto& loop : loops_) loop->look_at_holds();
 }
 
-void front::list_sessions(std::function<void(std::vector<console::session_facts>)> then) {
+// Has each loop asked, adds up what they tell, and calls `then` in home_ when all have.
+template <class Sum, class Ask, class Add>
+void front::gather(Ask ask, Add add, std::function<void(Sum)> then) {
     struct gathering {
-        std::vector<console::session_facts> all;
+        Sum sum{};
         std::size_t awaited;
-        std::function<void(std::vector<console::session_facts>)> then;
+        Add add;
+        std::function<void(Sum)> then;
     };
-    auto gathered = std::make_shared<gathering>(gathering{{}, loops_.size(), std::move(then)});
+    const auto gathered = std::make_shared<gathering>(gathering{{}, loops_.size(), std::move(add), std::move(then)});
     for (const auto& loop : loops_)
-        loop->list([this, gathered](std::vector<console::session_facts> some) {
-            asio::post(home_, [gathered, some = std::move(some)]() mutable {
-                std::move(some.begin(), some.end(), std::back_inserter(gathered->all));
-                if (--gathered->awaited > 0) return;
-                std::sort(gathered->all.begin(), gathered->all.end(),
-                          [](const auto& left, const auto& right) { return left.id < right.id; });
-                gathered->then(std::move(gathered->all));
+        ask(*loop, [this, gathered](Sum part) {
+            asio::post(home_, [gathered, part = std::move(part)]() mutable {
+                gathered->add(gathered->sum, std::move(part));
+                if (--gathered->awaited == 0) gathered->then(std::move(gathered->sum));
             });
         });
 }
 
+void front::list_sessions(std::function<void(std::vector<console::session_facts>)> then) {
+    using sessions = std::vector<console::session_facts>;
+    gather<sessions>([](event_loop& loop, auto told) { loop.list(std::move(told)); },
+                     [](sessions& all, sessions some) { std::move(some.begin(), some.end(), std::back_inserter(all)); },
+                     [then = std::move(then)](sessions all) {
+                         std::ranges::sort(all, {}, &console::session_facts::id);
+                         then(std::move(all));
+                     });
+}
+
 void front::end_session(std::uint64_t id, std::function<void(bool)> then) {
-    struct gathering {
-        bool found;
-        std::size_t awaited;
-        std::function<void(bool)> then;
-    };
-    auto gathered = std::make_shared<gathering>(gathering{false, loops_.size(), std::move(then)});
-    for (const auto& loop : loops_)
-        loop->kill(id, [this, gathered](bool found) {
-            asio::post(home_, [gathered, found] {
-                gathered->found = gathered->found || found;
-                if (--gathered->awaited == 0) gathered->then(gathered->found);
-            });
-        });
+    gather<bool>([id](event_loop& loop, auto told) { loop.kill(id, std::move(told)); },
+                 [](bool& found, bool here) { found = found || here; }, std::move(then));
 }
 
 }  // namespace crossfade::proxy::frontend

@@ -72,6 +72,8 @@ class front {
     void take(int connected, int address_family);
     unsigned connections() const;
     void look_whether_drained();
+    template <class Sum, class Ask, class Add>
+    void gather(Ask ask, Add add, std::function<void(Sum)> then);
 
     boost::asio::io_context& home_;
     surroundings around_;

@@ -74,7 +74,7 @@ asio::awaitable<lookup> gatekeeper::find(std::string user, settings::snapshot in
 }
 
 lookup gatekeeper::ask(const std::string& user, const settings::configuration& config, settings::side authority) {
-    const auto& database = authority == settings::side::modern ? config.modern : config.legacy;
+    const auto& database = config.database_of(authority);
     pgclient::failure last;
     // The connection may have died unseen since the last log-in: once more with a new one.
     for (int attempt = 0; attempt < 2; ++attempt) {

@@ -13,10 +13,10 @@ void set_parameter(pgwire::startup_message& of, std::string_view name, const std
 }  // namespace
 
 route route_to(settings::side authority, const settings::configuration& config, pgwire::startup_message from) {
-    if (authority == settings::side::legacy) return {authority, config.legacy.server, std::move(from)};
+    if (authority == settings::side::legacy) return {authority, std::move(from)};
     if (config.modern.dbname != config.legacy.dbname && from.database() == config.legacy.dbname)
         set_parameter(from, "database", config.modern.dbname);
-    return {authority, config.modern.server, std::move(from)};
+    return {authority, std::move(from)};
 }
 
 }  // namespace crossfade::proxy::frontend

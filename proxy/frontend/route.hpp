@@ -1,8 +1,5 @@
 #pragma once
 
-#include <string>
-#include <string_view>
-
 #include "lib/pgwire/startup.hpp"
 #include "lib/settings/settings.hpp"
 
@@ -11,7 +8,6 @@ namespace crossfade::proxy::frontend {
 // Where a session goes and what its server is told.
 struct route {
     settings::side authority = settings::side::legacy;
-    settings::endpoint server;
     pgwire::startup_message opening;
 };
 

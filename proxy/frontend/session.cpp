@@ -55,9 +55,9 @@ asio::awaitable<void> session::run() {
         const auto& why = greeted.error();
         if (!why.message.empty()) spdlog::info("refused a connection: {}", why.message);
         if (why.tls_failed) {
-            if (!end_) end_ = session_end::tls_failed;
+            ends_by(session_end::tls_failed);
         } else if (why.message.empty()) {
-            if (!end_) end_ = session_end::protocol_violation;
+            ends_by(session_end::protocol_violation);
         } else {
             co_await refuse(
                 why.sqlstate == sqlstate::protocol_violation ? session_end::protocol_violation : session_end::refused,
@@ -91,18 +91,9 @@ asio::awaitable<cancel_result> session::pass_on(pgwire::cancel_request request) 
     // The key is the database's own, and it alone can say whom an unknown one belongs to: a session of another proxy
     // behind the same address, one that has just ended, or nobody.
     const bool ours = found == cancel_registry::match::one;
-    const auto authority = strategy::decide(*in_force_, {}, {}).authority;
-    const auto& config = in_force_->config;
-    const bool modern = ours ? server == config.modern.server : authority == settings::side::modern;
-    const auto& database = modern ? config.modern : config.legacy;
-
-    auto dialled = co_await dial(ours ? server : database.server, in_force_);
-    if (!dialled) co_return cancel_result::unreachable;
-    server_ = transport{std::move(*dialled)};
     // Where the key is worth protecting on its way, it is protected here too.
-    const auto unsafe =
-        co_await secure_server(server_, database, modern ? certificates_->modern : certificates_->legacy);
-    if (unsafe) co_return cancel_result::unreachable;
+    const auto reason = co_await reach_server(ours ? server : in_force_->config.authority());
+    if (!reason.empty()) co_return cancel_result::unreachable;
     const auto packet = pgwire::build(request);
     const auto failed = co_await server_.write(packet);
     if (failed) co_return cancel_result::unreachable;
@@ -142,13 +133,10 @@ asio::awaitable<void> session::serve(pgwire::startup_message opening, std::strin
     facts_.tenant = strategy::tenant_of(in_force_->config.tenants, opening.parameters);
     take_plan();
     const auto going = route_to(plan_.authority, in_force_->config, std::move(opening));
-    const std::string database = std::string{settings::to_string(plan_.authority)} + " database";
-    server_at_ = going.server;
-
-    const bool modern = plan_.authority == settings::side::modern;
-    const auto reason = co_await reach_server(modern ? in_force_->config.modern : in_force_->config.legacy);
+    const auto reason = co_await reach_server(going.authority);
     if (end_) co_return;
     if (!reason.empty()) {
+        const auto database = std::string{settings::to_string(going.authority)} + " database";
         spdlog::warn("no connection to the {}: {}", database, reason);
         co_await refuse(session_end::unreachable, sqlstate::connection_failure,
                         "could not connect to the " + database + ": " + reason);
@@ -162,13 +150,12 @@ asio::awaitable<void> session::serve(pgwire::startup_message opening, std::strin
     may_ride_ = client_.is_open() && server_.is_open() && !end_;
 }
 
-// Why there is no connection; empty when there is one.
-asio::awaitable<std::string> session::reach_server(const settings::database& to) {
+asio::awaitable<std::string> session::reach_server(settings::side which) {
+    const auto& to = in_force_->config.database_of(which);
     auto dialled = co_await dial(to.server, in_force_);
     if (!dialled) co_return dialled.error().message();
     server_ = transport{std::move(*dialled)};
-    const bool modern = &to == &in_force_->config.modern;
-    auto unsafe = co_await secure_server(server_, to, modern ? certificates_->modern : certificates_->legacy);
+    auto unsafe = co_await secure_server(server_, to, certificates_->of_server(which));
     co_return std::move(unsafe).value_or("");
 }
 
@@ -193,7 +180,7 @@ void session::drain() {
 }
 
 void session::cut() {
-    if (!end_) end_ = session_end::drained;
+    ends_by(session_end::drained);
     if (client_.is_open() && to_client_.holds_nothing() && from_server_.at_boundary()) {
         client_.write_last_words(
             pgwire::build_fatal(sqlstate::admin_shutdown, "terminating connection due to administrator command"));
@@ -203,7 +190,7 @@ void session::cut() {
 
 void session::on_login_timeout() {
     if (tracker_.started()) return;
-    if (!end_) end_ = session_end::login_timeout;
+    ends_by(session_end::login_timeout);
     if (from_server_.at_boundary() && client_.all_sent())
         client_.write_last_words(
             pgwire::build_fatal(sqlstate::query_canceled, "canceling authentication due to timeout"));

@@ -103,7 +103,8 @@ class session : public std::enable_shared_from_this<session> {
     // Sends the opening, and logs in where the client has shown to the proxy who it is. False: it has been told why.
     asio::awaitable<bool> log_in(const route& going, identity as);
     asio::awaitable<void> refuse(session_end end, std::string_view code, std::string message);
-    asio::awaitable<std::string> reach_server(const settings::database& to);
+    // Why there is no connection; empty when there is one.
+    asio::awaitable<std::string> reach_server(settings::side which);
     // Writes the message, if there is one, and leaves the client the time to read it.
     asio::awaitable<void> say_goodbye(std::string message);
 
@@ -118,6 +119,10 @@ class session : public std::enable_shared_from_this<session> {
     void fail(std::string_view why);
     void enforce(std::chrono::steady_clock::time_point now, const settings::proxy& limits);
     void take_plan();
+    // The first reason counts.
+    void ends_by(session_end reason) {
+        if (!end_) end_ = reason;
+    }
     void bid_farewell(farewell goodbye);
     bool farewell_is_due() const;
     void client_misunderstood_binding();
@@ -151,7 +156,6 @@ class session : public std::enable_shared_from_this<session> {
     std::uint64_t generation_ = 0;
     strategy::session_facts facts_;
     strategy::plan plan_;
-    settings::endpoint server_at_;
     std::optional<pgwire::backend_key_data> backend_;
     console::session_facts known_;  // what facts() tells, but for what can be derived
     bool waits_for_release_ = false;

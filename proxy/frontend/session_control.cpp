@@ -45,7 +45,7 @@ bool session::wants_console() const {
 asio::awaitable<void> session::open_console(pgwire::startup_message opening, std::string early) {
     auto ended = co_await serve_console(client_, around_, in_force_, std::move(opening), std::move(early),
                                         [this] { deadline_.cancel(); });
-    if (!end_) end_ = ended.end;
+    ends_by(ended.end);
     co_await say_goodbye(std::move(ended.goodbye));
 }
 
@@ -56,7 +56,7 @@ bool session::is_held() const {
 }
 
 void session::kill() {
-    if (!end_) end_ = session_end::killed;
+    ends_by(session_end::killed);
     cut();
 }
 

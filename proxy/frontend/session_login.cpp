@@ -12,13 +12,12 @@ namespace {
 
 namespace sqlstate = pgwire::sqlstate;
 
-auth::connection_facts facts_of(const transport& client, const stream_socket& socket,
-                                const pgwire::startup_message& opening) {
-    auth::connection_facts facts{.address = address_of(socket),
+auth::connection_facts facts_of(const transport& client, const std::string& user, const std::string& database) {
+    auth::connection_facts facts{.address = address_of(client.socket()),
                                  .tls = client.tls() != nullptr,
                                  .certificate_name = {},
-                                 .user = std::string{opening.parameter("user")},
-                                 .database = std::string{opening.database()}};
+                                 .user = user,
+                                 .database = database};
     if (facts.tls) {
         if (auto name = client.tls()->peer_common_name(); !name.empty()) facts.certificate_name = std::move(name);
     }
@@ -30,7 +29,7 @@ auth::connection_facts facts_of(const transport& client, const stream_socket& so
 asio::awaitable<std::optional<session::identity>> session::admit(pgwire::startup_message& opening,
                                                                  message_reader& from) {
     const auto snapshot = in_force_;
-    const auto decided = auth::decide(snapshot->config.proxy.access, facts_of(client_, client_.socket(), opening));
+    const auto decided = auth::decide(snapshot->config.proxy.access, facts_of(client_, known_.user, known_.database));
     if (const auto* refused = std::get_if<auth::access_refused>(&decided)) {
         spdlog::info("refused a session: {}", refused->reason);
         co_await refuse(session_end::refused, sqlstate::invalid_authorization, refused->message);
@@ -42,7 +41,7 @@ asio::awaitable<std::optional<session::identity>> session::admit(pgwire::startup
     const auto gone = co_await negotiate(client_, opening);
     if (gone) co_return std::nullopt;
     const auto& user = known_.user;
-    const auto authority = strategy::decide(*snapshot, {}, {}).authority;
+    const auto authority = snapshot->config.authority();
     if (method == auth::access_method::cert) {
         auto found = co_await around_.keeper.find(user, snapshot, authority);
         if (!found) spdlog::warn("log-in by certificate: {}", found.error().reason);
@@ -53,7 +52,7 @@ asio::awaitable<std::optional<session::identity>> session::admit(pgwire::startup
     auto shown = co_await prove_by_scram(client_, from, around_.keeper, snapshot, authority, user);
     if (!shown) {
         spdlog::info("refused a log-in: {}", shown.error().reason);
-        if (!end_) end_ = session_end::login_failed;
+        ends_by(session_end::login_failed);
         std::string message = std::move(shown.error().message);
         co_await say_goodbye(std::move(message));
         co_return std::nullopt;
@@ -72,12 +71,11 @@ asio::awaitable<bool> session::log_in(const route& going, identity as) {
     }
     if (!as.proven) co_return true;
 
-    const bool modern = going.authority == settings::side::modern;
-    const auto& database = modern ? in_force_->config.modern : in_force_->config.legacy;
+    const auto& database = in_force_->config.database_of(going.authority);
     auth::server_login::options how;
     how.cache = &around_.keeper.keys();
     how.may_send_password =
-        going.server.host.starts_with('/') || (server_.tls() != nullptr && database.tls.verifies_authority());
+        database.server.host.starts_with('/') || (server_.tls() != nullptr && database.tls.verifies_authority());
     if (server_.tls() != nullptr) {
         if (auto hash = server_.tls()->peer_end_point_hash(); !hash.empty()) how.end_point = std::move(hash);
     }
@@ -86,7 +84,7 @@ asio::awaitable<bool> session::log_in(const route& going, identity as) {
                                             auth::server_login{known_.user, std::move(as.secret), std::move(how)});
     if (!let_in) {
         spdlog::warn("no log-in to the {} database: {}", settings::to_string(going.authority), let_in.error().reason);
-        if (!end_) end_ = session_end::login_failed;
+        ends_by(session_end::login_failed);
         std::string message = std::move(let_in.error().message);
         co_await say_goodbye(std::move(message));
         co_return false;
@@ -94,7 +92,7 @@ asio::awaitable<bool> session::log_in(const route& going, identity as) {
     to_client_.begin_with(from_server.take_rest());
     const auto unheard = co_await client_.write(as.acceptance + let_in->notices);
     if (!unheard) co_return true;
-    if (!end_) end_ = session_end::client_left;
+    ends_by(session_end::client_left);
     co_return false;
 }
 

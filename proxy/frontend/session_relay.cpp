@@ -48,7 +48,7 @@ struct session::client_inspector {
     void message(char type, std::uint32_t, std::string_view body) {
         if (wanted(type) > 0 && !of.rewritten_.empty() && denies_binding(body)) misunderstood = true;
         // The server may be quicker to close than the client.
-        if (type == pgwire::frontend::terminate && !of.end_) of.end_ = session_end::client_left;
+        if (type == pgwire::frontend::terminate) of.ends_by(session_end::client_left);
         of.tracker_.on_frontend(type);
     }
 
@@ -89,7 +89,7 @@ struct session::server_inspector {
     void message(char type, std::uint32_t, std::string_view body) {
         if (type == pgwire::backend::backend_key_data && !of.tracker_.started()) {
             of.backend_ = pgwire::parse_backend_key_data(body);
-            if (of.backend_) of.cancel_key_ = of.around_.cancels.add(*of.backend_, of.server_at_);
+            if (of.backend_) of.cancel_key_ = of.around_.cancels.add(*of.backend_, of.known_.server->side);
         }
         if (type == pgwire::backend::authentication && !of.tracker_.started() && !of.channel_binding_passes())
             offer = body;
@@ -193,10 +193,10 @@ void session::on_lane_to_server_ended() {
         case lane_end::from_closed:
             // As with a database: what was asked is still answered, if somebody reads it.
             server_.shut_down();
-            if (!end_) end_ = session_end::client_left;
+            ends_by(session_end::client_left);
             break;
         case lane_end::from_failed:
-            if (!end_) end_ = session_end::client_left;
+            ends_by(session_end::client_left);
             close();
             break;
         case lane_end::stopped:
@@ -212,16 +212,14 @@ progress session::carry_to_client(relay_loop& by) {
         how = to_client_.advance(inspect, by.scratch());
     }
     if (farewell_is_due() && client_.all_sent()) {
-        if (!end_) end_ = farewell_->end;
+        ends_by(farewell_->end);
         server_.close();
         leave_loop(std::move(farewell_->message));
     } else if (how == progress::ended) {
         const bool client_is_there = *to_client_.ended() != lane_end::to_failed;
-        if (!end_) {
-            end_ = !client_is_there     ? session_end::client_left
-                   : tracker_.started() ? session_end::server_left
-                                        : session_end::login_failed;
-        }
+        ends_by(!client_is_there     ? session_end::client_left
+                : tracker_.started() ? session_end::server_left
+                                     : session_end::login_failed);
         server_.close();
         if (!client_is_there) client_.close();
         leave_loop({});
@@ -332,7 +330,7 @@ bool session::farewell_is_due() const {
 void session::bid_farewell(farewell goodbye) {
     farewell_ = std::move(goodbye);
     if (farewell_->at != farewell::moment::idle) {
-        if (!end_) end_ = farewell_->end;
+        ends_by(farewell_->end);
         closes_at_ = std::chrono::steady_clock::now() + in_force_->config.proxy.drain_timeout;
     }
 }
@@ -343,7 +341,7 @@ void session::look_at_holds() {
     since_ = std::chrono::steady_clock::now();
     // Who hung up meanwhile may have asked the same again elsewhere: what it left is not to be carried out now.
     if (has_hung_up(client_.descriptor())) {
-        if (!end_) end_ = session_end::client_left;
+        ends_by(session_end::client_left);
         close();
     } else {
         to_server_.go_on();

@@ -37,6 +37,7 @@ class transport {
     ~transport() { close(); }
 
     stream_socket& socket() { return socket_; }
+    const stream_socket& socket() const { return socket_; }
     bool is_open() const { return outside_ >= 0 || socket_.is_open(); }
     int descriptor() { return outside_ >= 0 ? outside_ : socket_.native_handle(); }
     const tls::engine* tls() const { return tls_.get(); }
