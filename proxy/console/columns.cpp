@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 
 #include "proxy/console/views.hpp"
@@ -55,28 +56,12 @@ constexpr std::array client_columns{
     column{"application_name"},
     column{"id", int8},
 };
-constexpr std::array server_columns{
-    column{"type"},
-    column{"user"},
-    column{"database"},
-    column{"state"},
-    column{"addr"},
-    column{"port", int8},
-    column{"local_addr"},
-    column{"local_port", int8},
-    column{"connect_time", timestamptz},
-    column{"request_time", timestamptz},
-    column{"wait", int8},
-    column{"wait_us", int8},
-    column{"close_needed", int8},
-    column{"ptr"},
-    column{"link"},
-    column{"remote_pid", int8},
-    column{"tls"},
-    column{"application_name"},
-    column{"id", int8},
-    column{"side"},
-};
+constexpr auto server_columns = [] {
+    std::array<column, client_columns.size() + 1> columns{};
+    std::ranges::copy(client_columns, columns.begin());
+    columns.back() = {"side"};
+    return columns;
+}();
 constexpr std::array pool_columns{
     column{"database"},
     column{"user"},

@@ -226,13 +226,12 @@ void console_session::on_bind(std::string_view body) {
         bound->formats.push_back(static_cast<format>(reader.u16()));
     if (!reader.finished()) return malformed();
 
-    const auto found = statements_.find(statement);
-    if (found == statements_.end())
-        return fail({"26000", "prepared statement \"" + clipped(statement) + "\" does not exist"});
+    const auto* prepared = prepared_as(statement);
+    if (prepared == nullptr) return;
     if (parameters > 0)
         return fail(
             {pgwire::sqlstate::protocol_violation, "bind message supplies parameters, and the console has none"});
-    bound->what = found->second;
+    bound->what = *prepared;
     const auto columns = bound->what ? columns_for(*bound->what).size() : 0;
     if (bound->formats.size() > 1 && bound->formats.size() != columns)
         return fail({pgwire::sqlstate::protocol_violation, "bind message has as many result formats as no row has"});
@@ -253,15 +252,12 @@ void console_session::on_describe(std::string_view body) {
     const auto name = reader.cstring();
     if (!reader.finished() || (what != 'S' && what != 'P')) return malformed();
     if (what == 'S') {
-        const auto found = statements_.find(name);
-        if (found == statements_.end())
-            return fail({"26000", "prepared statement \"" + clipped(name) + "\" does not exist"});
+        const auto* prepared = prepared_as(name);
+        if (prepared == nullptr) return;
         output_.append(framed(backend::parameter_description, std::string_view{"\0\0", 2}));
-        return describe(found->second, {});
+        return describe(*prepared, {});
     }
-    const auto found = portals_.find(name);
-    if (found == portals_.end()) return fail({"34000", "portal \"" + clipped(name) + "\" does not exist"});
-    describe(found->second->what, found->second->formats);
+    if (const auto bound = bound_as(name)) describe(bound->what, bound->formats);
 }
 
 void console_session::on_execute(std::string_view body) {
@@ -270,13 +266,13 @@ void console_session::on_execute(std::string_view body) {
     const auto name = reader.cstring();
     const auto rows = reader.u32();
     if (!reader.finished()) return malformed();
-    const auto found = portals_.find(name);
-    if (found == portals_.end()) return fail({"34000", "portal \"" + clipped(name) + "\" does not exist"});
-    if (!found->second->what) {
+    auto bound = bound_as(name);
+    if (!bound) return;
+    if (!bound->what) {
         output_.append(framed(backend::empty_query_response, {}));
         return;
     }
-    current_ = found->second;
+    current_ = std::move(bound);
     current_portal_ = name;
     rows_wanted_ = rows;
     rows_given_ = 0;
@@ -301,6 +297,18 @@ void console_session::on_sync() {
     skipping_ = false;
     if (!in_transaction_) portals_.clear();
     ready();
+}
+
+const std::optional<command>* console_session::prepared_as(std::string_view name) {
+    if (const auto found = statements_.find(name); found != statements_.end()) return &found->second;
+    fail({"26000", "prepared statement \"" + clipped(name) + "\" does not exist"});
+    return nullptr;
+}
+
+std::shared_ptr<console_session::run> console_session::bound_as(std::string_view name) {
+    if (const auto found = portals_.find(name); found != portals_.end()) return found->second;
+    fail({"34000", "portal \"" + clipped(name) + "\" does not exist"});
+    return nullptr;
 }
 
 void console_session::begin_next() {

@@ -93,6 +93,10 @@ class console_session {
     void on_close(std::string_view body);
     void on_sync();
 
+    // Null when there is none: the client has been told.
+    const std::optional<command>* prepared_as(std::string_view name);
+    std::shared_ptr<run> bound_as(std::string_view name);
+
     void begin_next();
     void begin();
     void answer_here(std::vector<row> rows);

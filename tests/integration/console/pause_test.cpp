@@ -29,6 +29,18 @@ class pause : public operators_console {
     static bool becomes(const connection& by, const std::string& pid, const std::string& state) {
         return support::eventually(5s, [&] { return session(by, pid, "state") == state; });
     }
+    // A client in a transaction, and a PAUSE of everything that waits for its end.
+    struct waiting_pause {
+        connection client;
+        connection operators;
+    };
+    static waiting_pause pause_that_waits() {
+        waiting_pause both{connect(), console()};
+        value(both.client, "begin");
+        send(both.operators, "PAUSE");
+        EXPECT_TRUE(support::eventually(5s, [] { return metric("crossfade_pauses ") == 1; }));
+        return both;
+    }
 };
 
 TEST_F(pause, holds_what_is_sent_and_resume_lets_it_go) {
@@ -55,12 +67,8 @@ TEST_F(pause, holds_what_is_sent_and_resume_lets_it_go) {
 }
 
 TEST_F(pause, holds_after_a_statement_that_was_under_way) {
-    const auto client = connect();
-    const auto operators = console();
+    const auto [client, operators] = pause_that_waits();
     const auto backend = pid(client);
-    value(client, "begin");
-    send(operators, "PAUSE");
-    EXPECT_TRUE(support::eventually(5s, [] { return metric("crossfade_pauses ") == 1; }));
     EXPECT_EQ(value(client, "select 'inside'"), "inside");
     value(client, "commit");
     EXPECT_EQ(received(operators), "");
@@ -155,21 +163,13 @@ TEST_F(pause, does_not_keep_the_proxy_from_stopping) {
 
 TEST_F(pause, does_not_keep_the_proxy_from_stopping_while_it_waits) {
     restart("pause_wait: 30s", "pause_max: 1m, drain_timeout: 100ms");
-    const auto client = connect();
-    const auto operators = console();
-    value(client, "begin");
-    send(operators, "PAUSE");
-    EXPECT_TRUE(support::eventually(5s, [] { return metric("crossfade_pauses ") == 1; }));
+    const auto [client, operators] = pause_that_waits();
     EXPECT_EQ(proxy_->stop(10s), 0);
 }
 
 TEST_F(pause, can_be_ended_while_it_waits) {
     restart("pause_wait: 30s", "pause_max: 1m");
-    const auto client = connect();
-    const auto operators = console();
-    value(client, "begin");
-    send(operators, "PAUSE");
-    EXPECT_TRUE(support::eventually(5s, [] { return metric("crossfade_pauses ") == 1; }));
+    const auto [client, operators] = pause_that_waits();
     EXPECT_EQ(psql("RESUME").exit_code, 0);
     const answer ended{PQgetResult(operators.get())};
     EXPECT_STREQ(PQresultErrorField(ended.get(), PG_DIAG_SQLSTATE), "55000");
