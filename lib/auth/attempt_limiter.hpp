@@ -42,8 +42,9 @@ class attempt_limiter {
     void failed(const attempt_limit& limit, const std::optional<ip_address>& from, std::string_view user,
                 clock::time_point now);
 
-    // Addresses and users that have a try less than `most`, as of now; for a metric.
+    // Addresses and users that have a try less than `most`, as of now, and how many can be; for a metric.
     std::size_t remembered(clock::time_point now) const;
+    std::size_t room() const { return entries_.size(); }
 
   private:
     // Generic cell rate algorithm: one time says all. It moves on by window/most with each failure; how far it is

@@ -117,19 +117,7 @@ void operator_desk::look_up(console::subject what, taker then) {
     const auto& config = told->in_force->config;
     if (wanted.traffic) told->traffic = {traffic()};
     if (wanted.stream && publisher_ != nullptr) told->stream = stream_of(config.stream.name, publisher_->status());
-    if (wanted.limits)
-        told->limits = {{.name = "sessions",
-                         .unit = "sessions",
-                         .used = front_.sessions(),
-                         .most_used = std::nullopt,
-                         .limit = config.proxy.max_sessions,
-                         .setting = "proxy.max_sessions"},
-                        {.name = "console sessions",
-                         .unit = "sessions",
-                         .used = front_.consoles(),
-                         .most_used = std::nullopt,
-                         .limit = config.proxy.console.max_sessions,
-                         .setting = "proxy.console.max_sessions"}};
+    if (wanted.limits) told->limits = front_.limits();
     if (wanted.limits && publisher_ != nullptr)
         told->limits.push_back({.name = "unacknowledged events",
                                 .unit = "events",

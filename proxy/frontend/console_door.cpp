@@ -10,6 +10,7 @@
 #include "lib/pgwire/session_status.hpp"
 #include "lib/telemetry/version.hpp"
 #include "proxy/console/console_session.hpp"
+#include "proxy/frontend/counted.hpp"
 #include "proxy/frontend/login.hpp"
 #include "proxy/frontend/peer.hpp"
 
@@ -62,18 +63,6 @@ asio::awaitable<void> converse(transport& client, console_session& session, cons
     }
 }
 
-// One more console, for as long as it lives.
-class counted {
-  public:
-    explicit counted(std::atomic<unsigned>& number) : number_(number) { ++number_; }
-    ~counted() { --number_; }
-    counted(const counted&) = delete;
-    counted& operator=(const counted&) = delete;
-
-  private:
-    std::atomic<unsigned>& number_;
-};
-
 console_end turned_away(session_end end, std::string_view code, std::string_view message) {
     return {end, pgwire::build_fatal(code, message)};
 }
@@ -92,7 +81,7 @@ asio::awaitable<console_end> serve_console(transport& client, surroundings& arou
                               "user \"" + user + "\" is in neither proxy.console.admins nor viewers");
     auto* const desk = around.desk.load(std::memory_order_acquire);
     const counted place{around.consoles};
-    if (around.consoles.load(std::memory_order_relaxed) > config.proxy.console.max_sessions || desk == nullptr)
+    if (place.before() >= config.proxy.console.max_sessions || desk == nullptr)
         co_return turned_away(session_end::too_many, sqlstate::too_many_connections,
                               "too many console sessions: proxy.console.max_sessions is reached");
 

@@ -61,6 +61,7 @@ void front::reloaded() {
 void front::take(int connected, int address_family) {
     if (connections() >= around_.current()->config.proxy.max_sessions + greeting_room) {
         ::close(connected);
+        turned_away_.fetch_add(1, std::memory_order_relaxed);
         return;
     }
     const auto least = std::min_element(loops_.begin(), loops_.end(), [](const auto& left, const auto& right) {
@@ -108,8 +109,28 @@ totals front::traffic() const {
     return sum;
 }
 
+std::vector<console::limit_facts> front::limits() const {
+    const auto snapshot = around_.current();
+    const auto& proxy = snapshot->config.proxy;
+    const auto bound = [](std::string name, std::string unit, std::uint64_t used, std::uint64_t limit,
+                          std::string setting) {
+        return console::limit_facts{std::move(name), std::move(unit), used, std::nullopt, limit, std::move(setting)};
+    };
+    const auto& keeper = around_.keeper;
+    return {bound("sessions", "sessions", sessions(), proxy.max_sessions, "proxy.max_sessions"),
+            bound("connections", "connections", connections(), proxy.max_sessions + greeting_room, ""),
+            bound("console sessions", "sessions", around_.consoles.load(std::memory_order_relaxed),
+                  proxy.console.max_sessions, "proxy.console.max_sessions"),
+            bound("waiting log-ins", "log-ins", keeper.waiting(), gatekeeper::most_waiting, ""),
+            bound("failed log-ins", "users", keeper.attempts().remembered(std::chrono::steady_clock::now()),
+                  keeper.attempts().room(), "")};
+}
+
 void front::update_metrics() {
-    metrics_.update(traffic(), sessions(), around_.current()->config.proxy.max_sessions);
+    metrics_.update({.traffic = traffic(),
+                     .turned_away = turned_away_.load(std::memory_order_relaxed),
+                     .logins_held_back = around_.keeper.held_back(),
+                     .limits = limits()});
     const auto certificates = std::atomic_load(&around_.certificates);
     if (certificates->listener) metrics_.certificate_expires(certificates->listener->expires());
 }

@@ -59,7 +59,8 @@ class front {
 
     // Any thread.
     totals traffic() const;
-    unsigned consoles() const { return around_.consoles.load(std::memory_order_relaxed); }
+    // Every bound on what all sessions do together, and how near it is.
+    std::vector<console::limit_facts> limits() const;
     unsigned sessions() const { return around_.sessions.open(); }
     bool draining() const { return draining_.load(std::memory_order_relaxed); }
     // Brings the registry's metrics up to date: call it before they are read.
@@ -83,6 +84,7 @@ class front {
     std::vector<std::unique_ptr<event_loop>> loops_;  // one for each of those
     listener listener_;
     boost::asio::steady_timer drain_deadline_;
+    std::atomic<std::uint64_t> turned_away_{0};
     std::atomic<bool> draining_{false};
     std::function<void()> drained_;
 };

@@ -117,8 +117,19 @@ void add(totals& to, const loop_stats& more) {
 }
 
 front_metrics::front_metrics(prometheus::Registry& registry)
-    : sessions_(gauge(registry, "crossfade_sessions", "Client sessions open.")),
+    : limit_used_(prometheus::BuildGauge()
+                      .Name("crossfade_proxy_limit_used")
+                      .Help("How much of a bound is used.")
+                      .Register(registry)),
+      limit_(prometheus::BuildGauge().Name("crossfade_proxy_limit").Help("The bound.").Register(registry)),
+      sessions_(gauge(registry, "crossfade_sessions", "Client sessions open.")),
       sessions_limit_(gauge(registry, "crossfade_sessions_limit", "Client sessions at most (proxy.max_sessions).")),
+      turned_away_(counters(registry, "crossfade_connections_turned_away_total",
+                            "Connections closed at once, as there was no room for them.")
+                       .Add({})),
+      logins_held_back_(
+          counters(registry, "crossfade_logins_held_back_total", "Log-ins that were not tried, as too many had failed.")
+              .Add({})),
       certificate_expiry_(prometheus::BuildGauge()
                               .Name("crossfade_tls_certificate_expiry_timestamp_seconds")
                               .Help("End of the listener's certificate's validity, in seconds since 1970.")
@@ -146,13 +157,21 @@ void front_metrics::certificate_expires(std::optional<std::chrono::system_clock:
     if (at) certificate_expiry_.Add({}).Set(std::chrono::duration<double>(at->time_since_epoch()).count());
 }
 
-void front_metrics::update(const totals& now, unsigned sessions, unsigned limit) {
+void front_metrics::update(const front_state& now) {
     const std::lock_guard lock{mutex_};
-    sessions_.Set(sessions);
-    sessions_limit_.Set(limit);
+    for (const auto& each : now.limits) {
+        auto name = each.name;
+        std::ranges::replace_if(
+            name, [](char c) { return c == ' ' || c == '-'; }, '_');
+        limit_used_.Add({{"limit", name}}).Set(static_cast<double>(each.used));
+        limit_.Add({{"limit", name}}).Set(static_cast<double>(each.limit));
+        if (name != "sessions") continue;
+        sessions_.Set(static_cast<double>(each.used));
+        sessions_limit_.Set(static_cast<double>(each.limit));
+    }
     for (std::size_t index = 0; index < strategies_.size(); ++index) {
-        const auto& last = last_.by_strategy[index];
-        const auto& next = now.by_strategy[index];
+        const auto& last = last_.traffic.by_strategy[index];
+        const auto& next = now.traffic.by_strategy[index];
         std::vector<double> buckets;
         for (std::size_t bucket = 0; bucket < next.query_buckets.size(); ++bucket)
             buckets.push_back(static_cast<double>(next.query_buckets[bucket] - last.query_buckets[bucket]));
@@ -160,10 +179,12 @@ void front_metrics::update(const totals& now, unsigned sessions, unsigned limit)
             buckets, static_cast<double>(next.query_nanoseconds - last.query_nanoseconds) / 1e9);
         raise(*strategies_[index].transactions, next.transactions, last.transactions);
     }
-    raise(to_server_, now.bytes_to_server, last_.bytes_to_server);
-    raise(to_client_, now.bytes_to_client, last_.bytes_to_client);
-    raise(ended_, now.ended, last_.ended);
-    raise(cancels_, now.cancels, last_.cancels);
+    raise(to_server_, now.traffic.bytes_to_server, last_.traffic.bytes_to_server);
+    raise(to_client_, now.traffic.bytes_to_client, last_.traffic.bytes_to_client);
+    raise(ended_, now.traffic.ended, last_.traffic.ended);
+    raise(cancels_, now.traffic.cancels, last_.traffic.cancels);
+    raise(turned_away_, now.turned_away, last_.turned_away);
+    raise(logins_held_back_, now.logins_held_back, last_.logins_held_back);
     last_ = now;
 }
 

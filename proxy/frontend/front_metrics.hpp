@@ -13,8 +13,10 @@
 #include <mutex>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "lib/settings/flags.hpp"
+#include "proxy/console/provider.hpp"
 
 namespace crossfade::proxy::frontend {
 
@@ -87,13 +89,20 @@ using totals = counts<std::uint64_t>;
 
 void add(totals& to, const loop_stats& more);
 
+struct front_state {
+    totals traffic;
+    std::uint64_t turned_away = 0;  // connections
+    std::uint64_t logins_held_back = 0;
+    std::vector<console::limit_facts> limits;
+};
+
 // Carries the loops' sums over to a Prometheus registry, when somebody asks for it.
 class front_metrics {
   public:
     explicit front_metrics(prometheus::Registry& registry);
 
     // `now`: never less than the last time. Thread-safe.
-    void update(const totals& now, unsigned sessions, unsigned limit);
+    void update(const front_state& now);
     void certificate_expires(std::optional<std::chrono::system_clock::time_point> at);
 
   private:
@@ -103,9 +112,13 @@ class front_metrics {
     };
 
     std::mutex mutex_;
-    totals last_;
+    front_state last_;
+    prometheus::Family<prometheus::Gauge>& limit_used_;
+    prometheus::Family<prometheus::Gauge>& limit_;
     prometheus::Gauge& sessions_;
     prometheus::Gauge& sessions_limit_;
+    prometheus::Counter& turned_away_;
+    prometheus::Counter& logins_held_back_;
     prometheus::Family<prometheus::Gauge>& certificate_expiry_;  // without a sample where there is no certificate
     std::array<strategy_metrics, 5> strategies_{};
     prometheus::Counter& to_server_;

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "proxy/frontend/counted.hpp"
+
 namespace crossfade::proxy::frontend {
 namespace {
 
@@ -60,17 +62,13 @@ auth::scram_subject gatekeeper::subject_for(const std::optional<auth::credential
 asio::awaitable<lookup> gatekeeper::find(std::string user, settings::snapshot in_force, settings::side authority) {
     if (const auto* known = std::atomic_load(&knowledge_)->accounts.find(user)) co_return std::optional{*known};
     if (in_force->config.proxy.auth.query.empty()) co_return std::optional<auth::credential>{};
-    if (waiting_.fetch_add(1, std::memory_order_relaxed) >= most_waiting) {
-        waiting_.fetch_sub(1, std::memory_order_relaxed);
-        co_return cannot_ask{"too many log-ins wait for proxy.auth.query"};
-    }
+    const counted one{waiting_};
+    if (one.before() >= most_waiting) co_return cannot_ask{"too many log-ins wait for proxy.auth.query"};
     // Named: g++ 12 destroys what a temporary in an awaited expression has captured twice.
     auto asked = [this, user, in_force, authority]() -> asio::awaitable<lookup> {
         co_return ask(user, in_force->config, authority);
     };
-    auto answer = co_await asio::co_spawn(asking_, std::move(asked), asio::use_awaitable);
-    waiting_.fetch_sub(1, std::memory_order_relaxed);
-    co_return answer;
+    co_return co_await asio::co_spawn(asking_, std::move(asked), asio::use_awaitable);
 }
 
 lookup gatekeeper::ask(const std::string& user, const settings::configuration& config, settings::side authority) {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/system/result.hpp>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,6 +41,10 @@ class gatekeeper {
     auth::scram_subject subject_for(const std::optional<auth::credential>& found, const std::string& user) const;
 
     auth::attempt_limiter& attempts() { return attempts_; }
+    const auth::attempt_limiter& attempts() const { return attempts_; }
+    // A log-in wasn't tried, as too many had failed.
+    void count_held_back() { held_back_.fetch_add(1, std::memory_order_relaxed); }
+    std::uint64_t held_back() const { return held_back_.load(std::memory_order_relaxed); }
     // For our own log-ins with passwords in clear.
     auth::scram_key_cache& keys() { return keys_; }
 
@@ -60,6 +65,7 @@ class gatekeeper {
     auth::scram_key_cache keys_;
     std::shared_ptr<const knowledge> knowledge_;  // std::atomic_load, std::atomic_store
     std::atomic<unsigned> waiting_{0};
+    std::atomic<std::uint64_t> held_back_{0};
     // One thread and one connection: a query of some 100 µs, and no more of the database's places than one.
     std::optional<pgclient::connection> connection_;  // the thread's
     settings::side connected_to_ = settings::side::legacy;

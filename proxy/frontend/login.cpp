@@ -74,6 +74,7 @@ asio::awaitable<result<proof, login_refusal>> prove_by_scram(transport& client, 
     const auto limit = in_force->config.proxy.auth.attempts;
     const auto address = address_of(client.socket());
     if (const auto pause = keeper.attempts().pause(limit, address, user, std::chrono::steady_clock::now())) {
+        keeper.count_held_back();
         const auto seconds = std::chrono::ceil<std::chrono::seconds>(*pause).count();
         const auto text = "too many failed log-ins: try again in " + std::to_string(seconds) + " s";
         co_return login_refusal{pgwire::build_fatal(sqlstate::invalid_authorization, text), "too many failed log-ins"};

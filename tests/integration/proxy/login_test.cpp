@@ -113,7 +113,10 @@ TEST_F(login, not_as_often_as_one_likes) {
     start_proxy("auth: { mode: terminate, max_attempts: 3, attempt_window: 1h }");
     for (int i = 0; i < 3; ++i) EXPECT_THAT(tried("ann", "wrong"), HasSubstr("password authentication failed"));
     EXPECT_THAT(tried("ann", "secret"), HasSubstr("too many failed log-ins"));
+    EXPECT_EQ(metric("crossfade_logins_held_back_total "), 1);
+    EXPECT_EQ(metric("crossfade_proxy_limit_used{limit=\"failed_log_ins\"}"), 1);
     EXPECT_THAT(tried("late", "secret"), HasSubstr("password authentication failed"));
+    EXPECT_EQ(metric("crossfade_proxy_limit_used{limit=\"failed_log_ins\"}"), 2);
 }
 
 TEST_F(login, by_certificate_or_not_at_all) {

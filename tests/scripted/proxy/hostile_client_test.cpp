@@ -175,7 +175,11 @@ TEST(hostile_greeting, the_silent_are_bounded_in_number_and_time) {
     EXPECT_TRUE(support::eventually(
         5s, [&] { return proxy.metric("crossfade_sessions_total{result=\"login_timeout\"}") >= 4; }));
     for (auto& one : silent) one.read_to_end();
-    EXPECT_LT(proxy.metric("crossfade_sessions_total{result=\"login_timeout\"}"), 200);
+    const auto timed_out = [&] { return proxy.metric("crossfade_sessions_total{result=\"login_timeout\"}"); };
+    EXPECT_TRUE(support::eventually(
+        5s, [&] { return timed_out() + proxy.metric("crossfade_connections_turned_away_total ") == 300; }));
+    EXPECT_LT(timed_out(), 200);
+    EXPECT_EQ(proxy.metric("crossfade_proxy_limit{limit=\"connections\"}"), 132);
     serves_others(proxy);
 }
 
