@@ -5,24 +5,26 @@
 namespace crossfade::proxy::frontend {
 namespace {
 
-bool full(const std::map<std::string, unsigned, std::less<>>& counted, const std::string& name, unsigned limit) {
+bool full(const admission::counts& counted, std::string_view name, unsigned limit) {
     if (limit == 0) return false;
     const auto found = counted.find(name);
     return found != counted.end() && found->second >= limit;
 }
 
-void take_one(std::map<std::string, unsigned, std::less<>>& from, const std::string& name) {
-    const auto found = from.find(name);
-    if (found != from.end() && --found->second == 0) from.erase(found);
+admission::counts::iterator count(admission::counts& in, std::string_view name) {
+    auto found = in.find(name);
+    if (found == in.end()) found = in.emplace(name, 0).first;
+    ++found->second;
+    return found;
 }
 
 }  // namespace
 
 admission::place::~place() {
-    if (of_ != nullptr) of_->leave(key_);
+    if (of_ != nullptr) of_->leave(*this);
 }
 
-admission::verdict admission::enter(const settings::proxy& by, const std::string& user, const std::string& database) {
+admission::verdict admission::enter(const settings::proxy& by, std::string_view user, std::string_view database) {
     const bool reserved = std::ranges::find(by.reserved_users, user) != by.reserved_users.end();
     const std::lock_guard alone{mutex_};
     if (open() >= by.max_sessions) return {{}, "proxy.max_sessions"};
@@ -31,19 +33,18 @@ admission::verdict admission::enter(const settings::proxy& by, const std::string
     if (full(by_user_, user, by.max_sessions_per_user)) return {{}, "proxy.max_sessions_per_user"};
     if (full(by_database_, database, by.max_sessions_per_database)) return {{}, "proxy.max_sessions_per_database"};
 
-    ++by_user_[user];
-    ++by_database_[database];
     open_.fetch_add(1, std::memory_order_relaxed);
     verdict given;
     given.granted.of_ = this;
-    given.granted.key_ = {user, database};
+    given.granted.user_ = count(by_user_, user);
+    given.granted.database_ = count(by_database_, database);
     return given;
 }
 
-void admission::leave(const place::names& key) {
+void admission::leave(const place& given_up) {
     const std::lock_guard alone{mutex_};
-    take_one(by_user_, key.first);
-    take_one(by_database_, key.second);
+    if (--given_up.user_->second == 0) by_user_.erase(given_up.user_);
+    if (--given_up.database_->second == 0) by_database_.erase(given_up.database_);
     open_.fetch_sub(1, std::memory_order_relaxed);
 }
 

@@ -33,6 +33,11 @@ class cancel_registry {
             return *this;
         }
         ~registration();
+        explicit operator bool() const { return owner_ != nullptr; }
+
+        // Of an entry that there is: what cancels its session's statement.
+        pgwire::cancel_request request() const { return {entry_->first.first, entry_->first.second}; }
+        std::uint32_t pid() const { return entry_->first.first; }
 
       private:
         friend class cancel_registry;

@@ -75,7 +75,7 @@ asio::awaitable<console_end> serve_console(transport& client, surroundings& arou
     const auto& config = in_force->config;
     using enum console::admission::outcome;
     const std::string user{opening.parameter("user")};
-    const auto admitted = console::admit(config.proxy.console, user, peer_of(client.socket()).from);
+    const auto admitted = console::admit(config.proxy.console, user, peer_of(client.descriptor()).from);
     if (admitted.what == refused)
         co_return turned_away(session_end::login_failed, "28000",
                               "user \"" + user + "\" is in neither proxy.console.admins nor viewers");

@@ -35,8 +35,7 @@ class event_loop {
 
     // For its sessions, from any thread.
     void take_back(std::shared_ptr<session> one);
-    void send_cancel(settings::snapshot in_force, std::shared_ptr<const encryption> certificates,
-                     pgwire::cancel_request request);
+    void send_cancel(settings::snapshot in_force, pgwire::cancel_request request);
     // For its sessions, in its thread.
     loop_stats& counters() { return stats_; }
 

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <boost/asio/ip/address.hpp>
@@ -11,6 +12,15 @@ namespace crossfade::proxy::frontend {
 namespace {
 
 using endpoint = stream_socket::endpoint_type;
+
+// Nothing when the connection is lost.
+std::optional<endpoint> end_of(int socket, decltype(::getsockname)* which) {
+    endpoint found;
+    auto size = static_cast<socklen_t>(found.capacity());
+    if (which(socket, found.data(), &size) != 0) return std::nullopt;
+    found.resize(size);
+    return found;
+}
 
 asio::ip::address ip_of(const endpoint& at) {
     if (at.protocol().family() == AF_INET) {
@@ -40,23 +50,20 @@ console::peer_address shown(const endpoint& at) {
 
 }  // namespace
 
-peer peer_of(const stream_socket& socket) {
-    error_code lost;
-    const auto local = socket.local_endpoint(lost);
-    if (lost) return {};
-    const auto remote = socket.remote_endpoint(lost);
-    if (lost) return {};
-    const bool near = local.protocol().family() == AF_UNIX || (is_ip(remote) && ip_of(remote).is_loopback());
+peer peer_of(int socket) {
+    const auto local = end_of(socket, ::getsockname);
+    const auto remote = end_of(socket, ::getpeername);
+    if (!local || !remote) return {};
+    const bool near = local->protocol().family() == AF_UNIX || (is_ip(*remote) && ip_of(*remote).is_loopback());
     // A Unix socket's client is bound to no address: the family is that of our own end.
-    auto far_end = local.protocol().family() == AF_UNIX ? console::peer_address{"unix", 0} : shown(remote);
-    return {std::move(far_end), shown(local), near ? console::origin::local : console::origin::elsewhere};
+    auto far_end = local->protocol().family() == AF_UNIX ? console::peer_address{"unix", 0} : shown(*remote);
+    return {std::move(far_end), shown(*local), near ? console::origin::local : console::origin::elsewhere};
 }
 
-std::optional<auth::ip_address> address_of(const stream_socket& socket) {
-    error_code lost;
-    const auto remote = socket.remote_endpoint(lost);
-    if (lost || !is_ip(remote)) return std::nullopt;
-    const auto ip = ip_of(remote);
+std::optional<auth::ip_address> address_of(int socket) {
+    const auto remote = end_of(socket, ::getpeername);
+    if (!remote || !is_ip(*remote)) return std::nullopt;
+    const auto ip = ip_of(*remote);
     return ip.is_v4() ? auth::ip_address{ip.to_v4().to_bytes()} : auth::ip_address{ip.to_v6().to_bytes()};
 }
 

@@ -12,10 +12,14 @@ void set_parameter(pgwire::startup_message& of, std::string_view name, const std
 
 }  // namespace
 
+std::string_view database_at(settings::side which, const settings::configuration& config, std::string_view asked_for) {
+    const bool renamed = which == settings::side::modern && asked_for == config.legacy.dbname;
+    return renamed ? config.modern.dbname : asked_for;
+}
+
 route route_to(settings::side authority, const settings::configuration& config, pgwire::startup_message from) {
-    if (authority == settings::side::legacy) return {authority, std::move(from)};
-    if (config.modern.dbname != config.legacy.dbname && from.database() == config.legacy.dbname)
-        set_parameter(from, "database", config.modern.dbname);
+    const auto named = database_at(authority, config, from.database());
+    if (named != from.database()) set_parameter(from, "database", std::string{named});
     return {authority, std::move(from)};
 }
 

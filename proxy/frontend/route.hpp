@@ -11,8 +11,10 @@ struct route {
     pgwire::startup_message opening;
 };
 
-// The client's own start-up message goes on as it is, but for one thing: who asks for legacy's database by its name
-// gets modern's, where modern is the authority and names it otherwise.
+// What a client asks for, as the side names it: legacy's database has modern's name there.
+std::string_view database_at(settings::side which, const settings::configuration& config, std::string_view asked_for);
+
+// The client's own start-up message goes on as it is, but for the database's name.
 route route_to(settings::side authority, const settings::configuration& config, pgwire::startup_message from);
 
 }  // namespace crossfade::proxy::frontend

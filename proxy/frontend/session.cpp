@@ -19,6 +19,8 @@ using namespace std::chrono_literals;
 
 // PostgreSQL's PG_MAX_AUTH_TOKEN_LENGTH: the longest message before authentication.
 constexpr std::uint32_t max_body_before_login = 65535;
+// When a timer ends that somebody else cancels.
+constexpr auto timer_end = std::chrono::steady_clock::time_point::max();
 // How long a client may take to read our last words.
 constexpr auto goodbye_time = 2000ms;
 
@@ -36,7 +38,6 @@ session::session(stream_socket client, surroundings& around, event_loop& home)
       stats_(&home.counters()),
       client_(std::move(client)),
       server_(stream_socket{client_.socket().get_executor()}),
-      deadline_(client_.socket().get_executor()),
       from_client_(max_body_before_login),
       from_server_(std::numeric_limits<std::int32_t>::max()) {}
 
@@ -45,10 +46,7 @@ asio::awaitable<void> session::run() {
     in_force_ = around_.current();
     certificates_ = std::atomic_load(&around_.certificates);
     prepare(client_.socket(), in_force_->config.proxy);
-    deadline_.expires_after(in_force_->config.proxy.login_timeout);
-    deadline_.async_wait([self = shared_from_this()](error_code cancelled) {
-        if (!cancelled && self->rides_on() == nullptr) self->on_login_timeout();
-    });
+    after(in_force_->config.proxy.login_timeout, &session::on_login_timeout);
 
     auto greeted = co_await read_greeting(client_, certificates_, in_force_->config.proxy.tls.mode);
     if (!greeted) {
@@ -104,17 +102,19 @@ asio::awaitable<cancel_result> session::pass_on(pgwire::cancel_request request) 
 }
 
 asio::awaitable<void> session::send_cancel(std::shared_ptr<session> courier, settings::snapshot in_force,
-                                           std::shared_ptr<const encryption> certificates,
                                            pgwire::cancel_request request) {
     courier->in_force_ = std::move(in_force);
-    courier->certificates_ = std::move(certificates);
+    courier->certificates_ = std::atomic_load(&courier->around_.certificates);
     co_await courier->cancel_for(std::move(request));
     courier->close();
 }
 
 asio::awaitable<void> session::serve(pgwire::startup_message opening, std::string early) {
     introduce(opening);
-    if (wants_console()) co_return co_await open_console(std::move(opening), std::move(early));
+    if (console::is_console(in_force_->config.proxy.console, opening.database())) {
+        co_await open_console(std::move(opening), std::move(early));
+        co_return;
+    }
     if (wants_replication(opening) && !in_force_->config.proxy.replication_sessions) {
         co_await refuse(session_end::refused, sqlstate::feature_not_supported,
                         "replication sessions are not relayed: proxy.replication_sessions is false");
@@ -123,7 +123,7 @@ asio::awaitable<void> session::serve(pgwire::startup_message opening, std::strin
     message_reader from_client{client_, std::move(early)};
     auto who = co_await admit(opening, from_client);
     if (!who || end_) co_return;
-    auto admitted = around_.sessions.enter(in_force_->config.proxy, known_.user, known_.database);
+    auto admitted = around_.sessions.enter(in_force_->config.proxy, opening.parameter("user"), opening.database());
     place_ = std::move(admitted.granted);
     if (!place_) {
         co_await refuse(session_end::too_many, sqlstate::too_many_connections,
@@ -132,7 +132,8 @@ asio::awaitable<void> session::serve(pgwire::startup_message opening, std::strin
     }
     facts_.tenant = strategy::tenant_of(in_force_->config.tenants, opening.parameters);
     take_plan();
-    const auto going = route_to(plan_.authority, in_force_->config, std::move(opening));
+    server_side_ = plan_.authority;
+    const auto going = route_to(server_side_, in_force_->config, std::move(opening));
     const auto reason = co_await reach_server(going.authority);
     if (end_) co_return;
     if (!reason.empty()) {
@@ -143,10 +144,11 @@ asio::awaitable<void> session::serve(pgwire::startup_message opening, std::strin
         co_return;
     }
 
-    know_server(going);
+    know_server();
     const bool ready = co_await log_in(going, std::move(*who));
     if (!ready) co_return;
     to_server_.begin_with(from_client.take_rest());
+    certificates_.reset();
     may_ride_ = client_.is_open() && server_.is_open() && !end_;
 }
 
@@ -197,15 +199,15 @@ void session::on_login_timeout() {
     close();
 }
 
-void session::close_within(std::chrono::milliseconds time) {
-    deadline_.expires_after(time);
-    deadline_.async_wait([self = shared_from_this()](error_code cancelled) {
-        if (!cancelled) self->close();
+void session::after(std::chrono::milliseconds time, void (session::*what)()) {
+    deadline_ = std::make_unique<asio::steady_timer>(client_.socket().get_executor(), time);
+    deadline_->async_wait([self = shared_from_this(), what](error_code cancelled) {
+        if (!cancelled && self->rides_on() == nullptr) ((*self).*what)();
     });
 }
 
 void session::close() {
-    if (rides_on() == nullptr) deadline_.cancel();
+    if (rides_on() == nullptr) deadline_.reset();
     client_.close();
     server_.close();
 }

@@ -31,6 +31,9 @@ class event_loop;
 // One client and its one server, from the first byte to the last. It begins and ends at home, on the event loop that
 // the client's socket belongs to; between the log-in and the goodbye it rides on a relay_loop. One of the two threads
 // owns it at a time, and calls it.
+//
+// There may be ten thousand of them that have nothing to do, so what an opening needs is gone when it is over: no
+// coroutine lives while it rides. What is rarely needed is on the heap while it is; what can be derived is.
 class session : public std::enable_shared_from_this<session> {
   public:
     session(stream_socket client, surroundings& around, event_loop& home);
@@ -58,7 +61,6 @@ class session : public std::enable_shared_from_this<session> {
 
     // A cancel of our own, carried by a session made for it alone.
     static asio::awaitable<void> send_cancel(std::shared_ptr<session> courier, settings::snapshot in_force,
-                                             std::shared_ptr<const encryption> certificates,
                                              pgwire::cancel_request request);
 
     // The following are for the thread that owns it; on a relay_loop carry() is to be called behind them.
@@ -93,7 +95,16 @@ class session : public std::enable_shared_from_this<session> {
     struct server_inspector;
     struct client_inspector;
 
-    bool wants_console() const;
+    // What operators are told, but for what can be derived.
+    struct knowledge {
+        std::uint64_t id = 0;
+        std::string application_name;
+        console::instant connected{};
+        console::instant server_connected{};
+        std::uint64_t bytes_from_client = 0;
+        std::uint64_t bytes_to_client = 0;
+    };
+
     asio::awaitable<void> open_console(pgwire::startup_message opening, std::string early);
     asio::awaitable<void> cancel_for(pgwire::cancel_request request);
     asio::awaitable<cancel_result> pass_on(pgwire::cancel_request request);
@@ -109,7 +120,7 @@ class session : public std::enable_shared_from_this<session> {
     asio::awaitable<void> say_goodbye(std::string message);
 
     void introduce(const pgwire::startup_message& opening);  // the client, to operators
-    void know_server(const route& taken);
+    void know_server();
     bool is_held() const;
     void carry_both();
     progress carry_to_server(relay_loop& by);
@@ -130,7 +141,9 @@ class session : public std::enable_shared_from_this<session> {
     void server_violated(std::string_view what);
     void logged_in();
     bool channel_binding_passes() const;
-    void close_within(std::chrono::milliseconds time);
+    // One at a time: the later one takes the place of the earlier one.
+    void after(std::chrono::milliseconds time, void (session::*what)());
+    void close_within(std::chrono::milliseconds time) { after(time, &session::close); }
     void on_login_timeout();
     void close();
 
@@ -139,7 +152,7 @@ class session : public std::enable_shared_from_this<session> {
     loop_stats* stats_;  // of the loop that owns it
     transport client_;
     transport server_;
-    asio::steady_timer deadline_;  // at home
+    std::unique_ptr<asio::steady_timer> deadline_;  // at home
     bool may_ride_ = false;
     std::atomic<relay_loop*> rides_on_{nullptr};
     std::optional<asio::executor_work_guard<asio::any_io_executor>> awaited_at_home_;
@@ -156,8 +169,8 @@ class session : public std::enable_shared_from_this<session> {
     std::uint64_t generation_ = 0;
     strategy::session_facts facts_;
     strategy::plan plan_;
-    std::optional<pgwire::backend_key_data> backend_;
-    console::session_facts known_;  // what facts() tells, but for what can be derived
+    settings::side server_side_ = settings::side::legacy;
+    knowledge known_;
     bool waits_for_release_ = false;
 
     pgwire::session_tracker tracker_;
@@ -166,12 +179,12 @@ class session : public std::enable_shared_from_this<session> {
     // Since when it has been owed an answer, or has been quiet.
     std::chrono::steady_clock::time_point since_;
     std::chrono::steady_clock::time_point asked_;
-    bool cancelled_ = false;  // what is under way took too long
-    std::shared_ptr<const encryption> certificates_;
+    bool cancelled_ = false;                          // what is under way took too long
+    std::shared_ptr<const encryption> certificates_;  // while the session opens
     std::string rewritten_;  // until the login is over: the database's offer without channel binding
     admission::place place_;
     cancel_registry::registration cancel_key_;
-    std::optional<farewell> farewell_;
+    std::unique_ptr<farewell> farewell_;
     std::optional<session_end> end_;
 };
 

@@ -11,6 +11,10 @@ console::instant wall_clock() {
     return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
 }
 
+std::string version_of(const transport& of) {
+    return of.tls() != nullptr ? std::string{of.tls()->version()} : std::string{};
+}
+
 console::instant on_the_wall(std::chrono::steady_clock::time_point at) {
     return wall_clock() - std::chrono::floor<std::chrono::microseconds>(std::chrono::steady_clock::now() - at);
 }
@@ -19,32 +23,17 @@ console::instant on_the_wall(std::chrono::steady_clock::time_point at) {
 
 void session::introduce(const pgwire::startup_message& opening) {
     known_.id = around_.last_session_id.fetch_add(1, std::memory_order_relaxed) + 1;
-    known_.user = opening.parameter("user");
-    known_.database = opening.database();
     known_.application_name = opening.parameter("application_name");
-    known_.connected = known_.since = wall_clock();
-    auto ends = peer_of(client_.socket());
-    known_.at = std::move(ends.remote);
-    known_.to = std::move(ends.local);
+    known_.connected = wall_clock();
 }
 
-void session::know_server(const route& taken) {
-    auto ends = peer_of(server_.socket());
-    known_.server = console::server_facts{.side = taken.authority,
-                                          .database = std::string{taken.opening.database()},
-                                          .at = std::move(ends.remote),
-                                          .from = std::move(ends.local),
-                                          .connected = wall_clock(),
-                                          .tls = {}};
-}
-
-bool session::wants_console() const {
-    return console::is_console(in_force_->config.proxy.console, known_.database);
+void session::know_server() {
+    known_.server_connected = wall_clock();
 }
 
 asio::awaitable<void> session::open_console(pgwire::startup_message opening, std::string early) {
     auto ended = co_await serve_console(client_, around_, in_force_, std::move(opening), std::move(early),
-                                        [this] { deadline_.cancel(); });
+                                        [this] { deadline_.reset(); });
     ends_by(ended.end);
     co_await say_goodbye(std::move(ended.goodbye));
 }
@@ -52,7 +41,7 @@ asio::awaitable<void> session::open_console(pgwire::startup_message opening, std
 bool session::is_held() const {
     if (!around_.any_holds.load(std::memory_order_acquire) || !tracker_.idle()) return false;
     const auto holds = std::atomic_load(&around_.holds);
-    return holds->covering({known_.database, facts_.tenant, {}}, wall_clock()) != nullptr;
+    return holds->covering({place_.database(), facts_.tenant, {}}, wall_clock()) != nullptr;
 }
 
 void session::kill() {
@@ -62,13 +51,35 @@ void session::kill() {
 
 console::session_facts session::facts() const {
     using enum console::session_state;
-    auto told = known_;
-    told.tenant = facts_.tenant;
-    told.transactions = tracker_.transactions();
-    told.memory = sizeof *this + to_server_.memory() + to_client_.memory() + client_.waiting() + server_.waiting();
-    if (client_.tls() != nullptr) told.tls = client_.tls()->version();
-    if (told.server && backend_) told.server->pid = backend_->pid;
-    if (told.server && server_.tls() != nullptr) told.server->tls = server_.tls()->version();
+    const auto near = peer_of(client_.descriptor());
+    console::session_facts told{
+        .id = known_.id,
+        .user = place_.user(),
+        .database = place_.database(),
+        .application_name = known_.application_name,
+        .tenant = facts_.tenant,
+        .at = near.remote,
+        .to = near.local,
+        .connected = known_.connected,
+        .asked = {},
+        .since = known_.connected,
+        .bytes_from_client = known_.bytes_from_client,
+        .bytes_to_client = known_.bytes_to_client,
+        .transactions = tracker_.transactions(),
+        .memory = sizeof *this + to_server_.memory() + to_client_.memory() + client_.waiting() + server_.waiting(),
+        .tls = version_of(client_),
+        .server = {}};
+    if (known_.server_connected != console::instant{}) {
+        const auto far = peer_of(server_.descriptor());
+        const auto database = database_at(server_side_, in_force_->config, place_.database());
+        told.server = console::server_facts{.side = server_side_,
+                                            .database = std::string{database},
+                                            .at = far.remote,
+                                            .from = far.local,
+                                            .pid = cancel_key_ ? cancel_key_.pid() : 0,
+                                            .connected = known_.server_connected,
+                                            .tls = version_of(server_)};
+    }
     if (tracker_.started()) {
         told.asked = on_the_wall(asked_);
         told.since = on_the_wall(since_);

@@ -12,12 +12,12 @@ namespace {
 
 namespace sqlstate = pgwire::sqlstate;
 
-auth::connection_facts facts_of(const transport& client, const std::string& user, const std::string& database) {
-    auth::connection_facts facts{.address = address_of(client.socket()),
+auth::connection_facts facts_of(const transport& client, const pgwire::startup_message& opening) {
+    auth::connection_facts facts{.address = address_of(client.descriptor()),
                                  .tls = client.tls() != nullptr,
                                  .certificate_name = {},
-                                 .user = user,
-                                 .database = database};
+                                 .user = std::string{opening.parameter("user")},
+                                 .database = std::string{opening.database()}};
     if (facts.tls) {
         if (auto name = client.tls()->peer_common_name(); !name.empty()) facts.certificate_name = std::move(name);
     }
@@ -29,7 +29,7 @@ auth::connection_facts facts_of(const transport& client, const std::string& user
 asio::awaitable<std::optional<session::identity>> session::admit(pgwire::startup_message& opening,
                                                                  message_reader& from) {
     const auto snapshot = in_force_;
-    const auto decided = auth::decide(snapshot->config.proxy.access, facts_of(client_, known_.user, known_.database));
+    const auto decided = auth::decide(snapshot->config.proxy.access, facts_of(client_, opening));
     if (const auto* refused = std::get_if<auth::access_refused>(&decided)) {
         spdlog::info("refused a session: {}", refused->reason);
         co_await refuse(session_end::refused, sqlstate::invalid_authorization, refused->message);
@@ -40,7 +40,7 @@ asio::awaitable<std::optional<session::identity>> session::admit(pgwire::startup
 
     const auto gone = co_await negotiate(client_, opening);
     if (gone) co_return std::nullopt;
-    const auto& user = known_.user;
+    const std::string user{opening.parameter("user")};
     const auto authority = snapshot->config.authority();
     if (method == auth::access_method::cert) {
         auto found = co_await around_.keeper.find(user, snapshot, authority);
@@ -81,7 +81,7 @@ asio::awaitable<bool> session::log_in(const route& going, identity as) {
     }
     message_reader from_server{server_};
     auto let_in = co_await log_in_to_server(server_, from_server,
-                                            auth::server_login{known_.user, std::move(as.secret), std::move(how)});
+                                            auth::server_login{place_.user(), std::move(as.secret), std::move(how)});
     if (!let_in) {
         spdlog::warn("no log-in to the {} database: {}", settings::to_string(going.authority), let_in.error().reason);
         ends_by(session_end::login_failed);

@@ -88,8 +88,8 @@ struct session::server_inspector {
 
     void message(char type, std::uint32_t, std::string_view body) {
         if (type == pgwire::backend::backend_key_data && !of.tracker_.started()) {
-            of.backend_ = pgwire::parse_backend_key_data(body);
-            if (of.backend_) of.cancel_key_ = of.around_.cancels.add(*of.backend_, of.known_.server->side);
+            if (const auto key = pgwire::parse_backend_key_data(body))
+                of.cancel_key_ = of.around_.cancels.add(*key, of.server_side_);
         }
         if (type == pgwire::backend::authentication && !of.tracker_.started() && !of.channel_binding_passes())
             offer = body;
@@ -124,8 +124,8 @@ struct session::server_inspector {
 };
 
 void session::leave_home(relay_loop& to) {
-    if (!tracker_.started()) closes_at_ = deadline_.expiry();
-    deadline_.cancel();
+    if (deadline_) closes_at_ = deadline_->expiry();
+    deadline_.reset();
     client_.leave_asio();
     server_.leave_asio();
     awaited_at_home_.emplace(client_.socket().get_executor());
@@ -291,11 +291,11 @@ void session::enforce(std::chrono::steady_clock::time_point now, const settings:
     const auto over = [&](std::chrono::milliseconds limit) { return limit.count() > 0 && waited >= limit; };
     if (!tracker_.quiet()) {
         if (!over(limits.query_timeout)) return;
-        if (!cancelled_ && backend_) {
+        if (!cancelled_ && cancel_key_) {
             // The database ends it with its own error, and the session goes on.
             cancelled_ = true;
             since_ = now;
-            return home_.send_cancel(in_force_, certificates_, {backend_->pid, backend_->secret_key});
+            return home_.send_cancel(in_force_, cancel_key_.request());
         }
         return bid_farewell({pgwire::build_fatal(sqlstate::query_canceled,
                                                  "terminating connection due to proxy.query_timeout: the statement "
@@ -328,7 +328,7 @@ bool session::farewell_is_due() const {
 }
 
 void session::bid_farewell(farewell goodbye) {
-    farewell_ = std::move(goodbye);
+    farewell_ = std::make_unique<farewell>(std::move(goodbye));
     if (farewell_->at != farewell::moment::idle) {
         ends_by(farewell_->end);
         closes_at_ = std::chrono::steady_clock::now() + in_force_->config.proxy.drain_timeout;

@@ -37,9 +37,11 @@ class transport {
     ~transport() { close(); }
 
     stream_socket& socket() { return socket_; }
-    const stream_socket& socket() const { return socket_; }
     bool is_open() const { return outside_ >= 0 || socket_.is_open(); }
-    int descriptor() { return outside_ >= 0 ? outside_ : socket_.native_handle(); }
+    int descriptor() const {
+        // Asio's accessor isn't const.
+        return outside_ >= 0 ? outside_ : const_cast<stream_socket&>(socket_).native_handle();
+    }
     const tls::engine* tls() const { return tls_.get(); }
 
     // Asio forgets the socket, and takes it again. Nothing may wait for it. A closed one stays closed.
