@@ -72,7 +72,7 @@ asio::awaitable<result<proof, login_refusal>> prove_by_scram(transport& client, 
                                                              gatekeeper& keeper, settings::snapshot in_force,
                                                              settings::side authority, std::string user) {
     const auto limit = in_force->config.proxy.auth.attempts;
-    const auto address = address_of(client.socket());
+    const auto address = address_of(client.descriptor());
     if (const auto pause = keeper.attempts().pause(limit, address, user, std::chrono::steady_clock::now())) {
         keeper.count_held_back();
         const auto seconds = std::chrono::ceil<std::chrono::seconds>(*pause).count();
