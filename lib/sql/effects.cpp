@@ -16,10 +16,7 @@ std::optional<std::string> text_if_any(const char* value) {
 }
 
 std::string lower(const char* value) {
-    auto folded = text(value);
-    for (char& letter : folded)
-        if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-    return folded;
+    return lower_case(text_of(value));
 }
 
 std::string value_of(const PgQuery__AConst& constant) {

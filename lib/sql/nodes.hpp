@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace crossfade::sql {
@@ -16,6 +17,14 @@ inline std::span<PgQuery__Node* const> list(std::size_t count, PgQuery__Node* co
 // protobuf-c's empty string stands for PostgreSQL's null.
 inline std::string_view text_of(const char* value) {
     return value == nullptr ? std::string_view{} : value;
+}
+
+// As PostgreSQL compares the names of settings: ASCII alone folds.
+inline std::string lower_case(std::string_view name) {
+    std::string folded{name};
+    for (char& letter : folded)
+        if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+    return folded;
 }
 
 // Of a String node; empty for another.

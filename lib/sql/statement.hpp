@@ -42,7 +42,12 @@ struct table_use {
 // Functions with an effect on the session that the text calls anywhere, whether or not it comes to the call.
 struct session_calls {
     bool set_config = false;
-    bool advisory_lock = false;  // those that outlive the transaction
+    // Settings that set_config gives a value beyond the transaction, in lower case. An argument that isn't a literal
+    // leaves the name unknown; a third that isn't TRUE itself counts as false.
+    std::vector<std::string> settings;
+    bool unknown_setting = false;
+    bool sequence_value = false;  // currval, lastval: what the session drew before
+    bool advisory_lock = false;   // those that outlive the transaction
     bool advisory_unlock = false;
 
     friend bool operator==(const session_calls&, const session_calls&) = default;

@@ -11,6 +11,7 @@ constexpr std::size_t overhead = 200;
 std::size_t size_of(const statement& it) {
     std::size_t size = sizeof it;
     for (const auto& table : it.tables) size += sizeof table + table.schema.size() + table.name.size();
+    for (const auto& name : it.called.settings) size += sizeof name + name.size();
     if (const auto* set = std::get_if<effect::set_parameter>(&it.effect))
         for (const auto& value : set->values) size += sizeof(std::string) + value.size();
     if (const auto* prepare = std::get_if<effect::prepare>(&it.effect)) size += size_of(*prepare->prepared);

@@ -174,7 +174,8 @@ void survey::function(const PgQuery__FuncCall& call) {
         const auto name = name_of(names.back());
         at_least(function_volatility(name));
         auto& called = into_.called;
-        if (name == "set_config") called.set_config = true;
+        if (name == "set_config") set_config(call);
+        if (name == "currval" || name == "lastval") called.sequence_value = true;
         // Those with "xact" in their name end with the transaction.
         if (name.starts_with("pg_advisory_lock") || name.starts_with("pg_try_advisory_lock"))
             called.advisory_lock = true;
@@ -183,6 +184,23 @@ void survey::function(const PgQuery__FuncCall& call) {
         at_least(volatility::unknown);
     }
     children(call.base);
+}
+
+void survey::set_config(const PgQuery__FuncCall& call) {
+    auto& called = into_.called;
+    called.set_config = true;
+    const auto arguments = list(call.n_args, call.args);
+    const auto is_constant = [&](std::size_t index, decltype(PgQuery__AConst::val_case) of) {
+        return index < arguments.size() && arguments[index]->node_case == PG_QUERY__NODE__NODE_A_CONST &&
+               arguments[index]->a_const->val_case == of;
+    };
+    if (is_constant(2, PG_QUERY__A__CONST__VAL_BOOLVAL) && arguments[2]->a_const->boolval->boolval != 0) return;
+    if (!is_constant(0, PG_QUERY__A__CONST__VAL_SVAL)) {
+        called.unknown_setting = true;
+        return;
+    }
+    auto name = lower_case(text_of(arguments[0]->a_const->sval->sval));
+    if (std::ranges::find(called.settings, name) == called.settings.end()) called.settings.push_back(std::move(name));
 }
 
 void survey::expression(const PgQuery__AExpr& operation) {

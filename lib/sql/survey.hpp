@@ -61,6 +61,7 @@ class survey {
     void subquery_in_from(const PgQuery__RangeSubselect& from);
     void into(const PgQuery__IntoClause& clause);
     void function(const PgQuery__FuncCall& call);
+    void set_config(const PgQuery__FuncCall& call);
     void expression(const PgQuery__AExpr& operation);
     void operator_name(std::size_t count, PgQuery__Node* const* names);
     void children(const ProtobufCMessage& message);

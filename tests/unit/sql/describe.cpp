@@ -82,6 +82,9 @@ std::string describe(const statement& it) {
     if (it.has_returning) text += " returning";
     if (it.has_on_conflict) text += " conflict";
     if (it.called.set_config) text += " set_config";
+    for (const auto& name : it.called.settings) text += " (" + name + ")";
+    if (it.called.unknown_setting) text += " (?)";
+    if (it.called.sequence_value) text += " drawn";
     if (it.called.advisory_lock) text += " lock";
     if (it.called.advisory_unlock) text += " unlock";
     const auto effect = std::visit(effect_text{}, it.effect);

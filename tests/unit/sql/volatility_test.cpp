@@ -42,7 +42,7 @@ TEST(volatility_of, functions_of_postgresql) {
         {"SELECT pg_current_xact_id_if_assigned()", "read stable read-only"},
         {"SELECT lo_import('/x')", "read volatile"},
         {"SELECT pg_terminate_backend(1)", "read volatile"},
-        {"SELECT currval('s')", "read volatile"},
+        {"SELECT currval('s')", "read volatile drawn"},
         {"SELECT table_to_xml('x', true, false, '')", "read volatile"},
         {"SELECT query_to_xml('delete from x', true, false, '')", "read volatile"},
         {"SELECT * FROM generate_series(1, 10) g", "read stable read-only"},
@@ -98,7 +98,18 @@ TEST(volatility_of, operators) {
 
 TEST(volatility_of, functions_that_sessions_remember) {
     const sample samples[] = {
-        {"SELECT set_config('a.b', 'x', false)", "read volatile set_config"},
+        {"SELECT set_config('a.b', 'x', false)", "read volatile set_config (a.b)"},
+        {"SELECT pg_catalog.set_config('A.B', $1, $2), set_config('a.b', $1, false), set_config('c.d', 'x', 't')",
+         "read volatile set_config (a.b) (c.d)"},
+        {"SELECT set_config('a.b', 'x', true)", "read volatile set_config"},
+        {"SELECT set_config($1, 'x', false)", "read volatile set_config (?)"},
+        {"SELECT set_config('a.' || b, 'x', c) FROM t", "read volatile set_config (?); t:r"},
+        {"SELECT set_config(setting_name => 'a.b', new_value => 'x', is_local => true)",
+         "read volatile set_config (?)"},
+        {"UPDATE t SET a = set_config(E'a\\x2eb', 'x', false)", "write volatile writes set_config (a.b); t:w"},
+        {"SELECT U&\"set\\005fconfig\"('a.b', '', false)", "read volatile set_config (a.b)"},
+        {"SELECT s.set_config('a.b', 'x', false)", "read unknown"},
+        {"INSERT INTO t VALUES (currval('s'), lastval())", "write volatile writes drawn; t:w"},
         {"SELECT pg_advisory_lock(1)", "read volatile lock"},
         {"SELECT pg_try_advisory_lock_shared(1, 2)", "read volatile lock"},
         {"SELECT pg_advisory_xact_lock(1)", "read volatile"},
@@ -110,7 +121,7 @@ TEST(volatility_of, functions_that_sessions_remember) {
          "write volatile writes lock; a:w b:r"},
         {"COPY (SELECT set_config('a', 'b', true)) TO STDOUT", "copy volatile set_config"},
         {"SELECT * FROM pg_advisory_lock_shared(1) x JOIN a ON set_config('a', 'b', false) = ''",
-         "read volatile set_config lock; a:r"},
+         "read volatile set_config (a) lock; a:r"},
         {"SELECT pg_try_advisory_xact_lock(1)", "read volatile"},
     };
     expect_all(samples);
