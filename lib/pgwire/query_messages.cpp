@@ -24,16 +24,17 @@ std::string build_query(std::string_view sql) {
     return with_text(frontend::query, sql);
 }
 
-std::string build_parse(std::string_view statement, std::string_view sql) {
+std::string build_parse(std::string_view statement, std::string_view sql, std::span<const std::uint32_t> types) {
     std::string body;
     put_cstring(body, statement);
     put_cstring(body, sql);
-    put_u16(body, 0);  // parameter types: all left to the server
+    put_u16(body, static_cast<std::uint16_t>(types.size()));
+    for (const auto type : types) put_u32(body, type);
     return framed(frontend::parse, body);
 }
 
 std::string build_bind(std::string_view portal, std::string_view statement,
-                       const std::vector<std::optional<std::string>>& values) {
+                       const std::vector<std::optional<std::string>>& values, result_format results) {
     std::string body;
     put_cstring(body, portal);
     put_cstring(body, statement);
@@ -43,7 +44,8 @@ std::string build_bind(std::string_view portal, std::string_view statement,
         put_u32(body, value ? static_cast<std::uint32_t>(value->size()) : 0xFFFFFFFFU);
         if (value) body.append(*value);
     }
-    put_u16(body, 0);
+    put_u16(body, 1);  // one format for all columns
+    put_u16(body, static_cast<std::uint16_t>(results));
     return framed(frontend::bind, body);
 }
 
@@ -81,6 +83,14 @@ std::string build_copy_done() {
 }
 std::string build_copy_fail(std::string_view reason) {
     return with_text(frontend::copy_fail, reason);
+}
+
+std::optional<parse_message> parse_parse(std::string_view body) {
+    byte_reader reader{body};
+    parse_message parsed{.statement = reader.cstring(), .sql = reader.cstring(), .types = {}};
+    for (std::size_t left = reader.u16(); left > 0 && !reader.failed(); --left) parsed.types.push_back(reader.u32());
+    if (!reader.finished()) return std::nullopt;
+    return parsed;
 }
 
 }  // namespace crossfade::pgwire
