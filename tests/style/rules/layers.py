@@ -17,6 +17,7 @@ ALLOWED = {
     "lib/settings": ("lib/model", "lib/auth"),
     "lib": ("lib", "crossfade/v1"),
     "proxy/strategy": ("lib/model", "lib/settings", "lib/pgwire"),
+    "proxy/portrait": ("lib/pgwire", "lib/sql"),
     "proxy/console": ("lib/model", "lib/settings", "lib/pgwire"),
     "proxy": ("proxy", "lib"),
     "cdc": ("cdc", "lib"),
@@ -38,6 +39,7 @@ OUTSIDE = {
     # libpq and librdkafka are asked there whether a dsn and a property are well-formed.
     "lib/settings": f"{SOCKETS}|{LOGS}",
     "proxy/strategy": f"{SOCKETS}|{DATABASES}|{LOGS}|{KAFKA}",
+    "proxy/portrait": f"{SOCKETS}|{DATABASES}|{LOGS}|{KAFKA}",
     "proxy/console": f"{SOCKETS}|{DATABASES}|{LOGS}|{KAFKA}",
 }
 

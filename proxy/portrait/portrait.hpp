@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace crossfade::proxy::portrait {
+
+struct parameter_type {
+    std::uint32_t oid = 0;
+    std::string name{};  // qualified and quoted; what counts, as another database has other OIDs for its own types
+
+    friend bool operator==(const parameter_type& left, const parameter_type& right) { return left.name == right.name; }
+};
+// Types below have the same OID in every PostgreSQL: FirstGenbkiObjectId of access/transam.h.
+inline constexpr std::uint32_t first_varying_oid = 10000;
+
+struct prepared_statement {
+    std::string text;  // of PREPARE whole, without what was sent beside it; empty when that can't be told apart
+    std::vector<parameter_type> parameters{};
+    bool by_sql = false;
+
+    friend bool operator==(const prepared_statement&, const prepared_statement&) = default;
+};
+
+// What only the messages told (hearing.hpp); a session that nobody listened to is known by nothing of it.
+struct heard_facts {
+    // Whether all settings of the application's own that the session may have set beyond a transaction were asked for:
+    // those that its statements set, and those that functions of the database do (survey.hpp).
+    bool settings_known = false;
+    bool functions_known = false;
+    bool strings_changed = true;   // what a backslash means was changed, or may have been
+    bool sequence_values = false;  // currval or lastval is called
+    enum class unnamed { none, kept, unknown } statement = unnamed::unknown;
+    std::string parse{};  // when it is kept: the body of the client's Parse
+};
+
+// All that a session holds between two transactions, as far as it can be known. Texts are in the database's encoding.
+// Values are the application's: never logged.
+struct session_portrait {
+    std::string user;      // SESSION_USER
+    std::string role;      // of SET ROLE, or "none"
+    std::string encoding;  // the database's
+    // Set by the session or its start-up, and those that decide what a text means or how a value is written, whoever
+    // set them. As the database spells the names.
+    std::map<std::string, std::string> settings{};
+    std::map<std::string, std::string> own_settings{};  // the application's: "app.tenant", in lower case
+    std::map<std::string, prepared_statement> prepared{};
+    std::set<std::string> channels{};  // of LISTEN
+
+    // What can't be had on another database.
+    std::uint64_t held_cursors = 0;  // WITH HOLD
+    std::uint64_t advisory_locks = 0;
+    std::uint64_t temporary_objects = 0;
+    std::uint64_t temporary_slots = 0;
+    bool cut_short = false;      // something was longer than is read
+    bool unnamed_there = false;  // the unnamed statement, if that was asked
+
+    heard_facts heard{};
+};
+
+// Why a session can't go to another database. Each is enough.
+enum class obstacle : std::uint8_t {
+    held_cursor,        // its rows, and where it stands in them
+    advisory_lock,      // others respect it on this database
+    temporary_object,   // tables with their rows, and more
+    temporary_slot,     // of replication
+    too_much,           // more than is read
+    prepared_text,      // of a PREPARE that was sent among other statements and isn't understood
+    string_syntax,      // a prepared text has a backslash, which has had two meanings here
+    unnamed_statement,  // there may be one, and its text is not known
+    own_type,           // the unnamed statement names a type by an OID that another database has for something else
+    own_settings,       // there may be settings of the application's that nobody has heard of
+    sequence_values,    // currval and lastval would fail
+};
+std::string_view to_string(obstacle what);
+
+// Each once, in the order above; none: recreate() can make the same on a database that has the same objects.
+std::vector<obstacle> obstacles(const session_portrait& of);
+
+// What isn't the same in two sessions, by kind and name, never by value: "setting search_path". What only the messages
+// tell is left out.
+std::vector<std::string> differences(const session_portrait& one, const session_portrait& other);
+
+}  // namespace crossfade::proxy::portrait

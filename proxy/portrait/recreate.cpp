@@ -1,0 +1,116 @@
+#include "proxy/portrait/recreate.hpp"
+
+#include "lib/pgwire/bytes.hpp"
+#include "lib/pgwire/diagnostics.hpp"
+#include "lib/pgwire/message_types.hpp"
+#include "lib/pgwire/query_messages.hpp"
+#include "lib/pgwire/session_status.hpp"
+
+namespace crossfade::proxy::portrait {
+namespace {
+
+constexpr std::string_view client_encoding = "client_encoding";
+constexpr std::string_view statement_timeout = "statement_timeout";
+
+std::string execute_unnamed(const std::vector<std::optional<std::string>>& values = {}) {
+    return pgwire::build_bind("", "", values) + pgwire::build_execute("", 0);
+}
+
+std::string run(std::string_view sql) {
+    return pgwire::build_parse("", sql) + execute_unnamed();
+}
+
+std::string quoted(std::string_view name) {
+    std::string text = "\"";
+    for (const char letter : name) text += letter == '"' ? std::string{"\"\""} : std::string(1, letter);
+    return text + '"';
+}
+
+// Each of its values is bound, so that nothing of them is read as SQL.
+class settings_script {
+  public:
+    explicit settings_script(std::string& to) : to_(to) {
+        to_ += pgwire::build_parse("", "SELECT pg_catalog.set_config($1, $2, false)");
+    }
+    void set(std::string_view name, std::string_view value) {
+        to_ += execute_unnamed({std::string{name}, std::string{value}});
+    }
+    template <class Map>
+    void set_what_differs(const Map& wanted, const Map& there) {
+        for (const auto& [name, value] : wanted) {
+            if (name == client_encoding || name == statement_timeout) continue;
+            const auto same = there.find(name);
+            if (same == there.end() || same->second != value) set(name, value);
+        }
+    }
+
+  private:
+    std::string& to_;
+};
+
+// A type of the database's own has another OID on the other one: that is left to the server, as the client left it.
+std::vector<std::uint32_t> oids_of(const std::vector<parameter_type>& types) {
+    std::vector<std::uint32_t> oids;
+    for (const auto& type : types) oids.push_back(type.oid < first_varying_oid ? type.oid : 0);
+    return oids;
+}
+
+}  // namespace
+
+std::string recreate(const session_portrait& wanted, const session_portrait& onto) {
+    std::string messages;
+    {
+        settings_script settings(messages);
+        // The texts below are in the encoding of the database that they came from.
+        settings.set(client_encoding, wanted.encoding);
+        settings.set_what_differs(wanted.settings, onto.settings);
+        settings.set_what_differs(wanted.own_settings, onto.own_settings);
+        // Last of the settings, because they may take away the right to the rest; the role after the user, as SET
+        // SESSION AUTHORIZATION resets it.
+        if (wanted.user != onto.user) settings.set("session_authorization", wanted.user);
+        if (wanted.role != onto.role || wanted.user != onto.user) settings.set("role", wanted.role);
+    }
+    // After search_path and all that says how a text is read.
+    for (const auto& [name, statement] : wanted.prepared) {
+        if (onto.prepared.contains(name)) continue;
+        messages += statement.by_sql ? run(statement.text)
+                                     : pgwire::build_parse(name, statement.text, oids_of(statement.parameters));
+    }
+    for (const auto& channel : wanted.channels)
+        if (!onto.channels.contains(channel)) messages += run("LISTEN " + quoted(channel));
+    {
+        settings_script settings(messages);
+        for (const auto name : {client_encoding, statement_timeout})
+            if (const auto value = wanted.settings.find(std::string{name}); value != wanted.settings.end())
+                settings.set(name, value->second);
+    }
+    // As the client said it, in its encoding. The one that carried the settings goes in any case.
+    if (wanted.unnamed_there && wanted.heard.statement == heard_facts::unnamed::kept)
+        messages += pgwire::framed(pgwire::frontend::parse, wanted.heard.parse);
+    else
+        messages += pgwire::build_close(pgwire::named::statement, "");
+    return messages + pgwire::build_sync();
+}
+
+std::optional<recreation::outcome> recreation::take(char type, std::string_view body) {
+    using namespace pgwire;
+    constexpr std::size_t most_reports = 100;
+    switch (type) {
+        case backend::parameter_status:
+            if (so_far_.reported.size() < most_reports) so_far_.reported.emplace_back(body);
+            break;
+        case backend::error_response:
+            if (const auto said = parse_diagnostics(body)) error_ = said->sqlstate().substr(0, 5);
+            if (error_.empty()) error_ = "?????";
+            break;
+        case backend::ready_for_query:
+            if (parse_ready_for_query(body) != transaction_status::idle) return misbehaved{};
+            if (!error_.empty()) return refused{error_};
+            return std::move(so_far_);
+        default:
+            break;
+    }
+    return std::nullopt;
+}
+
+}  // namespace crossfade::proxy::portrait

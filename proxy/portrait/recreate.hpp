@@ -1,0 +1,40 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "proxy/portrait/portrait.hpp"
+
+namespace crossfade::proxy::portrait {
+
+// The messages that make of `onto`, a session that has just logged in with the same start-up message, one as `wanted`
+// is, which has no obstacles. All in one transaction: where one fails, `onto` stays as it was. Whether it came out
+// right, differences() of a new portrait tells: a database may read the same text another way.
+std::string recreate(const session_portrait& wanted, const session_portrait& onto);
+
+// Reads the answers. `most_parameters` bounds what is kept of them.
+class recreation {
+  public:
+    struct done {
+        // What the session now reports of its settings, as ParameterStatus bodies in the order in which they came: the
+        // client knows those of its former session.
+        std::vector<std::string> reported;
+    };
+    struct refused {
+        std::string sqlstate;
+    };
+    struct misbehaved {};
+    using outcome = std::variant<done, refused, misbehaved>;
+
+    // The next message; how it ended, once the last has come.
+    std::optional<outcome> take(char type, std::string_view body);
+
+  private:
+    done so_far_;
+    std::string error_;
+};
+
+}  // namespace crossfade::proxy::portrait
