@@ -157,6 +157,8 @@ entries entries_of(const configuration& of) {
     to.add("proxy.replication_sessions", boolean_text(of.proxy.replication_sessions));
     to.add("proxy.pause_max", duration_text(of.proxy.pause_max));
     add_console(to, of.proxy.console);
+    to.add("proxy.statement_cache_entries", std::to_string(of.proxy.statement_cache_entries));
+    to.add("proxy.statement_cache_bytes", size_text(of.proxy.statement_cache_bytes));
     to.add("proxy.capture", boolean_text(of.proxy.capture));
     to.add("proxy.max_unacknowledged_events", std::to_string(of.proxy.max_unacknowledged_events));
     add_authentication(to, of.proxy.auth);

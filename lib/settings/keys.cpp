@@ -57,6 +57,8 @@ constexpr key every_key[] = {
     {"proxy.console.max_rows", on_reload},
     {"proxy.console.pause_wait", on_reload},
     {"proxy.console.query_timeout", on_reload},
+    {"proxy.statement_cache_entries", at_start},
+    {"proxy.statement_cache_bytes", at_start},
     {"proxy.capture", at_start},
     {"proxy.max_unacknowledged_events", at_start},
     {"proxy.auth.mode", on_reload},

@@ -35,6 +35,8 @@ configuration merged(const configuration& current, const configuration& next) {
     taken.proxy.login_timeout = at_start.login_timeout;
     taken.proxy.drain_timeout = at_start.drain_timeout;
     taken.proxy.reuse_port = at_start.reuse_port;
+    taken.proxy.statement_cache_entries = at_start.statement_cache_entries;
+    taken.proxy.statement_cache_bytes = at_start.statement_cache_bytes;
     taken.proxy.capture = at_start.capture;
     taken.proxy.max_unacknowledged_events = at_start.max_unacknowledged_events;
     return taken;

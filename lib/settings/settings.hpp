@@ -134,7 +134,9 @@ struct proxy {
     bool replication_sessions = true;             // relayed to legacy, or refused
     std::chrono::milliseconds pause_max{300000};  // how long a PAUSE holds, if nobody resumes
     struct console console;
-    bool capture = true;                          // whether this proxy takes part in publishing
+    bool capture = true;                      // whether this proxy takes part in publishing
+    unsigned statement_cache_entries = 5000;  // of each event loop, here and below
+    std::size_t statement_cache_bytes = std::size_t{16} << 20;
     unsigned max_unacknowledged_events = 100000;  // given to librdkafka and not yet acknowledged
     access_rules access{auth::access_rule{}};
     authentication auth;

@@ -94,7 +94,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "max_message_bytes, connect_timeout, login_timeout, drain_timeout, idle_timeout, "
                   "idle_in_transaction_timeout, query_timeout, tcp_keepalive_idle, tcp_keepalive_interval, "
                   "tcp_keepalive_count, tcp_user_timeout, reuse_port, replication_sessions, pause_max, console, "
-                  "capture, max_unacknowledged_events, auth, access",
+                  "statement_cache_entries, statement_cache_bytes, capture, max_unacknowledged_events, auth, access",
                   "f.yaml:7: groups.g.tables: found a text; allowed: a list"}},
         bad_file{"a_dsn_as_a_key_is_not_repeated",
                  required + "log: { 'postgresql://app:hunter2@h/app': x }\n",

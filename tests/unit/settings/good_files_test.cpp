@@ -75,6 +75,8 @@ proxy:
     max_rows: 500
     pause_wait: 3s
     query_timeout: 1s
+  statement_cache_entries: 100
+  statement_cache_bytes: 2MiB
   capture: no
   max_unacknowledged_events: 500
   auth: { mode: terminate, query: SELECT * FROM f($1), scram_iterations: 10000, max_attempts: 3, attempt_window: 5m }
