@@ -1,5 +1,7 @@
 #include "proxy/strategy/plan.hpp"
 
+#include <algorithm>
+
 namespace crossfade::proxy::strategy {
 namespace {
 
@@ -66,6 +68,14 @@ plan decide(const settings::in_force& flags, const session_facts& session, const
     }
     const auto authority = settings::authority(scopes.resolve({}, session.tenant));
     return {authority, strategy, flags.epoch, path_of(strategy)};
+}
+
+bool may_change_hands(const settings::in_force& flags, const session_facts& session) {
+    const auto& scopes = flags.config.flags;
+    const auto follows = [&](std::string_view group) {
+        return path_of(effective_strategy(scopes.resolve(group, session.tenant))) != follower_path::none;
+    };
+    return follows({}) || std::ranges::any_of(scopes.groups(), [&](const auto& group) { return follows(group.first); });
 }
 
 }  // namespace crossfade::proxy::strategy

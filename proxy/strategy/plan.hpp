@@ -44,4 +44,8 @@ struct plan {
 // scopes share one authority, which settings::load() and reload_objections() see to.
 plan decide(const settings::in_force& flags, const session_facts& session, const statement_facts& statement);
 
+// Whether a flip may give the session another authority some day: any of its scopes keeps the other side up to date.
+// As cheap as its groups are few; to be asked once for each configuration.
+bool may_change_hands(const settings::in_force& flags, const session_facts& session);
+
 }  // namespace crossfade::proxy::strategy

@@ -108,5 +108,29 @@ TEST(decide, keeps_modern_for_statements_on_known_tables) {
     EXPECT_EQ(decide(now, {}, {{&orders, 1}}), (plan{side::modern, modern_only, 42, follower_path::none}));
 }
 
+TEST(may_change_hands, where_any_scope_of_the_session_keeps_the_other_side_up_to_date) {
+    struct sample {
+        write_strategy strategy;
+        bool hybrid_mode;
+        bool may;
+    };
+    for (const auto& [strategy, hybrid_mode, may] :
+         {sample{legacy_only, true, false}, sample{legacy_primary, true, true}, sample{mirror, true, true},
+          sample{prefer_modern, true, true}, sample{modern_only, true, false}, sample{legacy_primary, false, false}}) {
+        flags made;
+        made.dual_write_strategy = strategy;
+        made.hybrid_mode_enabled = hybrid_mode;
+        EXPECT_EQ(may_change_hands(in_force(flag_set{made, {}, {}}), {}), may) << to_string(strategy);
+    }
+    flags plain;
+    plain.dual_write_strategy = legacy_only;
+    const settings::table_group moving{{"public.orders"}, strategy_of(legacy_primary)};
+    EXPECT_TRUE(may_change_hands(in_force(flag_set{plain, {{"orders", moving}}, {}}), {}));
+    const auto of_acme = in_force(flag_set{plain, {}, {{"acme", {strategy_of(legacy_primary), {}}}}});
+    EXPECT_TRUE(may_change_hands(of_acme, {"acme"}));
+    EXPECT_FALSE(may_change_hands(of_acme, {"other"}));
+    EXPECT_FALSE(may_change_hands(of_acme, {}));
+}
+
 }  // namespace
 }  // namespace crossfade::proxy::strategy
