@@ -43,18 +43,12 @@ bool runs_code(const sql::statement& it) {
     return it.kind == sql::statement_kind::write && it.unknown_tables && it.calls == sql::volatility::unknown;
 }
 
-}  // namespace
-
-bool setting_names::add(std::string_view name) {
-    if (names_.contains(name)) return true;
-    const auto is_plain = [](char byte) {
-        return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '_' || byte == '.' ||
-               byte == '$';
-    };
-    if (names_.size() >= most || name.size() > longest || !std::ranges::all_of(name, is_plain)) return false;
-    names_.emplace(name);
-    return true;
+// With its memory, which an assignment would keep.
+void forget(std::string& text) {
+    std::string{}.swap(text);
 }
+
+}  // namespace
 
 hearing::hearing(notebook& shared, since when)
     : shared_(shared),
@@ -129,7 +123,7 @@ void hearing::parse_said(std::uint32_t length, std::string_view beginning) {
         if (whole)
             parse_.assign(beginning);
         else
-            parse_ = {};
+            forget(parse_);
     }
     const auto text = beginning.substr(name + 1);
     text_said(text.substr(0, text.find('\0')), length - beginning.size(), stands_in::parse);
@@ -155,7 +149,7 @@ void hearing::text_said(std::string_view text, std::size_t missing, stands_in me
 }
 
 void hearing::note(const sql::statement& it, std::string_view text, stands_in message) {
-    using namespace sql;
+    namespace effect = sql::effect;
     if (const auto* prepared = std::get_if<effect::prepare>(&it.effect))
         return note(*prepared->prepared, text, message);
     if (const auto* set = std::get_if<effect::set_parameter>(&it.effect)) note_set(*set);
@@ -166,7 +160,7 @@ void hearing::note(const sql::statement& it, std::string_view text, stands_in me
     }
     if (it.called.sequence_value) sequence_values_ = true;
     if (runs_code(it) && (contains_word(text, "set") || contains_word(text, "execute"))) doubt();
-    if (it.kind == statement_kind::transaction_control) span_.controls = true;
+    if (it.kind == sql::statement_kind::transaction_control) span_.controls = true;
 
     const auto* discard = std::get_if<effect::discard>(&it.effect);
     const bool discards_all = discard != nullptr && discard->what == effect::discarded::all;
@@ -229,7 +223,7 @@ void hearing::settled(pgwire::transaction_status status) {
     if (span_.touched) {
         // An error makes the server skip what follows, and we don't know which of it.
         statement_ = span_.error && span_.extended ? unnamed::unknown : span_.statement;
-        if (statement_ != unnamed::kept) parse_ = {};
+        if (statement_ != unnamed::kept) forget(parse_);
     }
     const bool reset = span_.reset && span_.began_idle && !span_.error && !span_.controls &&
                        status == pgwire::transaction_status::idle;

@@ -154,7 +154,7 @@ std::string build(const question& asked) {
 }
 
 std::optional<answer::outcome> answer::take(char type, std::string_view body) {
-    using namespace pgwire;
+    namespace backend = pgwire::backend;
     switch (type) {
         case backend::data_row:
             if (!take_row(body)) malformed_ = true;
@@ -169,11 +169,11 @@ std::optional<answer::outcome> answer::take(char type, std::string_view body) {
             described_ = true;
             break;
         case backend::error_response:
-            if (const auto said = parse_diagnostics(body)) error_ = said->sqlstate().substr(0, 5);
+            if (const auto said = pgwire::parse_diagnostics(body)) error_ = said->sqlstate().substr(0, 5);
             if (error_.empty()) error_ = "?????";
             break;
         case backend::ready_for_query:
-            malformed_ = malformed_ || parse_ready_for_query(body) != transaction_status::idle;
+            malformed_ = malformed_ || pgwire::parse_ready_for_query(body) != pgwire::transaction_status::idle;
             return result();
         default:
             break;  // the rest of the extended protocol's answers, and notices, parameters and notifications in between
@@ -237,7 +237,13 @@ void answer::put(std::string_view kind, std::string name, std::string value, std
             return;
         }
         auto& parameters = portrait_.prepared[name].parameters;
-        if (parameters.size() < *at) parameters.resize(*at);
+        const auto growth = *at > parameters.size() ? (*at - parameters.size()) * sizeof(parameter_type) : 0;
+        if (growth > room_) {
+            portrait_.cut_short = true;
+            return;
+        }
+        room_ -= growth;
+        if (growth > 0) parameters.resize(*at);
         parameters[*at - 1] = {static_cast<std::uint32_t>(*oid), std::move(value)};
     } else if (kind == "channel") {
         portrait_.channels.insert(std::move(name));

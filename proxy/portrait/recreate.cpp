@@ -93,18 +93,22 @@ std::string recreate(const session_portrait& wanted, const session_portrait& ont
 }
 
 std::optional<recreation::outcome> recreation::take(char type, std::string_view body) {
-    using namespace pgwire;
-    constexpr std::size_t most_reports = 100;
+    namespace backend = pgwire::backend;
+    constexpr std::size_t overhead = 100;
     switch (type) {
         case backend::parameter_status:
-            if (so_far_.reported.size() < most_reports) so_far_.reported.emplace_back(body);
+            malformed_ = malformed_ || body.size() + overhead > room_;
+            if (malformed_) break;
+            room_ -= body.size() + overhead;
+            so_far_.reported.emplace_back(body);
             break;
         case backend::error_response:
-            if (const auto said = parse_diagnostics(body)) error_ = said->sqlstate().substr(0, 5);
+            if (const auto said = pgwire::parse_diagnostics(body)) error_ = said->sqlstate().substr(0, 5);
             if (error_.empty()) error_ = "?????";
             break;
         case backend::ready_for_query:
-            if (parse_ready_for_query(body) != transaction_status::idle) return misbehaved{};
+            if (pgwire::parse_ready_for_query(body) != pgwire::transaction_status::idle || malformed_)
+                return misbehaved{};
             if (!error_.empty()) return refused{error_};
             return std::move(so_far_);
         default:

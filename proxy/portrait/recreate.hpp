@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,7 +16,7 @@ namespace crossfade::proxy::portrait {
 // right, differences() of a new portrait tells: a database may read the same text another way.
 std::string recreate(const session_portrait& wanted, const session_portrait& onto);
 
-// Reads the answers. `most_parameters` bounds what is kept of them.
+// Reads the answers. More reports than fit in some 64 KiB aren't PostgreSQL's.
 class recreation {
   public:
     struct done {
@@ -34,6 +35,8 @@ class recreation {
 
   private:
     done so_far_;
+    std::size_t room_ = std::size_t{64} << 10;
+    bool malformed_ = false;
     std::string error_;
 };
 

@@ -6,6 +6,7 @@
 #include "lib/pgwire/message_types.hpp"
 #include "lib/pgwire/rows.hpp"
 #include "proxy/portrait/question.hpp"
+#include "proxy/portrait/recreate.hpp"
 
 namespace crossfade::proxy::portrait {
 namespace {
@@ -128,8 +129,32 @@ TEST(answer_to_the_question, is_cut_short_at_its_bound) {
     const auto& found = std::get<session_portrait>(outcome);
     EXPECT_LT(found.channels.size(), 200U);
     EXPECT_TRUE(found.cut_short);
+    std::string types;
+    for (int each = 0; each < 100; ++each) types += row({"parameter", std::to_string(each), "t", "23", "65535"});
+    const auto many = read(first + second(facts() + types) + ready(), {.own_settings = {}, .about_unnamed = false},
+                           std::size_t{4} << 20);
+    EXPECT_TRUE(std::get<session_portrait>(many).cut_short);
     const auto too_long = read(first + second(facts() + row({"prepared", "p", std::nullopt, {}, {}})) + ready());
     EXPECT_TRUE(std::get<session_portrait>(too_long).cut_short);
+}
+
+TEST(a_recreation, is_done_or_refused_or_no_answer) {
+    const auto ended = [](const std::vector<std::pair<char, std::string>>& messages) -> std::string {
+        recreation reading;
+        std::optional<recreation::outcome> outcome;
+        for (const auto& [type, body] : messages) outcome = reading.take(type, body);
+        if (!outcome) return "not yet";
+        if (const auto* no = std::get_if<recreation::refused>(&*outcome)) return no->sqlstate;
+        if (std::holds_alternative<recreation::misbehaved>(*outcome)) return "misbehaved";
+        return "done, reports " + std::to_string(std::get<recreation::done>(*outcome).reported.size());
+    };
+    const std::string failed = error("42501").substr(5);
+    EXPECT_EQ(ended({{'1', ""}, {'2', ""}, {'D', "x"}, {'C', "SELECT 1"}}), "not yet");
+    EXPECT_EQ(ended({{'1', ""}, {'S', "a"}, {'S', "b"}, {'Z', "I"}}), "done, reports 2");
+    EXPECT_EQ(ended({{'S', "a"}, {'E', failed}, {'Z', "I"}}), "42501");
+    EXPECT_EQ(ended({{'E', "nonsense"}, {'Z', "I"}}), "?????");
+    EXPECT_EQ(ended({{'Z', "T"}}), "misbehaved");
+    EXPECT_EQ(ended({{'S', std::string(100'000, 'x')}, {'Z', "I"}}), "misbehaved");
 }
 
 }  // namespace
