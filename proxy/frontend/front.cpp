@@ -117,20 +117,27 @@ std::vector<console::limit_facts> front::limits() const {
         return console::limit_facts{std::move(name), std::move(unit), used, std::nullopt, limit, std::move(setting)};
     };
     const auto& keeper = around_.keeper;
+    const auto now = traffic();
+    const std::uint64_t loops = relays_.size();
     return {bound("sessions", "sessions", sessions(), proxy.max_sessions, "proxy.max_sessions"),
             bound("connections", "connections", connections(), proxy.max_sessions + greeting_room, ""),
             bound("console sessions", "sessions", around_.consoles.load(std::memory_order_relaxed),
                   proxy.console.max_sessions, "proxy.console.max_sessions"),
             bound("waiting log-ins", "log-ins", keeper.waiting(), gatekeeper::most_waiting, ""),
             bound("failed log-ins", "users", keeper.attempts().remembered(std::chrono::steady_clock::now()),
-                  keeper.attempts().room(), "")};
+                  keeper.attempts().room(), ""),
+            bound("setting names", "names", now.setting_names, loops * portrait::setting_names::most, "")};
 }
 
 void front::update_metrics() {
+    const auto snapshot = around_.current();
+    const auto& proxy = snapshot->config.proxy;
     metrics_.update({.traffic = traffic(),
                      .turned_away = turned_away_.load(std::memory_order_relaxed),
                      .logins_held_back = around_.keeper.held_back(),
-                     .limits = limits()});
+                     .limits = limits(),
+                     .statements_limit = relays_.size() * proxy.statement_cache_entries,
+                     .statement_bytes_limit = relays_.size() * proxy.statement_cache_bytes});
     const auto certificates = std::atomic_load(&around_.certificates);
     if (certificates->listener) metrics_.certificate_expires(certificates->listener->expires());
 }

@@ -114,6 +114,14 @@ void add(totals& to, const loop_stats& more) {
     to.bytes_to_client += more.bytes_to_client.value();
     add(to.ended, more.ended);
     add(to.cancels, more.cancels);
+    to.statement_hits += more.statement_hits.value();
+    to.statement_misses += more.statement_misses.value();
+    to.statement_evictions += more.statement_evictions.value();
+    to.statements += more.statements.value();
+    to.statement_bytes += more.statement_bytes.value();
+    to.setting_names += more.setting_names.value();
+    to.unclear_sessions += more.unclear_sessions.value();
+    to.unnamed_bytes += more.unnamed_bytes.value();
 }
 
 front_metrics::front_metrics(prometheus::Registry& registry)
@@ -139,7 +147,23 @@ front_metrics::front_metrics(prometheus::Registry& registry)
       ended_(by_result<session_end, session_ends>(
           counters(registry, "crossfade_sessions_total", "Client sessions that have ended, by the reason."))),
       cancels_(by_result<cancel_result, cancel_results>(
-          counters(registry, "crossfade_cancel_requests_total", "Cancel requests, by what became of them."))) {
+          counters(registry, "crossfade_cancel_requests_total", "Cancel requests, by what became of them."))),
+      statement_lookups_(counters(registry, "crossfade_statement_cache_lookups_total",
+                                  "Texts that had to be understood, by whether they were known.")),
+      statement_hits_(statement_lookups_.Add({{"result", "hit"}})),
+      statement_misses_(statement_lookups_.Add({{"result", "miss"}})),
+      statement_evictions_(
+          counters(registry, "crossfade_statement_cache_evictions_total", "Texts that were forgotten to make room.")
+              .Add({})),
+      statements_(gauge(registry, "crossfade_statement_cache_entries", "Texts that are remembered.")),
+      statements_limit_(gauge(registry, "crossfade_statement_cache_entries_limit",
+                              "At most: proxy.statement_cache_entries for each event loop.")),
+      statement_bytes_(gauge(registry, "crossfade_statement_cache_bytes", "Memory for them.")),
+      statement_bytes_limit_(gauge(registry, "crossfade_statement_cache_bytes_limit",
+                                   "At most: proxy.statement_cache_bytes for each event loop.")),
+      unclear_sessions_(gauge(registry, "crossfade_sessions_unclear",
+                              "Sessions that may have settings of the application's that nobody has heard of.")),
+      unnamed_bytes_(gauge(registry, "crossfade_unnamed_statement_bytes", "Memory for clients' unnamed statements.")) {
     auto& seconds = prometheus::BuildHistogram()
                         .Name("crossfade_query_seconds")
                         .Help("From the first message to an idle session until nothing is owed for it.")
@@ -185,6 +209,15 @@ void front_metrics::update(const front_state& now) {
     raise(cancels_, now.traffic.cancels, last_.traffic.cancels);
     raise(turned_away_, now.turned_away, last_.turned_away);
     raise(logins_held_back_, now.logins_held_back, last_.logins_held_back);
+    raise(statement_hits_, now.traffic.statement_hits, last_.traffic.statement_hits);
+    raise(statement_misses_, now.traffic.statement_misses, last_.traffic.statement_misses);
+    raise(statement_evictions_, now.traffic.statement_evictions, last_.traffic.statement_evictions);
+    statements_.Set(static_cast<double>(now.traffic.statements));
+    statements_limit_.Set(static_cast<double>(now.statements_limit));
+    statement_bytes_.Set(static_cast<double>(now.traffic.statement_bytes));
+    statement_bytes_limit_.Set(static_cast<double>(now.statement_bytes_limit));
+    unclear_sessions_.Set(static_cast<double>(now.traffic.unclear_sessions));
+    unnamed_bytes_.Set(static_cast<double>(now.traffic.unnamed_bytes));
     last_ = now;
 }
 

@@ -53,6 +53,7 @@ std::string_view to_string(cancel_result result);
 // Written by one thread, read by another: a plain addition for the one who writes.
 class tally {
   public:
+    // Less, for one that may fall, is 2^64 short of it.
     void add(std::uint64_t more) {
         value_.store(value_.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
     }
@@ -80,6 +81,16 @@ struct counts {
     number bytes_to_client{};
     std::array<number, session_ends> ended{};
     std::array<number, cancel_results> cancels{};
+
+    // Of what is heard of sessions that may change hands (portrait/hearing.hpp). The first three only ever grow.
+    number statement_hits{};
+    number statement_misses{};
+    number statement_evictions{};
+    number statements{};
+    number statement_bytes{};
+    number setting_names{};
+    number unclear_sessions{};
+    number unnamed_bytes{};
 };
 
 struct alignas(64) loop_stats : counts<tally> {
@@ -94,6 +105,9 @@ struct front_state {
     std::uint64_t turned_away = 0;  // connections
     std::uint64_t logins_held_back = 0;
     std::vector<console::limit_facts> limits;
+    // Of a cache, which is full before long and may be: no limit to be near to.
+    std::size_t statements_limit = 0;
+    std::size_t statement_bytes_limit = 0;
 };
 
 // Carries the loops' sums over to a Prometheus registry, when somebody asks for it.
@@ -125,6 +139,16 @@ class front_metrics {
     prometheus::Counter& to_client_;
     std::array<prometheus::Counter*, session_ends> ended_;
     std::array<prometheus::Counter*, cancel_results> cancels_;
+    prometheus::Family<prometheus::Counter>& statement_lookups_;
+    prometheus::Counter& statement_hits_;
+    prometheus::Counter& statement_misses_;
+    prometheus::Counter& statement_evictions_;
+    prometheus::Gauge& statements_;
+    prometheus::Gauge& statements_limit_;
+    prometheus::Gauge& statement_bytes_;
+    prometheus::Gauge& statement_bytes_limit_;
+    prometheus::Gauge& unclear_sessions_;
+    prometheus::Gauge& unnamed_bytes_;
 };
 
 }  // namespace crossfade::proxy::frontend

@@ -29,6 +29,8 @@ int checked(int descriptor, const char* what) {
 
 relay_loop::relay_loop(surroundings& around)
     : around_(around),
+      notes_({.entries = around.current()->config.proxy.statement_cache_entries,
+              .bytes = around.current()->config.proxy.statement_cache_bytes}),
       epoll_(checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
       wake_(checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {
     epoll_event here{.events = EPOLLIN | EPOLLET, .data = {.ptr = nullptr}};

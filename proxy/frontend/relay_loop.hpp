@@ -12,6 +12,7 @@
 #include "proxy/frontend/front_metrics.hpp"
 #include "proxy/frontend/surroundings.hpp"
 #include "proxy/frontend/transport.hpp"
+#include "proxy/portrait/notebook.hpp"
 
 namespace crossfade::proxy::frontend {
 
@@ -48,6 +49,7 @@ class relay_loop {
     // In the loop's thread, for its sessions.
     loop_stats& counters() { return stats_; }
     scratch_space& scratch() { return *scratch_; }
+    portrait::notebook& notes() { return notes_; }
     // False: the kernel refuses.
     bool watch(int socket, watched_socket& as);
     // Whether to be told when there is room in the socket again.
@@ -68,6 +70,7 @@ class relay_loop {
     surroundings& around_;
     loop_stats stats_;
     std::unique_ptr<scratch_space> scratch_ = std::make_unique<scratch_space>();
+    portrait::notebook notes_;
     int epoll_ = -1;
     int wake_ = -1;  // an eventfd
     std::unordered_set<std::shared_ptr<session>> sessions_;

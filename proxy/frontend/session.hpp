@@ -15,6 +15,7 @@
 #include "lib/pgwire/session_tracker.hpp"
 #include "proxy/console/provider.hpp"
 #include "proxy/frontend/cancel_registry.hpp"
+#include "proxy/frontend/ear.hpp"
 #include "proxy/frontend/front_metrics.hpp"
 #include "proxy/frontend/greeting.hpp"
 #include "proxy/frontend/lane.hpp"
@@ -123,6 +124,7 @@ class session : public std::enable_shared_from_this<session> {
     void know_server();
     bool is_held() const;
     void carry_both();
+    void listen(relay_loop& by);  // if the flags in force need it
     progress carry_to_server(relay_loop& by);
     progress carry_to_client(relay_loop& by);
     void on_lane_to_server_ended();
@@ -169,6 +171,7 @@ class session : public std::enable_shared_from_this<session> {
     std::uint64_t generation_ = 0;
     strategy::session_facts facts_;
     strategy::plan plan_;
+    std::unique_ptr<ear> ear_;  // where the session may change hands, while the relay loop has it
     settings::side server_side_ = settings::side::legacy;
     knowledge known_;
     bool waits_for_release_ = false;

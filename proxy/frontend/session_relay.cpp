@@ -40,13 +40,17 @@ struct session::client_inspector {
     bool misunderstood = false;  // the login can only fail, and by a message that says nothing
 
     std::size_t wanted(char type) const {
-        return type == pgwire::frontend::password_message && !of.tracker_.started() && both_under_tls() ? most_of_login
-                                                                                                        : 0;
+        if (may_deny_binding(type)) return most_of_login;
+        return of.ear_ ? of.ear_->wanted_of_client(type) : 0;
+    }
+    bool may_deny_binding(char type) const {
+        return type == pgwire::frontend::password_message && !of.tracker_.started() && both_under_tls();
     }
     bool both_under_tls() const { return of.client_.tls() != nullptr && of.server_.tls() != nullptr; }
 
-    void message(char type, std::uint32_t, std::string_view body) {
-        if (wanted(type) > 0 && !of.rewritten_.empty() && denies_binding(body)) misunderstood = true;
+    void message(char type, std::uint32_t length, std::string_view body) {
+        if (of.ear_) of.ear_->client_said(type, length, body, of.tracker_);
+        if (may_deny_binding(type) && !of.rewritten_.empty() && denies_binding(body)) misunderstood = true;
         // The server may be quicker to close than the client.
         if (type == pgwire::frontend::terminate) of.ends_by(session_end::client_left);
         of.tracker_.on_frontend(type);
@@ -57,7 +61,9 @@ struct session::client_inspector {
         const bool was_quiet = of.tracker_.quiet();
         if (of.tracker_.idle() && of.generation_ != of.around_.generation.load(std::memory_order_acquire))
             of.take_plan();
+        if (of.ear_) of.ear_->client_sends(chunk);
         const auto [consumed, fault] = of.from_client_.scan(chunk, *this);
+        if (of.ear_) of.ear_->client_sent(consumed);
         of.stats_->bytes_to_server.add(consumed);
         of.known_.bytes_from_client += consumed;
         if (was_quiet && !of.tracker_.quiet()) of.since_ = of.asked_ = std::chrono::steady_clock::now();
@@ -83,7 +89,8 @@ struct session::server_inspector {
         if (type == pgwire::backend::ready_for_query) return 1;
         if (type == pgwire::backend::authentication && !of.tracker_.started()) return most_of_login;
         // One byte more than there may be, so that a key that is too long isn't taken for its beginning.
-        return type == pgwire::backend::backend_key_data ? pgwire::max_backend_key_data + 1 : 0;
+        if (type == pgwire::backend::backend_key_data) return pgwire::max_backend_key_data + 1;
+        return of.ear_ ? of.ear_->wanted_of_server(type) : 0;
     }
 
     void message(char type, std::uint32_t, std::string_view body) {
@@ -93,6 +100,7 @@ struct session::server_inspector {
         }
         if (type == pgwire::backend::authentication && !of.tracker_.started() && !of.channel_binding_passes())
             offer = body;
+        if (of.ear_) of.ear_->server_said(type, body);
         of.tracker_.on_backend(type, body);
     }
 
@@ -108,6 +116,7 @@ struct session::server_inspector {
             of.rewritten_ = without_binding(chunk.substr(0, consumed), std::exchange(offer, {}));
             instead = of.rewritten_;
         }
+        if (of.ear_ && !was_quiet && of.tracker_.quiet()) of.ear_->settled(of.tracker_.status());
         if (!was_started && of.tracker_.started()) {
             of.logged_in();
         } else if (!was_quiet && of.tracker_.quiet()) {
@@ -136,6 +145,7 @@ void session::ride(relay_loop& on) {
     stats_ = &on.counters();
     client_watch_ = {.of = this, .of_server = false};
     server_watch_ = {.of = this, .of_server = true};
+    listen(on);
     if (!on.watch(client_.descriptor(), client_watch_) || !on.watch(server_.descriptor(), server_watch_))
         return fail("epoll takes no more sockets");
     carry();
@@ -229,6 +239,7 @@ progress session::carry_to_client(relay_loop& by) {
 
 void session::leave_loop(std::string goodbye) {
     over_ = true;
+    ear_.reset();
     goodbye_ = std::move(goodbye);
     auto& from = *rides_on();
     for (auto [socket, watch] : {std::pair{&client_, &client_watch_}, std::pair{&server_, &server_watch_}})
@@ -249,6 +260,16 @@ void session::take_plan() {
     in_force_ = around_.current();
     plan_ = strategy::decide(*in_force_, facts_, {});
     if (tracker_.started()) from_client_.set_max_body(max_body(in_force_->config));
+    if (auto* by = rides_on(); by != nullptr && !over_) listen(*by);
+}
+
+void session::listen(relay_loop& by) {
+    if (!strategy::may_change_hands(*in_force_, facts_)) {
+        ear_.reset();
+    } else if (!ear_) {
+        using since = portrait::hearing::since;
+        ear_ = std::make_unique<ear>(by.notes(), by.counters(), tracker_.started() ? since::later : since::log_in);
+    }
 }
 
 void session::logged_in() {

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "proxy/portrait/hearing.hpp"
 #include "tests/scripted/proxy/messages.hpp"
 #include "tests/scripted/proxy/script.hpp"
 
@@ -226,7 +227,8 @@ INSTANTIATE_TEST_SUITE_P(simple, exchange_script, testing::ValuesIn(simple), nam
 INSTANTIATE_TEST_SUITE_P(extended, exchange_script, testing::ValuesIn(extended), name_of);
 INSTANTIATE_TEST_SUITE_P(copies, exchange_script, testing::ValuesIn(copies), name_of);
 
-// Bodies that nobody has sent yet: what there is of them goes on at once.
+// Bodies that nobody has sent yet: what there is of them goes on at once; of a statement what portrait::hearing looks
+// at goes together.
 TEST(long_messages, are_passed_on_piece_by_piece) {
     constexpr std::uint32_t gib = 1U << 30;
     const auto header = [](char type, std::uint32_t body) {
@@ -238,7 +240,7 @@ TEST(long_messages, are_passed_on_piece_by_piece) {
         bool from_client;
         std::string bytes;
     } const table[] = {{true, header('d', gib)},
-                       {true, header('Q', gib)},
+                       {true, header('Q', gib) + std::string(portrait::hearing::longest_heard, 'q')},
                        {false, header('D', gib)},
                        {false, header('d', 0x7FFFFFFF - 4)}};
     for (const auto& [from_client, bytes] : table) {
