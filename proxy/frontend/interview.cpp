@@ -1,0 +1,95 @@
+#include "proxy/frontend/interview.hpp"
+
+#include <boost/throw_exception.hpp>
+#include <stdexcept>
+
+#include "lib/pgwire/bytes.hpp"
+#include "lib/pgwire/diagnostics.hpp"
+#include "lib/pgwire/message_types.hpp"
+
+namespace crossfade::proxy::frontend {
+namespace {
+
+namespace backend = pgwire::backend;
+using message = message_reader::message;
+
+constexpr std::size_t most_meanwhile = std::size_t{1} << 20;
+
+const interview_failure broken{interview_failure::kind::broken, {}};
+
+bool is_for_client(const message& came) {
+    switch (came.type) {
+        case backend::notification_response:
+        case backend::parameter_status:
+            return true;
+        case backend::error_response: {
+            const auto said = pgwire::parse_diagnostics(came.body);
+            return said && said->severity() == "FATAL";
+        }
+        default:
+            return false;
+    }
+}
+
+// Sends, and gives the reader each message until it is through; nothing when the connection is broken.
+template <class Reader>
+asio::awaitable<std::optional<typename Reader::outcome>> exchange(transport& server, message_reader& from,
+                                                                  std::string messages, Reader& reader,
+                                                                  for_client& meanwhile) {
+    const auto failed = co_await server.write(messages);
+    if (failed) co_return std::nullopt;
+    for (;;) {
+        const auto came = co_await from.next(portrait::longest_message);
+        if (!came) co_return std::nullopt;
+        if (is_for_client(*came)) meanwhile += pgwire::framed(came->type, came->body);
+        if (meanwhile.size() > most_meanwhile) co_return std::nullopt;
+        if (auto outcome = reader.take(came->type, came->body)) co_return outcome;
+    }
+}
+
+// Of what leaves nothing but ReadyForQuery to wait for.
+struct until_ready {
+    using outcome = bool;
+    std::optional<outcome> take(char type, std::string_view) const {
+        return type == backend::ready_for_query ? std::optional{true} : std::nullopt;
+    }
+};
+
+}  // namespace
+
+void throw_exception_from_error(const interview_failure& failure, const boost::source_location& where) {
+    boost::throw_exception(std::runtime_error("the session was not asked: " + failure.sqlstate), where);
+}
+
+asio::awaitable<boost::system::result<portrait::session_portrait, interview_failure>> ask(transport& server,
+                                                                                          message_reader& from,
+                                                                                          portrait::question question,
+                                                                                          for_client& meanwhile) {
+    portrait::answer reading(question);
+    auto outcome = co_await exchange(server, from, portrait::build(question), reading, meanwhile);
+    if (!outcome) co_return broken;
+    if (auto* found = std::get_if<portrait::session_portrait>(&*outcome)) co_return std::move(*found);
+    auto* refused = std::get_if<portrait::refused>(&*outcome);
+    if (refused == nullptr) co_return broken;
+    if (!refused->cleanup.empty()) {
+        until_ready cleaning;
+        const auto cleaned = co_await exchange(server, from, refused->cleanup, cleaning, meanwhile);
+        if (!cleaned) co_return broken;
+    }
+    co_return interview_failure{interview_failure::kind::refused, std::move(refused->sqlstate)};
+}
+
+asio::awaitable<boost::system::result<std::vector<std::string>, interview_failure>> become(
+    transport& server, message_reader& from, const portrait::session_portrait& wanted,
+    const portrait::session_portrait& now) {
+    portrait::recreation reading;
+    for_client nobodys;
+    auto outcome = co_await exchange(server, from, portrait::recreate(wanted, now), reading, nobodys);
+    if (!outcome) co_return broken;
+    if (auto* done = std::get_if<portrait::recreation::done>(&*outcome)) co_return std::move(done->reported);
+    if (auto* refused = std::get_if<portrait::recreation::refused>(&*outcome))
+        co_return interview_failure{interview_failure::kind::refused, std::move(refused->sqlstate)};
+    co_return broken;
+}
+
+}  // namespace crossfade::proxy::frontend

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <boost/system/result.hpp>
+#include <string>
+#include <vector>
+
+#include "proxy/frontend/message_reader.hpp"
+#include "proxy/portrait/question.hpp"
+#include "proxy/portrait/recreate.hpp"
+
+// Talks to a database in a client's session, at a place where nothing is owed and no transaction is open. The caller
+// bounds the time; who gives up half-way must close the session, as answers are still on their way.
+namespace crossfade::proxy::frontend {
+
+struct interview_failure {
+    enum class kind {
+        refused,  // by the database, with this SQLSTATE; the session is as it was
+        broken,   // the connection has to be closed
+    } what;
+    std::string sqlstate;
+};
+[[noreturn]] void throw_exception_from_error(const interview_failure& failure, const boost::source_location& where);
+
+// What came in between and is the client's, to be sent on whatever became of the rest: notifications, changes of
+// settings by the server's configuration, its last words. Bounded: beyond it the interview is `broken`.
+using for_client = std::string;
+
+// What the session holds. `heard` is left to the caller.
+asio::awaitable<boost::system::result<portrait::session_portrait, interview_failure>> ask(transport& server,
+                                                                                          message_reader& from,
+                                                                                          portrait::question question,
+                                                                                          for_client& meanwhile);
+
+// Makes a session that has just logged in as `wanted` is, which has no obstacles; what it then reports of its settings.
+// What comes in between is nobody's yet.
+asio::awaitable<boost::system::result<std::vector<std::string>, interview_failure>> become(
+    transport& server, message_reader& from, const portrait::session_portrait& wanted,
+    const portrait::session_portrait& now);
+
+}  // namespace crossfade::proxy::frontend
