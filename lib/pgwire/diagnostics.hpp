@@ -34,6 +34,7 @@ inline constexpr std::string_view invalid_authorization_specification = "28000";
 inline constexpr std::string_view invalid_password = "28P01";
 inline constexpr std::string_view too_many_connections = "53300";
 inline constexpr std::string_view program_limit_exceeded = "54000";
+inline constexpr std::string_view out_of_memory = "53200";
 inline constexpr std::string_view admin_shutdown = "57P01";
 inline constexpr std::string_view cannot_connect_now = "57P03";
 }  // namespace sqlstate

@@ -23,7 +23,7 @@ class reply_queue {
     };
 
     bool empty() const { return runs_ == 0; }
-    // Entries in use, equal neighbours being one up to a million: what `most_runs` bounds.
+    // Entries in use, equal neighbours being one up to a million.
     std::size_t runs() const { return runs_; }
     // Bytes held outside the object.
     std::size_t allocated() const { return many_.capacity() * sizeof(run); }

@@ -49,10 +49,9 @@ class session_tracker {
     // Transactions that have ended, implicit ones included.
     std::uint64_t transactions() const { return transactions_; }
 
-    // More than a peer can make by pipelining as fast as sockets allow: one that goes beyond it doesn't read its
-    // answers.
-    static constexpr std::size_t most_runs = std::size_t{1} << 20;
-    bool overloaded() const { return owed_.runs() > most_runs; }
+    // Bytes held outside the object: they grow with what a client asks without being answered, and the caller bounds
+    // that. At most twelve bytes a message.
+    std::size_t allocated() const { return owed_.allocated(); }
 
   private:
     void on_copy_in_message(char type);

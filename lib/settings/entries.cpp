@@ -143,6 +143,8 @@ entries entries_of(const configuration& of) {
     to.add("proxy.reserved_sessions", std::to_string(of.proxy.reserved_sessions));
     to.add("proxy.reserved_users", list_text(of.proxy.reserved_users));
     to.add("proxy.max_message_bytes", size_text(of.proxy.max_message_bytes));
+    to.add("proxy.max_session_memory", size_text(of.proxy.max_session_memory));
+    to.add("proxy.max_memory", size_text(of.proxy.max_memory));
     to.add("proxy.connect_timeout", duration_text(of.proxy.connect_timeout));
     to.add("proxy.login_timeout", duration_text(of.proxy.login_timeout));
     to.add("proxy.drain_timeout", duration_text(of.proxy.drain_timeout));

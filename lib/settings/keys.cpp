@@ -36,6 +36,8 @@ constexpr key every_key[] = {
     {"proxy.reserved_sessions", on_reload},
     {"proxy.reserved_users", on_reload},
     {"proxy.max_message_bytes", at_start},
+    {"proxy.max_session_memory", on_reload},
+    {"proxy.max_memory", on_reload},
     {"proxy.connect_timeout", at_start},
     {"proxy.login_timeout", at_start},
     {"proxy.drain_timeout", at_start},

@@ -47,6 +47,8 @@ void read_limits(const section& from, const field_reader& fields, proxy& into) {
         from.out().add(from.at("reserved_sessions"), quote_found(std::to_string(into.reserved_sessions)),
                        "less than proxy.max_sessions");
     fields.size("max_message_bytes", into.max_message_bytes, std::size_t{64} << 10, std::size_t{1} << 30);
+    fields.size("max_session_memory", into.max_session_memory, std::size_t{256} << 10, std::size_t{1} << 30);
+    fields.size("max_memory", into.max_memory, std::size_t{16} << 20, std::size_t{1} << 40);
 }
 
 void read_timeouts(const field_reader& fields, proxy& into) {

@@ -120,6 +120,8 @@ struct proxy {
     unsigned reserved_sessions = 0;          // of max_sessions, for reserved_users alone
     std::vector<std::string> reserved_users;
     std::size_t max_message_bytes = std::size_t{1} << 30;
+    std::size_t max_session_memory = std::size_t{16} << 20;  // of ours, that one session may take
+    std::size_t max_memory = std::size_t{1} << 30;           // and all of them
     std::chrono::milliseconds connect_timeout{5000};
     std::chrono::milliseconds login_timeout{60000};
     std::chrono::milliseconds drain_timeout{30000};  // on SIGTERM, for transactions in flight

@@ -123,6 +123,7 @@ std::vector<console::limit_facts> front::limits() const {
             bound("connections", "connections", connections(), proxy.max_sessions + greeting_room, ""),
             bound("console sessions", "sessions", around_.consoles.load(std::memory_order_relaxed),
                   proxy.console.max_sessions, "proxy.console.max_sessions"),
+            bound("memory", "bytes", around_.memory.held(), proxy.max_memory, "proxy.max_memory"),
             bound("waiting log-ins", "log-ins", keeper.waiting(), gatekeeper::most_waiting, ""),
             bound("failed log-ins", "users", keeper.attempts().remembered(std::chrono::steady_clock::now()),
                   keeper.attempts().room(), ""),

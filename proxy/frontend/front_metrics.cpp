@@ -60,6 +60,8 @@ std::string_view to_string(session_end end) {
             return "login_timeout";
         case session_end::too_many:
             return "too_many";
+        case session_end::out_of_memory:
+            return "out_of_memory";
         case session_end::unreachable:
             return "unreachable";
         case session_end::protocol_violation:

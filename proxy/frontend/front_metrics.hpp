@@ -27,6 +27,7 @@ enum class session_end : std::uint8_t {
     login_failed,  // the database closed it before that
     login_timeout,
     too_many,            // beyond a limit of sessions
+    out_of_memory,       // proxy.max_session_memory or proxy.max_memory
     refused,             // by the configuration: no TLS, a replication session
     tls_failed,          // no handshake with the client
     unreachable,         // no connection to the database
@@ -37,7 +38,7 @@ enum class session_end : std::uint8_t {
     killed,              // an operator ended it
     failed,              // a fault of ours; the log says which
 };
-inline constexpr std::size_t session_ends = 14;
+inline constexpr std::size_t session_ends = 15;
 std::string_view to_string(session_end end);
 
 // Label `result` of crossfade_cancel_requests_total.

@@ -19,8 +19,6 @@ using namespace std::chrono_literals;
 
 // PostgreSQL's PG_MAX_AUTH_TOKEN_LENGTH: the longest message before authentication.
 constexpr std::uint32_t max_body_before_login = 65535;
-// When a timer ends that somebody else cancels.
-constexpr auto timer_end = std::chrono::steady_clock::time_point::max();
 // How long a client may take to read our last words.
 constexpr auto goodbye_time = 2000ms;
 
@@ -39,7 +37,8 @@ session::session(stream_socket client, surroundings& around, event_loop& home)
       client_(std::move(client)),
       server_(stream_socket{client_.socket().get_executor()}),
       from_client_(max_body_before_login),
-      from_server_(std::numeric_limits<std::int32_t>::max()) {}
+      from_server_(std::numeric_limits<std::int32_t>::max()),
+      memory_(around.memory) {}
 
 asio::awaitable<void> session::run() {
     generation_ = around_.generation.load(std::memory_order_acquire);
@@ -128,6 +127,12 @@ asio::awaitable<void> session::serve(pgwire::startup_message opening, std::strin
     if (!place_) {
         co_await refuse(session_end::too_many, sqlstate::too_many_connections,
                         "too many sessions: " + std::string{admitted.reached} + " is reached");
+        co_return;
+    }
+    memory_.set(counted_memory());
+    if (around_.memory.held() > in_force_->config.proxy.max_memory) {
+        co_await refuse(session_end::out_of_memory, sqlstate::out_of_memory,
+                        "too much memory is in use by sessions: proxy.max_memory is reached");
         co_return;
     }
     facts_.tenant = strategy::tenant_of(in_force_->config.tenants, opening.parameters);

@@ -138,6 +138,9 @@ class session : public std::enable_shared_from_this<session> {
     }
     void bid_farewell(farewell goodbye);
     bool farewell_is_due() const;
+    // Of what a session holds, what it is owed alone can grow; the rest is bounded by how the relay works.
+    std::size_t counted_memory() const;
+    void count_memory();
     void client_misunderstood_binding();
     void client_violated(std::string_view what);
     void server_violated(std::string_view what);
@@ -186,6 +189,7 @@ class session : public std::enable_shared_from_this<session> {
     std::shared_ptr<const encryption> certificates_;  // while the session opens
     std::string rewritten_;  // until the login is over: the database's offer without channel binding
     admission::place place_;
+    memory_account::share memory_;
     cancel_registry::registration cancel_key_;
     std::unique_ptr<farewell> farewell_;
     std::optional<session_end> end_;

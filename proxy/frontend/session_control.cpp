@@ -66,7 +66,7 @@ console::session_facts session::facts() const {
         .bytes_from_client = known_.bytes_from_client,
         .bytes_to_client = known_.bytes_to_client,
         .transactions = tracker_.transactions(),
-        .memory = sizeof *this + to_server_.memory() + to_client_.memory() + client_.waiting() + server_.waiting(),
+        .memory = counted_memory() + to_server_.memory() + to_client_.memory() + client_.waiting() + server_.waiting(),
         .tls = version_of(client_),
         .server = {}};
     if (known_.server_connected != console::instant{}) {

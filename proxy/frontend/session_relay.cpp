@@ -73,8 +73,8 @@ struct session::client_inspector {
         }
         if (fault != framing_fault::none) {
             of.client_violated(describe(fault));
-        } else if (of.tracker_.overloaded()) {
-            of.client_violated("too many messages without reading their answers");
+        } else {
+            of.count_memory();
         }
         return {consumed, of.farewell_ && of.farewell_->at != farewell::moment::idle, {}};
     }
@@ -128,6 +128,7 @@ struct session::server_inspector {
         if (const auto more = of.tracker_.transactions() - transactions)
             of.stats_->by_strategy[static_cast<std::size_t>(of.plan_.strategy)].transactions.add(more);
         if (fault != framing_fault::none) of.server_violated(describe(fault));
+        of.count_memory();
         return {consumed, fault != framing_fault::none || of.farewell_is_due(), instead};
     }
 };
@@ -333,6 +334,30 @@ void session::enforce(std::chrono::steady_clock::time_point now, const settings:
                                           "terminating connection due to proxy.idle_in_transaction_timeout"),
                       session_end::idle_timeout, farewell::moment::answered});
     }
+}
+
+std::size_t session::counted_memory() const {
+    // An idle session (as idle_memory in tests/integration/proxy measures it), and what OpenSSL has for a connection.
+    constexpr std::size_t itself = 1536;
+    constexpr std::size_t tls = std::size_t{14} << 10;
+    return itself + (client_.tls() != nullptr ? tls : 0) + (server_.tls() != nullptr ? tls : 0) + tracker_.allocated();
+}
+
+void session::count_memory() {
+    const auto now = counted_memory();
+    const auto before = memory_.bytes();
+    if (now == before) return;
+    memory_.set(now);
+    if (now < before || farewell_) return;
+    const auto& limits = in_force_->config.proxy;
+    const bool alone = now > limits.max_session_memory;
+    if (!alone && around_.memory.held() <= limits.max_memory) return;
+    const auto* const reached = alone ? "proxy.max_session_memory" : "proxy.max_memory";
+    spdlog::warn("ended a session: {} is reached; it holds {} bytes", reached, now);
+    bid_farewell({pgwire::build_fatal(sqlstate::out_of_memory,
+                                      "out of memory: too many messages without reading their answers, and " +
+                                          std::string{reached} + " is reached"),
+                  session_end::out_of_memory, farewell::moment::boundary});
 }
 
 bool session::farewell_is_due() const {

@@ -11,6 +11,7 @@
 #include "proxy/frontend/cancel_registry.hpp"
 #include "proxy/frontend/encryption.hpp"
 #include "proxy/frontend/gatekeeper.hpp"
+#include "proxy/frontend/memory_account.hpp"
 
 namespace crossfade::proxy::frontend {
 
@@ -26,6 +27,7 @@ struct surroundings {
     cancel_registry cancels;
     gatekeeper keeper;
     admission sessions;
+    memory_account memory;  // of the sessions
 
     // Who carries out what consoles ask; null: there are no consoles yet.
     std::atomic<console::provider*> desk{nullptr};

@@ -14,6 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 using namespace std::string_literals;
 using namespace pgwire;
+using testing::HasSubstr;
 using testing::StartsWith;
 
 constexpr std::size_t mib = 1 << 20;
@@ -244,7 +245,48 @@ TEST(hostile_reader, that_is_owed_a_million_answers_is_sent_away) {
     asking.join();
     EXPECT_LT(memory("VmRSS") - before, memory_times * 40 * mib);
     EXPECT_TRUE(no_session_is_left(proxy));
-    EXPECT_EQ(proxy.metric("crossfade_sessions_total{result=\"protocol_violation\"}"), 1);
+    EXPECT_EQ(proxy.metric("crossfade_sessions_total{result=\"out_of_memory\"}"), 1);
+}
+
+TEST(hostile_reader, that_is_owed_more_than_memory_allows_is_told_so_and_others_go_on) {
+    using limit = std::size_t settings::proxy::*;
+    for (const auto& [key, value] :
+         {std::pair<std::string, limit>{"proxy.max_session_memory", &settings::proxy::max_session_memory},
+          {"proxy.max_memory", &settings::proxy::max_memory}}) {
+        proxy_between proxy{[&, set = value](auto& config) { config.proxy.*set = 256 * 1024; }};
+        auto other = proxy.session(1);
+        const auto one_session = proxy.metric("crossfade_proxy_limit_used{limit=\"memory\"}");
+        EXPECT_GT(one_session, 1000);
+        {
+            auto both = proxy.session(2);
+            std::string questions;
+            while (questions.size() < mib) questions += build_describe(named::portal, "") + build_sync();
+            std::thread asking{[&near = both.client, &questions] { near.send(questions); }};
+            std::thread taking{[&far = both.server] { far.drain(); }};
+            const auto told = farewell(both.client);
+            EXPECT_THAT(told, StartsWith("53200 out of memory"));
+            EXPECT_THAT(told, HasSubstr(key + " is reached"));
+            asking.join();
+            taking.join();
+        }
+        EXPECT_TRUE(support::eventually(5s, [&] { return proxy.sessions() == 1; }));
+        EXPECT_EQ(proxy.metric("crossfade_sessions_total{result=\"out_of_memory\"}"), 1);
+        EXPECT_EQ(proxy.metric("crossfade_proxy_limit_used{limit=\"memory\"}"), one_session) << "given back";
+        play(other, {client(batch()), server(batch_replies())});
+    }
+}
+
+TEST(limits, no_session_begins_when_memory_is_used_up) {
+    proxy_between proxy{[](auto& config) { config.proxy.max_memory = 2'500; }};
+    {
+        auto first = proxy.session();
+        auto second = proxy.client();
+        second.send(build(startup_message{{}, {{"user", "ann"}}}));
+        EXPECT_EQ(farewell(second), "53200 too much memory is in use by sessions: proxy.max_memory is reached");
+        play(first, {client(batch()), server(batch_replies())});
+    }
+    EXPECT_TRUE(support::eventually(5s, [&] { return proxy.sessions() == 0; }));
+    proxy.session();
 }
 
 }  // namespace

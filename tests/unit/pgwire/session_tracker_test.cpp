@@ -159,11 +159,23 @@ TEST_P(session_tracker_script, holds_coalesced_and_split_at_every_byte) {
 INSTANTIATE_TEST_SUITE_P(all, session_tracker_script, testing::ValuesIn(scripts),
                          [](const auto& of) { return std::string{of.param.name}; });
 
-TEST(session_tracker, what_is_owed_is_bounded_by_a_flag) {
+TEST(session_tracker, what_is_owed_takes_memory_that_can_be_seen_and_is_given_back) {
     session_tracker tracker;
-    for (std::size_t sent = 0; sent < session_tracker::most_runs; ++sent)
-        tracker.on_frontend(sent % 2 == 0 ? frontend::parse : frontend::sync);
-    EXPECT_TRUE(tracker.overloaded());
+    EXPECT_EQ(tracker.allocated(), 0U);
+    constexpr std::size_t batches = 5000;
+    for (std::size_t sent = 0; sent < batches; ++sent) {
+        tracker.on_frontend(frontend::parse);
+        tracker.on_frontend(frontend::sync);
+    }
+    EXPECT_GE(tracker.allocated(), 2 * batches * sizeof(std::uint64_t));
+    EXPECT_LE(tracker.allocated(), 4 * batches * sizeof(std::uint64_t));
+    tracker.on_backend(backend::ready_for_query, "I");
+    for (std::size_t answered = 0; answered < batches; ++answered) {
+        tracker.on_backend(backend::parse_complete, "");
+        tracker.on_backend(backend::ready_for_query, "I");
+    }
+    EXPECT_TRUE(tracker.idle());
+    EXPECT_EQ(tracker.allocated(), 0U);
 }
 
 TEST(session_tracker, survives_any_order_of_messages) {

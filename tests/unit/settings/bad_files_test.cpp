@@ -91,7 +91,8 @@ INSTANTIATE_TEST_SUITE_P(
                  {"f.yaml:5: log.level: found a list; allowed: a single value",
                   "f.yaml:6: proxy: found a text; allowed: a mapping of listen, admin, tls, threads, "
                   "max_sessions, max_sessions_per_user, max_sessions_per_database, reserved_sessions, reserved_users, "
-                  "max_message_bytes, connect_timeout, login_timeout, drain_timeout, idle_timeout, "
+                  "max_message_bytes, max_session_memory, max_memory, connect_timeout, login_timeout, drain_timeout, "
+                  "idle_timeout, "
                   "idle_in_transaction_timeout, query_timeout, tcp_keepalive_idle, tcp_keepalive_interval, "
                   "tcp_keepalive_count, tcp_user_timeout, reuse_port, replication_sessions, pause_max, console, "
                   "statement_cache_entries, statement_cache_bytes, capture, max_unacknowledged_events, auth, access",

@@ -53,6 +53,8 @@ proxy:
   reserved_sessions: 3
   reserved_users: [postgres]
   max_message_bytes: 16MiB
+  max_session_memory: 1MiB
+  max_memory: 64MiB
   connect_timeout: 2s
   login_timeout: 2m
   drain_timeout: 0s

@@ -76,6 +76,7 @@ TEST_F(reloads, take_each_key_that_the_list_says) {
         required +
         "log: { level: debug }\nproxy: { listen: '[::1]:7000', threads: 2, max_sessions: 70, max_sessions_per_user: 7, "
         "max_sessions_per_database: 8, reserved_sessions: 2, reserved_users: [ann], max_message_bytes: 1MiB, "
+        "max_session_memory: 2MiB, max_memory: 20MiB, "
         "connect_timeout: 1s, login_timeout: 2s, drain_timeout: 3s, idle_timeout: 4s, idle_in_transaction_timeout: 5s, "
         "query_timeout: 6s, tcp_keepalive_idle: 7s, tcp_keepalive_interval: 8s, tcp_keepalive_count: 9, "
         "tcp_user_timeout: 10s, reuse_port: true, replication_sessions: false, max_unacknowledged_events: 3, "
@@ -90,7 +91,7 @@ TEST_F(reloads, take_each_key_that_the_list_says) {
         const auto& text = taken.at(key).text;
         EXPECT_EQ(text, waits ? wanted.substr(0, wanted.find(" -> ")) : wanted) << key;
     }
-    EXPECT_EQ(report.changes.size(), 30U);
+    EXPECT_EQ(report.changes.size(), 32U);
 }
 
 TEST_F(reloads, are_refused_when_what_the_file_names_cannot_be_used) {
