@@ -98,9 +98,11 @@ bool long_text::take(std::string_view piece) {
     // Whether a statement begins whose first word is not to be seen: what overlaps with the next piece, that will show.
     const auto cut = [&](std::string_view text) {
         constexpr std::size_t longest_head = 8;
-        const auto last = text.rfind(';');
-        if (message_ == stands_in::parse || last == std::string_view::npos || text.size() - last <= overlap / 2)
-            return false;
+        // rfind() would look at each byte by itself.
+        const auto* found = message_ == stands_in::query ? ::memrchr(text.data(), ';', text.size()) : nullptr;
+        if (found == nullptr) return false;
+        const auto last = static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+        if (text.size() - last <= overlap / 2) return false;
         const auto word = first_word(text, last);
         return word == std::string_view::npos || word + longest_head > text.size();
     };
