@@ -45,6 +45,7 @@ class attempt_limiter {
     // Addresses and users that have a try less than `most`, as of now, and how many can be; for a metric.
     std::size_t remembered(clock::time_point now) const;
     std::size_t room() const { return entries_.size(); }
+    std::size_t bytes() const { return entries_.size() * sizeof(entry); }
 
   private:
     // Generic cell rate algorithm: one time says all. It moves on by window/most with each failure; how far it is

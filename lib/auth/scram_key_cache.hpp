@@ -21,6 +21,8 @@ class scram_key_cache {
     // As scram_keys_of.
     scram_keys keys_of(std::string_view password, std::string_view salt, unsigned iterations);
 
+    std::size_t bytes() const { return places_.size() * sizeof(place); }
+
   private:
     struct place {
         key made_of{};  // password, salt and iterations under a secret of this object's

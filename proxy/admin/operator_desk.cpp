@@ -118,6 +118,7 @@ void operator_desk::look_up(console::subject what, taker then) {
     if (wanted.traffic) told->traffic = {traffic()};
     if (wanted.stream && publisher_ != nullptr) told->stream = stream_of(config.stream.name, publisher_->status());
     if (wanted.limits) told->limits = front_.limits();
+    if (wanted.memory) told->memory = front_.memory();
     if (wanted.limits && publisher_ != nullptr)
         told->limits.push_back({.name = "unacknowledged events",
                                 .unit = "events",

@@ -96,6 +96,15 @@ constexpr std::array database_columns{
     column{"disabled", int8},
     column{"authority", boolean},
 };
+constexpr std::array user_columns{
+    column{"name"},
+    column{"pool_mode"},
+    column{"max_user_connections", int8},
+    column{"current_connections", int8},
+};
+constexpr std::array mem_columns{
+    column{"name"}, column{"size", int8}, column{"used", int8}, column{"free", int8}, column{"memtotal", int8},
+};
 constexpr std::array list_columns{column{"list"}, column{"items", int8}};
 
 constexpr std::array stats_columns{
@@ -201,6 +210,10 @@ std::span<const column> columns_of(subject what) {
             return limit_columns;
         case subject::pauses:
             return pause_columns;
+        case subject::users:
+            return user_columns;
+        case subject::mem:
+            return mem_columns;
     }
     return {};
 }

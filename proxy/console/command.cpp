@@ -14,8 +14,9 @@ using words = std::span<const word>;
 using parsed = result<command, syntax_fault>;
 
 constexpr std::array<std::string_view, subjects> subject_names{
-    "HELP",         "VERSION",        "SESSIONS", "CLIENTS", "SERVERS", "POOLS",  "DATABASES", "LISTS", "STATS",
-    "STATS_TOTALS", "STATS_AVERAGES", "FLAGS",    "STREAM",  "DRIFT",   "CONFIG", "LIMITS",    "PAUSES"};
+    "HELP",   "VERSION", "SESSIONS",     "CLIENTS",        "SERVERS", "POOLS",  "DATABASES",
+    "LISTS",  "STATS",   "STATS_TOTALS", "STATS_AVERAGES", "FLAGS",   "STREAM", "DRIFT",
+    "CONFIG", "LIMITS",  "PAUSES",       "USERS",          "MEM"};
 
 std::string lower_case(std::string_view text) {
     std::string lower{text};

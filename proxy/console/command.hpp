@@ -30,8 +30,10 @@ enum class subject : std::uint8_t {
     config,
     limits,
     pauses,
+    users,
+    mem,
 };
-inline constexpr std::size_t subjects = 17;
+inline constexpr std::size_t subjects = 19;
 std::string_view to_string(subject of);  // as it is typed, in capitals
 
 // Ways to end, by what is waited for.

@@ -26,7 +26,10 @@ needs needs_of(subject what) {
         case subject::clients:
         case subject::servers:
         case subject::pools:
+        case subject::users:
             return {.sessions = true};
+        case subject::mem:
+            return {.sessions = true, .memory = true};
         case subject::databases:
         case subject::lists:
         case subject::pauses:

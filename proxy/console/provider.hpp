@@ -110,6 +110,13 @@ struct limit_facts {
     std::string setting;  // the key that sets it; empty: it is fixed
 };
 
+// Things of one kind that are there whatever the sessions do.
+struct memory_facts {
+    std::string name;
+    std::uint64_t size = 0;  // bytes of one of them
+    std::uint64_t number = 0;
+};
+
 // What a SHOW needs beyond the configuration in force.
 struct needs {
     bool sessions = false;
@@ -118,6 +125,7 @@ struct needs {
     bool drift = false;
     bool limits = false;
     bool holds = false;
+    bool memory = false;
 };
 needs needs_of(subject what);
 
@@ -130,6 +138,7 @@ struct facts {
     std::vector<drift_facts> drift;
     std::vector<limit_facts> limits;
     hold_set holds;
+    std::vector<memory_facts> memory;
 };
 
 // Carried out; the notices tell what there is to tell.

@@ -289,6 +289,27 @@ std::vector<row> pause_rows(const facts& from) {
     return rows;
 }
 
+std::vector<row> user_rows(const facts& from) {
+    std::map<std::string_view, std::int64_t> users;
+    for (const auto& each : from.sessions) ++users[each.user];
+    std::vector<row> rows;
+    for (const auto& [user, sessions] : users)
+        rows.push_back(
+            {text(user), text("session"), number(from.in_force->config.proxy.max_sessions_per_user), sessions});
+    return rows;
+}
+
+// Sessions differ in size: theirs is the average.
+std::vector<row> mem_rows(const facts& from) {
+    std::uint64_t all = 0;
+    for (const auto& each : from.sessions) all += each.memory;
+    const auto count = from.sessions.size();
+    std::vector<row> rows{{text("sessions"), number(count == 0 ? 0 : all / count), number(count), none, number(all)}};
+    for (const auto& each : from.memory)
+        rows.push_back({each.name, number(each.size), number(each.number), none, number(each.size * each.number)});
+    return rows;
+}
+
 row stream_row(const stream_facts& of) {
     return {of.name,
             of.state,
@@ -322,13 +343,14 @@ std::vector<row> help_rows() {
         {text("SHOW VERSION"), text("version of Crossfade")},
         {text("SHOW SESSIONS"), text("client sessions, each with its server; id is what KILL takes")},
         {text("SHOW CLIENTS | SERVERS"), text("the two ends of the sessions, as PgBouncer shows them")},
-        {text("SHOW POOLS | DATABASES | LISTS"), text("sums over sessions, as PgBouncer shows them")},
+        {text("SHOW POOLS | DATABASES | USERS | LISTS"), text("sums over sessions, as PgBouncer shows them")},
         {text("SHOW STATS | STATS_TOTALS | STATS_AVERAGES"), text("traffic since the start, and of late")},
         {text("SHOW FLAGS"), text("flags in force, by scope, with their epoch")},
         {text("SHOW STREAM"), text("the publisher: state, reason, way out")},
         {text("SHOW DRIFT"), text("differences between the databases, by table, kind and state")},
         {text("SHOW CONFIG"), text("configuration in force, without secrets")},
         {text("SHOW LIMITS"), text("bounds, and how near they are")},
+        {text("SHOW MEM"), text("memory of sessions and of what they share")},
         {text("SHOW PAUSES"), text("what is held, since when, until when")},
         {text("RELOAD"), text("read the configuration file again")},
         {text("PAUSE [GROUP g] [TENANT t] [DATABASE d]"),
@@ -382,6 +404,10 @@ std::vector<row> rows_of(subject what, const facts& from) {
             return each_as(from.limits, limit_row);
         case subject::pauses:
             return pause_rows(from);
+        case subject::users:
+            return user_rows(from);
+        case subject::mem:
+            return mem_rows(from);
     }
     return {};
 }

@@ -75,9 +75,15 @@ asio::awaitable<console_end> serve_console(transport& client, surroundings& arou
     const auto& config = in_force->config;
     using enum console::admission::outcome;
     const std::string user{opening.parameter("user")};
+    const auto decided = auth::decide(config.proxy.access, facts_of(client, opening));
+    if (const auto* why = std::get_if<auth::access_refused>(&decided)) {
+        spdlog::warn("console: {} is refused: {}", user, why->reason);
+        co_return turned_away(session_end::refused, sqlstate::invalid_authorization, why->message);
+    }
+    const bool by_certificate = std::get<auth::access_allowed>(decided).method == auth::access_method::cert;
     const auto admitted = console::admit(config.proxy.console, user, peer_of(client.descriptor()).from);
     if (admitted.what == refused)
-        co_return turned_away(session_end::login_failed, "28000",
+        co_return turned_away(session_end::login_failed, sqlstate::invalid_authorization,
                               "user \"" + user + "\" is in neither proxy.console.admins nor viewers");
     auto* const desk = around.desk.load(std::memory_order_acquire);
     const counted place{around.consoles};
@@ -95,7 +101,7 @@ asio::awaitable<console_end> serve_console(transport& client, surroundings& arou
     if (gone) co_return console_end{};
     std::string first;
     message_reader from{client, std::move(early)};
-    if (admitted.what == password_needed) {
+    if (admitted.what == password_needed && !by_certificate) {
         auto shown = co_await prove_by_scram(client, from, around.keeper, in_force, config.authority(), user);
         if (!shown) {
             spdlog::warn("console: {} is refused: {}", user, shown.error().reason);

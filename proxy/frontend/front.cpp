@@ -130,6 +130,12 @@ std::vector<console::limit_facts> front::limits() const {
             bound("setting names", "names", now.setting_names, loops * portrait::setting_names::most, "")};
 }
 
+std::vector<console::memory_facts> front::memory() const {
+    return {{"event loops", sizeof(event_loop) + sizeof(scratch_space), loops_.size()},
+            {"failed log-ins", around_.keeper.attempts().bytes(), 1},
+            {"password keys", around_.keeper.keys().bytes(), 1}};
+}
+
 void front::update_metrics() {
     const auto snapshot = around_.current();
     const auto& proxy = snapshot->config.proxy;

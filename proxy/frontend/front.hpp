@@ -61,6 +61,8 @@ class front {
     totals traffic() const;
     // Every bound on what all sessions do together, and how near it is.
     std::vector<console::limit_facts> limits() const;
+    // What is there whatever the sessions do.
+    std::vector<console::memory_facts> memory() const;
     unsigned sessions() const { return around_.sessions.open(); }
     bool draining() const { return draining_.load(std::memory_order_relaxed); }
     // Brings the registry's metrics up to date: call it before they are read.

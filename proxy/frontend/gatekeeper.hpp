@@ -47,6 +47,7 @@ class gatekeeper {
     std::uint64_t held_back() const { return held_back_.load(std::memory_order_relaxed); }
     // For our own log-ins with passwords in clear.
     auth::scram_key_cache& keys() { return keys_; }
+    const auth::scram_key_cache& keys() const { return keys_; }
 
     // Log-ins that wait for the query; at most `most_waiting`.
     unsigned waiting() const { return waiting_.load(std::memory_order_relaxed); }

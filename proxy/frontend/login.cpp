@@ -38,6 +38,18 @@ void throw_exception_from_error(const login_refusal& refusal, const boost::sourc
     boost::throw_exception(std::runtime_error(refusal.reason), where);
 }
 
+auth::connection_facts facts_of(const transport& client, const pgwire::startup_message& opening) {
+    auth::connection_facts facts{.address = address_of(client.descriptor()),
+                                 .tls = client.tls() != nullptr,
+                                 .certificate_name = {},
+                                 .user = std::string{opening.parameter("user")},
+                                 .database = std::string{opening.database()}};
+    if (facts.tls) {
+        if (auto name = client.tls()->peer_common_name(); !name.empty()) facts.certificate_name = std::move(name);
+    }
+    return facts;
+}
+
 asio::awaitable<error_code> negotiate(transport& client, pgwire::startup_message& opening) {
     const auto said = pgwire::settle_version(opening);
     if (said.empty()) co_return error_code{};

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "lib/auth/access.hpp"
 #include "lib/auth/client_login.hpp"
 #include "lib/auth/server_login.hpp"
 #include "lib/pgwire/startup.hpp"
@@ -19,6 +20,9 @@ struct login_refusal {
     bool wrong_password = false;
 };
 [[noreturn]] void throw_exception_from_error(const login_refusal& refusal, const boost::source_location& where);
+
+// What proxy.access is asked about.
+auth::connection_facts facts_of(const transport& client, const pgwire::startup_message& opening);
 
 // Before a log-in to the proxy: tells a client that asks for more than pgwire::newest_version what it gets, and takes
 // the rest out of the opening. A database that gets the opening afterwards may know less: nothing comes of it but a

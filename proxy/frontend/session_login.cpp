@@ -12,18 +12,6 @@ namespace {
 
 namespace sqlstate = pgwire::sqlstate;
 
-auth::connection_facts facts_of(const transport& client, const pgwire::startup_message& opening) {
-    auth::connection_facts facts{.address = address_of(client.descriptor()),
-                                 .tls = client.tls() != nullptr,
-                                 .certificate_name = {},
-                                 .user = std::string{opening.parameter("user")},
-                                 .database = std::string{opening.database()}};
-    if (facts.tls) {
-        if (auto name = client.tls()->peer_common_name(); !name.empty()) facts.certificate_name = std::move(name);
-    }
-    return facts;
-}
-
 }  // namespace
 
 asio::awaitable<std::optional<session::identity>> session::admit(pgwire::startup_message& opening,

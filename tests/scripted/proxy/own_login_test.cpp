@@ -101,5 +101,36 @@ TEST(own_login, f09_the_console_settles_before_the_password_is_asked_for) {
     client.expect(build_authentication(authentication::ok));
 }
 
+TEST(own_login, the_console_is_a_database_like_any_other_for_the_rules) {
+    const struct {
+        std::vector<std::string> databases;
+        auth::access_method method;
+        std::string told;
+    } table[] = {
+        {{"crossfade"}, auth::access_method::reject, "28000 access is rejected"},
+        {{"app"}, auth::access_method::scram, "28000 no access rule"},
+        {{"app", "crossfade"}, auth::access_method::scram, ""},
+        {{"app", "crossfade"}, auth::access_method::relay, ""},
+    };
+    for (const auto& [databases, method, told] : table) {
+        closed_desk desk;
+        proxy_between proxy{[&, names = databases, by = method](settings::configuration& config) {
+            terminate(config);
+            config.proxy.console.admins = {"ann"};
+            config.proxy.access.front().databases = {false, names};
+            config.proxy.access.front().method = by;
+        }};
+        proxy.open_desk(desk);
+        auto client = proxy.client();
+        client.send(build(startup_message{{}, {{"user", "ann"}, {"database", "crossfade"}}}));
+        if (told.empty()) {
+            show_password(client);
+            EXPECT_EQ(next(client).type, 'R') << "the end of SCRAM";
+        } else {
+            EXPECT_THAT(farewell(client), testing::StartsWith(told));
+        }
+    }
+}
+
 }  // namespace
 }  // namespace crossfade::proxy::test

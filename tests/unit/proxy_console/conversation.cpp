@@ -229,6 +229,7 @@ facts sample_facts() {
     all.drift = {{"acme", "public.orders", "update_missing", "confirmed", 3, noon - 1h, noon}};
     all.limits = {{"sessions", "sessions", 3, 5, 200, "proxy.max_sessions"},
                   {"message", "bytes", 0, std::nullopt, 1024, ""}};
+    all.memory = {{"event loops", 1000, 2}};
     all.holds.add({{.group = {}, .tenant = "acme", .database = {}}, noon - 2s, noon + 5min, "ann"});
     return all;
 }

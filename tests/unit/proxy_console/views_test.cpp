@@ -103,6 +103,8 @@ TEST(views, show_what_there_is) {
          {"D(acme,public.orders,update_missing,confirmed,3,2026-11-20 11:00:00.000000+00,"
           "2026-11-20 12:00:00.000000+00)"}},
         {subject::limits, {"D(sessions,sessions,3,5,200,proxy.max_sessions)", "D(message,bytes,0,~,1024,)"}},
+        {subject::users, {"D(bob,session,0,2)", "D(eve,session,0,1)"}},
+        {subject::mem, {"D(sessions,4096,3,0,12288)", "D(event loops,1000,2,0,2000)"}},
         {subject::pauses, {"D(TENANT acme,2026-11-20 11:59:58.000000+00,2026-11-20 12:05:00.000000+00,ann,3,1)"}},
     };
     for (const auto& each : table)
