@@ -162,13 +162,15 @@ TEST_F(portrait_of, a_question_that_takes_longer_than_statement_timeout_is_answe
 }
 
 TEST_F(portrait_of, texts_that_the_clients_encoding_lacks_are_read) {
-    auto session = here();
+    const database_session::parameters latin{{"client_encoding", "LATIN1"}};
+    auto session = here(latin);
+    session.run("SET client_encoding = 'UTF8'");
     session.run("SET app.euro = '\u20ac'; PREPARE p AS SELECT '\u20ac'; LISTEN \"\u20ac\"");
     session.run("SET client_encoding = 'LATIN1'");
     const auto found = session.portrait({.own_settings = {"app.euro"}});
     EXPECT_THAT(found.own_settings, Contains(Pair("app.euro", "\u20ac")));
     EXPECT_THAT(found.channels, ElementsAre("\u20ac"));
-    auto there = this->there();
+    auto there = this->there(latin);
     ASSERT_TRUE(std::holds_alternative<recreation::done>(there.become(found)));
     EXPECT_THAT(differences(found, there.portrait({.own_settings = {"app.euro"}})), IsEmpty());
 }
