@@ -2,8 +2,8 @@
 #include <map>
 #include <span>
 
-#include "cdc/apply/array_literal.hpp"
 #include "cdc/apply/sql.hpp"
+#include "lib/pgwire/array_literal.hpp"
 
 namespace crossfade::cdc::apply {
 
@@ -45,7 +45,7 @@ class unnest {
   private:
     std::string from_;
     std::string names_;
-    std::vector<array_literal> arrays_;
+    std::vector<pgwire::array_literal> arrays_;
 };
 
 std::size_t bytes_of(std::span<const cell* const> cells) {

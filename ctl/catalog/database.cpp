@@ -36,18 +36,4 @@ pgclient::rows ask(pgclient::connection& on, std::string_view doing, const std::
     return std::move(*got);
 }
 
-std::string array_literal(const std::vector<std::string>& elements) {
-    std::string text = "{";
-    for (const auto& element : elements) {
-        if (text.size() > 1) text += ',';
-        text += '"';
-        for (const char c : element) {
-            if (c == '"' || c == '\\') text += '\\';
-            text += c;
-        }
-        text += '"';
-    }
-    return text + '}';
-}
-
 }  // namespace crossfade::ctl::catalog

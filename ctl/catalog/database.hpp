@@ -18,7 +18,4 @@ pgclient::connection connect_replication(const settings::configuration& config, 
 pgclient::rows ask(pgclient::connection& on, std::string_view doing, const std::string& sql,
                    const std::vector<pgclient::parameter>& parameters = {});
 
-// {"a","b"}: a text array as a parameter.
-std::string array_literal(const std::vector<std::string>& elements);
-
 }  // namespace crossfade::ctl::catalog

@@ -5,6 +5,7 @@
 
 #include "ctl/catalog/database.hpp"
 #include "lib/model/table_name.hpp"
+#include "lib/pgwire/array_literal.hpp"
 
 namespace crossfade::ctl::catalog {
 
@@ -100,10 +101,9 @@ SELECT current_setting('server_version_num')::int, current_setting('server_versi
 FROM pg_database d WHERE d.datname = current_database())";
 
 std::string oids_of(const std::vector<table>& tables) {
-    std::vector<std::string> oids;
-    oids.reserve(tables.size());
-    for (const auto& each : tables) oids.push_back(std::to_string(each.oid));
-    return array_literal(oids);
+    pgwire::array_literal oids;
+    for (const auto& each : tables) oids.add(std::to_string(each.oid));
+    return oids.take();
 }
 
 table* by_oid(std::vector<table>& tables, std::int64_t oid) {

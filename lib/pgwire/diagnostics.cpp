@@ -35,6 +35,11 @@ std::optional<diagnostics> parse_diagnostics(std::string_view body) {
     return parsed;
 }
 
+std::string sqlstate_of(std::string_view body) {
+    const auto said = parse_diagnostics(body);
+    return said && !said->sqlstate().empty() ? std::string{said->sqlstate().substr(0, 5)} : "?????";
+}
+
 std::string build_fatal(std::string_view sqlstate, std::string_view message, std::string_view hint) {
     diagnostics what{{{'S', "FATAL"}, {'V', "FATAL"}, {'C', std::string{sqlstate}}, {'M', std::string{message}}}};
     if (!hint.empty()) what.fields.emplace_back('H', hint);

@@ -21,6 +21,9 @@ struct diagnostics {
 // `body`: without type and length. Nothing when it breaks off.
 std::optional<diagnostics> parse_diagnostics(std::string_view body);
 
+// Its SQLSTATE; "?????" where there is none.
+std::string sqlstate_of(std::string_view body);
+
 // SQLSTATEs that the proxy itself answers with, by the names of errcodes-appendix.html.
 namespace sqlstate {
 inline constexpr std::string_view connection_failure = "08006";

@@ -131,7 +131,7 @@ std::vector<console::limit_facts> front::limits() const {
 }
 
 std::vector<console::memory_facts> front::memory() const {
-    return {{"event loops", sizeof(event_loop) + sizeof(scratch_space), loops_.size()},
+    return {{"event loops", sizeof(event_loop) + sizeof(relay_loop) + sizeof(scratch_space), loops_.size()},
             {"failed log-ins", around_.keeper.attempts().bytes(), 1},
             {"password keys", around_.keeper.keys().bytes(), 1}};
 }

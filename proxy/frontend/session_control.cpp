@@ -80,7 +80,6 @@ console::session_facts session::facts() const {
                                             .connected = known_.server_connected,
                                             .tls = version_of(server_)};
     }
-    if (ear_) told.memory += sizeof *ear_ + ear_->kept_bytes();
     if (tracker_.started()) {
         told.asked = on_the_wall(asked_);
         told.since = on_the_wall(since_);

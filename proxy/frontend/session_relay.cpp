@@ -340,7 +340,8 @@ std::size_t session::counted_memory() const {
     // An idle session (as idle_memory in tests/integration/proxy measures it), and what OpenSSL has for a connection.
     constexpr std::size_t itself = 1536;
     constexpr std::size_t tls = std::size_t{14} << 10;
-    return itself + (client_.tls() != nullptr ? tls : 0) + (server_.tls() != nullptr ? tls : 0) + tracker_.allocated();
+    return itself + (client_.tls() != nullptr ? tls : 0) + (server_.tls() != nullptr ? tls : 0) + tracker_.allocated() +
+           (ear_ ? sizeof *ear_ + ear_->kept_bytes() : 0);
 }
 
 void session::count_memory() {

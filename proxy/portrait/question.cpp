@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 
+#include "lib/pgwire/array_literal.hpp"
 #include "lib/pgwire/diagnostics.hpp"
 #include "lib/pgwire/message_types.hpp"
 #include "lib/pgwire/query_messages.hpp"
@@ -111,17 +112,9 @@ const std::string& question_sql() {
 }
 
 std::string array_of(const std::set<std::string>& names) {
-    std::string text = "{";
-    for (const auto& name : names) {
-        if (text.size() > 1) text += ',';
-        text += '"';
-        for (const char letter : name) {
-            if (letter == '"' || letter == '\\') text += '\\';
-            text += letter;
-        }
-        text += '"';
-    }
-    return text + '}';
+    pgwire::array_literal text;
+    for (const auto& name : names) text.add(name);
+    return text.take();
 }
 
 std::string run(const char* name, std::string_view sql, std::span<const std::uint32_t> types,
@@ -169,8 +162,7 @@ std::optional<answer::outcome> answer::take(char type, std::string_view body) {
             described_ = true;
             break;
         case backend::error_response:
-            if (const auto said = pgwire::parse_diagnostics(body)) error_ = said->sqlstate().substr(0, 5);
-            if (error_.empty()) error_ = "?????";
+            error_ = pgwire::sqlstate_of(body);
             break;
         case backend::ready_for_query:
             malformed_ = malformed_ || pgwire::parse_ready_for_query(body) != pgwire::transaction_status::idle;

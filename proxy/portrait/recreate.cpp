@@ -103,8 +103,7 @@ std::optional<recreation::outcome> recreation::take(char type, std::string_view 
             so_far_.reported.emplace_back(body);
             break;
         case backend::error_response:
-            if (const auto said = pgwire::parse_diagnostics(body)) error_ = said->sqlstate().substr(0, 5);
-            if (error_.empty()) error_ = "?????";
+            error_ = pgwire::sqlstate_of(body);
             break;
         case backend::ready_for_query:
             if (pgwire::parse_ready_for_query(body) != pgwire::transaction_status::idle || malformed_)

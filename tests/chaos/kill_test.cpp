@@ -8,6 +8,7 @@
 
 #include "tests/chaos/landscape.hpp"
 #include "tests/chaos/workload.hpp"
+#include "tests/support/configured.hpp"
 #include "tests/support/eventually.hpp"
 
 namespace crossfade::chaos {
@@ -17,8 +18,7 @@ using namespace std::chrono_literals;
 using support::eventually;
 
 unsigned rounds() {
-    const char* configured = std::getenv("CROSSFADE_CHAOS_ROUNDS");
-    return configured == nullptr ? 1 : static_cast<unsigned>(std::stoul(configured));
+    return static_cast<unsigned>(support::configured("CROSSFADE_CHAOS_ROUNDS", 1));
 }
 
 class kill_9 : public testing::Test {

@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "tests/chaos/landscape.hpp"
+#include "tests/support/configured.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/http.hpp"
 
@@ -18,8 +19,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 std::chrono::seconds duration() {
-    const char* configured = std::getenv("CROSSFADE_LOAD_SECONDS");
-    return std::chrono::seconds{configured == nullptr ? 8 : std::stol(configured)};
+    return std::chrono::seconds{support::configured("CROSSFADE_LOAD_SECONDS", 8)};
 }
 
 std::string line_with(const std::string& text, std::string_view words) {

@@ -1,12 +1,12 @@
 // The whole front at work at once: long and short sessions, in the clear and under TLS, cancels, reloads, pauses,
 // kills, and an operator who looks. CROSSFADE_SOAK_SECONDS is how long; under a sanitizer it is what finds races.
 #include <atomic>
-#include <cstdlib>
 #include <iostream>
 #include <thread>
 
 #include "tests/integration/console/operators_console.hpp"
 #include "tests/support/certificates.hpp"
+#include "tests/support/configured.hpp"
 
 namespace crossfade::proxy::test {
 namespace {
@@ -16,8 +16,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 std::chrono::seconds duration() {
-    const char* configured = std::getenv("CROSSFADE_SOAK_SECONDS");
-    return std::chrono::seconds{configured != nullptr ? std::atoi(configured) : 8};
+    return std::chrono::seconds{support::configured("CROSSFADE_SOAK_SECONDS", 8)};
 }
 
 class soak : public operators_console {

@@ -5,11 +5,9 @@
 #include <iostream>
 
 #include "lib/pgwire/startup.hpp"
+#include "tests/integration/proxy/proxy_before_fake.hpp"
 #include "tests/scripted/proxy/memory.hpp"
 #include "tests/scripted/proxy/messages.hpp"
-#include "tests/scripted/proxy/peer.hpp"
-#include "tests/support/ports.hpp"
-#include "tests/support/program.hpp"
 
 namespace crossfade::proxy::test {
 namespace {
@@ -39,19 +37,8 @@ std::size_t as_many_as_may_be() {
 // As drivers open a session, and as PostgreSQL 15 welcomes it; then one statement each.
 TEST(idle_memory, a_plain_session_takes_at_most_8_kib) {
     const auto sessions = as_many_as_may_be();
-    fake_database database;
-    const auto port = support::free_port();
-    const auto admin = support::free_port();
-    const std::string dsn = "host=127.0.0.1 sslmode=disable port=" + std::to_string(database.port()) + " dbname=";
-    support::crossfade_program proxy{
-        "crossfade-proxy",
-        "legacy: { dsn: \"" + dsn + "app\" }\nmodern: { dsn: \"" + dsn +
-            "modern\" }\nkafka: { brokers: \"127.0.0.1:9\" }\nstream: { name: app, tables: [\"public.*\"] }\n" +
-            "proxy: { listen: \"127.0.0.1:" + std::to_string(port) + "\", admin: \"127.0.0.1:" + std::to_string(admin) +
-            "\", capture: false, threads: 2, max_sessions: 10000 }\n",
-        admin};
-    proxy.start();
-    ASSERT_TRUE(proxy.wait_ready()) << proxy.log();
+    proxy_before_fake proxy{"threads: 2, max_sessions: 10000"};
+    ASSERT_TRUE(proxy.program.wait_ready()) << proxy.program.log();
 
     const auto opening = build(startup_message{{},
                                                {{"user", "storefront_service"},
@@ -67,14 +54,14 @@ TEST(idle_memory, a_plain_session_takes_at_most_8_kib) {
     const auto question = build_query("select id, name from products where id = 4711");
     const auto reply = rows() + ready();
 
-    const auto process = std::to_string(proxy.pid());
+    const auto process = std::to_string(proxy.program.pid());
     const auto before = memory("VmRSS", process);
     std::vector<std::pair<peer, peer>> all;
     all.reserve(sessions);
     for (std::uint32_t n = 0; n < sessions; ++n) {
-        auto client = peer::connect(port);
+        auto client = proxy.connect();
         client.send(opening);
-        auto server = database.accept();
+        auto server = proxy.database.accept();
         server.expect(opening);
         const auto whole = welcome + build_backend_key_data({n, "key!"}) + ready();
         server.send(whole);

@@ -4,11 +4,9 @@
 #include <thread>
 
 #include "lib/pgwire/startup.hpp"
+#include "tests/integration/proxy/proxy_before_fake.hpp"
 #include "tests/scripted/proxy/memory.hpp"
 #include "tests/scripted/proxy/messages.hpp"
-#include "tests/scripted/proxy/peer.hpp"
-#include "tests/support/ports.hpp"
-#include "tests/support/program.hpp"
 
 namespace crossfade::proxy::test {
 namespace {
@@ -45,23 +43,12 @@ const volume volumes[] = {
 class volume_of : public testing::TestWithParam<volume> {};
 
 TEST_P(volume_of, one_gibibyte_adds_less_than_one_mebibyte) {
-    fake_database database;
-    const auto port = support::free_port();
-    const auto admin = support::free_port();
-    const std::string dsn = "host=127.0.0.1 sslmode=disable port=" + std::to_string(database.port()) + " dbname=";
-    support::crossfade_program proxy{
-        "crossfade-proxy",
-        "legacy: { dsn: \"" + dsn + "app\" }\nmodern: { dsn: \"" + dsn +
-            "modern\" }\nkafka: { brokers: \"127.0.0.1:9\" }\nstream: { name: app, tables: [\"public.*\"] }\n" +
-            "proxy: { listen: \"127.0.0.1:" + std::to_string(port) + "\", admin: \"127.0.0.1:" + std::to_string(admin) +
-            "\", capture: false, threads: 1 }\n",
-        admin};
-    proxy.start();
-    ASSERT_TRUE(proxy.wait_ready()) << proxy.log();
+    proxy_before_fake proxy{"threads: 1"};
+    ASSERT_TRUE(proxy.program.wait_ready()) << proxy.program.log();
 
-    auto client = peer::connect(port);
+    auto client = proxy.connect();
     client.send(build(startup_message{{}, {{"user", "ann"}, {"database", "app"}}}));
-    auto server = database.accept();
+    auto server = proxy.database.accept();
     const auto welcome = build_authentication(authentication::ok) + build_backend_key_data({1, "key!"}) + ready();
     server.send(welcome);
     client.expect(welcome);
@@ -82,7 +69,7 @@ TEST_P(volume_of, one_gibibyte_adds_less_than_one_mebibyte) {
     // What any session needs has been allocated once the first megabytes are through.
     pass(framed('N', std::string(8 * mib, 'w')), {}, 0);
 
-    const auto process = std::to_string(proxy.pid());
+    const auto process = std::to_string(proxy.program.pid());
     const auto highest = memory("VmHWM", process);
     ASSERT_GT(highest, 0U);
     const auto taken = pass(before, repeated, gib / mib);

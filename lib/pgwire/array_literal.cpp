@@ -1,8 +1,8 @@
-#include "cdc/apply/array_literal.hpp"
+#include "lib/pgwire/array_literal.hpp"
 
 #include <utility>
 
-namespace crossfade::cdc::apply {
+namespace crossfade::pgwire {
 
 namespace {
 
@@ -49,4 +49,4 @@ std::string array_literal::take() {
     return std::exchange(text_, "{");
 }
 
-}  // namespace crossfade::cdc::apply
+}  // namespace crossfade::pgwire

@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-namespace crossfade::cdc::apply {
+namespace crossfade::pgwire {
 
 // Writes an array's text form, one dimension: https://www.postgresql.org/docs/15/arrays.html#ARRAYS-IO
 class array_literal {
@@ -21,4 +21,4 @@ class array_literal {
     std::string text_ = "{";
 };
 
-}  // namespace crossfade::cdc::apply
+}  // namespace crossfade::pgwire
