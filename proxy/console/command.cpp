@@ -5,6 +5,8 @@
 #include <charconv>
 #include <span>
 
+#include "lib/pgwire/ascii.hpp"
+
 namespace crossfade::proxy::console {
 namespace {
 
@@ -18,12 +20,6 @@ constexpr std::array<std::string_view, subjects> subject_names{
     "LISTS",  "STATS",   "STATS_TOTALS", "STATS_AVERAGES", "FLAGS",   "STREAM", "DRIFT",
     "CONFIG", "LIMITS",  "PAUSES",       "USERS",          "MEM"};
 
-std::string lower_case(std::string_view text) {
-    std::string lower{text};
-    for (auto& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    return lower;
-}
-
 syntax_fault unexpected(words left, const word& last) {
     if (left.empty()) return {"syntax error at end of input after \"" + clipped(last.text) + "\"", last.position};
     return {"syntax error at or near \"" + clipped(left[0].text) + "\"", left[0].position};
@@ -33,14 +29,15 @@ parsed parse_show(const word& verb, words rest) {
     if (rest.empty()) return unexpected(rest, verb);
     if (rest.size() == 1 && rest[0].what == word::kind::plain) {
         for (std::size_t each = 0; each < subject_names.size(); ++each)
-            if (rest[0].text == lower_case(subject_names[each])) return commands::show{static_cast<subject>(each)};
+            if (rest[0].text == pgwire::lower_case(subject_names[each]))
+                return commands::show{static_cast<subject>(each)};
     }
     // SHOW TIME ZONE and SHOW TRANSACTION ISOLATION LEVEL are PostgreSQL's own spellings of two settings.
     std::string name;
     for (const auto& each : rest) {
         if (!each.is_name() && !each.is_symbol('.')) return unexpected(rest, verb);
         if (!name.empty() && !each.is_symbol('.') && !name.ends_with('.')) name.push_back('_');
-        name.append(lower_case(each.text));
+        name.append(pgwire::lower_case(each.text));
     }
     if (name == "time_zone") name = "timezone";
     if (name == "transaction_isolation_level") name = "transaction_isolation";

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "lib/pgwire/ascii.hpp"
+
 namespace crossfade::proxy::console {
 namespace {
 
@@ -23,12 +25,6 @@ constexpr std::array others{
     fixed{"transaction_isolation", "read committed"},
     fixed{"transaction_read_only", "off"},
 };
-
-std::string lower_case(std::string_view text) {
-    std::string lower{text};
-    for (auto& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    return lower;
-}
 
 type type_of(known_value what) {
     switch (what) {
@@ -96,7 +92,7 @@ std::vector<std::pair<std::string_view, std::string>> reported_parameters(const 
 
 std::optional<std::string> parameter_value(std::string_view name, const party& of) {
     for (const auto& [reported, said] : reported_parameters(of))
-        if (lower_case(reported) == name) return said;
+        if (pgwire::lower_case(reported) == name) return said;
     for (const auto& each : others)
         if (each.name == name) return std::string{each.value};
     return std::nullopt;

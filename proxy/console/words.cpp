@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "lib/pgwire/ascii.hpp"
+
 namespace crossfade::proxy::console {
 namespace {
+
+using pgwire::lower;
 
 using boost::system::result;
 
@@ -21,9 +25,6 @@ bool starts_name(char c) {
 }
 bool continues_name(char c) {
     return starts_name(c) || is_digit(c) || c == '$';
-}
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
 class lexer {

@@ -149,10 +149,11 @@ void relay_loop::look_at_clock() {
     if (now < next_look_) return;
     next_look_ = now + clock_interval;
     const auto snapshot = around_.current();
-    std::vector<session*> all;
-    all.reserve(sessions_.size());
-    for (const auto& one : sessions_) all.push_back(one.get());
-    for (auto* const one : all) one->look_at_clock(now, snapshot->config.proxy);
+    for (auto next = sessions_.begin(); next != sessions_.end();) {
+        // Steps on first: the session may leave by it.
+        auto& one = **next++;
+        one.look_at_clock(now, snapshot->config.proxy);
+    }
 }
 
 }  // namespace crossfade::proxy::frontend

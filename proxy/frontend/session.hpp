@@ -49,14 +49,14 @@ class session : public std::enable_shared_from_this<session> {
     // How it ended; empty when the client only asked for a cancel.
     std::optional<session_end> end() const { return end_; }
 
-    // Of the loop that moves its bytes; null while it is at home. Any thread; true for as long as that loop goes on.
+    // The loop that moves its bytes; null while it is at home. Any thread: the owner alone changes it.
     relay_loop* rides_on() const { return rides_on_.load(std::memory_order_acquire); }
     // In that loop's thread.
     void ride(relay_loop& on);
     void on_ready(bool of_server, std::uint32_t events);
     // Moves what there is to move, and looks whether that was all.
     void carry();
-    // Ends or cancels what has taken longer than the settings allow; called every second or so.
+    // Ends or cancels what has taken longer than the settings allow; called four times a second.
     void look_at_clock(std::chrono::steady_clock::time_point now, const settings::proxy& limits);
     static void go_home(std::shared_ptr<session> one);
 
@@ -138,7 +138,8 @@ class session : public std::enable_shared_from_this<session> {
     }
     void bid_farewell(farewell goodbye);
     bool farewell_is_due() const;
-    // Of what a session holds, what it is owed alone can grow; the rest is bounded by how the relay works.
+    // Of what a session holds, what it is owed and what it is heard to say can grow; the rest is bounded by how lanes
+    // work.
     std::size_t counted_memory() const;
     void count_memory();
     void client_misunderstood_binding();

@@ -39,18 +39,4 @@ bool has_hung_up(int socket) {
     return ::poll(&one, 1, 0) > 0;
 }
 
-asio::awaitable<error_code> write_all(stream_socket& to, std::string_view bytes) {
-    while (!bytes.empty()) {
-        error_code failed;
-        bytes.remove_prefix(to.send(asio::buffer(bytes), 0, failed));
-        if (failed == asio::error::would_block) {
-            const auto [interrupted] = co_await to.async_wait(stream_socket::wait_write, use_result);
-            if (interrupted && !to.is_open()) co_return interrupted;
-        } else if (failed) {
-            co_return failed;
-        }
-    }
-    co_return error_code{};
-}
-
 }  // namespace crossfade::proxy::frontend

@@ -26,8 +26,4 @@ void prepare(stream_socket& socket, const settings::proxy& by);
 // Whether the peer has ended its side, read or not what it sent before.
 bool has_hung_up(int socket);
 
-// Writes all; waits where the peer is slow. A cancelled wait goes on as long as the socket is open: cancel() on a
-// socket is how its reader is woken.
-asio::awaitable<error_code> write_all(stream_socket& to, std::string_view bytes);
-
 }  // namespace crossfade::proxy::frontend

@@ -67,9 +67,10 @@ asio::awaitable<std::optional<std::string>> transport::secure(std::unique_ptr<tl
     for (;;) {
         const auto step = engine->handshake(out);
         if (!out.empty()) {
-            const auto failed = co_await write_all(socket_, out);
-            out.clear();
+            if (!send_raw(out)) co_return std::string{};
+            const auto failed = co_await flush();
             if (failed) co_return std::string{};
+            out.clear();
         }
         if (step == tls::engine::outcome::done) break;
         if (step != tls::engine::outcome::wants_more) co_return engine->reason();

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "lib/pgwire/array_literal.hpp"
+#include "lib/pgwire/ascii.hpp"
 #include "lib/pgwire/diagnostics.hpp"
 #include "lib/pgwire/message_types.hpp"
 #include "lib/pgwire/query_messages.hpp"
@@ -130,12 +131,6 @@ std::optional<std::uint64_t> number(std::string_view text) {
     return value;
 }
 
-std::string lower_case(std::string name) {
-    for (char& letter : name)
-        if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-    return name;
-}
-
 }  // namespace
 
 std::string build(const question& asked) {
@@ -215,7 +210,7 @@ void answer::put(std::string_view kind, std::string name, std::string value, std
     } else if (kind == "setting") {
         portrait_.settings[std::move(name)] = std::move(value);
     } else if (kind == "own setting") {
-        portrait_.own_settings[lower_case(std::move(name))] = std::move(value);
+        portrait_.own_settings[pgwire::lower_case(std::move(name))] = std::move(value);
     } else if (kind == "prepared") {
         auto& statement = portrait_.prepared[name];
         statement.by_sql = more == "sql";

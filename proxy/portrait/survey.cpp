@@ -1,5 +1,7 @@
 #include "proxy/portrait/survey.hpp"
 
+#include "lib/pgwire/ascii.hpp"
+
 namespace crossfade::proxy::portrait {
 
 // A null is a call of set_config whose first argument is more than a literal, or a SET that is put together from text.
@@ -31,7 +33,7 @@ void add(function_survey& to, std::optional<std::string_view> name) {
     }
     std::string plain;
     for (const char letter : *name)
-        if (letter != '"') plain += letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
+        if (letter != '"') plain += pgwire::lower(letter);
     if (plain.find('.') != std::string::npos) to.own_settings.insert(std::move(plain));
 }
 

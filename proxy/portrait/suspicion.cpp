@@ -5,12 +5,12 @@
 #include <cstring>
 #include <string>
 
+#include "lib/pgwire/ascii.hpp"
+
 namespace crossfade::proxy::portrait {
 namespace {
 
-char lower(char byte) {
-    return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte - 'A' + 'a') : byte;
-}
+using pgwire::lower;
 
 // `word` is in lower case.
 bool stands_at(std::string_view text, std::size_t at, std::string_view word) {

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/pgwire/ascii.hpp"
+
 namespace crossfade::proxy::strategy {
 namespace {
 
@@ -12,9 +14,8 @@ using parameter_list = std::span<const std::pair<std::string, std::string>>;
 
 // As guc_name_compare() does it: ASCII alone folds.
 bool same_name(std::string_view left, std::string_view right) {
-    const auto fold = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
     return std::equal(left.begin(), left.end(), right.begin(), right.end(),
-                      [&](char a, char b) { return fold(a) == fold(b); });
+                      [](char a, char b) { return pgwire::lower(a) == pgwire::lower(b); });
 }
 
 // The server takes a parameter's last value.
