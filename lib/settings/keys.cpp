@@ -49,6 +49,7 @@ constexpr key every_key[] = {
     {"proxy.tcp_keepalive_count", on_reload},
     {"proxy.tcp_user_timeout", on_reload},
     {"proxy.reuse_port", at_start},
+    {"proxy.io_uring", at_start},
     {"proxy.replication_sessions", on_reload},
     {"proxy.pause_max", on_reload},
     {"proxy.console.database", on_reload},

@@ -35,6 +35,7 @@ configuration merged(const configuration& current, const configuration& next) {
     taken.proxy.login_timeout = at_start.login_timeout;
     taken.proxy.drain_timeout = at_start.drain_timeout;
     taken.proxy.reuse_port = at_start.reuse_port;
+    taken.proxy.io_uring = at_start.io_uring;
     taken.proxy.statement_cache_entries = at_start.statement_cache_entries;
     taken.proxy.statement_cache_bytes = at_start.statement_cache_bytes;
     taken.proxy.capture = at_start.capture;

@@ -44,6 +44,8 @@ front::~front() {
 void front::start() {
     listener_.start();
     spdlog::info("listening on {} with {} event loops", place_, loops_.size());
+    if (const auto& why = relays_.front()->without_ring(); !why.empty())
+        spdlog::info("no io_uring: {}; each message is sent by itself", why);
 }
 
 void front::reloaded() {

@@ -75,7 +75,7 @@ class lane {
             const auto going = verdict.instead.empty() ? chunk.substr(0, verdict.forward) : verdict.instead;
             keep(chunk.substr(verdict.forward));
             if (verdict.hold) return progress::holds;
-            if (!going.empty() && !to_.send(going)) return end(lane_end::to_failed);
+            if (!going.empty() && !to_.send(going, &scratch.out)) return end(lane_end::to_failed);
             if (verdict.stop) last_ = lane_end::stopped;
         }
         return progress::tired;

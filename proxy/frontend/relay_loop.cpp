@@ -33,6 +33,7 @@ relay_loop::relay_loop(surroundings& around)
               .bytes = around.current()->config.proxy.statement_cache_bytes}),
       epoll_(checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
       wake_(checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {
+    if (around.current()->config.proxy.io_uring) without_ring_ = scratch_->out.open();
     epoll_event here{.events = EPOLLIN | EPOLLET, .data = {.ptr = nullptr}};
     checked(::epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &here), "epoll_ctl");
     thread_ = std::thread{[this] { run(); }};
@@ -89,6 +90,7 @@ void relay_loop::forget(int socket, watched_socket& as) {
 
 void relay_loop::release(session& one) {
     std::erase(tired_, &one);
+    scratch_->out.forget(one);
     // Kept until this round's events are all looked at: some may be the session's.
     if (auto found = sessions_.extract(one.shared_from_this())) released_.push_back(std::move(found.value()));
 }
@@ -114,7 +116,13 @@ void relay_loop::run() {
         if (woken) run_tasks();
         look_at_clock();
         send_home();
+        deliver();
     }
+}
+
+void relay_loop::deliver() {
+    scratch_->out.deliver();
+    for (auto* const one : scratch_->out.left_over()) again(*one);
 }
 
 void relay_loop::send_home() {

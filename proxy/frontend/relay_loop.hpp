@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <unordered_set>
 #include <vector>
@@ -45,6 +46,8 @@ class relay_loop {
     void adopt(std::shared_ptr<session> one);
 
     const loop_stats& stats() const { return stats_; }
+    // Why the kernel gives it no io_uring, where one was wanted.
+    const std::string& without_ring() const { return without_ring_; }
 
     // In the loop's thread, for its sessions.
     loop_stats& counters() { return stats_; }
@@ -64,12 +67,14 @@ class relay_loop {
     void run();
     void run_tasks();
     void send_home();
+    void deliver();
     void look_at_clock();
     int patience() const;
 
     surroundings& around_;
     loop_stats stats_;
     std::unique_ptr<scratch_space> scratch_ = std::make_unique<scratch_space>();
+    std::string without_ring_;
     portrait::notebook notes_;
     int epoll_ = -1;
     int wake_ = -1;  // an eventfd

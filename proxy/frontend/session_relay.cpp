@@ -177,6 +177,7 @@ void session::carry() {
 
 void session::carry_both() {
     auto& by = *rides_on();
+    by.scratch().out.on_behalf_of(*this);
     const auto up = carry_to_server(by);
     if (!client_.is_open()) return leave_loop({});
     const auto down = carry_to_client(by);
@@ -243,8 +244,10 @@ void session::leave_loop(std::string goodbye) {
     ear_.reset();
     goodbye_ = std::move(goodbye);
     auto& from = *rides_on();
-    for (auto [socket, watch] : {std::pair{&client_, &client_watch_}, std::pair{&server_, &server_watch_}})
+    for (auto [socket, watch] : {std::pair{&client_, &client_watch_}, std::pair{&server_, &server_watch_}}) {
+        socket->settle();
         if (socket->is_open()) from.forget(socket->descriptor(), *watch);
+    }
     client_watch_.of = server_watch_.of = nullptr;
     from.release(*this);
 }

@@ -122,7 +122,12 @@ std::string_view transport::next(std::span<char> into, std::optional<error_code>
     return {into.data(), count};
 }
 
-bool transport::send_raw(std::string_view bytes) {
+bool transport::send_raw(std::string_view bytes, outbox* out) {
+    settle();
+    if (unsent_.empty() && out != nullptr && out->take(*this, bytes)) {
+        lies_in_ = out;
+        return true;
+    }
     if (unsent_.empty()) {
         const auto sent = send_now(descriptor(), bytes);
         if (!sent) return false;
@@ -144,12 +149,21 @@ bool transport::push() {
     return true;
 }
 
-bool transport::send(std::string_view plain) {
-    if (!tls_) return send_raw(plain);
+bool transport::send(std::string_view plain, outbox* out) {
+    if (!tls_) return send_raw(plain, out);
     // Most of what goes to a peer is short; a loop's own buffer would save its allocation, and be one more to share.
     std::string sealed;
     sealed.reserve(plain.size() + 128);
-    return tls_->write(plain, sealed) && send_raw(sealed);
+    return tls_->write(plain, sealed) && send_raw(sealed, out);
+}
+
+void transport::settle() {
+    if (lies_in_ != nullptr) lies_in_->deliver();
+}
+
+void transport::delivered(std::string_view left_over) {
+    lies_in_ = nullptr;
+    unsent_.assign(left_over);
 }
 
 asio::awaitable<error_code> transport::flush() {
@@ -176,6 +190,7 @@ void transport::write_last_words(std::string_view plain) {
 }
 
 void transport::shut_down() {
+    settle();
     if (tls_) {
         std::string goodbye;
         tls_->close(goodbye);
@@ -196,6 +211,7 @@ asio::awaitable<void> transport::finish() {
 }
 
 void transport::close() {
+    settle();
     error_code ignored;  // closing frees the descriptor whatever it says
     socket_.close(ignored);
     if (outside_ >= 0) ::close(std::exchange(outside_, -1));

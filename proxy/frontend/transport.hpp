@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "lib/tls/engine.hpp"
+#include "proxy/frontend/outbox.hpp"
 #include "proxy/frontend/sockets.hpp"
 
 namespace crossfade::proxy::frontend {
@@ -20,6 +21,7 @@ struct scratch_space {
     // All that one filling of the above decrypts to, behind what was held back: a record that came in pieces (16 KiB)
     // and the start-up packet's followers (10 KiB) are in front.
     std::array<char, std::size_t{96} << 10> plain;
+    outbox out;
 };
 
 // A connection to a client or a database, in the clear or under TLS. At first Asio waits for its socket: one coroutine
@@ -75,7 +77,12 @@ class transport {
     // TLS's own end or failure.
     std::string_view next(std::span<char> into, std::optional<error_code>& ended);
     // Sends as much as the socket takes; what is left over waits in here for push(). False: the connection is broken.
-    bool send(std::string_view plain);
+    // By `out`, where it is open, that shows later, once it has delivered.
+    bool send(std::string_view plain, outbox* out = nullptr);
+    // Has the outbox send what it took for us.
+    void settle();
+    // For the outbox: this much the socket did not take.
+    void delivered(std::string_view left_over);
     // Sends of what is left over as much as the socket takes.
     bool push();
     bool all_sent() const { return unsent_.empty(); }
@@ -84,14 +91,15 @@ class transport {
     std::size_t waiting() const { return unsent_.size(); }
 
   private:
-    bool send_raw(std::string_view bytes);
+    bool send_raw(std::string_view bytes, outbox* out = nullptr);
     asio::awaitable<error_code> flush();
 
     stream_socket socket_;
     int outside_ = -1;  // the socket, while Asio doesn't have it
     std::unique_ptr<tls::engine> tls_;
     std::string_view fed_;
-    std::string unsent_;  // in the order in which TLS made it
+    std::string unsent_;         // in the order in which TLS made it
+    outbox* lies_in_ = nullptr;  // what goes in front of those
 };
 
 }  // namespace crossfade::proxy::frontend

@@ -25,6 +25,38 @@ TEST(relay, a_slow_reader_stops_its_own_session_only) {
     EXPECT_EQ(slow.client.read(taken).size(), taken);
 }
 
+// What is sent together with other sessions' messages shows only later that the socket did not take it.
+TEST(relay, a_reader_that_falls_behind_short_messages_gets_them_all) {
+    proxy_between proxy{[](auto& config) { config.proxy.threads = 1; }};
+    auto [near, far] = proxy.session();
+    const auto row = framed('D', std::string(2000, 'r'));
+    const auto passed = [&] { return proxy.metric("crossfade_relayed_bytes_total{direction=\"to_client\"}"); };
+    const auto before = passed();
+    std::size_t sent = 0;
+    do {
+        ASSERT_LT(sent, std::size_t{64} << 20) << "the proxy buffers what its client doesn't read";
+        far.send(row);
+        sent += row.size();
+    } while (support::eventually(100ms, [&] { return passed() == before + static_cast<double>(sent); }));
+    EXPECT_EQ(near.read(sent).size(), sent);
+}
+
+TEST(relay, sessions_that_speak_at_once_are_kept_apart) {
+    proxy_between proxy{[](auto& config) { config.proxy.threads = 1; }};
+    std::vector<proxy_between::pair> all;
+    for (std::uint32_t made = 0; made < 80; ++made) all.push_back(proxy.session(made + 1));
+    for (int turn = 0; turn < 20; ++turn) {
+        const auto said = [&](std::size_t by) {
+            return build_query("select " + std::to_string(by) + std::string(by * 97 % 4500, ' ') +
+                               std::to_string(turn));
+        };
+        for (std::size_t each = 0; each < all.size(); ++each) all[each].client.send(said(each));
+        for (std::size_t each = 0; each < all.size(); ++each) all[each].server.expect(said(each));
+        for (std::size_t each = 0; each < all.size(); ++each) all[each].server.send(complete(said(each)) + ready());
+        for (std::size_t each = 0; each < all.size(); ++each) all[each].client.expect(complete(said(each)) + ready());
+    }
+}
+
 TEST(relay, what_was_asked_before_a_half_close_is_still_answered) {
     proxy_between proxy;
     auto [near, far] = proxy.session();

@@ -2,62 +2,38 @@
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include <array>
-#include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
-#include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
+
+#include "tests/unit/proxy/end_of_line.hpp"
 
 namespace crossfade::proxy::frontend {
 namespace {
 
-// A transport outside of Asio, and the peer's end of its connection.
-struct end_of_line {
-    explicit end_of_line(asio::io_context& context) : near{stream_socket{context}} {
-        std::array<int, 2> ends{};
-        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends.data()) != 0)
-            throw std::runtime_error("socketpair");
-        stream_socket socket{context};
-        socket.assign({AF_UNIX, 0}, ends[0]);
-        near = transport{std::move(socket)};
-        near.leave_asio();
-        peer = ends[1];
-    }
-    ~end_of_line() { hang_up(); }
-
-    void says(std::string_view bytes) const {
-        ASSERT_EQ(::send(peer, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
-    }
-    std::string hears(std::size_t most = 1 << 20) const {
-        std::string all;
-        std::array<char, 4096> some;
-        while (all.size() < most) {
-            const auto count = ::recv(peer, some.data(), std::min(some.size(), most - all.size()), MSG_DONTWAIT);
-            if (count <= 0) break;
-            all.append(some.data(), static_cast<std::size_t>(count));
-        }
-        return all;
-    }
-    void hang_up() {
-        if (peer >= 0) ::close(std::exchange(peer, -1));
-    }
-
-    transport near;
-    int peer = -1;
-};
-
-class lanes : public testing::Test {
+// Each with messages that are sent one by one, and with those of a round sent together.
+class lanes : public testing::TestWithParam<bool> {
   protected:
-    progress advance() { return way.advance(inspect, *scratch); }
+    void SetUp() override {
+        if (!GetParam()) return;
+        if (const auto why = scratch->out.open(); !why.empty()) GTEST_SKIP() << "the kernel gives no io_uring: " << why;
+    }
+    progress advance() {
+        // Another session's, without which there would be nothing to send together.
+        bystander.near.send("!", &scratch->out);
+        auto how = way.advance(inspect, *scratch);
+        scratch->out.deliver();
+        EXPECT_EQ(bystander.hears(), "!");
+        if (!scratch->out.left_over().empty()) how = way.advance(inspect, *scratch);
+        return how;
+    }
 
     asio::io_context context;
     end_of_line from{context};
     end_of_line to{context};
+    end_of_line bystander{context};
     lane way{from.near, to.near};
     std::unique_ptr<scratch_space> scratch = std::make_unique<scratch_space>();
     std::vector<std::string> seen;
@@ -68,13 +44,16 @@ class lanes : public testing::Test {
     };
 };
 
-TEST_F(lanes, what_came_before_the_first_wait_is_passed_on) {
+INSTANTIATE_TEST_SUITE_P(, lanes, testing::Bool(),
+                         [](const auto& each) { return each.param ? "together" : "one_by_one"; });
+
+TEST_P(lanes, what_came_before_the_first_wait_is_passed_on) {
     from.says("early");
     EXPECT_EQ(advance(), progress::waits);
     EXPECT_EQ(to.hears(), "early");
 }
 
-TEST_F(lanes, without_news_the_socket_is_not_asked) {
+TEST_P(lanes, without_news_the_socket_is_not_asked) {
     EXPECT_EQ(advance(), progress::waits);
     from.says("quiet");
     EXPECT_EQ(advance(), progress::waits);
@@ -84,7 +63,7 @@ TEST_F(lanes, without_news_the_socket_is_not_asked) {
     EXPECT_EQ(to.hears(), "quiet");
 }
 
-TEST_F(lanes, what_is_kept_comes_again_in_front_of_the_next_bytes) {
+TEST_P(lanes, what_is_kept_comes_again_in_front_of_the_next_bytes) {
     judge = [](std::string_view chunk) { return inspection{chunk.size() / 2}; };
     from.says("abcde");
     advance();
@@ -97,21 +76,21 @@ TEST_F(lanes, what_is_kept_comes_again_in_front_of_the_next_bytes) {
     EXPECT_FALSE(way.holds_nothing());
 }
 
-TEST_F(lanes, something_else_can_go_on_in_its_place) {
+TEST_P(lanes, something_else_can_go_on_in_its_place) {
     judge = [](std::string_view chunk) { return inspection{chunk.size(), false, "instead"}; };
     from.says("this");
     advance();
     EXPECT_EQ(to.hears(), "instead");
 }
 
-TEST_F(lanes, what_came_behind_the_greeting_goes_first) {
+TEST_P(lanes, what_came_behind_the_greeting_goes_first) {
     way.begin_with("first ");
     from.says("second");
     EXPECT_EQ(advance(), progress::waits);
     EXPECT_EQ(to.hears(), "first second");
 }
 
-TEST_F(lanes, an_end_told_with_the_last_bytes_is_not_missed) {
+TEST_P(lanes, an_end_told_with_the_last_bytes_is_not_missed) {
     EXPECT_EQ(advance(), progress::waits);
     from.says("last words");
     from.hang_up();
@@ -121,7 +100,7 @@ TEST_F(lanes, an_end_told_with_the_last_bytes_is_not_missed) {
     EXPECT_EQ(to.hears(), "last words");
 }
 
-TEST_F(lanes, a_receiver_that_is_gone_ends_it) {
+TEST_P(lanes, a_receiver_that_is_gone_ends_it) {
     to.hang_up();
     from.says("to nobody");
     EXPECT_EQ(advance(), progress::ended);
@@ -141,7 +120,7 @@ std::size_t fill(lane& way, const end_of_line& from, const std::function<progres
     return sent;
 }
 
-TEST_F(lanes, takes_no_more_than_the_receiver_does) {
+TEST_P(lanes, takes_no_more_than_the_receiver_does) {
     auto sent = fill(
         way, from, [this] { return advance(); }, to.near);
     const auto waiting = to.near.waiting();
@@ -159,7 +138,7 @@ TEST_F(lanes, takes_no_more_than_the_receiver_does) {
     EXPECT_TRUE(to.near.all_sent());
 }
 
-TEST_F(lanes, an_end_waits_for_the_receiver_to_take_what_came_before) {
+TEST_P(lanes, an_end_waits_for_the_receiver_to_take_what_came_before) {
     const auto sent = fill(
         way, from, [this] { return advance(); }, to.near);
     from.hang_up();
@@ -172,7 +151,7 @@ TEST_F(lanes, an_end_waits_for_the_receiver_to_take_what_came_before) {
     EXPECT_EQ(way.ended(), lane_end::from_closed);
 }
 
-TEST_F(lanes, so_does_a_stop) {
+TEST_P(lanes, so_does_a_stop) {
     fill(
         way, from, [this] { return advance(); }, to.near);
     judge = [](std::string_view chunk) { return inspection{chunk.size(), true}; };
@@ -188,7 +167,7 @@ TEST_F(lanes, so_does_a_stop) {
     EXPECT_EQ(to.hears(), "");
 }
 
-TEST_F(lanes, what_is_held_is_inspected_again_and_nothing_else_is_taken) {
+TEST_P(lanes, what_is_held_is_inspected_again_and_nothing_else_is_taken) {
     bool held = true;
     judge = [&held](std::string_view chunk) {
         return held ? inspection{0, false, {}, true} : inspection{chunk.size()};
@@ -205,7 +184,7 @@ TEST_F(lanes, what_is_held_is_inspected_again_and_nothing_else_is_taken) {
     EXPECT_EQ(seen, (std::vector<std::string>{"statement", "statement", "statement"}));
 }
 
-TEST_F(lanes, others_have_their_turn) {
+TEST_P(lanes, others_have_their_turn) {
     const std::string much(1 << 16, 'x');
     judge = [&](std::string_view chunk) {
         to.hears();
@@ -221,7 +200,7 @@ TEST_F(lanes, others_have_their_turn) {
     EXPECT_GT(seen.size(), 4U);
 }
 
-TEST_F(lanes, no_buffer_is_kept_when_nothing_is_held) {
+TEST_P(lanes, no_buffer_is_kept_when_nothing_is_held) {
     judge = [](std::string_view) { return inspection{0}; };
     from.says(std::string(1000, 'h'));
     advance();

@@ -66,6 +66,7 @@ proxy:
   tcp_keepalive_count: 3
   tcp_user_timeout: 30s
   reuse_port: true
+  io_uring: false
   replication_sessions: false
   pause_max: 2m
   console:
