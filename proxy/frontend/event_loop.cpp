@@ -127,6 +127,10 @@ void event_loop::look_at_holds() {
     asio::post(context_, [this] { tell_all([](session& one) { one.look_at_holds(); }); });
 }
 
+void event_loop::cancel_held(pgwire::cancel_request by) {
+    asio::post(context_, [this, by = std::move(by)] { tell_all([by](session& one) { one.cancel_held(by); }); });
+}
+
 void event_loop::list(std::function<void(std::vector<console::session_facts>)> then) {
     struct gathering {
         std::function<void(std::vector<console::session_facts>)> then;

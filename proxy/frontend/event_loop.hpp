@@ -29,6 +29,7 @@ class event_loop {
     void drain();
     void cut();
     void look_at_holds();
+    void cancel_held(pgwire::cancel_request by);
     // `then` is called in the loop's thread.
     void list(std::function<void(std::vector<console::session_facts>)> then);
     void kill(std::uint64_t id, std::function<void(bool found)> then);

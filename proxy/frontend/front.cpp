@@ -35,6 +35,11 @@ front::front(asio::io_context& home, std::function<settings::snapshot()> in_forc
             if (draining()) asio::post(home_, [this] { look_whether_drained(); });
         }));
     }
+    around_.cancel_held = [this](const pgwire::cancel_request& by) {
+        asio::post(home_, [this, by] {
+            for (auto& loop : loops_) loop->cancel_held(by);
+        });
+    };
 }
 
 front::~front() {

@@ -20,6 +20,7 @@ struct inspection {
     std::size_t forward = 0;     // this many bytes go on; the rest comes again in front of the next chunk, and is short
     bool stop = false;           // after these, no more
     std::string_view instead{};  // when it isn't empty: what goes on in the place of those bytes
+    bool drop = false;           // those bytes don't go on, but are done with
     bool hold = false;           // not now: nothing goes on, and the same chunk is inspected again after go_on()
 };
 
@@ -75,7 +76,7 @@ class lane {
             const auto going = verdict.instead.empty() ? chunk.substr(0, verdict.forward) : verdict.instead;
             keep(chunk.substr(verdict.forward));
             if (verdict.hold) return progress::holds;
-            if (!going.empty() && !to_.send(going, &scratch.out)) return end(lane_end::to_failed);
+            if (!verdict.drop && !going.empty() && !to_.send(going, &scratch.out)) return end(lane_end::to_failed);
             if (verdict.stop) last_ = lane_end::stopped;
         }
         return progress::tired;

@@ -88,6 +88,7 @@ asio::awaitable<cancel_result> session::pass_on(pgwire::cancel_request request) 
     // The key is the database's own, and it alone can say whom an unknown one belongs to: a session of another proxy
     // behind the same address, one that has just ended, or nobody.
     const bool ours = found == cancel_registry::match::one;
+    if (ours && around_.any_holds.load(std::memory_order_acquire)) around_.cancel_held(request);
     // Where the key is worth protecting on its way, it is protected here too.
     const auto reason = co_await reach_server(ours ? server : in_force_->config.authority());
     if (!reason.empty()) co_return cancel_result::unreachable;

@@ -20,6 +20,7 @@
 #include "proxy/frontend/greeting.hpp"
 #include "proxy/frontend/lane.hpp"
 #include "proxy/frontend/login.hpp"
+#include "proxy/frontend/refusal.hpp"
 #include "proxy/frontend/relay_loop.hpp"
 #include "proxy/frontend/route.hpp"
 #include "proxy/frontend/surroundings.hpp"
@@ -74,6 +75,9 @@ class session : public std::enable_shared_from_this<session> {
     void kill();
     // The pauses in force have changed.
     void look_at_holds();
+    // Of a session that a pause holds: what its client asked is not going to be asked of the database. Others don't
+    // mind.
+    void cancel_held(const pgwire::cancel_request& by);
     // For the console, which lists those that have a place.
     bool listed() const { return static_cast<bool>(place_); }
     std::uint64_t id() const { return known_.id; }
@@ -123,6 +127,9 @@ class session : public std::enable_shared_from_this<session> {
     void introduce(const pgwire::startup_message& opening);  // the client, to operators
     void know_server();
     bool is_held() const;
+    bool may_tell_client() const;  // something that doesn't come from the server
+    inspection refuse_held(std::string_view chunk);
+    void go_on();
     void carry_both();
     void listen(relay_loop& by);  // if the flags in force need it
     progress carry_to_server(relay_loop& by);
@@ -179,6 +186,7 @@ class session : public std::enable_shared_from_this<session> {
     settings::side server_side_ = settings::side::legacy;
     knowledge known_;
     bool waits_for_release_ = false;
+    std::unique_ptr<refusal> refusing_;
 
     pgwire::session_tracker tracker_;
     pgwire::message_scanner from_client_;

@@ -57,7 +57,8 @@ struct session::client_inspector {
     }
 
     inspection operator()(std::string_view chunk) {
-        if (of.is_held()) return {0, false, {}, true};
+        if (of.refusing_) return of.refuse_held(chunk);
+        if (of.is_held()) return {.hold = true};
         const bool was_quiet = of.tracker_.quiet();
         if (of.tracker_.idle() && of.generation_ != of.around_.generation.load(std::memory_order_acquire))
             of.take_plan();
@@ -223,6 +224,10 @@ progress session::carry_to_client(relay_loop& by) {
         server_inspector inspect{*this};
         how = to_client_.advance(inspect, by.scratch());
     }
+    if (refusing_ && waits_for_release_ && may_tell_client()) {
+        go_on();
+        by.again(*this);
+    }
     if (farewell_is_due() && client_.all_sent()) {
         ends_by(farewell_->end);
         server_.close();
@@ -387,15 +392,44 @@ void session::bid_farewell(farewell goodbye) {
 
 void session::look_at_holds() {
     if (!waits_for_release_ || is_held()) return;
-    waits_for_release_ = false;
     since_ = std::chrono::steady_clock::now();
     // Who hung up meanwhile may have asked the same again elsewhere: what it left is not to be carried out now.
     if (has_hung_up(client_.descriptor())) {
         ends_by(session_end::client_left);
         close();
     } else {
-        to_server_.go_on();
+        go_on();
     }
+}
+
+void session::go_on() {
+    waits_for_release_ = false;
+    to_server_.go_on();
+}
+
+void session::cancel_held(const pgwire::cancel_request& by) {
+    if (!waits_for_release_ || refusing_ || !from_client_.at_boundary() || !cancel_key_) return;
+    const auto own = cancel_key_.request();
+    if (own.pid != by.pid || own.secret_key != by.secret_key) return;
+    refusing_ = std::make_unique<refusal>();
+    go_on();
+}
+
+bool session::may_tell_client() const {
+    return from_server_.at_boundary() && to_client_.holds_nothing();
+}
+
+inspection session::refuse_held(std::string_view chunk) {
+    // In the middle of something that came by itself; carry_to_client() goes on behind it.
+    if (!may_tell_client()) return {.hold = true};
+    const auto [dropped, told, over] = refusing_->drop(chunk);
+    // A client that can't be told is found out where it is read.
+    if (!told.empty()) static_cast<void>(client_.send(told));
+    if (over) {
+        refusing_.reset();
+        if (dropped < chunk.size()) to_server_.go_on();
+    }
+    return {.forward = dropped, .drop = true};
 }
 
 }  // namespace crossfade::proxy::frontend

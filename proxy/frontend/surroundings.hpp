@@ -37,6 +37,8 @@ struct surroundings {
     // The pauses in force (docs/adr/0008), by std::atomic_load and std::atomic_store; `any_holds` spares sessions that.
     std::shared_ptr<const console::hold_set> holds = std::make_shared<const console::hold_set>();
     std::atomic<bool> any_holds{false};
+    // Has the session of that key told that what a pause holds of it is cancelled. Any thread.
+    std::function<void(const pgwire::cancel_request&)> cancel_held;
 };
 
 }  // namespace crossfade::proxy::frontend

@@ -122,6 +122,51 @@ TEST_F(pause, leaves_nothing_of_a_client_that_hangs_up) {
     postgres_->exec("drop table left_behind");
 }
 
+TEST_F(pause, does_not_keep_a_client_from_cancelling_what_is_held) {
+    postgres_->exec("create table never (n int)");
+    const auto client = connect();
+    const auto operators = console();
+    const auto backend = pid(client);
+    const auto cancelled = [&] {
+        EXPECT_TRUE(becomes(operators, backend, "paused"));
+        const auto cancel =
+            std::unique_ptr<PGcancel, decltype(&PQfreeCancel)>{PQgetCancel(client.get()), &PQfreeCancel};
+        std::array<char, 256> error{};
+        EXPECT_EQ(PQcancel(cancel.get(), error.data(), error.size()), 1) << error.data();
+        const answer got{PQgetResult(client.get())};
+        EXPECT_STREQ(PQresultErrorField(got.get(), PG_DIAG_SQLSTATE), "57014");
+        EXPECT_EQ(PQtransactionStatus(client.get()), PQTRANS_ACTIVE) << "libpq has not seen ReadyForQuery yet";
+    };
+    EXPECT_EQ(sqlstate(operators, "PAUSE"), "");
+    send(client, "insert into never values (1)");
+    cancelled();
+    EXPECT_EQ(PQgetResult(client.get()), nullptr);
+    EXPECT_EQ(PQtransactionStatus(client.get()), PQTRANS_IDLE);
+
+    ASSERT_EQ(PQsendQueryParams(client.get(), "insert into never values (2)", 0, nullptr, nullptr, nullptr, nullptr, 0),
+              1);
+    cancelled();
+    EXPECT_EQ(PQgetResult(client.get()), nullptr);
+
+    // Of two batches the first is cancelled, as if it alone had begun.
+    ASSERT_EQ(PQenterPipelineMode(client.get()), 1);
+    for (const auto* sql : {"insert into never values (3)", "select 'second'"}) {
+        ASSERT_EQ(PQsendQueryParams(client.get(), sql, 0, nullptr, nullptr, nullptr, nullptr, 0), 1);
+        ASSERT_EQ(PQpipelineSync(client.get()), 1);
+    }
+    cancelled();
+    EXPECT_EQ(PQgetResult(client.get()), nullptr);
+    EXPECT_EQ(PQresultStatus(answer{PQgetResult(client.get())}.get()), PGRES_PIPELINE_SYNC);
+    EXPECT_TRUE(becomes(operators, backend, "paused"));
+    EXPECT_EQ(sqlstate(operators, "RESUME"), "");
+    EXPECT_STREQ(PQgetvalue(answer{PQgetResult(client.get())}.get(), 0, 0), "second");
+    EXPECT_EQ(PQgetResult(client.get()), nullptr);
+    EXPECT_EQ(PQresultStatus(answer{PQgetResult(client.get())}.get()), PGRES_PIPELINE_SYNC);
+    ASSERT_EQ(PQexitPipelineMode(client.get()), 1);
+    EXPECT_EQ(value(client, "select count(*) from never"), "0");
+    postgres_->exec("drop table never");
+}
+
 TEST_F(pause, is_for_a_scope) {
     proxy_->configure(support::read_file(proxy_->config_path()) + "tenants: { session: \"parameter:app.tenant\" }\n" +
                       "groups: { orders: { tables: [public.orders] } }\n");
