@@ -169,9 +169,7 @@ TEST_P(lanes, so_does_a_stop) {
 
 TEST_P(lanes, what_is_held_is_inspected_again_and_nothing_else_is_taken) {
     bool held = true;
-    judge = [&held](std::string_view chunk) {
-        return held ? inspection{0, false, {}, true} : inspection{chunk.size()};
-    };
+    judge = [&held](std::string_view chunk) { return held ? inspection{.hold = true} : inspection{chunk.size()}; };
     from.says("statement");
     EXPECT_EQ(advance(), progress::holds);
     EXPECT_EQ(to.hears(), "");
