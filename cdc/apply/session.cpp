@@ -18,7 +18,11 @@ pgclient::result<std::unique_ptr<session>> session::open(const std::string& dsn,
     // its flush. Statements are of one shape with arrays of unknown length: the plan wanted is always the one by index.
     for (const char* setting :
          {"SET tcp_keepalives_idle = 10", "SET tcp_keepalives_interval = 5", "SET tcp_keepalives_count = 3",
-          "SET tcp_user_timeout = 30000", "SET synchronous_commit = off", "SET lock_timeout = '10s'",
+          "SET tcp_user_timeout = 30000", "SET synchronous_commit = off",
+          // Of two that wait for each other the one fails who looks last, each once, after deadlock_timeout. Who gives
+          // up before that is never waited for so long: the application's transaction goes on, and ours is tried again.
+          "SELECT set_config('lock_timeout', greatest(setting::int / 2, 10)::text, false) FROM pg_settings"
+          " WHERE name = 'deadlock_timeout'",
           "SET statement_timeout = 0", "SET idle_in_transaction_session_timeout = 0", "SET jit = off",
           "SET plan_cache_mode = force_generic_plan", "SET enable_seqscan = off", "SET row_security = off"}) {
         if (auto done = made->db.exec(setting); !done) return done.error();

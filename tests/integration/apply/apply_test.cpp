@@ -34,15 +34,17 @@ TEST(apply, changes_in_order) {
     EXPECT_EQ(at.cdc->stop(), 0);
 }
 
-TEST(apply, every_type_to_the_byte) {
+TEST(apply, f07_every_type_to_the_byte) {
     struct typed {
         const char* type;
         const char* value;
     };
+    const auto thousand_digits = std::string(600, '7') + '.' + std::string(400, '3');
     const std::vector<typed> types{
         {"numeric", "NaN"},
         {"numeric", "-Infinity"},
         {"numeric", "123456789012345678901234567890.123456789012345678901234567890"},
+        {"numeric", thousand_digits.c_str()},
         {"numeric(10,2)", "1.50"},
         {"smallint", "-32768"},
         {"bigint", "9223372036854775807"},
@@ -60,6 +62,8 @@ TEST(apply, every_type_to_the_byte) {
         {"bytea", "\\x00ff10"},
         {"timestamp", "infinity"},
         {"timestamptz", "-infinity"},
+        {"date", "-infinity"},
+        {"daterange", "[-infinity,infinity)"},
         {"timestamptz", "2024-02-29 12:34:56.789012+00"},
         {"timestamp", "0044-03-15 12:00:00 BC"},
         {"date", "0044-03-15 BC"},
@@ -249,7 +253,7 @@ TEST(apply, tables_without_a_key_count_each_row) {
     EXPECT_EQ(at.all(all_drift), "");
 }
 
-TEST(apply, unique_values_may_swap_within_a_batch) {
+TEST(apply, f08_unique_values_may_swap_within_a_batch) {
     stream_fixture at{accounts_ddl + "; INSERT INTO accounts VALUES (1, 'a', ''), (2, 'b', '')"};
     auto from = at.publish_as(1);
     from.commit(
