@@ -140,11 +140,13 @@ tail_result<model::lsn> judge(const std::optional<topic_tail>& tail, const slot_
                                 ": an older primary has come back",
                             "point legacy.dsn at the promoted server"};
     if (tail->end_lsn < slot.confirmed)
-        return tail_problem{kind::lost,
-                            "topic " + topic + " ends at " + to_string(tail->end_lsn) +
-                                ", before the slot's confirmed position " + to_string(slot.confirmed) +
-                                ": events that Kafka had acknowledged are missing",
-                            begin_anew};
+        return tail_problem{
+            kind::lost,
+            "topic " + topic + " ends at " + to_string(tail->end_lsn) + ", before the slot's confirmed position " +
+                to_string(slot.confirmed) +
+                ": what lies between is missing, because Kafka lost what it had acknowledged, or because "
+                "somebody made the slot anew or moved it",
+            begin_anew};
     return tail->end_lsn;
 }
 

@@ -77,7 +77,7 @@ TEST_F(capture_rows, every_kind_of_change_arrives_once_and_in_order) {
                             "insert b (1,b)", "insert a (9,nine)", "truncate a b"));
 }
 
-TEST_F(capture_rows, rows_of_a_copy_have_positions_of_their_own) {
+TEST_F(capture_rows, f01_rows_of_a_copy_have_positions_of_their_own) {
     stream_.table("a", "id int PRIMARY KEY");
     begin();
     stream_.sql("COPY rows.a FROM PROGRAM 'seq 1 500'");
@@ -88,7 +88,7 @@ TEST_F(capture_rows, rows_of_a_copy_have_positions_of_their_own) {
     EXPECT_EQ(reader.rows().size(), 501U);
 }
 
-TEST_F(capture_rows, an_unchanged_toast_value_is_said_to_be_unchanged) {
+TEST_F(capture_rows, f05_an_unchanged_toast_value_is_said_to_be_unchanged) {
     stream_.table("a", "id int PRIMARY KEY, big text, n int", "ALTER TABLE rows.a ALTER big SET STORAGE EXTERNAL");
     begin();
     stream_.sql("INSERT INTO rows.a VALUES (1, repeat('x', 100000), 1)");
@@ -108,7 +108,7 @@ TEST_F(capture_rows, a_change_of_the_table_in_mid_stream_is_seen_with_its_rows) 
 }
 
 // The heartbeat's record ends where the commit record begins; by LSN alone they would be one.
-TEST_F(capture_rows, a_heartbeat_right_before_a_commit_keeps_apart) {
+TEST_F(capture_rows, f01_a_heartbeat_right_before_a_commit_keeps_apart) {
     stream_.table("a", "id int PRIMARY KEY");
     begin();
     const auto beat = stream_.sql(
@@ -127,7 +127,7 @@ TEST_F(capture_rows, a_heartbeat_right_before_a_commit_keeps_apart) {
     EXPECT_EQ(seen, 1U);
 }
 
-TEST_F(capture_rows, heartbeats_move_an_idle_stream) {
+TEST_F(capture_rows, f04_heartbeats_move_an_idle_stream) {
     stream_.table("a", "id int PRIMARY KEY");
     stream_.sql("CREATE TABLE rows.other (v text)");
     begin();

@@ -212,7 +212,7 @@ TEST_F(capture_of_a_failing_source, is_not_held_up_in_its_shutdown) {
     EXPECT_TRUE(support::eventually(30s, [&] { return arrived(80); }));
 }
 
-TEST_F(capture_of_a_failing_source, goes_on_after_a_crash) {
+TEST_F(capture_of_a_failing_source, f03_goes_on_after_a_crash_that_moves_the_slot_back) {
     for (int round = 0; round < 3; ++round) {
         insert(round * 20 + 1, round * 20 + 20);
         source_.kill9();
