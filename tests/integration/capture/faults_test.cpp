@@ -6,10 +6,10 @@
 
 #include <csignal>
 #include <memory>
+#include <numeric>
 
 #include "tests/integration/capture/rig.hpp"
 #include "tests/support/eventually.hpp"
-#include "tests/support/kafka.hpp"
 
 namespace crossfade::proxy::capture {
 namespace {
@@ -30,33 +30,44 @@ class open_session {
     std::unique_ptr<PGconn, decltype(&PQfinish)> db_;
 };
 
-class faults : public testing::Test {
+class faults : public one_table {
   protected:
-    faults() {
-        kafka_.create_topic(stream_.stream().topic(), 1);
-        stream_.table("a", "id int PRIMARY KEY");
-        stream_.make_slot();
-        start_ = stream_.confirmed();
-    }
-    void insert(int id) { stream_.sql("INSERT INTO faults.a VALUES (" + std::to_string(id) + ')'); }
-    exactly_once_reader read() {
-        exactly_once_reader reader{start_};
-        reader.take(read_topic(stream_.settings()->config));
-        EXPECT_THAT(reader.faults(), testing::IsEmpty());
-        return reader;
-    }
+    faults() : one_table("faults") {}
+
     // Waits for as many rows as there are ids; they must be those, in this order.
     void arrive(const std::vector<int>& ids) {
         std::vector<std::string> rows;
         rows.reserve(ids.size());
         for (const int id : ids) rows.push_back("insert a (" + std::to_string(id) + ')');
-        EXPECT_TRUE(support::eventually(20s, [&] { return read().rows().size() >= rows.size(); }));
+        EXPECT_TRUE(support::eventually(20s, [&] {
+            const auto reader = read();
+            EXPECT_THAT(reader.faults(), testing::IsEmpty());
+            return reader.rows().size() >= rows.size();
+        }));
         EXPECT_THAT(read().rows(), ElementsAreArray(rows));
     }
-
-    support::mock_kafka kafka_;
-    stream_fixture stream_{"faults", kafka_.config()};
-    model::lsn start_;
+    // A publisher brings the rows 1..last to Kafka and stops in order.
+    void publish_and_stop(int last) {
+        prometheus::Registry metrics;
+        stream_publisher publisher{stream_.settings(), metrics};
+        publisher.start();
+        insert(1, last);
+        std::vector<int> ids(static_cast<std::size_t>(last));
+        std::iota(ids.begin(), ids.end(), 1);
+        arrive(ids);
+        publisher.stop();
+        ASSERT_TRUE(support::eventually(10s, [&] { return !stream_.slot_active(); }));
+    }
+    // The next publisher finds what is missing, and says how to go on.
+    void next_one_stops() {
+        prometheus::Registry metrics;
+        stream_publisher publisher{stream_.settings(), metrics};
+        publisher.start();
+        ASSERT_TRUE(support::eventually(20s, [&] { return publisher.status().state == publisher_state::stopped; }))
+            << publisher.status().reason;
+        EXPECT_THAT(publisher.status().reason, testing::HasSubstr("missing"));
+        EXPECT_THAT(publisher.status().way_out, testing::HasSubstr("crossfade backfill --resync"));
+    }
 };
 
 TEST_F(faults, f02_messages_in_a_transaction_take_nothing_with_them) {
@@ -113,46 +124,19 @@ TEST_F(faults, f02_transactions_end_in_another_order_than_they_begin) {
 
 // Whoever drops a slot and makes it again has left out what was written in between, and nothing in the slot says so.
 TEST_F(faults, f03_a_slot_made_anew_by_hand_is_a_loud_stop) {
-    {
-        prometheus::Registry metrics;
-        stream_publisher publisher{stream_.settings(), metrics};
-        publisher.start();
-        for (int id = 1; id <= 5; ++id) insert(id);
-        arrive({1, 2, 3, 4, 5});
-        publisher.stop();
-    }
-    ASSERT_TRUE(support::eventually(10s, [&] { return !stream_.slot_active(); }));
+    publish_and_stop(5);
     insert(6);
     stream_.sql("SELECT pg_drop_replication_slot('" + stream_.stream().slot() + "')");
     stream_.make_slot();
-    prometheus::Registry metrics;
-    stream_publisher publisher{stream_.settings(), metrics};
-    publisher.start();
-    ASSERT_TRUE(support::eventually(20s, [&] { return publisher.status().state == publisher_state::stopped; }))
-        << publisher.status().reason;
-    EXPECT_THAT(publisher.status().reason, testing::HasSubstr("missing"));
-    EXPECT_THAT(publisher.status().way_out, testing::HasSubstr("crossfade backfill --resync"));
+    next_one_stops();
     EXPECT_EQ(read().rows().size(), 5U);
 }
 
 TEST_F(faults, f03_nor_does_a_slot_that_somebody_moved_go_unnoticed) {
-    {
-        prometheus::Registry metrics;
-        stream_publisher publisher{stream_.settings(), metrics};
-        publisher.start();
-        insert(1);
-        arrive({1});
-        publisher.stop();
-    }
-    ASSERT_TRUE(support::eventually(10s, [&] { return !stream_.slot_active(); }));
+    publish_and_stop(1);
     insert(2);
     stream_.sql("SELECT pg_replication_slot_advance('" + stream_.stream().slot() + "', pg_current_wal_lsn())");
-    prometheus::Registry metrics;
-    stream_publisher publisher{stream_.settings(), metrics};
-    publisher.start();
-    ASSERT_TRUE(support::eventually(20s, [&] { return publisher.status().state == publisher_state::stopped; }))
-        << publisher.status().reason;
-    EXPECT_THAT(publisher.status().reason, testing::HasSubstr("missing"));
+    next_one_stops();
 }
 
 // An idempotent producer that is refused so must not go on behind the hole.
@@ -166,7 +150,7 @@ TEST_F(faults, f09_a_sequence_that_the_broker_refuses_leaves_no_hole) {
     insert(2);
     kafka_.fail_requests(0, {RD_KAFKA_RESP_ERR_NO_ERROR, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
                              RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS});
-    for (int id = 3; id <= 12; ++id) insert(id);
+    insert(3, 12);
     arrive({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
 }
 

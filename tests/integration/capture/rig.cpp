@@ -144,4 +144,22 @@ void exactly_once_reader::take(const std::vector<model::change_event>& events) {
     }
 }
 
+one_table::one_table(const std::string& name) : stream_(name, kafka_.config()) {
+    kafka_.create_topic(stream_.stream().topic(), 1);
+    stream_.table("a", "id int PRIMARY KEY");
+    stream_.make_slot();
+    start_ = stream_.confirmed();
+}
+
+void one_table::insert(int first, int last) {
+    for (int id = first; id <= last; ++id)
+        stream_.sql("INSERT INTO " + stream_.stream().name + ".a VALUES (" + std::to_string(id) + ')');
+}
+
+exactly_once_reader one_table::read() const {
+    exactly_once_reader reader{start_};
+    reader.take(read_topic(stream_.settings()->config));
+    return reader;
+}
+
 }  // namespace crossfade::proxy::capture

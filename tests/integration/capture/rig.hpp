@@ -1,5 +1,7 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -9,6 +11,7 @@
 #include "lib/model/change.hpp"
 #include "lib/settings/reload.hpp"
 #include "proxy/capture/stream_publisher.hpp"
+#include "tests/support/kafka.hpp"
 #include "tests/support/postgres.hpp"
 #include "tests/support/process.hpp"
 
@@ -70,6 +73,21 @@ class exactly_once_reader {
     std::vector<std::string> faults_;
     std::size_t repeats_ = 0;
     std::size_t transactions_ = 0;
+};
+
+// A stream of table a (id int), its slot made, and a broker in memory; nobody publishes yet.
+class one_table : public testing::Test {
+  protected:
+    explicit one_table(const std::string& name);
+
+    void insert(int first, int last);  // one transaction each
+    void insert(int id) { insert(id, id); }
+    // The topic from its beginning.
+    exactly_once_reader read() const;
+
+    support::mock_kafka kafka_;
+    stream_fixture stream_;
+    model::lsn start_;
 };
 
 }  // namespace crossfade::proxy::capture

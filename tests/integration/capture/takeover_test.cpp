@@ -5,30 +5,15 @@
 
 #include "tests/integration/capture/rig.hpp"
 #include "tests/support/eventually.hpp"
-#include "tests/support/kafka.hpp"
 
 namespace crossfade::proxy::capture {
 namespace {
 
 using namespace std::chrono_literals;
 
-class capture_takeover : public testing::Test {
+class capture_takeover : public one_table {
   protected:
-    capture_takeover() {
-        kafka_.create_topic(stream_.stream().topic(), 1);
-        stream_.table("a", "id int PRIMARY KEY");
-        stream_.make_slot();
-        start_ = stream_.confirmed();
-    }
-    exactly_once_reader read() {
-        exactly_once_reader reader{start_};
-        reader.take(read_topic(stream_.settings()->config));
-        return reader;
-    }
-
-    support::mock_kafka kafka_;
-    stream_fixture stream_{"takeover", kafka_.config()};
-    model::lsn start_;
+    capture_takeover() : one_table("takeover") {}
 };
 
 TEST_F(capture_takeover, a_killed_publisher_is_followed_by_another_and_nothing_is_lost) {

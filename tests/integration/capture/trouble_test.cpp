@@ -12,24 +12,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A stream with table a (id int), which the publisher is to bring to Kafka whole whatever happens.
-class capture_trouble : public testing::Test {
+// A stream that the publisher is to bring to Kafka whole whatever happens.
+class capture_trouble : public one_table {
   protected:
-    explicit capture_trouble(const std::string& name = "trouble") : stream_(name, kafka_.config()) {
-        kafka_.create_topic(stream_.stream().topic(), 1);
-        stream_.table("a", "id int PRIMARY KEY");
-        stream_.make_slot();
-        start_ = stream_.confirmed();
-    }
+    capture_trouble() : one_table("trouble") {}
 
-    void insert(int from, int to) {
-        for (int id = from; id <= to; ++id)
-            stream_.sql("INSERT INTO " + stream_.stream().name + ".a VALUES (" + std::to_string(id) + ')');
-    }
     // Whether exactly the rows 1..count have arrived, without a gap.
     bool arrived(int count) {
-        exactly_once_reader reader{start_};
-        reader.take(read_topic(stream_.settings()->config));
+        const auto reader = read();
         EXPECT_THAT(reader.faults(), testing::IsEmpty());
         return reader.rows().size() >= static_cast<std::size_t>(count);
     }
@@ -37,11 +27,8 @@ class capture_trouble : public testing::Test {
         return support::eventually(most, [&] { return publisher_.status().state == state; });
     }
 
-    support::mock_kafka kafka_;
-    stream_fixture stream_;
     prometheus::Registry metrics_;
     stream_publisher publisher_{stream_.settings(), metrics_};
-    model::lsn start_;
 };
 
 TEST_F(capture_trouble, without_a_slot_it_waits_for_init) {

@@ -181,8 +181,8 @@ TEST(nesting, does_not_end_the_process) {
         return nullptr;
     };
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-    constexpr std::size_t of_sanitizers = std::size_t{6}
-                                          << 20;  // their frames, and what they keep of a thread on its stack
+    // Their frames, and what they keep of a thread on its stack.
+    constexpr std::size_t of_sanitizers = std::size_t{6} << 20;
 #else
     constexpr std::size_t of_sanitizers = 0;
 #endif
