@@ -189,7 +189,7 @@ void session::drain() {
 
 void session::cut() {
     ends_by(session_end::drained);
-    if (client_.is_open() && to_client_.holds_nothing() && from_server_.at_boundary()) {
+    if (client_.is_open() && may_tell_client()) {
         client_.write_last_words(
             pgwire::build_fatal(sqlstate::admin_shutdown, "terminating connection due to administrator command"));
     }
