@@ -157,6 +157,7 @@ entries entries_of(const configuration& of) {
     to.add("proxy.tcp_user_timeout", duration_text(of.proxy.tcp_user_timeout));
     to.add("proxy.reuse_port", boolean_text(of.proxy.reuse_port));
     to.add("proxy.io_uring", boolean_text(of.proxy.io_uring));
+    to.add("proxy.busy_poll_us", std::to_string(of.proxy.busy_poll_us));
     to.add("proxy.replication_sessions", boolean_text(of.proxy.replication_sessions));
     to.add("proxy.pause_max", duration_text(of.proxy.pause_max));
     add_console(to, of.proxy.console);

@@ -50,6 +50,7 @@ constexpr key every_key[] = {
     {"proxy.tcp_user_timeout", on_reload},
     {"proxy.reuse_port", at_start},
     {"proxy.io_uring", at_start},
+    {"proxy.busy_poll_us", on_reload},
     {"proxy.replication_sessions", on_reload},
     {"proxy.pause_max", on_reload},
     {"proxy.console.database", on_reload},

@@ -86,6 +86,7 @@ void read_proxy(const section& from, proxy& into) {
     read_pauses(from, fields, into);
     fields.boolean("reuse_port", into.reuse_port);
     fields.boolean("io_uring", into.io_uring);
+    fields.number("busy_poll_us", into.busy_poll_us, 0, 1000);
     fields.boolean("replication_sessions", into.replication_sessions);
     fields.number("statement_cache_entries", into.statement_cache_entries, 0, 1'000'000);
     fields.size("statement_cache_bytes", into.statement_cache_bytes, std::size_t{64} << 10, std::size_t{1} << 30);

@@ -132,9 +132,10 @@ struct proxy {
     std::chrono::milliseconds tcp_keepalive_interval{0};
     unsigned tcp_keepalive_count = 0;
     std::chrono::milliseconds tcp_user_timeout{0};
-    bool reuse_port = false;                      // SO_REUSEPORT: another process may listen beside this one
-    bool io_uring = true;                         // what a loop sends in one round goes to the kernel in one call
-    bool replication_sessions = true;             // relayed to legacy, or refused
+    bool reuse_port = false;           // SO_REUSEPORT: another process may listen beside this one
+    bool io_uring = true;              // what a loop sends in one round goes to the kernel in one call
+    unsigned busy_poll_us = 0;         // how long a loop of one session asks for what comes next, before it sleeps
+    bool replication_sessions = true;  // relayed to legacy, or refused
     std::chrono::milliseconds pause_max{300000};  // how long a PAUSE holds, if nobody resumes
     struct console console;
     bool capture = true;                      // whether this proxy takes part in publishing

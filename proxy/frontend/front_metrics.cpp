@@ -116,6 +116,8 @@ void add(totals& to, const loop_stats& more) {
     to.bytes_to_client += more.bytes_to_client.value();
     add(to.ended, more.ended);
     add(to.cancels, more.cancels);
+    to.busy_polls_answered += more.busy_polls_answered.value();
+    to.busy_polls_in_vain += more.busy_polls_in_vain.value();
     to.statement_hits += more.statement_hits.value();
     to.statement_misses += more.statement_misses.value();
     to.statement_evictions += more.statement_evictions.value();
@@ -150,6 +152,11 @@ front_metrics::front_metrics(prometheus::Registry& registry)
           counters(registry, "crossfade_sessions_total", "Client sessions that have ended, by the reason."))),
       cancels_(by_result<cancel_result, cancel_results>(
           counters(registry, "crossfade_cancel_requests_total", "Cancel requests, by what became of them."))),
+      busy_polls_(counters(registry, "crossfade_busy_polls_total",
+                           "Times that an event loop kept asking instead of sleeping (proxy.busy_poll_us), by whether "
+                           "something came meanwhile.")),
+      busy_polls_answered_(busy_polls_.Add({{"result", "answered"}})),
+      busy_polls_in_vain_(busy_polls_.Add({{"result", "in_vain"}})),
       statement_lookups_(counters(registry, "crossfade_statement_cache_lookups_total",
                                   "Texts that had to be understood, by whether they were known.")),
       statement_hits_(statement_lookups_.Add({{"result", "hit"}})),
@@ -211,6 +218,8 @@ void front_metrics::update(const front_state& now) {
     raise(cancels_, now.traffic.cancels, last_.traffic.cancels);
     raise(turned_away_, now.turned_away, last_.turned_away);
     raise(logins_held_back_, now.logins_held_back, last_.logins_held_back);
+    raise(busy_polls_answered_, now.traffic.busy_polls_answered, last_.traffic.busy_polls_answered);
+    raise(busy_polls_in_vain_, now.traffic.busy_polls_in_vain, last_.traffic.busy_polls_in_vain);
     raise(statement_hits_, now.traffic.statement_hits, last_.traffic.statement_hits);
     raise(statement_misses_, now.traffic.statement_misses, last_.traffic.statement_misses);
     raise(statement_evictions_, now.traffic.statement_evictions, last_.traffic.statement_evictions);

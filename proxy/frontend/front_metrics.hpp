@@ -82,6 +82,8 @@ struct counts {
     number bytes_to_client{};
     std::array<number, session_ends> ended{};
     std::array<number, cancel_results> cancels{};
+    number busy_polls_answered{};
+    number busy_polls_in_vain{};
 
     // Of what is heard of sessions that may change hands (portrait/hearing.hpp). The first three only ever grow.
     number statement_hits{};
@@ -140,6 +142,9 @@ class front_metrics {
     prometheus::Counter& to_client_;
     std::array<prometheus::Counter*, session_ends> ended_;
     std::array<prometheus::Counter*, cancel_results> cancels_;
+    prometheus::Family<prometheus::Counter>& busy_polls_;
+    prometheus::Counter& busy_polls_answered_;
+    prometheus::Counter& busy_polls_in_vain_;
     prometheus::Family<prometheus::Counter>& statement_lookups_;
     prometheus::Counter& statement_hits_;
     prometheus::Counter& statement_misses_;

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <future>
+#include <span>
 #include <system_error>
 
 #include "proxy/frontend/session.hpp"
@@ -98,7 +99,7 @@ void relay_loop::release(session& one) {
 void relay_loop::run() {
     std::array<epoll_event, 256> events;
     while (!stopping_) {
-        const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), patience());
+        const int count = wait(events);
         bool woken = false;
         for (int index = 0; index < count; ++index) {
             const auto& event = events[static_cast<std::size_t>(index)];
@@ -118,6 +119,27 @@ void relay_loop::run() {
         send_home();
         deliver();
     }
+}
+
+int relay_loop::wait(std::span<epoll_event> into) {
+    const auto ask = [&](int milliseconds) {
+        return ::epoll_wait(epoll_, into.data(), static_cast<int>(into.size()), milliseconds);
+    };
+    if (!busy_.allowed() || !tired_.empty()) return ask(patience());
+    const auto began = std::chrono::steady_clock::now();
+    auto now = began;
+    int count = 0;
+    if (const auto worth = busy_.worth(); worth > busy_poll::duration::zero()) {
+        for (count = ask(0); count == 0 && now - began < worth; count = ask(0)) now = std::chrono::steady_clock::now();
+        (count == 0 ? stats_.busy_polls_in_vain : stats_.busy_polls_answered).add(1);
+    }
+    if (count == 0) {
+        count = ask(patience());
+        now = std::chrono::steady_clock::now();
+    }
+    const auto* const of = count == 1 ? static_cast<const watched_socket*>(into.front().data.ptr) : nullptr;
+    busy_.told(of == nullptr ? nullptr : of->of, of != nullptr && of->of_server, now - began);
+    return count;
 }
 
 void relay_loop::deliver() {
@@ -157,6 +179,7 @@ void relay_loop::look_at_clock() {
     if (now < next_look_) return;
     next_look_ = now + clock_interval;
     const auto snapshot = around_.current();
+    busy_.allow(std::chrono::microseconds{snapshot->config.proxy.busy_poll_us});
     for (auto next = sessions_.begin(); next != sessions_.end();) {
         // Steps on first: the session may leave by it.
         auto& one = **next++;

@@ -1,15 +1,19 @@
 #pragma once
 
+#include <sys/epoll.h>
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <unordered_set>
 #include <vector>
 
+#include "proxy/frontend/busy_poll.hpp"
 #include "proxy/frontend/front_metrics.hpp"
 #include "proxy/frontend/surroundings.hpp"
 #include "proxy/frontend/transport.hpp"
@@ -66,6 +70,7 @@ class relay_loop {
   private:
     void run();
     void run_tasks();
+    int wait(std::span<epoll_event> into);
     void send_home();
     void deliver();
     void look_at_clock();
@@ -76,6 +81,7 @@ class relay_loop {
     std::unique_ptr<scratch_space> scratch_ = std::make_unique<scratch_space>();
     std::string without_ring_;
     portrait::notebook notes_;
+    busy_poll busy_;
     int epoll_ = -1;
     int wake_ = -1;  // an eventfd
     std::unordered_set<std::shared_ptr<session>> sessions_;

@@ -43,7 +43,7 @@ def latencies(folder):
     return found if found else (0, 0)
 
 
-def configuration(database, listen, admin, strategy, certificate):
+def configuration(database, listen, admin, strategy, certificate, busy_poll=0):
     return f"""
 legacy: {{ dsn: "{database.dsn()}?sslmode=disable" }}
 modern: {{ dsn: "{database.dsn('postgres')}?sslmode=disable" }}
@@ -53,6 +53,7 @@ proxy:
   listen: "127.0.0.1:{listen}"
   admin: "127.0.0.1:{admin}"
   capture: false
+  busy_poll_us: {busy_poll}
   tls: {{ mode: prefer, cert_file: "{certificate[0]}", key_file: "{certificate[1]}" }}
 flags: {{ hybrid_mode_enabled: true, dual_write_strategy: {strategy}, hybrid_read_strategy: legacy }}
 log: {{ level: warn }}
@@ -61,9 +62,10 @@ log: {{ level: warn }}
 
 def start(servers, database, certificate, wanted):
     """Each candidate's port, and its process where there is one between the client and the database."""
-    def crossfade(strategy):
+    def crossfade(strategy, busy_poll=0):
         listen, admin = free_port(), free_port()
-        config = servers.write(f"{strategy}.yaml", configuration(database, listen, admin, strategy, certificate))
+        config = servers.write(f"{strategy}-{busy_poll}.yaml",
+                               configuration(database, listen, admin, strategy, certificate, busy_poll))
         return listen, servers.crossfade("crossfade-proxy", config, admin)
 
     ways = {
@@ -73,6 +75,7 @@ def start(servers, database, certificate, wanted):
         "odyssey": lambda: servers.odyssey(database, certificate),
         "crossfade": lambda: crossfade("legacy-only"),
         "primary": lambda: crossfade("legacy-primary"),
+        "busy": lambda: crossfade("legacy-only", busy_poll=200),
     }
     return {name: way() for name, way in ways.items()
             if name in wanted and (name != "odyssey" or shutil.which("odyssey"))}
@@ -100,7 +103,7 @@ def main():
     def some(known, kind=str):
         return lambda text: [kind(each) for each in text.split(",") if kind(each) in known]
 
-    candidates = ("direct", "pgbouncer", "haproxy", "odyssey", "crossfade", "primary")
+    candidates = ("direct", "pgbouncer", "haproxy", "odyssey", "crossfade", "primary", "busy")
     options = argparse.ArgumentParser()
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--seconds", type=int, default=3)

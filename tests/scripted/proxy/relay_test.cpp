@@ -67,6 +67,38 @@ TEST(relay, sessions_that_speak_at_once_are_kept_apart) {
     }
 }
 
+TEST(relay, a_loop_keeps_asking_for_one_session_and_not_for_a_quiet_one) {
+    proxy_between proxy{[](auto& config) {
+        config.proxy.threads = 1;
+        config.proxy.busy_poll_us = 1000;
+    }};
+    auto [near, far] = proxy.session();
+    const auto polls = [&](const std::string& result) {
+        return proxy.metric("crossfade_busy_polls_total{result=\"" + result + "\"}");
+    };
+    EXPECT_TRUE(support::eventually(20s, [&] {
+        near.send(build_query("select 1"));
+        far.expect(build_query("select 1"));
+        far.send(reply('C') + ready());
+        near.expect(reply('C') + ready());
+        return polls("answered") >= 10;
+    }));
+    const auto before = polls("in_vain");
+    EXPECT_FALSE(support::eventually(600ms, [&] { return polls("in_vain") > before + 1; }));
+    proxy.reload([](auto& config) { config.proxy.busy_poll_us = 0; });
+    const auto answered = polls("answered");
+    EXPECT_TRUE(support::eventually(20s, [&] {
+        const auto last = polls("answered");
+        for (int turn = 0; turn < 20; ++turn) {
+            near.send(build_query("select 1"));
+            far.expect(build_query("select 1"));
+            far.send(reply('C') + ready());
+            near.expect(reply('C') + ready());
+        }
+        return polls("answered") == last;
+    })) << answered;
+}
+
 TEST(relay, what_was_asked_before_a_half_close_is_still_answered) {
     proxy_between proxy;
     auto [near, far] = proxy.session();

@@ -86,18 +86,19 @@ INSTANTIATE_TEST_SUITE_P(
         bad_file{"twice",
                  required + "log: { level: info }\nproxy: {}\nlog: { level: warn }\n",
                  {"f.yaml:7: log: found the key a second time; allowed: each key once; the first is in line 5"}},
-        bad_file{
-            "wrong_shapes",
-            required + "log: { level: [info] }\nproxy: 6432\ngroups: { g: { tables: public.a } }\n",
-            {"f.yaml:5: log.level: found a list; allowed: a single value",
-             "f.yaml:6: proxy: found a text; allowed: a mapping of listen, admin, tls, threads, "
-             "max_sessions, max_sessions_per_user, max_sessions_per_database, reserved_sessions, reserved_users, "
-             "max_message_bytes, max_session_memory, max_memory, connect_timeout, login_timeout, drain_timeout, "
-             "idle_timeout, "
-             "idle_in_transaction_timeout, query_timeout, tcp_keepalive_idle, tcp_keepalive_interval, "
-             "tcp_keepalive_count, tcp_user_timeout, reuse_port, io_uring, replication_sessions, pause_max, console, "
-             "statement_cache_entries, statement_cache_bytes, capture, max_unacknowledged_events, auth, access",
-             "f.yaml:7: groups.g.tables: found a text; allowed: a list"}},
+        bad_file{"wrong_shapes",
+                 required + "log: { level: [info] }\nproxy: 6432\ngroups: { g: { tables: public.a } }\n",
+                 {"f.yaml:5: log.level: found a list; allowed: a single value",
+                  "f.yaml:6: proxy: found a text; allowed: a mapping of listen, admin, tls, threads, "
+                  "max_sessions, max_sessions_per_user, max_sessions_per_database, reserved_sessions, reserved_users, "
+                  "max_message_bytes, max_session_memory, max_memory, connect_timeout, login_timeout, drain_timeout, "
+                  "idle_timeout, "
+                  "idle_in_transaction_timeout, query_timeout, tcp_keepalive_idle, tcp_keepalive_interval, "
+                  "tcp_keepalive_count, tcp_user_timeout, reuse_port, io_uring, busy_poll_us, replication_sessions, "
+                  "pause_max, "
+                  "console, "
+                  "statement_cache_entries, statement_cache_bytes, capture, max_unacknowledged_events, auth, access",
+                  "f.yaml:7: groups.g.tables: found a text; allowed: a list"}},
         bad_file{"a_dsn_as_a_key_is_not_repeated",
                  required + "log: { 'postgresql://app:hunter2@h/app': x }\n",
                  {"f.yaml:5: log.(not shown): found an unknown key; allowed: format, level"}}),

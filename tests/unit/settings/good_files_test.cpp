@@ -67,6 +67,7 @@ proxy:
   tcp_user_timeout: 30s
   reuse_port: true
   io_uring: false
+  busy_poll_us: 100
   replication_sessions: false
   pause_max: 2m
   console:

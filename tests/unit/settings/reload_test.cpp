@@ -79,7 +79,7 @@ TEST_F(reloads, take_each_key_that_the_list_says) {
         "max_session_memory: 2MiB, max_memory: 20MiB, "
         "connect_timeout: 1s, login_timeout: 2s, drain_timeout: 3s, idle_timeout: 4s, idle_in_transaction_timeout: 5s, "
         "query_timeout: 6s, tcp_keepalive_idle: 7s, tcp_keepalive_interval: 8s, tcp_keepalive_count: 9, "
-        "tcp_user_timeout: 10s, reuse_port: true, io_uring: false, replication_sessions: false, "
+        "tcp_user_timeout: 10s, reuse_port: true, io_uring: false, busy_poll_us: 50, replication_sessions: false, "
         "max_unacknowledged_events: 3, "
         "statement_cache_entries: 10, statement_cache_bytes: 1MiB, "
         "tls: { mode: prefer, cert_file: /c, key_file: /k, ca_file: /a, min_version: '1.3', ciphers: HIGH } }\n");
@@ -92,7 +92,7 @@ TEST_F(reloads, take_each_key_that_the_list_says) {
         const auto& text = taken.at(key).text;
         EXPECT_EQ(text, waits ? wanted.substr(0, wanted.find(" -> ")) : wanted) << key;
     }
-    EXPECT_EQ(report.changes.size(), 33U);
+    EXPECT_EQ(report.changes.size(), 34U);
 }
 
 TEST_F(reloads, are_refused_when_what_the_file_names_cannot_be_used) {
