@@ -58,31 +58,44 @@ pgclient::result<std::shared_ptr<const target_table>> load_target(pgclient::conn
     return std::shared_ptr<const target_table>{std::move(found)};
 }
 
+pgclient::result<std::shared_ptr<const target_table>> target_catalog::load(pgclient::connection& db,
+                                                                           const model::table_name& table) {
+    auto loaded = load_target(db, table);
+    if (!loaded) return loaded;
+    if (targets_.size() >= capacity) targets_.clear();
+    targets_.insert_or_assign(table, *loaded);
+    return loaded;
+}
+
 pgclient::result<std::shared_ptr<const table_mapping>> target_catalog::mapping(
     pgclient::connection& db, const std::shared_ptr<const model::relation>& rel) {
     if (const auto known = mappings_.find(rel); known != mappings_.end()) return known->second;
-    auto target = targets_.find(rel->table);
-    if (target == targets_.end()) {
-        auto loaded = load_target(db, rel->table);
+    const auto target = targets_.find(rel->table);
+    auto made = std::make_shared<table_mapping>();
+    if (target != targets_.end()) *made = map_table(rel, target->second.get(), tenant_column_);
+    // What is known of the follower's table may be older than the DDL that the source's new version has come with.
+    if (target == targets_.end() || made->refused) {
+        auto loaded = load(db, rel->table);
         if (!loaded) return loaded.error();
-        if (targets_.size() >= capacity) targets_.clear();
-        target = targets_.emplace(rel->table, *loaded).first;
+        *made = map_table(rel, loaded->get(), tenant_column_);
     }
     if (mappings_.size() >= capacity) mappings_.clear();
-    auto made = std::make_shared<table_mapping>(map_table(rel, target->second.get(), tenant_column_));
-    if (made->refused) refused_since_ = std::chrono::steady_clock::now();
+    if (made->refused) refused_.push_back(rel);
     return mappings_.emplace(rel, std::move(made)).first->second;
 }
 
 void target_catalog::forget() {
     targets_.clear();
     mappings_.clear();
-    refused_since_ = {};
+    refused_.clear();
 }
 
 void target_catalog::forget_refused() {
-    if (refused_since_ == std::chrono::steady_clock::time_point{}) return;
-    if (std::chrono::steady_clock::now() - refused_since_ >= refused_for) forget();
+    for (const auto& each : refused_) {
+        targets_.erase(each->table);
+        mappings_.erase(each);
+    }
+    refused_.clear();
 }
 
 void target_catalog::tenant_column(std::string name) {

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "cdc/apply/target.hpp"
 #include "lib/pgclient/connection.hpp"
@@ -23,23 +23,22 @@ class target_catalog {
     pgclient::result<std::shared_ptr<const table_mapping>> mapping(pgclient::connection& db,
                                                                    const std::shared_ptr<const model::relation>& rel);
 
-    // Whether `rel` is known, so that mapping() will not ask the follower.
-    bool knows(const std::shared_ptr<const model::relation>& rel) const { return mappings_.contains(rel); }
-
-    // After DDL on the follower: everything is read anew. What could not be mapped is forgotten by itself every few
-    // seconds.
+    // After DDL on the follower: everything is read anew.
     void forget();
+    // Those that could not be mapped: perhaps somebody has mended the follower. For each batch.
     void forget_refused();
     void tenant_column(std::string name);
 
   private:
     static constexpr std::size_t capacity = 10000;
-    static constexpr std::chrono::seconds refused_for{2};
+
+    pgclient::result<std::shared_ptr<const target_table>> load(pgclient::connection& db,
+                                                               const model::table_name& table);
 
     std::string tenant_column_;
     std::unordered_map<model::table_name, std::shared_ptr<const target_table>> targets_;
     std::unordered_map<std::shared_ptr<const model::relation>, std::shared_ptr<const table_mapping>> mappings_;
-    std::chrono::steady_clock::time_point refused_since_{};
+    std::vector<std::shared_ptr<const model::relation>> refused_;
 };
 
 }  // namespace crossfade::cdc::apply
