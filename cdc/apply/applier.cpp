@@ -1,7 +1,7 @@
 #include "cdc/apply/applier.hpp"
 
-#include "cdc/apply/failpoint.hpp"
 #include "cdc/apply/fault.hpp"
+#include "lib/failpoint/failpoint.hpp"
 #include "lib/store/schema.hpp"
 
 namespace crossfade::cdc::apply {
@@ -179,7 +179,7 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
         fault = got.error();
     }
     open_ = true;
-    failpoint("apply.begun");
+    failpoint::pass("apply.begun");
 
     if (fresh && !answers[1].got.boolean(0, 0)) report.what = apply_report::outcome::backfill;
     if (report.what == apply_report::outcome::applied && fresh && answers[2].got.text(0, 0) != fingerprint_) {
@@ -210,6 +210,7 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
             if (!again) return again.error();
             batch = std::move(*again);
         }
+        failpoint::pass("apply.careful");
         careful_writer writer{pipe, settings_, to_.origins};
         for (const auto& each : batch.events) {
             if (auto done = writer.apply(each); !done) return done.error();
@@ -229,13 +230,13 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
     if (!advance) {
         pipe.add("RELEASE SAVEPOINT crossfade_batch");
         if (auto done = pipe.run(); !done) return done.error();
-        failpoint("apply.part");
+        failpoint::pass("apply.part");
         return std::optional{apply_report{}};
     }
-    failpoint("apply.written");
+    failpoint::pass("apply.written");
     pipe.add("COMMIT");
     if (auto done = pipe.run(); !done) return done.error();
-    failpoint("apply.committed");
+    failpoint::pass("apply.committed");
     open_ = false;
     progress_ = *advance;
     return std::optional{std::exchange(so_far_, {})};

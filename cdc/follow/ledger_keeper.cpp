@@ -4,7 +4,7 @@
 
 #include <map>
 
-#include "cdc/apply/failpoint.hpp"
+#include "lib/failpoint/failpoint.hpp"
 
 namespace crossfade::cdc::follow {
 
@@ -131,7 +131,7 @@ pgclient::result<bool> ledger_keeper::publish_letters(const std::stop_token& sto
             }
             if (std::chrono::steady_clock::now() > until) why = "the broker does not answer";
         }
-        apply::failpoint("letters.sent");
+        failpoint::pass("letters.sent");
         std::string ids = "{";
         for (const auto& [id, done] : acknowledged) ids += (ids.size() > 1 ? "," : "") + std::to_string(id);
         auto marked = db.exec("UPDATE crossfade.dead_letters SET published_at = now() WHERE id = ANY ($1::bigint[])",

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "lib/failpoint/failpoint.hpp"
 #include "lib/store/schema.hpp"
 
 namespace crossfade::cdc::follow {
@@ -351,6 +352,7 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
             }
             continue;
         }
+        failpoint::pass("consume.read");
         heard = now;
         if (stalled) return next_step::reread;
         for (auto& message : *messages) {

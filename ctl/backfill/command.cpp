@@ -16,6 +16,7 @@
 #include "ctl/stream/progress.hpp"
 #include "ctl/stream/source.hpp"
 #include "ctl/stream/topic.hpp"
+#include "lib/failpoint/failpoint.hpp"
 #include "lib/store/schema.hpp"
 
 namespace crossfade::ctl::backfill {
@@ -194,6 +195,8 @@ exit_code run(const context& in, const options& with) {
     lock_out(lock, in.config.stream.name);
     mark_copying(modern, in.config.stream.name, planned.tasks);
 
+    failpoint::pass("backfill.marked");
+
     const std::int64_t topic_high = anew ? stream::read_tail(in.config).high : 0;
     std::optional<pgclient::connection> replication = catalog::connect_replication(in.config, settings::side::legacy);
     const auto source = stream::identify(*replication);
@@ -201,6 +204,7 @@ exit_code run(const context& in, const options& with) {
     const auto parallel =
         role.replica_role ? std::min<unsigned>(with.parallel, static_cast<unsigned>(planned.tasks.size())) : 1U;
     auto workers = hire(in, parallel, snapshot.name, role);
+    failpoint::pass("backfill.snapshot");
     // The workers' transactions hold the snapshot now; the temporary slot would only hold WAL.
     replication.reset();
 

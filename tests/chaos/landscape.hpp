@@ -21,14 +21,29 @@ inline bool serves_clients(victim which) {
     return which == victim::proxy || which == victim::legacy;
 }
 
-// Everything for real: two PostgreSQL clusters with pgbench's tables, a Kafka broker, crossfade-proxy and
-// crossfade-cdc; the stream is set up by `crossfade init` and the tables have been copied by `crossfade backfill`.
+struct landscape_options {
+    unsigned scale = 0;             // of pgbench's tables; 0: there are none
+    std::string schema = {};        // of further tables, on both sides
+    std::string rows = {};          // what legacy has in them before the stream begins
+    std::string cdc_settings = {};  // more of the file's section cdc: ", batch_bytes: 64KiB"
+    support::postgres_options legacy = {};
+    support::postgres_options modern = {};
+    std::string create_legacy = {};  // instead of the database `app` as it is: "CREATE DATABASE app ENCODING ..."
+};
+
+// Everything for real: two PostgreSQL clusters, a Kafka broker, crossfade-proxy and crossfade-cdc; the stream is set up
+// by `crossfade init` and the tables have been copied by `crossfade backfill`.
 class landscape {
   public:
-    landscape(unsigned scale, const std::string& extra_schema);
+    explicit landscape(landscape_options options);
 
     void kill(victim which);
     void revive(victim which);
+    support::crossfade_program& program(std::string_view name) { return name == "crossfade-cdc" ? cdc : proxy; }
+
+    // The operators' command on this landscape: {"backfill"}.
+    support::finished crossfade(std::vector<std::string> arguments,
+                                std::vector<std::pair<std::string, std::string>> environment = {}) const;
 
     std::string client_dsn() const;  // through the proxy
     std::uint16_t client_port() const { return listen_; }
@@ -44,6 +59,10 @@ class landscape {
 
     std::string logs() const;
 
+  private:
+    landscape_options options_;
+
+  public:
     support::postgres_cluster legacy;
     support::postgres_cluster modern;
     support::kafka_broker broker;

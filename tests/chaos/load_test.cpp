@@ -63,7 +63,7 @@ class lag_samples {
 
 TEST(load, of_each_protocol_leaves_both_sides_equal) {
     if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: set CROSSFADE_KAFKA_LIBS";
-    landscape world{2, ""};
+    landscape world{{.scale = 2}};
     const support::temp_dir dir;
     for (const std::string protocol : {"simple", "extended", "prepared"}) {
         SCOPED_TRACE(protocol);

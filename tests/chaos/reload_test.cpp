@@ -34,7 +34,7 @@ std::string bad(int number) {
 
 TEST(reload, a_hundred_times_under_load_is_not_felt) {
     if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: set CROSSFADE_KAFKA_LIBS";
-    landscape world{2, ""};
+    landscape world{{.scale = 2}};
     const support::temp_dir dir;
     support::child_process pgbench{{.argv = {(world.legacy.bin_dir() / "pgbench").string(), "-n", "-c", "8", "-j", "2",
                                              "-M", "prepared", "-T", "45", "-P", "1", world.client_dsn()},

@@ -1,11 +1,9 @@
 #include "tests/chaos/workload.hpp"
 
-#include <libpq-fe.h>
-#include <poll.h>
-
 #include <chrono>
-#include <memory>
 #include <random>
+
+#include "tests/chaos/client.hpp"
 
 namespace crossfade::chaos {
 
@@ -13,41 +11,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto patience = 30s;
 constexpr unsigned accounts_a_branch = 100'000;
 constexpr unsigned tellers_a_branch = 10;
-
-enum class answer { done, refused, lost, nothing };
-
-struct finish {
-    void operator()(PGconn* of) const { PQfinish(of); }
-};
-using connection = std::unique_ptr<PGconn, finish>;
-
-bool wait_readable(PGconn* on, std::chrono::steady_clock::time_point until) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()).count();
-    pollfd wanted{PQsocket(on), POLLIN, 0};
-    return left > 0 && ::poll(&wanted, 1, static_cast<int>(left)) > 0;
-}
-
-// PQexec that can't hang: a stuck session is a finding, not the end of the test.
-answer execute(PGconn* on, const std::string& sql) {
-    if (PQsendQuery(on, sql.c_str()) == 0) return answer::lost;
-    const auto until = std::chrono::steady_clock::now() + patience;
-    bool refused = false;
-    for (;;) {
-        while (PQisBusy(on) != 0) {
-            if (!wait_readable(on, until)) return answer::nothing;
-            if (PQconsumeInput(on) == 0) return answer::lost;
-        }
-        PGresult* result = PQgetResult(on);
-        if (result == nullptr) break;
-        refused = refused || PQresultStatus(result) == PGRES_FATAL_ERROR;
-        PQclear(result);
-    }
-    if (PQstatus(on) != CONNECTION_OK) return answer::lost;
-    return refused ? answer::refused : answer::done;
-}
 
 std::string quoted(const std::string& text) {
     return '\'' + text + '\'';
@@ -92,8 +57,8 @@ const char* workload::schema() {
     return "CREATE TABLE document (id text PRIMARY KEY, note text, body text NOT NULL)";
 }
 
-workload::workload(std::string dsn, unsigned clients, unsigned scale)
-    : dsn_(std::move(dsn)), scale_(scale), ledgers_(clients) {}
+workload::workload(std::string dsn, unsigned clients, unsigned scale, std::string name)
+    : dsn_(std::move(dsn)), scale_(scale), name_(std::move(name)), ledgers_(clients) {}
 
 workload::~workload() {
     stop();
@@ -132,14 +97,14 @@ void workload::run(unsigned client) {
     };
     for (std::uint64_t sequence = 0; !stopping_; ++sequence) {
         if (!to) {
-            to.reset(PQconnectdb((dsn_ + "?connect_timeout=5").c_str()));
-            if (PQstatus(to.get()) != CONNECTION_OK) {
+            to = connect(dsn_);
+            if (!to) {
                 failed("connect", answer::lost);
-                std::this_thread::sleep_for(20ms);  // the application's own pause, not the test's
+                pause_after_failure();
                 continue;
             }
         }
-        const std::string tag = 'c' + std::to_string(client) + '-' + std::to_string(sequence);
+        const std::string tag = name_ + std::to_string(client) + '-' + std::to_string(sequence);
         answer got = execute(to.get(), "BEGIN");
         for (const auto& sql : statements(tag, earlier, scale_, random)) {
             if (got != answer::done) break;

@@ -24,7 +24,8 @@ struct entry {
 // that is written, grown, renamed and deleted. Every transaction leaves its tag in pgbench_history, which has no key.
 class workload {
   public:
-    workload(std::string dsn, unsigned clients, unsigned scale);
+    // `name`: no two workloads of one pair of databases may have the same.
+    workload(std::string dsn, unsigned clients, unsigned scale, std::string name = "c");
     ~workload();
 
     void start();
@@ -44,6 +45,7 @@ class workload {
 
     std::string dsn_;
     unsigned scale_;
+    std::string name_;
     std::atomic<bool> stopping_ = false;
     std::atomic<std::uint64_t> acknowledged_ = 0;
     std::atomic<std::uint64_t> errors_ = 0;

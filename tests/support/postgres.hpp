@@ -14,6 +14,8 @@ namespace crossfade::support {
 // Debian's PostgreSQL 15, unless CROSSFADE_TEST_PGBIN names another one's bin directory, which the user postgres can
 // read.
 std::filesystem::path postgres_bin_dir();
+// PostgreSQL 18, as script/bootstrap --postgres-18 brings it.
+std::filesystem::path postgres_18_bin_dir();
 
 struct postgres_options {
     std::vector<std::string> extra_settings = {};  // "track_commit_timestamp=on"

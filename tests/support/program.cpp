@@ -28,10 +28,18 @@ void crossfade_program::configure(const std::string& yaml) const {
     dir_.write("crossfade.yaml", yaml);
 }
 
-void crossfade_program::start() {
+void crossfade_program::start(const std::vector<std::pair<std::string, std::string>>& environment) {
+    auto all = environment_;
+    all.insert(all.end(), environment.begin(), environment.end());
     process_.emplace(process_options{.argv = {program_path(name_).string(), "--config", config_path().string()},
-                                     .environment = environment_,
+                                     .environment = std::move(all),
                                      .log = dir_.path() / "log"});
+}
+
+bool crossfade_program::stopped() const {
+    const auto stat = read_file("/proc/" + std::to_string(pid()) + "/stat");
+    const auto name_end = stat.rfind(')');
+    return name_end != std::string::npos && stat.substr(name_end).starts_with(") T");
 }
 
 bool crossfade_program::wait_for(const std::string& path, std::chrono::milliseconds timeout) {

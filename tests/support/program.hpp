@@ -19,13 +19,15 @@ class crossfade_program {
     crossfade_program(std::string name, const std::string& yaml, std::uint16_t admin_port,
                       std::vector<std::pair<std::string, std::string>> environment = {});
 
-    void start();                                                                           // doesn't wait
+    // Doesn't wait. `environment` counts for this start, beside the one that all have.
+    void start(const std::vector<std::pair<std::string, std::string>>& environment = {});
     bool wait_healthy(std::chrono::milliseconds timeout = std::chrono::seconds{20});        // /healthz answers 200
     bool wait_ready(std::chrono::milliseconds timeout = std::chrono::seconds{20});          // /readyz answers 200
     std::optional<int> stop(std::chrono::milliseconds timeout = std::chrono::seconds{40});  // SIGTERM, exit code
     void kill9();
     void signal(int number) const;
     bool running() { return process_ && process_->running(); }
+    bool stopped() const;  // by SIGSTOP
     pid_t pid() const { return process_ ? process_->pid() : -1; }
 
     // Replaces the file in one step; whether the program takes it up at once is its own affair.

@@ -58,7 +58,7 @@ TEST_P(killed_at, applies_exactly_once) {
 
 INSTANTIATE_TEST_SUITE_P(points, killed_at,
                          testing::Values("apply.begun", "apply.written", "apply.committed", "apply.part",
-                                         "apply.begun:3"),
+                                         "apply.begun:3", "consume.read:2"),
                          [](const auto& each) {
                              std::string name = each.param;
                              for (auto& c : name) c = c == '.' || c == ':' ? '_' : c;

@@ -21,7 +21,7 @@ MAY_PRINT = re.compile(r"(ctl|demo|tests)/|.*\b(main|command_line)\.cpp$")
 
 # (path, what the line holds): the reason. An entry that nothing needs any more is a finding.
 ALLOWED = {
-    ("tests/chaos/workload.cpp", "sleep_for"): "an application pauses before it connects again",
+    ("tests/chaos/client.cpp", "sleep_for"): "an application pauses before it connects again",
     ("tests/support/eventually.hpp", "sleep_for"): "the one place that waits between two looks at a condition",
     ("ctl/verify/command.cpp", "sleep_for"): "progress is a row of a database: there is nothing to be woken by",
     ("tests/support/mock_kafka_main.cpp", "std::endl"): "its starter waits for the line",

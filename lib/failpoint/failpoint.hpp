@@ -1,0 +1,50 @@
+#pragma once
+
+#include <array>
+#include <string_view>
+
+// Named places where a test stops the process, to see what is left when something dies there.
+namespace crossfade::failpoint {
+
+struct place {
+    std::string_view name;
+    std::string_view program;
+};
+
+inline constexpr std::array places{
+    place{"capture.slot_taken", "crossfade-proxy"},    // the server streams, nothing is published yet
+    place{"capture.put", "crossfade-proxy"},           // librdkafka has an event, others of its transaction follow
+    place{"capture.put_last", "crossfade-proxy"},      // librdkafka has a transaction's last event
+    place{"capture.acknowledged", "crossfade-proxy"},  // Kafka has it, the slot has not been told
+    place{"capture.confirmed", "crossfade-proxy"},     // the slot has been told
+    place{"consume.read", "crossfade-cdc"},            // messages are here, none is looked at
+    place{"apply.begun", "crossfade-cdc"},             // the follower's transaction is open
+    place{"apply.careful", "crossfade-cdc"},           // taken back, to be written change by change
+    place{"apply.part", "crossfade-cdc"},              // a part of a large transaction is written
+    place{"apply.written", "crossfade-cdc"},           // the rows are written, COMMIT is not sent
+    place{"apply.committed", "crossfade-cdc"},         // COMMIT is answered
+    place{"letters.sent", "crossfade-cdc"},            // dead letters are in the topic, and not yet marked as such
+    place{"backfill.marked", "crossfade"},             // the tables count as being copied
+    place{"backfill.snapshot", "crossfade"},           // there is a snapshot, nothing is copied
+    place{"backfill.copied", "crossfade"},             // a table's rows are written, COMMIT is not sent
+    place{"backfill.committed", "crossfade"},          // ... it is answered
+};
+
+// A name of the list; another one doesn't compile.
+class listed {
+  public:
+    consteval listed(const char* name) : text(name) {  // NOLINT(google-explicit-constructor)
+        bool found = false;
+        for (const auto& each : places) found = found || each.name == text;
+        if (!found) throw "not in failpoint::places";
+    }
+    const std::string_view text;
+};
+
+// What CROSSFADE_FAILPOINT asks for, once: "name", "name:n" or "name:n:stop". At the n-th time (1 where there is none)
+// that the place is passed, the process gets SIGKILL, or SIGSTOP, in which it stays until the test sends SIGCONT: time
+// to kill something else just then. Without the variable it costs one comparison. A value that can't be read is logged
+// and ends the process: a test must not wait for what never happens.
+void pass(listed name);
+
+}  // namespace crossfade::failpoint

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "tests/chaos/landscape.hpp"
+#include "tests/chaos/turmoil.hpp"
+#include "tests/chaos/workload.hpp"
+
+namespace crossfade::chaos {
+
+// A landscape under load in which things are killed. At the end nothing that a client was told may be missing, on
+// either side, nothing may be there twice, and no row may differ.
+class trial : public testing::Test {
+  protected:
+    static constexpr unsigned scale = 2;
+    static constexpr unsigned clients = 8;
+
+    void SetUp() override;
+    void TearDown() override;
+
+    void start_load();
+    void stop_load_and_check();
+
+    // Waits until the application has done this many more transactions.
+    [[nodiscard]] bool goes_on(std::uint64_t more) const;
+    std::uint64_t errors() const { return load_->errors(); }
+    std::string last_error() const { return load_->last_error(); }
+
+    landscape& world() { return *world_; }
+
+  private:
+    void check_ledger(const support::postgres_cluster& side) const;
+
+    std::unique_ptr<landscape> world_;
+    std::unique_ptr<workload> load_;
+    std::unique_ptr<turmoil> turmoil_;
+    unsigned loads_ = 0;
+};
+
+}  // namespace crossfade::chaos
