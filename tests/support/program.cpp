@@ -11,7 +11,8 @@
 namespace crossfade::support {
 
 std::filesystem::path program_path(const std::string& name) {
-    return std::filesystem::path{CROSSFADE_BIN_DIR} / name;
+    const char* const chosen = std::getenv("CROSSFADE_BIN_DIR");
+    return std::filesystem::path{chosen == nullptr ? CROSSFADE_BIN_DIR : chosen} / name;
 }
 
 std::filesystem::path source_root() {
