@@ -26,6 +26,8 @@ namespace {
 using namespace std::chrono_literals;
 using catalog::ask;
 
+constexpr int most_snapshots = 10;
+
 // The slot and the publication must be older than the snapshot: what commits after it has to be in the stream.
 void require_stream(const context& in, const std::vector<catalog::table>& tables, pgclient::connection& legacy,
                     pgclient::connection& modern) {
@@ -134,7 +136,9 @@ exit_code report(const context& in, const std::vector<task>& tasks, const crew& 
         const auto& progress = done.progress(i);
         const std::string outcome = progress.now == table_progress::stage::done     ? "copied"
                                     : progress.now == table_progress::stage::failed ? "failed"
-                                                                                    : "not begun";
+                                    : progress.now == table_progress::stage::overtaken
+                                        ? "truncated or rewritten meanwhile"
+                                        : "not begun";
         table.add({to_string(tasks[i].table), output::count_text(static_cast<std::uint64_t>(progress.rows.load())),
                    output::bytes_text(static_cast<std::uint64_t>(progress.bytes.load())), outcome});
         list.push_back({{"table", to_string(tasks[i].table)},
@@ -162,6 +166,33 @@ exit_code report(const context& in, const std::vector<task>& tasks, const crew& 
                << " tables; nothing is applied until the rest is copied: crossfade backfill\n";
     }
     return fine ? exit_code::fine : exit_code::no;
+}
+
+struct copied {
+    stream::source_identity source;
+    model::lsn at;
+};
+
+// All tables that wait, as of one moment.
+copied copy_from_snapshot(const context& in, unsigned parallel, const catalog::role& role,
+                          const std::vector<task>& tasks, const interrupt_guard& interrupt, crew& at_work) {
+    std::optional<pgclient::connection> replication = catalog::connect_replication(in.config, settings::side::legacy);
+    const auto source = stream::identify(*replication);
+    const auto snapshot = stream::export_snapshot(*replication, "crossfade_backfill_" + std::to_string(getpid()));
+    const auto workers = role.replica_role ? std::min<unsigned>(parallel, static_cast<unsigned>(tasks.size())) : 1U;
+    auto hired = hire(in, workers, snapshot.name, role);
+    failpoint::pass("backfill.snapshot");
+    // The workers' transactions hold the snapshot now; the temporary slot would only hold WAL.
+    replication.reset();
+
+    const copy_order how{.stream = in.config.stream.name,
+                         .consistent_at = snapshot.consistent_at,
+                         .role = role.replica_role ? replica_role::set : replica_role::forbidden,
+                         .existing = role.replica_role ? existing_rows::clear : existing_rows::cleared_before,
+                         .interrupted = interrupt.flag()};
+    at_work.start(std::move(hired), how);
+    show_progress(in, at_work);
+    return {source, snapshot.consistent_at};
 }
 
 }  // namespace
@@ -196,30 +227,19 @@ exit_code run(const context& in, const options& with) {
     mark_copying(modern, in.config.stream.name, planned.tasks);
 
     failpoint::pass("backfill.marked");
+    if (!role.replica_role) clear_together(modern, planned.tasks);
 
     const std::int64_t topic_high = anew ? stream::read_tail(in.config).high : 0;
-    std::optional<pgclient::connection> replication = catalog::connect_replication(in.config, settings::side::legacy);
-    const auto source = stream::identify(*replication);
-    const auto snapshot = stream::export_snapshot(*replication, "crossfade_backfill_" + std::to_string(getpid()));
-    const auto parallel =
-        role.replica_role ? std::min<unsigned>(with.parallel, static_cast<unsigned>(planned.tasks.size())) : 1U;
-    auto workers = hire(in, parallel, snapshot.name, role);
-    failpoint::pass("backfill.snapshot");
-    // The workers' transactions hold the snapshot now; the temporary slot would only hold WAL.
-    replication.reset();
-
-    if (!role.replica_role) clear_together(modern, planned.tasks);
-    const copy_order how{.stream = in.config.stream.name,
-                         .consistent_at = snapshot.consistent_at,
-                         .role = role.replica_role ? replica_role::set : replica_role::forbidden,
-                         .existing = role.replica_role ? existing_rows::clear : existing_rows::cleared_before,
-                         .interrupted = interrupt.flag()};
-    crew copying(planned.tasks, how);
-    copying.start(std::move(workers));
-    show_progress(in, copying);
+    crew copying(planned.tasks);
+    const auto first = copy_from_snapshot(in, with.parallel, role, planned.tasks, interrupt, copying);
+    for (int attempt = 1; copying.overtaken() > 0 && attempt < most_snapshots && !interrupt.flag(); ++attempt) {
+        in.notes << output::count_text(copying.overtaken())
+                 << " tables were truncated or rewritten on legacy behind the snapshot: again, from another one\n";
+        copy_from_snapshot(in, with.parallel, role, planned.tasks, interrupt, copying);
+    }
     if (anew && copying.sum().tables_done == planned.tasks.size())
-        go_on_from_copy(in, source, snapshot.consistent_at, topic_high, legacy, modern);
-    return report(in, planned.tasks, copying, snapshot.consistent_at);
+        go_on_from_copy(in, first.source, first.at, topic_high, legacy, modern);
+    return report(in, planned.tasks, copying, first.at);
 }
 
 }  // namespace crossfade::ctl::backfill

@@ -80,6 +80,17 @@ std::int64_t pump(const task& what, const copy_order& how, pgclient::connection&
     return finish_copy(what, target, "modern");
 }
 
+// Whether the files that the COPY read are others than the snapshot's: the catalog is read with the snapshot, the
+// function's answer is of now. The COPY's lock keeps it so.
+bool overtaken(const task& what, pgclient::connection& source) {
+    const auto found =
+        ask(source, "looking at " + to_string(what.table),
+            "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relfilenode <> pg_relation_filenode(oid)"
+            " AND (oid = $1::regclass OR oid IN (SELECT relid FROM pg_partition_tree($1::regclass)))",
+            {quoted(what.table)});
+    return found.integer(0, 0) != 0;
+}
+
 void clear(const task& what, pgclient::connection& target) {
     const std::string doing = "clearing " + to_string(what.table);
     if (ask(target, doing, "SELECT 1 FROM " + only(what) + quoted(what.table) + " LIMIT 1").empty()) return;
@@ -127,7 +138,7 @@ void recover(pgclient::connection& source, pgclient::connection& target) {
         }
     }
     // A connection that is gone rolls back by itself.
-    (void)source.exec("ROLLBACK TO SAVEPOINT copy");
+    (void)source.exec("ROLLBACK TO SAVEPOINT copy; RELEASE SAVEPOINT copy");
     (void)target.exec("ROLLBACK");
 }
 
@@ -149,11 +160,17 @@ void copy_table(const task& what, const copy_order& how, pgclient::connection& s
         ask(source, "copying " + to_string(what.table), copy_out(what));
         const std::int64_t rows = pump(what, how, source, target, progress);
         progress.rows = rows;  // a binary COPY has messages that are no rows
+        if (overtaken(what, source)) {
+            recover(source, target);
+            progress.now = table_progress::stage::overtaken;
+            return;
+        }
         write_down(what, how, target, rows);
         failpoint::pass("backfill.copied");
         ask(target, "finishing a copy", "COMMIT");
         failpoint::pass("backfill.committed");
-        ask(source, "finishing a copy", "RELEASE SAVEPOINT copy");
+        // Gives the table's lock back, which would stop its TRUNCATE until the last table is copied.
+        ask(source, "finishing a copy", "ROLLBACK TO SAVEPOINT copy; RELEASE SAVEPOINT copy");
         progress.now = table_progress::stage::done;
     } catch (const stop&) {
         progress.now = table_progress::stage::failed;

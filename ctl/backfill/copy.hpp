@@ -12,7 +12,13 @@ namespace crossfade::ctl::backfill {
 
 // How far a table is; written by the thread that copies, read by the one that shows.
 struct table_progress {
-    enum class stage { waiting, copying, done, failed };
+    enum class stage {
+        waiting,
+        copying,
+        done,
+        failed,
+        overtaken,  // legacy truncated or rewrote the table behind the snapshot: to be copied from another one
+    };
     std::atomic<stage> now{stage::waiting};
     std::atomic<std::int64_t> rows{0};
     std::atomic<std::int64_t> bytes{0};
@@ -30,8 +36,12 @@ struct copy_order {
 };
 
 // Copies one table in one transaction of `target`: clears it, fills it, writes it down as live with its place in the
-// stream. `source` is in a transaction with the exported snapshot, and still is afterwards.
-// One row is held in memory at a time. Throws stop when it failed or was interrupted; target is rolled back then.
+// stream. `source` is in a transaction with the exported snapshot, and still is afterwards, without a lock on the
+// table. One row is held in memory at a time. Throws stop when it failed or was interrupted; then, and when it was
+// overtaken, target is rolled back.
+//
+// Overtaken: TRUNCATE, and those forms of ALTER TABLE that rewrite it, leave a table empty for snapshots that are older
+// (https://www.postgresql.org/docs/15/mvcc-caveats.html).
 void copy_table(const task& what, const copy_order& how, pgclient::connection& source, pgclient::connection& target,
                 table_progress& progress);
 

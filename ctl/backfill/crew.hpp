@@ -22,10 +22,13 @@ struct worker {
 // interruption does.
 class crew {
   public:
-    crew(const std::vector<task>& tasks, const copy_order& how);
+    explicit crew(const std::vector<task>& tasks);
     ~crew();
 
-    void start(std::vector<worker> workers);
+    // Begins with the tables that wait or were overtaken; `how` is used until wait() says that all is done. Not before
+    // what was started earlier is.
+    void start(std::vector<worker> workers, const copy_order& how);
+    std::size_t overtaken() const;
 
     // Waits until all is done, or `at_most`. True when done.
     bool wait(std::chrono::milliseconds at_most);
@@ -35,13 +38,13 @@ class crew {
     const table_progress& progress(std::size_t task) const { return *progress_[task]; }
 
   private:
-    void work(worker with);
+    void work(worker with, const copy_order& how);
 
     const std::vector<task>& tasks_;
-    const copy_order& how_;
     std::vector<std::unique_ptr<table_progress>> progress_;
-    std::atomic<std::size_t> next_{0};
-    std::chrono::steady_clock::time_point begun_;
+    std::vector<std::size_t> queue_;
+    std::atomic<std::size_t> next_{0};  // in the queue
+    const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
     mutable std::mutex mutex_;
     std::condition_variable finished_;
     std::size_t working_ = 0;            // under mutex_

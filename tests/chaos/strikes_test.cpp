@@ -99,6 +99,23 @@ TEST_F(strikes, at_every_step_lose_and_double_nothing) {
     carry_out_all(all);
 }
 
+// All tables anew while the application writes, and the copy dies on the way.
+TEST_F(strikes, at_every_step_of_a_backfill_lose_and_double_nothing) {
+    start_load();
+    for (const char* armed : {"backfill.marked:1", "backfill.snapshot:1", "backfill.copied:1", "backfill.copied:5",
+                              "backfill.committed:2"}) {
+        SCOPED_TRACE(armed);
+        ASSERT_TRUE(goes_on(20)) << last_error();
+        EXPECT_EQ(world().crossfade({"backfill"}, {{"CROSSFADE_FAILPOINT", armed}}).exit_code, 128 + SIGKILL)
+            << "the place was not passed";
+        ASSERT_TRUE(goes_on(20)) << last_error();
+        const auto again = world().crossfade({"backfill"});
+        EXPECT_EQ(again.exit_code, 0) << again.output << again.errors;
+    }
+    EXPECT_EQ(errors(), 0U) << "the application felt it: " << last_error();
+    stop_load_and_check();
+}
+
 TEST_F(strikes, at_random_lose_and_double_nothing) {
     const auto wanted = support::configured("CROSSFADE_CHAOS_STRIKES", 4);
     const auto seed = support::configured("CROSSFADE_CHAOS_SEED", std::random_device{}());
