@@ -18,8 +18,9 @@ using namespace std::chrono_literals;
 constexpr int frames_a_round = 2000;      // then Kafka's answers and the server have their turn
 constexpr auto status_interval = 500ms;   // wal_sender_timeout is 60 s by default, and a second or two where set low
 constexpr auto confirm_interval = 100ms;  // when there is something new to confirm
-constexpr auto silence = 3s;              // of Kafka, before it is said
-constexpr auto farewell = 3s;             // for Kafka's last answers at stop
+constexpr auto confirm_at_once = std::uint64_t{4} << 20;  // bytes of WAL that the slot need not keep
+constexpr auto silence = 3s;                              // of Kafka, before it is said
+constexpr auto farewell = 3s;                             // for Kafka's last answers at stop
 
 setback unreadable(std::string what) {
     return {publisher_state::stopped, "legacy's stream can't be read: " + std::move(what),
@@ -116,7 +117,8 @@ publishing::ending publishing::tell_server_if_due() {
     }
     const auto confirmed = outbox_.acks().confirmed();
     const auto since = clock::now() - last_told_;
-    if (since < (confirmed > told_ ? clock::duration{confirm_interval} : clock::duration{status_interval}))
+    const bool much = confirmed > told_ && confirmed.value - told_.value > confirm_at_once;
+    if (!much && since < (confirmed > told_ ? clock::duration{confirm_interval} : clock::duration{status_interval}))
         return std::nullopt;
     last_told_ = clock::now();
     const bool news = confirmed > std::exchange(told_, confirmed);

@@ -26,7 +26,8 @@ class source_monitor {
 
   private:
     void run() noexcept;
-    void beat();
+    void beat(const std::string& condition);
+    void beat_behind_much_wal();
     void look_at_slot();
     std::optional<pgclient::failure> ask(const std::string& sql, std::optional<pgclient::rows>& answer);
     void note(const std::optional<pgclient::failure>& failed, bool heartbeat);
@@ -35,6 +36,7 @@ class source_monitor {
     const settings::configuration& config_;
     status_board& board_;
     std::optional<pgclient::connection> connection_;
+    std::string last_beat_;  // LSN
     bool in_trouble_ = false;
     bool slot_in_danger_ = false;
     stop_signal stop_;

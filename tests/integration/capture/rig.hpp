@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -35,6 +36,8 @@ class stream_fixture {
     // Creates the table in the stream's schema (named like the stream) and publishes it.
     void table(const std::string& name, const std::string& columns, const std::string& more_sql = {});
     void make_slot();
+    // Before a publisher starts.
+    void heartbeat_interval(std::chrono::milliseconds time) { settings_->config.stream.heartbeat_interval = time; }
 
     support::postgres_cluster::table sql(const std::string& text) { return source_.exec(text); }
     model::lsn confirmed() const;

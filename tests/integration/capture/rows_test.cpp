@@ -1,7 +1,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <iostream>
+#include <thread>
+
 #include "tests/integration/capture/rig.hpp"
+#include "tests/support/configured.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/kafka.hpp"
 
@@ -136,6 +141,30 @@ TEST_F(capture_rows, f04_heartbeats_move_an_idle_stream) {
     const auto written = *model::parse_lsn(stream_.sql("SELECT pg_current_wal_lsn()")[0][0]);
     EXPECT_TRUE(support::eventually(20s, [&] { return stream_.confirmed() >= written; }));
     EXPECT_EQ(publisher_.status().state, publisher_state::publishing);
+}
+
+// CROSSFADE_BULK_MB: of WAL, of tables that are not in the stream.
+TEST_F(capture_rows, f04_much_wal_of_others_does_not_leave_the_slot_behind) {
+    stream_.heartbeat_interval(1min);
+    const auto megabytes = support::configured("CROSSFADE_BULK_MB", 200);
+    stream_.table("a", "id int PRIMARY KEY");
+    stream_.sql("CREATE TABLE rows.other (v text)");
+    begin();
+    ASSERT_TRUE(support::eventually(10s, [&] { return stream_.confirmed() > start_; }));
+    std::atomic<bool> written = false;
+    std::thread writer{[&] {
+        for (long done = 0; done < megabytes; ++done)
+            stream_.sql("INSERT INTO rows.other SELECT repeat('x', 1000) FROM generate_series(1, 950)");
+        written = true;
+    }};
+    std::uint64_t most = 0;
+    while (!written) {
+        const auto end = *model::parse_lsn(stream_.sql("SELECT pg_current_wal_lsn()")[0][0]);
+        most = std::max(most, end.value - std::min(end, stream_.confirmed()).value);
+    }
+    writer.join();
+    std::cout << "at most " << (most >> 20) << " MiB behind\n";
+    EXPECT_LT(most, std::uint64_t{16} << 20);
 }
 
 }  // namespace
