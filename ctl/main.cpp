@@ -8,6 +8,7 @@
 #include "ctl/backfill/command.hpp"
 #include "ctl/check/command.hpp"
 #include "ctl/context.hpp"
+#include "ctl/deadletters/command.hpp"
 #include "ctl/drift/command.hpp"
 #include "ctl/exit_code.hpp"
 #include "ctl/flags/command.hpp"
@@ -29,6 +30,48 @@ using ctl::exit_code;
 using command = std::function<exit_code(const context&)>;
 
 // The subcommands with their options; `chosen` is what the command line named.
+void declare_dead_letters(CLI::App& app, command& chosen) {
+    auto* letters = app.add_subcommand("deadletters", "Changes that modern has refused, and those behind them")
+                        ->require_subcommand(1);
+
+    auto* list = letters->add_subcommand("list", "The oldest first, without values");
+    auto table = std::make_shared<std::string>();
+    auto limit = std::make_shared<int>(100);
+    list->add_option("--table", *table, "Pattern of tables");
+    list->add_option("--limit", *limit, "Letters at most (100)")->check(CLI::Range(1, 100000));
+    list->callback([&chosen, table, limit] {
+        chosen = [table, limit](const context& in) { return ctl::deadletters::list(in, *table, *limit); };
+    });
+
+    auto* show = letters->add_subcommand("show", "One of them, as JSON");
+    auto id = std::make_shared<std::int64_t>(0);
+    auto values = std::make_shared<bool>(false);
+    show->add_option("id", *id, "As `list` gives it")->required();
+    show->add_flag("--values", *values, "With its row's values");
+    show->callback([&chosen, id, values] {
+        chosen = [id, values](const context& in) { return ctl::deadletters::show(in, *id, *values); };
+    });
+
+    const auto order = [&](const char* name, const char* what, ctl::deadletters::order ordered) {
+        auto* each = letters->add_subcommand(name, what);
+        auto which = std::make_shared<ctl::deadletters::choice>();
+        auto wait = std::make_shared<int>(30);
+        each->add_option("--id", which->ids, "These, as `list` gives them");
+        each->add_option("--table", which->table, "Those of tables of this pattern");
+        each->add_flag("--all", which->all, "All of the stream");
+        each->add_option("--wait", *wait, "Seconds to wait until crossfade-cdc has done it (30)")
+            ->check(CLI::Range(0, 86400));
+        each->callback([&chosen, which, wait, ordered] {
+            chosen = [which, wait, ordered](const context& in) {
+                return ctl::deadletters::carry_out(in, ordered, *which, std::chrono::seconds{*wait});
+            };
+        });
+    };
+    order("replay", "Apply them again, in the stream's order", ctl::deadletters::order::replay);
+    order("discard", "Give them up; the rows stay different until they change again or are copied",
+          ctl::deadletters::order::discard);
+}
+
 void declare(CLI::App& app, command& chosen) {
     app.add_subcommand("check", "Ask both databases and Kafka whether they are fit; change nothing")->callback([&] {
         chosen = ctl::check::run;
@@ -95,6 +138,8 @@ void declare(CLI::App& app, command& chosen) {
     list->callback([&chosen, drift_options] {
         chosen = [drift_options](const context& in) { return ctl::drift::list(in, *drift_options); };
     });
+
+    declare_dead_letters(app, chosen);
 
     auto* verify = app.add_subcommand("verify", "Compare every row on both sides");
     auto verify_options = std::make_shared<ctl::verify::options>();

@@ -45,7 +45,11 @@ void add_up(std::map<std::string, std::uint64_t>& into, const std::map<std::stri
 }  // namespace
 
 applier::applier(session& to, target_catalog& catalog, careful_settings settings, store::progress from)
-    : to_(to), catalog_(catalog), settings_(std::move(settings)), progress_(std::move(from)) {}
+    : to_(to),
+      catalog_(catalog),
+      settings_(std::move(settings)),
+      progress_(std::move(from)),
+      letters_(to_, catalog_, settings_) {}
 
 pgclient::result<void> applier::load_tables() {
     // The fingerprint first: what changes between the two queries is noticed as a difference.
@@ -56,6 +60,7 @@ pgclient::result<void> applier::load_tables() {
     fingerprint_ = fingerprint->text(0, 0);
     tables_.clear();
     for (auto& table : *loaded) tables_.emplace(table.table, std::move(table));
+    if (auto letters = letters_.load(); !letters) return letters;
     reload_ = false;
     return to_.refresh_origins(settings_.stream);
 }
@@ -71,6 +76,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
         return known->second.copied_lsn && at.commit_lsn < *known->second.copied_lsn;
     };
     catalog_.forget_refused();
+    bool waits = false;
     for (const auto& each : events) {
         const auto& at = each.event.at;
         if (const auto* change = std::get_if<model::row_change>(&each.event.body)) {
@@ -85,6 +91,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
                 made.stale.try_emplace(model::to_string(change->rel->table), at.commit_lsn);
                 continue;
             }
+            waits = waits || letters_.rows().holds((*mapping)->target, *change);
             planner.add(*change, *mapping);
             made.events.push_back({&each, {*mapping}});
         } else if (const auto* emptied = std::get_if<model::truncate>(&each.event.body)) {
@@ -98,6 +105,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
                 }
                 auto mapping = catalog_.mapping(to_.db, rel);
                 if (!mapping) return mapping.error();
+                waits = waits || letters_.rows().any((*mapping)->target);
                 mappings.push_back(*mapping);
             }
             if (mappings.empty()) {
@@ -110,7 +118,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
         ++made.applied[std::string{kind_of(each.event)}];
     }
     made.plan = planner.take();
-    if (!to_.replica_role && made.plan.changes > 0) made.plan.careful = true;
+    if (waits || (!to_.replica_role && made.plan.changes > 0)) made.plan.careful = true;
     return made;
 }
 
@@ -120,11 +128,15 @@ pgclient::result<apply_report> applier::apply(const std::vector<consume::receive
         if (reload_ && !open_) {
             if (auto loaded = load_tables(); !loaded) return loaded.error();
         }
+        if (letters_.asked() && !open_ && advance) {
+            if (auto served = serve_letters(); !served) return served.error();
+        }
         auto report = write(events, advance, scopes);
         if (!report) {
             // Whatever state the transaction is in, it is of no use.
             if (!report.error().connection_lost()) (void)roll_back();
             open_ = false;
+            reload_ = true;  // what waits is what the database says
             return report.error();
         }
         if (*report) return std::move(**report);
@@ -211,7 +223,7 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
             batch = std::move(*again);
         }
         failpoint::pass("apply.careful");
-        careful_writer writer{pipe, settings_, to_.origins};
+        careful_writer writer{pipe, settings_, to_.origins, letters_.rows()};
         for (const auto& each : batch.events) {
             if (auto done = writer.apply(each); !done) return done.error();
         }
@@ -239,7 +251,22 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
     failpoint::pass("apply.committed");
     open_ = false;
     progress_ = *advance;
+    so_far_.letters = std::exchange(served_, {});
     return std::optional{std::exchange(so_far_, {})};
+}
+
+pgclient::result<void> applier::serve_letters() {
+    auto done = letters_.serve(progress_);
+    if (!done) {
+        reload_ = true;
+        if (!done.error().connection_lost()) (void)roll_back();
+        return done.error();
+    }
+    served_.replayed += done->replayed;
+    served_.refused += done->refused;
+    served_.behind += done->behind;
+    served_.discarded += done->discarded;
+    return load_tables();
 }
 
 void applier::mark_stale(const sorted& batch) {
@@ -260,6 +287,7 @@ void applier::mark_stale(const sorted& batch) {
 pgclient::result<void> applier::roll_back() {
     open_ = false;
     so_far_ = {};
+    reload_ = true;
     to_.pipe->add("ROLLBACK");
     if (auto done = to_.pipe->run(); !done) return done.error();
     return {};

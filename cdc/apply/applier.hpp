@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cdc/apply/careful.hpp"
+#include "cdc/apply/letter_box.hpp"
 #include "cdc/apply/scope.hpp"
 #include "cdc/apply/session.hpp"
 #include "cdc/apply/target_catalog.hpp"
@@ -31,6 +32,7 @@ struct apply_report {
     std::map<std::string, std::uint64_t> skipped;  // by reason
     std::vector<drift::record> records;
     std::size_t dead_letters = 0;
+    letter_box::outcome letters;  // what was asked of those that were there before
 };
 
 // Writes batches to the follower: its rows and its progress in one transaction. First all at once, in a way that proves
@@ -55,6 +57,7 @@ class applier {
     bool in_transaction() const { return open_; }
 
     const store::progress& progress() const { return progress_; }
+    std::size_t waiting() const { return letters_.rows().size(); }
 
   private:
     struct sorted;
@@ -63,12 +66,15 @@ class applier {
     pgclient::result<std::optional<apply_report>> write(const std::vector<consume::received>& events,
                                                         const std::optional<store::progress>& advance,
                                                         scope_filter& scopes);
+    pgclient::result<void> serve_letters();
     void mark_stale(const sorted& batch);
 
     session& to_;
     target_catalog& catalog_;
     careful_settings settings_;
     store::progress progress_;
+    letter_box letters_;
+    letter_box::outcome served_;  // since the last report
     std::unordered_map<std::string, store::table_state> tables_;
     std::string fingerprint_;
     bool open_ = false;    // a follower's transaction is under way

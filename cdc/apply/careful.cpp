@@ -66,6 +66,24 @@ std::vector<std::string> names_in(std::string_view array) {
     return names;
 }
 
+// What a dead letter says of drift.
+drift::record rejected_record(const model::change_event& event, const table_mapping& mapping) {
+    drift::record made;
+    made.table = mapping.target;
+    made.at = event.at;
+    if (const auto* change = std::get_if<model::row_change>(&event.body)) {
+        made.tenant = tenant_of(mapping, *change);
+        const auto& row = row_of(*change);
+        for (std::size_t i = 0; i < mapping.rel->columns.size() && i < row.size(); ++i) {
+            if (!mapping.rel->columns[i].key || mapping.rel->identity == model::replica_identity::full) continue;
+            made.key.emplace_back(mapping.rel->columns[i].name,
+                                  row[i].kind == cell_kind::text ? std::optional{row[i].text} : std::nullopt);
+        }
+    }
+    if (made.key.empty()) made.key.emplace_back("event", model::to_string(event.at));
+    return made;
+}
+
 }  // namespace
 
 // What the follower held.
@@ -87,6 +105,17 @@ struct careful_writer::probe {
 };
 
 pgclient::result<void> careful_writer::apply(const placed_event& event) {
+    if (const auto* change = std::get_if<model::row_change>(&event.from->event.body)) {
+        const auto& mapping = *event.mappings.front();
+        if (waiting_.holds(mapping.target, *change)) {
+            return put_aside(event, mapping, {"", "waits behind an earlier change of the same row", {}, {}, {}},
+                             "behind");
+        }
+    }
+    return apply_again(event);
+}
+
+pgclient::result<void> careful_writer::apply_again(const placed_event& event) {
     const auto& body = event.from->event.body;
     if (const auto* change = std::get_if<model::truncate>(&body)) return truncate(event, *change);
     const auto* change = std::get_if<model::row_change>(&body);
@@ -213,6 +242,17 @@ pgclient::result<void> careful_writer::truncate(const placed_event& event, const
     if (only.truncated_tables.empty()) return {};
     std::optional<pgclient::failure> fault;
     if (auto done = guarded({apply::truncate(only)}, fault); !done) return done.error();
+    for (const auto& mapping : only.truncated_tables) {
+        if (fault || !waiting_.any(mapping->target)) continue;
+        // What waited was about rows that are gone on both sides now.
+        to_.add(statement{
+            "DELETE FROM crossfade.dead_letters WHERE stream = $1::text AND table_name = $2::text"
+            " AND commit_lsn <= $3::pg_lsn",
+            {settings_.stream, model::to_string(mapping->target), model::to_string(event.from->event.at.commit_lsn)},
+            std::nullopt});
+        if (auto done = to_.run(); !done) return done.error();
+        waiting_.clear(mapping->target);
+    }
     if (!fault) return {};
     for (const auto& mapping : only.truncated_tables) {
         if (auto done = reject(event, *mapping, *fault); !done) return done;
@@ -256,8 +296,15 @@ pgclient::result<void> careful_writer::note(const placed_event& event, const mod
 
 pgclient::result<void> careful_writer::reject(const placed_event& event, const table_mapping& mapping,
                                               const pgclient::failure& why) {
+    return put_aside(event, mapping, why, "refused");
+}
+
+pgclient::result<void> careful_writer::put_aside(const placed_event& event, const table_mapping& mapping,
+                                                 const pgclient::failure& why, std::string_view state) {
+    auto made = rejected_record(event.from->event, mapping);
     drift::dead_letter letter;
     letter.table = mapping.target;
+    letter.tenant = made.tenant;
     letter.operation = name_of(event.from->event);
     letter.sqlstate = why.sqlstate;
     letter.reason = why.message;
@@ -266,22 +313,11 @@ pgclient::result<void> careful_writer::reject(const placed_event& event, const t
     letter.event = events::encode(event.from->event, relations_);
     letter.offset = event.from->offset;
     letter.at = event.from->event.at;
-
-    drift::record made;
-    made.table = mapping.target;
-    made.at = letter.at;
-    if (const auto* change = std::get_if<model::row_change>(&event.from->event.body)) {
-        letter.tenant = made.tenant = tenant_of(mapping, *change);
-        const auto& row = row_of(*change);
-        for (std::size_t i = 0; i < mapping.rel->columns.size() && i < row.size(); ++i) {
-            if (!mapping.rel->columns[i].key || mapping.rel->identity == model::replica_identity::full) continue;
-            made.key.emplace_back(mapping.rel->columns[i].name,
-                                  row[i].kind == cell_kind::text ? std::optional{row[i].text} : std::nullopt);
-        }
-    }
-    if (made.key.empty()) {
-        made.key.emplace_back("event", model::to_string(letter.at));
-    }
+    letter.state = state;
+    const auto* change = std::get_if<model::row_change>(&event.from->event.body);
+    // Behind a TRUNCATE that could not be done everything else of the table has to wait.
+    letter.rows = change == nullptr ? waiting_rows::hashes{waiting_rows::every_row} : waiting_rows::of(*change);
+    waiting_.add(mapping.target, letter.rows);
     if (auto stored = store(drift::store(settings_.stream, settings_.topic, settings_.partition, letter)); !stored) {
         return stored;
     }
@@ -289,6 +325,12 @@ pgclient::result<void> careful_writer::reject(const placed_event& event, const t
     auto stored = store(drift::store(settings_.stream, made));
     records_.push_back(std::move(made));
     return stored;
+}
+
+pgclient::result<void> careful_writer::note_mended(const placed_event& event) {
+    auto made = rejected_record(event.from->event, *event.mappings.front());
+    made.now = drift::state::repaired;
+    return store(drift::store(settings_.stream, made));
 }
 
 pgclient::result<std::optional<std::string>> careful_writer::digest(const table_mapping& mapping,

@@ -5,6 +5,7 @@
 
 #include "cdc/apply/pipeline.hpp"
 #include "cdc/apply/target.hpp"
+#include "cdc/apply/waiting_rows.hpp"
 #include "cdc/consume/transaction_assembler.hpp"
 #include "cdc/drift/record.hpp"
 #include "lib/events/codec.hpp"
@@ -25,13 +26,19 @@ struct careful_settings {
 
 // The slow way: change by change, in commit order, each within a savepoint of the open transaction. Finds out what is
 // different on the follower, lets the authority's row win, and stores records and dead letters in the same transaction.
-// After a failure that isn't a row's own the transaction is of no use any more.
+// What happens to a row that waits among the dead letters goes there, too; `waiting` grows with them, and is what would
+// be true if the transaction committed. After a failure that isn't a row's own the transaction is of no use any more.
 class careful_writer {
   public:
-    careful_writer(pipeline& to, const careful_settings& settings, const std::optional<origin_check>& origins)
-        : to_(to), settings_(settings), origins_(origins) {}
+    careful_writer(pipeline& to, const careful_settings& settings, const std::optional<origin_check>& origins,
+                   waiting_rows& waiting)
+        : to_(to), settings_(settings), origins_(origins), waiting_(waiting) {}
 
     pgclient::result<void> apply(const placed_event& event);
+    // A dead letter, whether its row waits or not.
+    pgclient::result<void> apply_again(const placed_event& event);
+    // The row of a dead letter that has been applied is no difference any more.
+    pgclient::result<void> note_mended(const placed_event& event);
 
     // What has been noted since the writer was made; true only once the transaction has committed.
     const std::vector<drift::record>& records() const { return records_; }
@@ -55,12 +62,15 @@ class careful_writer {
                                 drift::state now, const probe& follower);
     pgclient::result<void> reject(const placed_event& event, const table_mapping& mapping,
                                   const pgclient::failure& why);
+    pgclient::result<void> put_aside(const placed_event& event, const table_mapping& mapping,
+                                     const pgclient::failure& why, std::string_view state);
     pgclient::result<std::optional<std::string>> digest(const table_mapping& mapping, const model::row& row);
     pgclient::result<void> store(const drift::stored& what);
 
     pipeline& to_;
     const careful_settings& settings_;
     const std::optional<origin_check>& origins_;
+    waiting_rows& waiting_;
     events::relation_encoder relations_;
     std::vector<drift::record> records_;
     std::size_t dead_letters_ = 0;

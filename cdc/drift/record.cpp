@@ -73,15 +73,21 @@ stored store(const std::string& stream, const std::string& topic, int partition,
         bytes += digits[byte >> 4];
         bytes += digits[byte & 15];
     }
+    std::string rows = "{";
+    for (const auto row : what.rows)
+        rows += (rows.size() > 1 ? "," : "") + std::to_string(static_cast<std::int64_t>(row));
     return {
-        "INSERT INTO crossfade.dead_letters (stream, topic, partition, kafka_offset, system_identifier, timeline,"
-        " commit_lsn, ordinal, tenant, table_name, operation, sqlstate, reason, event)"
+        "INSERT INTO crossfade.dead_letters AS l (stream, topic, partition, kafka_offset, system_identifier, timeline,"
+        " commit_lsn, ordinal, tenant, table_name, operation, sqlstate, reason, event, state, keys)"
         " VALUES ($1::text, $2::text, $3::int, $4::bigint, $5::numeric, $6::bigint, $7::pg_lsn, $8::bigint, $9::text,"
-        " $10::text, $11::text, $12::text, $13::text, $14::bytea) ON CONFLICT DO NOTHING",
+        " $10::text, $11::text, $12::text, $13::text, $14::bytea, $15::text, $16::bigint[])"
+        " ON CONFLICT (stream, partition, commit_lsn, ordinal, table_name) DO UPDATE SET sqlstate = excluded.sqlstate,"
+        " reason = excluded.reason, state = excluded.state, tries = l.tries + 1",
         {stream, topic, std::to_string(partition), std::to_string(what.offset),
          std::to_string(what.at.system_identifier), std::to_string(what.at.timeline),
          model::to_string(what.at.commit_lsn), std::to_string(what.at.ordinal), what.tenant,
-         model::to_string(what.table), std::string{what.operation}, what.sqlstate, what.reason, std::move(bytes)}};
+         model::to_string(what.table), std::string{what.operation}, what.sqlstate, what.reason, std::move(bytes),
+         std::string{what.state}, rows + '}'}};
 }
 
 }  // namespace crossfade::cdc::drift

@@ -53,6 +53,8 @@ struct dead_letter {
     std::string event;  // encoded
     std::int64_t offset = 0;
     model::position at;
+    std::string_view state;  // refused, behind
+    std::vector<std::uint64_t> rows;
 };
 
 // Text and parameters of the statement that stores one. A record of the same row and kind is brought up to date and
@@ -62,6 +64,7 @@ struct stored {
     std::vector<pgclient::parameter> parameters;
 };
 stored store(const std::string& stream, const record& what);
+// One that is there already was tried again.
 stored store(const std::string& stream, const std::string& topic, int partition, const dead_letter& what);
 
 }  // namespace crossfade::cdc::drift

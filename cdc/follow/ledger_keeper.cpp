@@ -15,19 +15,6 @@ constexpr int letters_at_a_time = 100;
 constexpr int most_series = 1000;
 constexpr std::chrono::seconds delivery_timeout{10};
 
-int nibble(char digit) {
-    return digit <= '9' ? digit - '0' : digit - 'a' + 10;
-}
-
-// bytea_output = hex
-std::string from_hex(std::string_view text) {
-    std::string bytes;
-    for (std::size_t i = 2; i + 1 < text.size(); i += 2) {
-        bytes += static_cast<char>(nibble(text[i]) * 16 + nibble(text[i + 1]));
-    }
-    return bytes;
-}
-
 }  // namespace
 
 ledger_keeper::ledger_keeper(settings::configuration config, status_board& board, metrics& measured)
@@ -80,6 +67,7 @@ pgclient::result<void> ledger_keeper::count_drift(pgclient::connection& db) {
     auto letters = db.exec("SELECT count(*) FROM crossfade.dead_letters WHERE stream = $1", {config_.stream.name});
     if (!letters) return letters.error();
     measured_.drift(counts);
+    measured_.dead_letters_waiting.Set(static_cast<double>(letters->integer(0, 0).value_or(0)));
     board_.update([&](follower_status& status) {
         status.drift = counts;
         status.dead_letters = letters->integer(0, 0).value_or(0);
@@ -108,11 +96,10 @@ pgclient::result<bool> ledger_keeper::publish_letters(const std::stop_token& sto
             }
         }
         for (int i = 0; producer_ && i < got->size(); ++i) {
-            auto queued =
-                producer_->produce(config_.stream.dead_letter_topic(), 0, got->text(i, 4), from_hex(got->text(i, 1)),
-                                   {{"crossfade-sqlstate", std::string{got->text(i, 2)}},
-                                    {"crossfade-reason", std::string{got->text(i, 3)}}},
-                                   static_cast<std::uint64_t>(got->integer(i, 0).value_or(0)));
+            auto queued = producer_->produce(config_.stream.dead_letter_topic(), 0, got->text(i, 4), got->bytes(i, 1),
+                                             {{"crossfade-sqlstate", std::string{got->text(i, 2)}},
+                                              {"crossfade-reason", std::string{got->text(i, 3)}}},
+                                             static_cast<std::uint64_t>(got->integer(i, 0).value_or(0)));
             if (!queued) why = kafka::to_string(queued.error());
         }
         const auto until = std::chrono::steady_clock::now() + delivery_timeout;

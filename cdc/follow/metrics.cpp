@@ -29,6 +29,8 @@ metrics::metrics(prometheus::Registry& registry)
       held_bytes_limit(
           gauges(registry, "crossfade_apply_held_bytes_limit", "Bytes at which events are handed on (cdc.batch_bytes)")
               .Add({})),
+      dead_letters_waiting(gauges(registry, "crossfade_dead_letters_waiting", "Dead letters on the follower").Add({})),
+      waiting_rows(gauges(registry, "crossfade_waiting_rows", "Rows whose changes wait behind a dead letter").Add({})),
       states_(gauges(registry, "crossfade_applier_state", "1 for the state that the applier is in")),
       stopped_(gauges(registry, "crossfade_stream_stopped", "1 when the stream can't go on by itself").Add({})),
       applied_(counters(registry, "crossfade_events_applied_total", "Events applied to the follower, by kind")),
@@ -36,6 +38,8 @@ metrics::metrics(prometheus::Registry& registry)
       repeats_(skipped_.Add({{"reason", "repeat"}})),
       conflicts_(counters(registry, "crossfade_conflicts_total", "Conflicts met while applying, by kind")),
       dead_letters_(counters(registry, "crossfade_dead_letters_total", "Changes that could not be applied").Add({})),
+      letters_served_(counters(registry, "crossfade_dead_letters_served_total",
+                               "Dead letters of which operators asked something, by what became of them")),
       seconds_(prometheus::BuildHistogram()
                    .Name("crossfade_apply_seconds")
                    .Help("Time to apply and commit one batch")
@@ -69,6 +73,12 @@ void metrics::batch(const apply::apply_report& report, double seconds) {
         conflicts_.Add({{"kind", std::string{drift::to_string(each.what)}}}).Increment();
     }
     if (report.dead_letters > 0) dead_letters_.Increment(static_cast<double>(report.dead_letters));
+    const auto& served = report.letters;
+    for (const auto& [result, count] : {std::pair{"replayed", served.replayed},
+                                        {"refused", served.refused},
+                                        {"behind", served.behind},
+                                        {"discarded", served.discarded}})
+        if (count > 0) letters_served_.Add({{"result", result}}).Increment(static_cast<double>(count));
     if (report.careful) careful_batches.Increment();
     seconds_.Observe(seconds);
     rows_.Observe(static_cast<double>(report.rows));

@@ -32,6 +32,8 @@ class metrics {
     prometheus::Counter& careful_batches;
     prometheus::Gauge& held_bytes;
     prometheus::Gauge& held_bytes_limit;
+    prometheus::Gauge& dead_letters_waiting;
+    prometheus::Gauge& waiting_rows;
 
   private:
     prometheus::Family<prometheus::Gauge>& states_;
@@ -41,6 +43,7 @@ class metrics {
     prometheus::Counter& repeats_;
     prometheus::Family<prometheus::Counter>& conflicts_;
     prometheus::Counter& dead_letters_;
+    prometheus::Family<prometheus::Counter>& letters_served_;
     prometheus::Histogram& seconds_;
     prometheus::Histogram& rows_;
     prometheus::Family<prometheus::Gauge>& drift_;

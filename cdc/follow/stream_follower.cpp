@@ -449,6 +449,12 @@ std::optional<stream_follower::next_step> stream_follower::flush(apply::applier&
     if (!advance) return std::nullopt;
     backoff_.reset();
     measured_.batch(*report, std::chrono::duration<double>(steady::now() - began).count());
+    measured_.waiting_rows.Set(static_cast<double>(applier.waiting()));
+    if (const auto& served = report->letters; served.replayed + served.refused + served.behind + served.discarded > 0) {
+        spdlog::info("stream {}: dead letters: {} replayed, {} refused again, {} behind others, {} discarded", stream_,
+                     served.replayed, served.refused, served.behind, served.discarded);
+        on_records_();
+    }
     if (!report->records.empty()) {
         for (const auto& each : report->records) {
             spdlog::warn("stream {}: {} in {} at {}: {}", stream_, drift::to_string(each.what),

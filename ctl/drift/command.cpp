@@ -2,6 +2,7 @@
 
 #include "ctl/catalog/database.hpp"
 #include "ctl/output/json.hpp"
+#include "ctl/output/pattern.hpp"
 #include "ctl/output/table.hpp"
 
 namespace crossfade::ctl::drift {
@@ -9,20 +10,6 @@ namespace crossfade::ctl::drift {
 namespace {
 
 using catalog::ask;
-
-// table_name LIKE: a star is any run of characters, the rest stands for itself.
-std::string like_of(const std::string& pattern) {
-    std::string text;
-    for (const char c : pattern) {
-        if (c == '*') {
-            text += '%';
-            continue;
-        }
-        if (c == '%' || c == '_' || c == '\\') text += '\\';
-        text += c;
-    }
-    return text;
-}
 
 pgclient::parameter unless_empty(const std::string& text) {
     return text.empty() ? pgclient::parameter{} : pgclient::parameter{text};
@@ -45,7 +32,7 @@ exit_code list(const context& in, const options& with) {
     if (ask(modern, "asking modern", "SELECT to_regclass('crossfade.drift') IS NOT NULL").boolean(0, 0) == false)
         throw stop(exit_code::no, "schema crossfade does not exist on modern", "crossfade init");
     const auto found = ask(modern, "reading crossfade.drift", records_sql,
-                           {in.config.stream.name, unless_empty(like_of(with.table)), unless_empty(with.kind),
+                           {in.config.stream.name, unless_empty(output::like_of(with.table)), unless_empty(with.kind),
                             unless_empty(with.state), std::to_string(with.limit)});
     const std::int64_t total = found.empty() ? 0 : found.integer(0, 10).value_or(0);
 

@@ -119,7 +119,7 @@ void assess_modern(const picture& of, assessment& into) {
         into.troubles.push_back(std::to_string(rows("confirmed")) + " rows differ: crossfade drift list");
     if (of.dead_letters > 0)
         into.troubles.push_back(std::to_string(of.dead_letters) +
-                                " changes could not be applied: crossfade drift list --kind rejected");
+                                " changes wait among the dead letters: crossfade deadletters list");
 }
 
 }  // namespace

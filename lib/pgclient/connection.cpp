@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <new>
 #include <stdexcept>
 
 namespace crossfade::pgclient {
@@ -71,6 +72,15 @@ std::optional<std::int64_t> rows::integer(int row, int column) const {
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
     if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
     return value;
+}
+
+std::string rows::bytes(int row, int column) const {
+    std::size_t size = 0;
+    const auto* const escaped =
+        reinterpret_cast<const unsigned char*>(PQgetvalue(result_.get(), row, column));  // NOLINT(*-reinterpret-cast)
+    const std::unique_ptr<unsigned char, decltype(&PQfreemem)> plain{PQunescapeBytea(escaped, &size), PQfreemem};
+    if (plain == nullptr) throw std::bad_alloc{};
+    return {plain.get(), plain.get() + size};
 }
 
 std::int64_t rows::affected() const {

@@ -51,6 +51,7 @@ class rows {
     }
     // Fails (nullopt) for null and for what is no number.
     std::optional<std::int64_t> integer(int row, int column) const;
+    std::string bytes(int row, int column) const;  // of a bytea
     bool boolean(int row, int column) const { return text(row, column) == "t"; }
     std::int64_t affected() const;  // rows of the command tag
     PGresult* native() const { return result_.get(); }

@@ -88,7 +88,8 @@ pgclient::result<std::vector<table_state>> load_tables(pgclient::connection& db,
 
 std::string_view tables_fingerprint_sql() {
     return "SELECT md5(coalesce(string_agg(table_name || ' ' || state || ' ' || coalesce(copied_lsn::text, ''), ','"
-           " ORDER BY table_name COLLATE \"C\"), '')) FROM crossfade.tables WHERE stream = $1::text";
+           " ORDER BY table_name COLLATE \"C\"), '')) || ' ' || (SELECT count(*) FROM crossfade.dead_letters"
+           " WHERE stream = $1::text AND state IN ('replay', 'discard')) FROM crossfade.tables WHERE stream = $1::text";
 }
 
 pgclient::result<std::optional<int>> installed_version(pgclient::connection& db) {

@@ -43,7 +43,8 @@ struct table_state {
 };
 pgclient::result<std::vector<table_state>> load_tables(pgclient::connection& db, const std::string& stream);
 
-// A query ($1 stream) whose one value changes whenever what load_tables() gives does.
+// A query ($1 stream) whose one value changes whenever what load_tables() gives does, or something is asked of the dead
+// letters.
 std::string_view tables_fingerprint_sql();
 
 // Version of the installed schema; empty when there is none.

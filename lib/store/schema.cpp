@@ -13,7 +13,8 @@ CREATE TABLE IF NOT EXISTS crossfade.meta (
     installed_at timestamptz NOT NULL DEFAULT now(),
     one          bool        NOT NULL DEFAULT true UNIQUE CHECK (one)
 );
-INSERT INTO crossfade.meta (version) VALUES (1) ON CONFLICT (one) DO NOTHING;
+INSERT INTO crossfade.meta (version) VALUES (2)
+    ON CONFLICT (one) DO UPDATE SET version = greatest(meta.version, excluded.version);
 
 -- Where the follower is. system_identifier and timeline are of the source; commit_lsn and end_lsn of the last transaction;
 -- next_offset is where reading begins after a restart: at or before the first event not applied.
@@ -84,6 +85,13 @@ CREATE TABLE IF NOT EXISTS crossfade.dead_letters (
     published_at timestamptz,                  -- when the dead-letter topic had it
     UNIQUE (stream, partition, commit_lsn, ordinal, table_name)
 );
+-- state: `refused` by the follower; `behind`, as an earlier change of the same row waits; `replay` and `discard`: asked for by
+-- an operator. keys: hashes of the rows that it is about; 0 is every row of the table.
+ALTER TABLE crossfade.dead_letters
+    ADD COLUMN IF NOT EXISTS state text NOT NULL DEFAULT 'refused' CHECK (state IN ('refused', 'behind', 'replay', 'discard')),
+    ADD COLUMN IF NOT EXISTS keys  bigint[] NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS tries int NOT NULL DEFAULT 1;
+CREATE INDEX IF NOT EXISTS dead_letters_asked ON crossfade.dead_letters (stream) WHERE state IN ('replay', 'discard');
 CREATE INDEX IF NOT EXISTS dead_letters_unpublished ON crossfade.dead_letters (id) WHERE published_at IS NULL;
 )sql";
 }

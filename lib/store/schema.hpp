@@ -14,11 +14,11 @@ namespace crossfade::store {
 //                 ('copying': a backfill began and has not finished; 'live'; 'stale': changes were left out under
 //                 legacy-only since stale_since)
 //   drift         one row a stream, table, key and kind: differences found
-//   dead_letters  events that could not be applied, with the reason
+//   dead_letters  events that could not be applied, with the reason, and those that wait behind them
 std::string_view schema_sql();
 
 // Version that schema_sql() installs; kept in crossfade.meta. A program refuses to run on another one.
-inline constexpr int schema_version = 1;
+inline constexpr int schema_version = 2;
 
 // The advisory lock (two int4 keys: pg_advisory_lock(class, id)) by which the follower's writers exclude each other.
 // class: "cfad" in ASCII. The one crossfade-cdc that applies holds `applying` for as long as it lives; a backfill holds

@@ -76,7 +76,7 @@ INSTANTIATE_TEST_SUITE_P(
         trouble{"copying", [](auto& of) { of.store.table_states["public.a"] = "copying"; }, "public.a"},
         trouble{"stale", [](auto& of) { of.store.table_states["public.a"] = "stale"; }, "public.a"},
         trouble{"drift", [](auto& of) { of.drift["confirmed"] = 2; }, "2 rows differ"},
-        trouble{"dead_letters", [](auto& of) { of.dead_letters = 1; }, "could not be applied"}),
+        trouble{"dead_letters", [](auto& of) { of.dead_letters = 1; }, "wait among the dead letters"}),
     [](const auto& each) { return std::string{each.param.name}; });
 
 TEST(status, names_what_did_not_answer) {

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "lib/model/change.hpp"
+
+namespace crossfade::cdc::apply {
+
+// Which rows have a change among the dead letters: what happens to such a row later has to wait behind it, or a replay
+// would bring old values back. Rows are known by a hash of their key; two of one hash wait without need, and lose
+// nothing.
+class waiting_rows {
+  public:
+    // Rows of one table that are kept apart at most; beyond it all of the table's wait.
+    static constexpr std::size_t most_rows = 100'000;
+    // A hash that stands for every row of its table.
+    static constexpr std::uint64_t every_row = 0;
+    using hashes = std::vector<std::uint64_t>;
+
+    // Of the row before and after the change: by the replica identity's columns, or by all where it names none.
+    static hashes of(const model::row_change& change);
+
+    void add(const model::table_name& table, const hashes& rows);
+    void clear() { tables_.clear(); }
+    void clear(const model::table_name& table) { tables_.erase(table); }
+
+    bool any(const model::table_name& table) const { return tables_.contains(table); }
+    bool holds(const model::table_name& table, const model::row_change& change) const;
+    std::size_t size() const;
+
+  private:
+    std::unordered_map<model::table_name, std::unordered_set<std::uint64_t>> tables_;
+};
+
+}  // namespace crossfade::cdc::apply

@@ -1,0 +1,160 @@
+// Dead letters: what was refused, what waits behind it, and what an operator has asked for.
+#include <gtest/gtest.h>
+
+#include "tests/integration/apply/stream_script.hpp"
+#include "tests/support/eventually.hpp"
+
+namespace crossfade::cdc {
+namespace {
+
+using namespace std::chrono_literals;
+
+const auto stock = table("stock", {"id!", "amount"});
+const auto notes = table("notes", {"what", "amount"}, model::replica_identity::full);
+
+// Amounts beyond 100 are refused.
+class dead_letters : public testing::Test {
+  protected:
+    dead_letters()
+        : at("CREATE TABLE public.stock (id int PRIMARY KEY, amount int CONSTRAINT few CHECK (amount < 100));"
+             "CREATE TABLE public.notes (what text, amount int CONSTRAINT few CHECK (amount < 100))"),
+          from(at.publish_as(1)) {
+        at.cdc->start();
+    }
+
+    // Each in a batch of its own: what a batch comes to as a whole may be fine.
+    void apply(const std::vector<std::vector<model::change_event>>& transactions) {
+        for (const auto& each : transactions) {
+            from.commit(each);
+            from.flush();
+            ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+        }
+    }
+    void mend() const { at.exec("ALTER TABLE stock DROP CONSTRAINT few; ALTER TABLE notes DROP CONSTRAINT few"); }
+    // Asks, and lets the stream move.
+    void ask(const std::string& what, const std::string& of = "true") {
+        at.exec("UPDATE crossfade.dead_letters SET state = '" + what + "' WHERE " + of);
+        from.heartbeat();
+        from.flush();
+        ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+        EXPECT_EQ(at.one("SELECT count(*) FROM crossfade.dead_letters WHERE state IN ('replay', 'discard')"), "0");
+    }
+    std::string letters() const {
+        return at.all("SELECT operation, state, tries FROM crossfade.dead_letters ORDER BY commit_lsn, ordinal");
+    }
+    std::string stocks() const { return at.all("SELECT id, amount FROM stock ORDER BY id"); }
+
+    stream_fixture at;
+    publisher from;
+};
+
+TEST_F(dead_letters, what_happens_to_their_row_later_waits_behind_them) {
+    apply({{insert(stock, {"1", "5"}), insert(stock, {"2", "5"})},
+           {update(stock, {"1", "500"})},
+           {update(stock, {"2", "6"})},
+           {update(stock, {"1", "7"})}});
+    EXPECT_EQ(stocks(), "1|5;2|6");
+    EXPECT_EQ(letters(), "update|refused|1;update|behind|1");
+    mend();
+    ask("replay");
+    EXPECT_EQ(stocks(), "1|7;2|6");
+    EXPECT_EQ(letters(), "");
+    EXPECT_EQ(at.all("SELECT kind, state, key->>'id' FROM crossfade.drift"), "rejected|repaired|1");
+    apply({{update(stock, {"1", "8"})}});
+    EXPECT_EQ(stocks(), "1|8;2|6");
+}
+
+// Change by change, as something else in the batch is refused whichever way.
+TEST_F(dead_letters, within_one_batch_wait_as_well) {
+    apply({{insert(stock, {"3", "500"}), insert(stock, {"1", "500"}), update(stock, {"1", "7"}),
+            remove(stock, {"1", "~"}), insert(stock, {"2", "1"})}});
+    EXPECT_EQ(stocks(), "2|1");
+    EXPECT_EQ(letters(), "insert|refused|1;insert|refused|1;update|behind|1;delete|behind|1");
+    mend();
+    ask("replay");
+    EXPECT_EQ(stocks(), "2|1;3|500");
+    EXPECT_EQ(letters(), "");
+}
+
+TEST_F(dead_letters, follow_a_row_to_its_new_key) {
+    apply({{insert(stock, {"1", "5"})},
+           {update(stock, {"1", "500"})},
+           {update(stock, {"1", "~"}, {"9", "500"})},
+           {insert(stock, {"1", "10"})},
+           {update(stock, {"9", "20"})}});
+    EXPECT_EQ(stocks(), "1|5");
+    mend();
+    ask("replay");
+    EXPECT_EQ(stocks(), "1|10;9|20");
+    EXPECT_EQ(letters(), "");
+}
+
+TEST_F(dead_letters, of_a_table_without_a_key_are_known_by_the_whole_row) {
+    apply({{insert(notes, {"a", "500"}), insert(notes, {"b", "1"})},
+           {update(notes, {"a", "500"}, {"a", "7"})},
+           {update(notes, {"b", "1"}, {"b", "2"})}});
+    EXPECT_EQ(at.all("SELECT * FROM notes"), "b|2");
+    mend();
+    ask("replay");
+    EXPECT_EQ(at.all("SELECT * FROM notes ORDER BY 1"), "a|7;b|2");
+    EXPECT_EQ(letters(), "");
+}
+
+TEST_F(dead_letters, stay_when_they_are_refused_again_or_others_are_first) {
+    apply({{insert(stock, {"1", "5"})}, {update(stock, {"1", "500"})}, {update(stock, {"1", "7"})}});
+    ask("replay", "state = 'behind'");
+    EXPECT_EQ(letters(), "update|refused|1;update|behind|1");
+    ask("replay", "state = 'refused'");
+    EXPECT_EQ(letters(), "update|refused|2;update|behind|1");
+    ask("replay");
+    EXPECT_EQ(letters(), "update|refused|3;update|behind|1");
+    EXPECT_EQ(stocks(), "1|5");
+    ask("discard", "state = 'refused'");
+    EXPECT_EQ(letters(), "update|behind|1");
+    EXPECT_EQ(stocks(), "1|5");
+    ask("replay");
+    EXPECT_EQ(stocks(), "1|7");
+}
+
+TEST_F(dead_letters, are_remembered_by_the_next_process) {
+    apply({{insert(stock, {"1", "5"})}, {update(stock, {"1", "500"})}});
+    at.cdc->kill9();
+    at.cdc->start();
+    apply({{update(stock, {"1", "7"})}});
+    EXPECT_EQ(stocks(), "1|5");
+    EXPECT_EQ(letters(), "update|refused|1;update|behind|1");
+}
+
+TEST_F(dead_letters, mean_nothing_any_more_behind_a_truncate) {
+    apply({{insert(stock, {"1", "500"})}, {update(stock, {"1", "7"})}});
+    EXPECT_EQ(letters(), "insert|refused|1;update|behind|1");
+    apply({{truncate({stock})}, {insert(stock, {"1", "8"})}});
+    EXPECT_EQ(letters(), "");
+    EXPECT_EQ(stocks(), "1|8");
+}
+
+TEST_F(dead_letters, of_a_truncate_hold_the_whole_table_and_no_other) {
+    apply({{insert(stock, {"1", "5"}), insert(notes, {"a", "1"})}});
+    at.exec("CREATE TABLE hanger_on (id int REFERENCES stock)");
+    apply({{truncate({stock})}, {insert(stock, {"1", "6"})}, {insert(notes, {"b", "1"})}});
+    EXPECT_EQ(stocks(), "1|5");
+    EXPECT_EQ(letters(), "truncate|refused|1;insert|behind|1");
+    EXPECT_EQ(at.all("SELECT what FROM notes ORDER BY 1"), "a;b");
+    at.exec("DROP TABLE hanger_on");
+    ask("replay");
+    EXPECT_EQ(stocks(), "1|6");
+    EXPECT_EQ(letters(), "");
+}
+
+TEST_F(dead_letters, say_how_many_they_are) {
+    apply({{insert(stock, {"1", "500"})}, {update(stock, {"1", "7"})}});
+    EXPECT_TRUE(support::eventually(10s, [&] { return at.metric("crossfade_dead_letters_waiting") == "2"; }));
+    EXPECT_EQ(at.metric("crossfade_waiting_rows"), "1");
+    mend();
+    ask("replay");
+    EXPECT_TRUE(support::eventually(10s, [&] { return at.metric("crossfade_dead_letters_waiting") == "0"; }));
+    EXPECT_EQ(at.metric("crossfade_dead_letters_served_total{result=\"replayed\"}"), "2");
+}
+
+}  // namespace
+}  // namespace crossfade::cdc

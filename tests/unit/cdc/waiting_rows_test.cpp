@@ -1,0 +1,103 @@
+#include "cdc/apply/waiting_rows.hpp"
+
+#include <gtest/gtest.h>
+
+namespace crossfade::cdc::apply {
+namespace {
+
+using model::before_image;
+using model::cell;
+using model::cell_kind;
+using model::replica_identity;
+using model::row_operation;
+
+cell text(std::string of) {
+    return {cell_kind::text, std::move(of)};
+}
+const cell null{cell_kind::null, {}};
+const cell unchanged{cell_kind::unchanged, {}};
+
+std::shared_ptr<const model::relation> relation(replica_identity identity) {
+    model::relation made;
+    made.table = {"public", "t"};
+    made.identity = identity;
+    made.columns = {{"id", 23, -1, identity != replica_identity::nothing},
+                    {"v", 25, -1, identity == replica_identity::full}};
+    return std::make_shared<model::relation>(std::move(made));
+}
+const auto keyed = relation(replica_identity::primary_key);
+const auto whole = relation(replica_identity::full);
+const model::table_name t{"public", "t"};
+
+model::row_change inserted(const std::shared_ptr<const model::relation>& rel, model::row after) {
+    return {rel, row_operation::insert, before_image::absent, {}, std::move(after)};
+}
+model::row_change updated(const std::shared_ptr<const model::relation>& rel, before_image kind, model::row before,
+                          model::row after) {
+    return {rel, row_operation::update, kind, std::move(before), std::move(after)};
+}
+model::row_change removed(const std::shared_ptr<const model::relation>& rel, before_image kind, model::row before) {
+    return {rel, row_operation::remove, kind, std::move(before), {}};
+}
+
+TEST(waiting_rows, are_known_by_their_key) {
+    waiting_rows rows;
+    rows.add(t, waiting_rows::of(inserted(keyed, {text("1"), text("a")})));
+    EXPECT_TRUE(rows.holds(t, updated(keyed, before_image::absent, {}, {text("1"), text("b")})));
+    EXPECT_TRUE(rows.holds(t, removed(keyed, before_image::key, {text("1"), null})));
+    EXPECT_FALSE(rows.holds(t, inserted(keyed, {text("2"), text("a")})));
+    EXPECT_FALSE(rows.holds({"public", "other"}, inserted(keyed, {text("1"), text("a")})));
+}
+
+TEST(waiting_rows, wait_under_both_keys_of_an_update_that_changes_it) {
+    waiting_rows rows;
+    rows.add(t, waiting_rows::of(updated(keyed, before_image::key, {text("1"), null}, {text("2"), text("a")})));
+    EXPECT_TRUE(rows.holds(t, inserted(keyed, {text("1"), text("x")})));
+    EXPECT_TRUE(rows.holds(t, inserted(keyed, {text("2"), text("x")})));
+    EXPECT_TRUE(rows.holds(t, updated(keyed, before_image::key, {text("3"), null}, {text("1"), text("a")})));
+}
+
+TEST(waiting_rows, without_a_key_are_known_by_all_they_hold) {
+    waiting_rows rows;
+    rows.add(t, waiting_rows::of(inserted(whole, {text("1"), text("a")})));
+    EXPECT_TRUE(rows.holds(t, removed(whole, before_image::whole, {text("1"), text("a")})));
+    EXPECT_FALSE(rows.holds(t, removed(whole, before_image::whole, {text("1"), text("b")})));
+    EXPECT_FALSE(rows.holds(t, removed(whole, before_image::whole, {text("1"), null})));
+    // An unchanged TOAST value is in the row before.
+    const auto moved = updated(whole, before_image::whole, {text("5"), text("a")}, {text("1"), unchanged});
+    EXPECT_TRUE(rows.holds(t, moved));
+}
+
+TEST(waiting_rows, values_do_not_run_into_each_other) {
+    EXPECT_NE(waiting_rows::of(inserted(whole, {text("ab"), text("c")})),
+              waiting_rows::of(inserted(whole, {text("a"), text("bc")})));
+    EXPECT_NE(waiting_rows::of(inserted(whole, {text(""), null})), waiting_rows::of(inserted(whole, {null, text("")})));
+}
+
+TEST(waiting_rows, of_a_table_that_waits_whole_are_all) {
+    waiting_rows rows;
+    rows.add(t, {waiting_rows::every_row});
+    EXPECT_TRUE(rows.holds(t, inserted(keyed, {text("7"), null})));
+    EXPECT_EQ(rows.size(), 1U);
+    rows.clear(t);
+    EXPECT_FALSE(rows.any(t));
+}
+
+TEST(waiting_rows, beyond_their_bound_are_the_whole_table) {
+    waiting_rows rows;
+    for (std::uint64_t i = 1; i <= waiting_rows::most_rows; ++i) rows.add(t, {i});
+    EXPECT_FALSE(rows.holds(t, inserted(keyed, {text("7"), null})));
+    EXPECT_EQ(rows.size(), waiting_rows::most_rows);
+    rows.add(t, {waiting_rows::most_rows + 1});
+    EXPECT_TRUE(rows.holds(t, inserted(keyed, {text("7"), null})));
+    EXPECT_EQ(rows.size(), 1U);
+}
+
+// They are in the database: another version has to find them again.
+TEST(waiting_rows, hash_as_ever) {
+    EXPECT_EQ(waiting_rows::of(inserted(keyed, {text("1"), text("a")})), (waiting_rows::hashes{1353982638068712585U}));
+    EXPECT_EQ(waiting_rows::of(inserted(whole, {text("1"), null})), (waiting_rows::hashes{1119960887057290373U}));
+}
+
+}  // namespace
+}  // namespace crossfade::cdc::apply
