@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import time
 
-from servers import BIN, Servers, free_port, pgbench, until
+from servers import BIN, POSTGRES, Servers, free_port, pgbench, until
 
 TABLE = """
 CREATE TABLE {table} (id bigserial PRIMARY KEY, account bigint NOT NULL, amount numeric(12,2) NOT NULL,
@@ -46,8 +46,14 @@ class Crossfade:
             raise SystemExit(f"crossfade init: {done.stdout}{done.stderr}")
 
     def start(self):
-        self.running = [self.servers.crossfade("crossfade-proxy", self.config, self.ports[1]),
-                        self.servers.crossfade("crossfade-cdc", self.config, self.ports[2])]
+        self.start_proxy()
+        self.start_cdc()
+
+    def start_proxy(self):
+        self.running.append(self.servers.crossfade("crossfade-proxy", self.config, self.ports[1]))
+
+    def start_cdc(self):
+        self.running.append(self.servers.crossfade("crossfade-cdc", self.config, self.ports[2]))
 
     def stop(self):
         for process in reversed(self.running):
@@ -105,6 +111,39 @@ def start_up(follower, legacy, modern):
     seconds = drain(follower, modern, write_backlog(legacy, 1, 1))
     follower.stop()
     return seconds
+
+
+def decode_alone(legacy):
+    """Seconds that pg_recvlogical takes for what is in its slot, thrown away."""
+    end = legacy.sql("SELECT pg_current_wal_flush_lsn()")
+    since = time.monotonic()
+    subprocess.run([POSTGRES / "pg_recvlogical", "--dbname", legacy.dsn(), "--slot", "alone", "--start", "--no-loop",
+                    "--endpos", end, "--file", "/dev/null", "--option", "proto_version=1",
+                    "--option", "publication_names=native"], check=True, capture_output=True)
+    return time.monotonic() - since
+
+
+def by_parts(crossfade, legacy, modern, target):
+    """Seconds from WAL to Kafka, and from Kafka to the follower, one after the other; each from the first message."""
+    end = legacy.sql("SELECT pg_current_wal_flush_lsn()")
+    confirmed = ("SELECT confirmed_flush_lsn{} FROM pg_replication_slots WHERE slot_name = 'crossfade_bench'")
+    crossfade.start_proxy()
+    before = legacy.sql(confirmed.format(""))
+    until("the first message in Kafka", lambda: legacy.sql(confirmed.format("")) != before, 60, 0.005)
+    since = time.monotonic()
+    until("everything in Kafka", lambda: legacy.sql(confirmed.format(f" >= '{end}'")) == "t", 600, 0.01)
+    captured = time.monotonic() - since
+    crossfade.stop()
+    first = newest(modern, crossfade.database)
+    crossfade.start_cdc()
+    until("the first row on the follower", lambda: newest(modern, crossfade.database) > first, 60, 0.005)
+    begun, since = newest(modern, crossfade.database), time.monotonic()
+    cpu = crossfade.running[-1].cpu_seconds()
+    until("everything on the follower", lambda: newest(modern, crossfade.database) >= target, 600, 0.01)
+    applied = time.monotonic() - since
+    cpu = crossfade.running[-1].cpu_seconds() - cpu
+    crossfade.stop()
+    return captured, applied * (target - first) / (target - begun), cpu / (target - begun)
 
 
 # The follower's server looks at itself every half millisecond. The commit timestamps that it keeps won't do: an apply
@@ -166,7 +205,8 @@ def main():
             database.sql(TABLE.format(table="payments"), dbname)
         followers = [Native(servers, legacy, modern), Crossfade(servers, legacy, modern)]
 
-        rates, lags, starts = {}, {}, {}
+        legacy.sql("SELECT pg_create_logical_replication_slot('alone', 'pgoutput')")
+        rates, lags, starts, parts = {}, {}, {}, {}
         for turn in range(options.rounds):
             for shape, per_transaction in SHAPES.items():
                 # One backlog for both: each has a slot of its own, and reads it in its turn.
@@ -178,6 +218,11 @@ def main():
                     seconds = drain(follower, modern, target)
                     follower.stop()
                     rates.setdefault((follower.name, shape), []).append(options.rows / seconds)
+                target = write_backlog(legacy, options.rows, per_transaction)
+                alone = decode_alone(legacy)
+                seconds = drain(followers[0], modern, target) - starts[followers[0].name][-1]
+                followers[0].stop()
+                parts.setdefault(shape, []).append((alone, seconds, *by_parts(followers[1], legacy, modern, target)))
             print(f"round {turn + 1} of {options.rounds}: steady stream", flush=True)
             for follower in followers if turn % 2 == 0 else reversed(followers):
                 lags.setdefault(follower.name, []).append(lag(servers, follower, legacy, modern, options.seconds))
@@ -195,6 +240,12 @@ def main():
             print(f"{shape + ', rows/s':40}{native:14.0f}{ours:14.0f}{ours / native:8.2f}")
         native, ours = (statistics.median(starts[follower.name]) for follower in followers)
         print(f"{'(of that, starting up, s)':40}{native:14.2f}{ours:14.2f}")
+        print(f"\n{'part by part, rows/s':24}{'pg_recvlogical':>15}{'capture':>10}{'ratio':>7}"
+              f"{'PostgreSQL':>13}{'apply':>10}{'ratio':>7}{'CPU':>12}")
+        for shape, runs in parts.items():
+            alone, native, captured, applied, cpu = (statistics.median(each) for each in zip(*runs))
+            print(f"{shape:24}{options.rows / alone:15.0f}{options.rows / captured:10.0f}{alone / captured:7.2f}"
+                  f"{options.rows / native:13.0f}{options.rows / applied:10.0f}{native / applied:7.2f}{cpu * 1e6:7.1f} µs/r")
         print(f"\n{f'{COMMITS} commits/s, commit to visible':40}{'PostgreSQL':>14}{'crossfade':>14}")
         for label, share in (("median, ms", 0.5), ("p99, ms", 0.99), ("worst, ms", 1.0)):
             native, ours = (statistics.median(percentile(run, share) for run in lags[follower.name]) for follower in followers)
