@@ -22,6 +22,8 @@ void pipeline::enter() {
 }
 
 void pipeline::add(const statement& next) {
+    if (next.copy) return copy(next);
+    if (failed_) return;  // as a server leaves out what follows a failure
     if (!entered_) enter();
     auto* conn = over_.native();
     auto [known, fresh] = prepared_.try_emplace(next.sql);
@@ -60,15 +62,42 @@ bool pipeline::pump(bool until_readable) {
     }
 }
 
-pgclient::result<std::vector<pipeline::answer>> pipeline::run(std::vector<answer>* before) {
-    if (!entered_) return std::vector<answer>{};
+// A copy ends the pipeline, as libpq takes none within one, and what follows begins another.
+void pipeline::copy(const statement& next) {
+    settle();
+    if (failed_) return;
+    auto* conn = over_.native();
+    const auto& data = *next.parameters.front();
+    broken_ = PQsetnonblocking(conn, 1) != 0 || PQsendQuery(conn, next.sql.c_str()) != 1 || !pump(true);
+    pgclient::rows got{broken_ ? nullptr : PQgetResult(conn)};
+    if (PQresultStatus(got.native()) == PGRES_COPY_IN) {
+        broken_ = PQputCopyData(conn, data.data(), static_cast<int>(data.size())) != 1 ||
+                  PQputCopyEnd(conn, nullptr) != 1 || !pump(true);
+        got = pgclient::rows{broken_ ? nullptr : PQgetResult(conn)};
+    }
+    if (!broken_ && PQresultStatus(got.native()) == PGRES_COMMAND_OK) {
+        answers_.push_back({std::move(got), next.expected});
+    } else if (!broken_) {
+        failed_ = over_.failure_of(got.native());
+    }
+    while (!broken_) {
+        if (!pump(true)) {
+            broken_ = true;
+        } else if (const pgclient::rows rest{PQgetResult(conn)}; rest.native() == nullptr) {
+            break;
+        }
+    }
+    broken_ = broken_ || PQsetnonblocking(conn, 0) != 0;
+    note_break();
+}
+
+// Sends what there is and takes the answers.
+void pipeline::settle() {
+    if (!entered_) return;
     auto* conn = over_.native();
     const auto slots = std::exchange(slots_, {});
     broken_ = broken_ || PQpipelineSync(conn) != 1;
 
-    std::vector<answer> answers;
-    answers.reserve(slots.size());
-    std::optional<pgclient::failure> failed;
     for (const auto& each : slots) {
         if (broken_ || !pump(true)) break;
         pgclient::rows got{PQgetResult(conn)};
@@ -77,11 +106,8 @@ pgclient::result<std::vector<pipeline::answer>> pipeline::run(std::vector<answer
             break;
         }
         const auto status = PQresultStatus(got.native());
-        if (status == PGRES_FATAL_ERROR && !failed) {
-            failed = over_.failure_of(got.native());
-            if (before != nullptr) *before = std::exchange(answers, {});
-        }
-        if (each.what == awaited::result) answers.push_back({std::move(got), each.expected});
+        if (status == PGRES_FATAL_ERROR && !failed_) failed_ = over_.failure_of(got.native());
+        if (each.what == awaited::result && !failed_) answers_.push_back({std::move(got), each.expected});
         // Each answer is followed by a null result.
         if (!pump(true)) {
             broken_ = true;
@@ -95,21 +121,29 @@ pgclient::result<std::vector<pipeline::answer>> pipeline::run(std::vector<answer
     }
     entered_ = false;
     broken_ = broken_ || PQexitPipelineMode(conn) != 1 || PQsetnonblocking(conn, 0) != 0;
-    if (PQstatus(conn) != CONNECTION_OK || broken_) {
-        if (failed && failed->connection_lost()) return *failed;
-        auto lost = over_.failure_of(nullptr);
-        lost.sqlstate = "08006";
-        if (PQstatus(conn) == CONNECTION_OK) lost.message = "the connection lost its place in the pipeline";
-        return lost;
-    }
-    if (failed) {
-        // What was prepared after the failure does not exist.
+    // What was prepared after a failure does not exist.
+    if (failed_)
         for (const auto& sql : fresh_) prepared_.erase(sql);
-        fresh_.clear();
-        return *failed;
-    }
     fresh_.clear();
-    return answers;
+    note_break();
+}
+
+void pipeline::note_break() {
+    auto* conn = over_.native();
+    if (PQstatus(conn) == CONNECTION_OK && !std::exchange(broken_, false)) return;
+    broken_ = false;
+    if (failed_ && failed_->connection_lost()) return;
+    failed_ = over_.failure_of(nullptr);
+    failed_->sqlstate = "08006";
+    if (PQstatus(conn) == CONNECTION_OK) failed_->message = "the connection lost its place in the pipeline";
+}
+
+pgclient::result<std::vector<pipeline::answer>> pipeline::run(std::vector<answer>* before) {
+    settle();
+    auto answers = std::exchange(answers_, {});
+    if (!failed_) return answers;
+    if (before != nullptr) *before = std::move(answers);
+    return *std::exchange(failed_, std::nullopt);
 }
 
 }  // namespace crossfade::cdc::apply

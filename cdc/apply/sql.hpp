@@ -18,6 +18,8 @@ struct statement {
     std::vector<sql_parameter> parameters;
     // Rows it has to touch; any other number shows that the follower differs from what the source had.
     std::optional<std::int64_t> expected;
+    // COPY ... FROM STDIN, with its data as the one parameter; not prepared.
+    bool copy = false;
 };
 
 // How rows that someone else wrote are told, where the follower keeps commit timestamps.
@@ -29,10 +31,12 @@ struct origin_check {
 struct sql_limits {
     std::size_t rows = 500;  // 500 rows a statement was fastest when measured
     std::size_t bytes = std::size_t{8} << 20;
+    std::size_t copied = 100;  // new rows of one table from which on they are copied: half as dear, but a round trip
 };
 
-// The whole segment as statements of many rows: truncate, then for each table deletes, updates, inserts. With the
-// checks that the old row is the source's (where the event says) and was written by Crossfade (where `origins` is set).
+// The whole segment as statements of many rows: truncate, then for each table deletes, updates, inserts or copies. With
+// the checks that the old row is the source's (where the event says) and was written by Crossfade (where `origins` is
+// set).
 std::vector<statement> many(const segment& of, const std::optional<origin_check>& origins, const sql_limits& limits);
 
 // One row at a time. Values of the row itself are parameters; none is in the text.

@@ -4,6 +4,7 @@
 
 #include "cdc/apply/sql.hpp"
 #include "lib/pgwire/array_literal.hpp"
+#include "lib/pgwire/copy_text.hpp"
 
 namespace crossfade::cdc::apply {
 
@@ -128,6 +129,38 @@ std::string insert_from(const table_mapping& mapping, unnest& arrays) {
     return insert_head(mapping) + values + " FROM " + arrays.from();
 }
 
+// New rows, where they are many: a row costs the server half of what it costs by INSERT. `cells` gives a row's value of
+// the mapping's i-th column.
+template <class Row, class Cells>
+void copy(std::vector<statement>& into, const table_mapping& mapping, std::span<const Row> rows,
+          const sql_limits& limits, Cells cells) {
+    std::string columns;
+    for (const auto& column : mapping.columns)
+        columns += (columns.empty() ? "" : ", ") + model::quote_identifier(column.target.name);
+    const auto sql = "COPY " + model::quoted(mapping.target) + " (" + columns + ") FROM STDIN";
+    pgwire::copy_text lines;
+    std::int64_t count = 0;
+    const auto flush = [&] {
+        if (count == 0) return;
+        into.push_back({sql, {lines.take()}, count, true});
+        count = 0;
+    };
+    for (const auto& row : rows) {
+        for (std::size_t i = 0; i < mapping.columns.size(); ++i) {
+            const cell& value = cells(row, i);
+            if (value.kind == cell_kind::text) {
+                lines.add(value.text);
+            } else {
+                lines.add_null();
+            }
+        }
+        lines.end_line();
+        ++count;
+        if (lines.size() >= limits.bytes) flush();
+    }
+    flush();
+}
+
 using row_list = std::vector<const net_row*>;
 
 class table_statements {
@@ -157,6 +190,12 @@ class table_statements {
     }
 
     void operator()(const append_step& of) {
+        if (copies(of.rows.size())) {
+            return copy<const model::row_change*>(into_, mapping_, of.rows, limits_,
+                                                  [&](const auto* change, std::size_t i) -> const cell& {
+                                                      return change->after[mapping_.columns[i].source];
+                                                  });
+        }
         unnest arrays;
         const auto sql = insert_from(mapping_, arrays);
         cut<const model::row_change*>(
@@ -179,6 +218,11 @@ class table_statements {
     }
 
   private:
+    // A line without columns can't be told from none.
+    bool copies(std::size_t rows) const {
+        return mapping_.copyable && !mapping_.columns.empty() && rows >= limits_.copied;
+    }
+
     // Columns that the UPDATE has to set: known, and not those that found the row.
     std::vector<bool> touched(const net_row& row) const {
         std::vector<bool> mask(mapping_.columns.size());
@@ -226,6 +270,10 @@ class table_statements {
     }
 
     void insert(const row_list& rows) {
+        if (copies(rows.size())) {
+            return copy<const net_row*>(into_, mapping_, rows, limits_,
+                                        [](const auto* row, std::size_t i) -> const cell& { return *row->values[i]; });
+        }
         unnest arrays;
         const auto sql = insert_from(mapping_, arrays);
         cut<const net_row*>(

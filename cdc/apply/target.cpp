@@ -70,6 +70,7 @@ table_mapping map_table(std::shared_ptr<const model::relation> rel, const target
         return made;
     }
     made.key = key_of(made, *target);
+    made.copyable = target->copyable;
     return made;
 }
 

@@ -35,6 +35,8 @@ struct target_table {
     std::vector<unique_key>
         keys;  // the primary key first; only those without expression, predicate and nullable column
 
+    bool copyable = true;  // COPY is refused where row security is in force for our role
+
     const target_column* find(std::string_view column) const;
 };
 
@@ -56,6 +58,7 @@ struct table_mapping {
     std::vector<column> columns;        // those that are written
     std::vector<std::size_t> key;       // indices into `columns`; empty: rows are known by their whole content alone
     std::optional<std::size_t> tenant;  // index in the relation
+    bool copyable = true;
 
     std::optional<unmappable> refused;  // then nothing above but rel, target and tenant counts
 };

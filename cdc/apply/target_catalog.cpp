@@ -11,7 +11,7 @@ constexpr std::string_view columns_sql =
     " a.attidentity = 'a', a.attnotnull,"
     " a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'text'::regtype, 'varchar'::regtype,"
     " 'uuid'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'date'::regtype, 'numeric'::regtype, "
-    "'bool'::regtype)"
+    "'bool'::regtype), NOT row_security_active(c.oid)"
     " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid"
     " WHERE a.attrelid = to_regclass($1) AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
     " ORDER BY a.attnum";
@@ -47,6 +47,7 @@ pgclient::result<std::shared_ptr<const target_table>> load_target(pgclient::conn
         column.identity_always = columns->boolean(i, 5);
         column.not_null = columns->boolean(i, 6);
         column.comparable = columns->boolean(i, 7);
+        found->copyable = columns->boolean(i, 8);
         found->columns.push_back(std::move(column));
     }
     auto keys = db.exec(std::string{keys_sql}, {model::quoted(table)});

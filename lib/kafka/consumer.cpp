@@ -39,9 +39,9 @@ std::map<std::string, std::string> properties_for(const settings::kafka& config,
         // Also the pause after the local queue was full (librdkafka before 2.2), so the default of 500 ms would be a
         // stall.
         {"fetch.error.backoff.ms", "20"},
-        {"queued.min.messages", "10000"},
+        {"queued.min.messages", "100000"},
         {"queued.max.messages.kbytes", std::to_string(32 << 10)},
-        {"fetch.message.max.bytes", std::to_string(4 << 20)},
+        {"fetch.message.max.bytes", std::to_string(1 << 20)},
         // What the producer's message.max.bytes lets in must come out again.
         {"fetch.max.bytes", std::to_string(64 << 20)},
         {"receive.message.max.bytes", std::to_string(160 << 20)},

@@ -77,6 +77,61 @@ TEST(apply, f07_every_type_to_the_byte) {
     }
 }
 
+// Many new rows take another way to the follower than few.
+TEST(apply, f07_every_type_to_the_byte_where_rows_are_copied) {
+    const auto& types = support::every_type();
+    std::vector<std::string> columns{"id!"};
+    for (std::size_t i = 0; i < types.size(); ++i) columns.push_back("c" + std::to_string(i));
+    stream_fixture at{support::own_types + support::wide_table("public.wide", "int PRIMARY KEY")};
+    const auto wide = table("wide", columns);
+    at.cdc->start();
+    auto from = at.publish_as(1);
+    const auto write = [&](int first, int count) {
+        std::vector<model::change_event> events;
+        for (int id = first; id < first + count; ++id) {
+            values row{std::to_string(id)};
+            for (const auto& each : types) row.push_back(id % 7 == 0 ? "~" : each.value);
+            events.push_back(insert(wide, row));
+        }
+        from.commit(events);
+        from.flush();
+        ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    };
+    write(1, 3);
+    write(4, 200);
+    EXPECT_EQ(at.all("SELECT reason FROM crossfade.dead_letters"), "");
+    EXPECT_EQ(at.all(all_drift), "");
+    // The first few came the other way.
+    std::string same = "true";
+    for (std::size_t i = 0; i < types.size(); ++i) {
+        const auto column = "c" + std::to_string(i);
+        same += " AND (w." + column + " IS NULL AND w.id % 7 = 0 OR w." + column + "::text = one." + column + "::text)";
+    }
+    EXPECT_EQ(at.one("SELECT count(*) FROM wide w, wide one WHERE one.id = 1 AND " + same), "203");
+}
+
+TEST(apply, a_row_in_the_way_of_many_new_ones_is_a_conflict_and_the_others_arrive) {
+    stream_fixture at{accounts_ddl + ";" + journal_ddl +
+                      "; ALTER TABLE accounts ADD CONSTRAINT few CHECK (note <> 'refused')"};
+    at.exec("INSERT INTO accounts VALUES (77, 'mine', 'by hand')");
+    at.cdc->start();
+    auto from = at.publish_as(1);
+    std::vector<model::change_event> events;
+    for (int id = 1; id <= 300; ++id) {
+        const auto text = std::to_string(id);
+        events.push_back(insert(accounts, {text, "a" + text, id == 200 ? "refused" : "x"}));
+        events.push_back(insert(journal, {text, "\\N\t\n"}));
+    }
+    from.commit(events);
+    from.flush();
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    EXPECT_EQ(at.one("SELECT count(*) || ' ' || max(email) FILTER (WHERE id = 77) FROM accounts"), "299 a77");
+    EXPECT_EQ(at.one("SELECT count(*) || ' ' || count(*) FILTER (WHERE what = E'\\\\N\\t\\n') FROM journal"),
+              "300 300");
+    EXPECT_EQ(at.all("SELECT kind, state, key->>'id' FROM crossfade.drift ORDER BY id"),
+              "insert_exists|repaired|77;rejected|confirmed|200");
+}
+
 // The order in which a column is added without a stop: the follower first.
 TEST(apply, a_column_that_both_sides_were_given_is_found_at_once) {
     stream_fixture at{"CREATE TABLE public.growing (id int PRIMARY KEY)"};

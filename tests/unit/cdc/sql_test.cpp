@@ -51,6 +51,27 @@ TEST_F(fixture, inserts_with_arrays_as_text_elements) {
     EXPECT_EQ(got[0].expected, 1);
 }
 
+TEST_F(fixture, many_new_rows_are_copied) {
+    const model::cell null;
+    auto other = row;
+    other.values[1] = &null;
+    part.tables = {{mapping, {net_step{{row, other, row}}}}};
+    const auto got = many(part, origins, {.copied = 3});
+    ASSERT_EQ(got.size(), 1U);
+    EXPECT_TRUE(got[0].copy);
+    EXPECT_EQ(got[0].sql, "COPY \"public\".\"t\" (\"id\", \"tags\") FROM STDIN");
+    EXPECT_EQ(got[0].parameters, (std::vector<sql_parameter>{"7\t{a}\n7\t\\N\n7\t{a}\n"}));
+    EXPECT_EQ(got[0].expected, 3);
+    EXPECT_EQ(many(part, origins, {.bytes = 1, .copied = 3}).size(), 3U);
+    EXPECT_FALSE(many(part, origins, {.copied = 4})[0].copy);
+}
+
+TEST_F(fixture, where_row_security_is_in_force_nothing_is_copied) {
+    mapping->copyable = false;
+    part.tables = {{mapping, {net_step{{row, row, row}}}}};
+    EXPECT_FALSE(many(part, origins, {.copied = 3})[0].copy);
+}
+
 TEST_F(fixture, updates_leave_unchanged_values_alone) {
     row.values[1] = nullptr;
     const auto got = made(true);
@@ -74,8 +95,8 @@ TEST_F(fixture, checks_the_origin_where_it_can) {
 
 TEST_F(fixture, cuts_by_rows_and_bytes) {
     part.tables = {{mapping, {net_step{std::vector<net_row>(1001, row)}}}};
-    EXPECT_EQ(many(part, origins, {}).size(), 3U);
-    EXPECT_EQ(many(part, origins, {500, 1}).size(), 1001U);
+    EXPECT_EQ(many(part, origins, {.copied = 5000}).size(), 3U);
+    EXPECT_EQ(many(part, origins, {500, 1, 5000}).size(), 1001U);
 }
 
 TEST(fault, tells_rows_from_followers) {
