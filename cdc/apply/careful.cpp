@@ -245,11 +245,12 @@ pgclient::result<void> careful_writer::truncate(const placed_event& event, const
     for (const auto& mapping : only.truncated_tables) {
         if (fault || !waiting_.any(mapping->target)) continue;
         // What waited was about rows that are gone on both sides now.
-        to_.add(statement{
-            "DELETE FROM crossfade.dead_letters WHERE stream = $1::text AND table_name = $2::text"
-            " AND commit_lsn <= $3::pg_lsn",
-            {settings_.stream, model::to_string(mapping->target), model::to_string(event.from->event.at.commit_lsn)},
-            std::nullopt});
+        to_.add(
+            statement{"DELETE FROM crossfade.dead_letters WHERE stream = $1::text AND table_name = $2::text"
+                      " AND (commit_lsn, ordinal) <= ($3::pg_lsn, $4::bigint)",
+                      {settings_.stream, model::to_string(mapping->target),
+                       model::to_string(event.from->event.at.commit_lsn), std::to_string(event.from->event.at.ordinal)},
+                      std::nullopt});
         if (auto done = to_.run(); !done) return done.error();
         waiting_.clear(mapping->target);
     }

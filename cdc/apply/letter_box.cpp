@@ -101,19 +101,36 @@ pgclient::result<letter_box::outcome> letter_box::serve(const store::progress& a
             continue;
         }
         auto event = events::decode(asked->bytes(i, 3), relations_);
-        if (!event) return pgclient::failure{"XX001", "dead letter " + one.id + " holds no event", {}, {}, {}};
+        if (!event) {
+            if (auto kept_so = keep_unreadable(one, done); !kept_so) return kept_so.error();
+            continue;
+        }
         one.event = std::move(*event);
         // Those that were asked for, too, and stay.
         const auto* change = std::get_if<model::row_change>(&one.event.body);
         one.behind = one.behind || (change != nullptr ? kept.holds(one.table, *change) : kept.any(one.table));
         const auto replayed = done.replayed;
         if (auto tried = replay(one, done); !tried) return tried.error();
-        if (done.replayed == replayed)
+        if (done.replayed == replayed) {
             kept.add(one.table,
                      change != nullptr ? waiting_rows::of(*change) : waiting_rows::hashes{waiting_rows::every_row});
+        } else if (change == nullptr) {
+            kept.clear(one.table);  // by the TRUNCATE, with what waited before it
+        }
     }
     if (auto committed = db.exec("COMMIT"); !committed) return committed.error();
     return done;
+}
+
+// Somebody else has written it: a failure would hold up the stream for good.
+pgclient::result<void> letter_box::keep_unreadable(const letter& one, outcome& so_far) {
+    ++so_far.refused;
+    auto kept = to_.db.exec(
+        "UPDATE crossfade.dead_letters SET state = 'refused', sqlstate = 'XX001', tries = tries + 1,"
+        " reason = 'what is stored is no event of this table' WHERE id = $1",
+        {one.id});
+    if (!kept) return kept.error();
+    return {};
 }
 
 pgclient::result<void> letter_box::replay(const letter& one, outcome& so_far) {
@@ -130,7 +147,7 @@ pgclient::result<void> letter_box::replay(const letter& one, outcome& so_far) {
     } else if (const auto* emptied = std::get_if<model::truncate>(&one.event.body)) {
         for (const auto& each : emptied->relations) rel = each->table == one.table ? each : rel;
     }
-    if (rel == nullptr) return pgclient::failure{"XX001", "dead letter " + one.id + " is about no table", {}, {}, {}};
+    if (rel == nullptr) return keep_unreadable(one, so_far);
     auto mapping = catalog_.mapping(db, rel);
     if (!mapping) return mapping.error();
 

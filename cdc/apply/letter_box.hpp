@@ -40,6 +40,7 @@ class letter_box {
   private:
     struct letter;
     pgclient::result<void> replay(const letter& one, outcome& so_far);
+    pgclient::result<void> keep_unreadable(const letter& one, outcome& so_far);
 
     session& to_;
     target_catalog& catalog_;

@@ -146,6 +146,32 @@ TEST_F(dead_letters, of_a_truncate_hold_the_whole_table_and_no_other) {
     EXPECT_EQ(letters(), "");
 }
 
+TEST_F(dead_letters, behind_a_truncate_of_their_own_transaction_outlive_its_replay) {
+    apply({{insert(stock, {"1", "5"})}, {update(stock, {"1", "500"})}});
+    at.exec("CREATE TABLE hanger_on (id int REFERENCES stock)");
+    apply({{truncate({stock}), insert(stock, {"1", "6"})}});
+    EXPECT_EQ(letters(), "update|refused|1;truncate|refused|1;insert|behind|1");
+    at.exec("DROP TABLE hanger_on");
+    ask("replay", "operation = 'truncate'");
+    EXPECT_EQ(letters(), "update|refused|1;truncate|behind|1;insert|behind|1");
+    ask("discard", "operation = 'update'");
+    ask("replay", "operation = 'truncate'");
+    EXPECT_EQ(letters(), "insert|behind|1");
+    EXPECT_EQ(stocks(), "");
+    ask("replay");
+    EXPECT_EQ(stocks(), "1|6");
+    EXPECT_EQ(letters(), "");
+}
+
+TEST_F(dead_letters, that_hold_no_event_hold_up_nobody) {
+    apply({{insert(stock, {"1", "500"})}});
+    at.exec("UPDATE crossfade.dead_letters SET event = 'x'");
+    ask("replay");
+    EXPECT_EQ(at.all("SELECT state, sqlstate FROM crossfade.dead_letters"), "refused|XX001");
+    apply({{insert(stock, {"2", "1"})}});
+    EXPECT_EQ(stocks(), "2|1");
+}
+
 TEST_F(dead_letters, say_how_many_they_are) {
     apply({{insert(stock, {"1", "500"})}, {update(stock, {"1", "7"})}});
     EXPECT_TRUE(support::eventually(10s, [&] { return at.metric("crossfade_dead_letters_waiting") == "2"; }));
