@@ -85,10 +85,11 @@ std::int64_t pump(const task& what, const copy_order& how, pgclient::connection&
 bool overtaken(const task& what, pgclient::connection& source) {
     const auto found =
         ask(source, "looking at " + to_string(what.table),
-            "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relfilenode <> pg_relation_filenode(oid)"
-            " AND (oid = $1::regclass OR oid IN (SELECT relid FROM pg_partition_tree($1::regclass)))",
+            "SELECT NOT EXISTS (SELECT FROM pg_class WHERE oid = $1::regclass)"  // dropped, and made anew
+            " OR EXISTS (SELECT FROM pg_class WHERE relkind = 'r' AND relfilenode <> pg_relation_filenode(oid)"
+            " AND (oid = $1::regclass OR oid IN (SELECT relid FROM pg_partition_tree($1::regclass))))",
             {quoted(what.table)});
-    return found.integer(0, 0) != 0;
+    return found.boolean(0, 0);
 }
 
 void clear(const task& what, pgclient::connection& target) {
