@@ -25,7 +25,8 @@ const char* turmoil::schema() {
            "CREATE TABLE happening_2 PARTITION OF happening FOR VALUES IN (2);";
 }
 
-turmoil::turmoil(std::string legacy, std::string modern) : legacy_(std::move(legacy)), modern_(std::move(modern)) {}
+turmoil::turmoil(std::string legacy, std::string modern, std::uint64_t first)
+    : legacy_(std::move(legacy)), modern_(std::move(modern)), next_(first) {}
 
 turmoil::~turmoil() {
     stop();

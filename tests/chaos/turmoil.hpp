@@ -17,7 +17,8 @@ namespace crossfade::chaos {
 class turmoil {
   public:
     // `legacy`: the application's way, through the proxy. `modern`: directly; new columns are made there first.
-    turmoil(std::string legacy, std::string modern);
+    // `first`: where its rows are counted from; of two on the same databases each needs numbers of its own.
+    turmoil(std::string legacy, std::string modern, std::uint64_t first = 0);
     ~turmoil();
 
     void start();
@@ -46,7 +47,7 @@ class turmoil {
     std::atomic<std::uint64_t> rounds_ = 0;
     std::atomic<std::uint64_t> refused_ = 0;
     std::atomic<std::uint64_t> hung_ = 0;
-    std::uint64_t next_ = 0;
+    std::uint64_t next_;
     unsigned columns_ = 0;
     std::string last_refusal_;
     std::thread thread_;
