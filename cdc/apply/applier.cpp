@@ -76,6 +76,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
         return known->second.copied_lsn && at.commit_lsn < *known->second.copied_lsn;
     };
     catalog_.forget_refused();
+    const auto& waiting = letters_.rows();
     bool waits = false;
     for (const auto& each : events) {
         const auto& at = each.event.at;
@@ -91,7 +92,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
                 made.stale.try_emplace(model::to_string(change->rel->table), at.commit_lsn);
                 continue;
             }
-            waits = waits || letters_.rows().holds((*mapping)->target, *change);
+            waits = waits || (!waiting.empty() && waiting.holds(to_string((*mapping)->target), *change));
             planner.add(*change, *mapping);
             made.events.push_back({&each, {*mapping}});
         } else if (const auto* emptied = std::get_if<model::truncate>(&each.event.body)) {
@@ -105,7 +106,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
                 }
                 auto mapping = catalog_.mapping(to_.db, rel);
                 if (!mapping) return mapping.error();
-                waits = waits || letters_.rows().any((*mapping)->target);
+                waits = waits || waiting.any(to_string((*mapping)->target));
                 mappings.push_back(*mapping);
             }
             if (mappings.empty()) {
@@ -133,10 +134,7 @@ pgclient::result<apply_report> applier::apply(const std::vector<consume::receive
         }
         auto report = write(events, advance, scopes);
         if (!report) {
-            // Whatever state the transaction is in, it is of no use.
-            if (!report.error().connection_lost()) (void)roll_back();
-            open_ = false;
-            reload_ = true;  // what waits is what the database says
+            give_up(report.error());
             return report.error();
         }
         if (*report) return std::move(**report);
@@ -161,10 +159,8 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
     if (fresh) {
         so_far_ = {};
         pipe.add("BEGIN");
-        pipe.add(statement{"SELECT pg_try_advisory_xact_lock_shared($1::int, $2::int)",
-                           {std::to_string(store::lock_class),
-                            std::to_string(store::lock_id(store::lock::backfilling, settings_.stream))},
-                           std::nullopt});
+        pipe.add(statement{std::string{store::try_share_sql},
+                           store::lock_key(store::lock::backfilling, settings_.stream), std::nullopt});
         pipe.add(statement{std::string{store::tables_fingerprint_sql()}, {settings_.stream}, std::nullopt});
         before_rows += 3;
     }
@@ -256,10 +252,10 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
 }
 
 pgclient::result<void> applier::serve_letters() {
+    failpoint::pass("letters.asked");
     auto done = letters_.serve(progress_);
     if (!done) {
-        reload_ = true;
-        if (!done.error().connection_lost()) (void)roll_back();
+        give_up(done.error());
         return done.error();
     }
     served_.replayed += done->replayed;
@@ -282,6 +278,13 @@ void applier::mark_stale(const sorted& batch) {
                       std::nullopt});
         reload_ = true;
     }
+}
+
+// Whatever state the transaction is in, it is of no use.
+void applier::give_up(const pgclient::failure& because) {
+    if (!because.connection_lost()) (void)roll_back();
+    open_ = false;
+    reload_ = true;  // what waits is what the database says
 }
 
 pgclient::result<void> applier::roll_back() {

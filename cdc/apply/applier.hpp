@@ -68,6 +68,7 @@ class applier {
                                                         scope_filter& scopes);
     pgclient::result<void> serve_letters();
     void mark_stale(const sorted& batch);
+    void give_up(const pgclient::failure& because);
 
     session& to_;
     target_catalog& catalog_;

@@ -107,7 +107,7 @@ struct careful_writer::probe {
 pgclient::result<void> careful_writer::apply(const placed_event& event) {
     if (const auto* change = std::get_if<model::row_change>(&event.from->event.body)) {
         const auto& mapping = *event.mappings.front();
-        if (waiting_.holds(mapping.target, *change)) {
+        if (!waiting_.empty() && waiting_.holds(to_string(mapping.target), *change)) {
             return put_aside(event, mapping, {"", "waits behind an earlier change of the same row", {}, {}, {}},
                              "behind");
         }
@@ -243,7 +243,7 @@ pgclient::result<void> careful_writer::truncate(const placed_event& event, const
     std::optional<pgclient::failure> fault;
     if (auto done = guarded({apply::truncate(only)}, fault); !done) return done.error();
     for (const auto& mapping : only.truncated_tables) {
-        if (fault || !waiting_.any(mapping->target)) continue;
+        if (fault || !waiting_.any(to_string(mapping->target))) continue;
         // What waited was about rows that are gone on both sides now.
         to_.add(
             statement{"DELETE FROM crossfade.dead_letters WHERE stream = $1::text AND table_name = $2::text"
@@ -252,7 +252,7 @@ pgclient::result<void> careful_writer::truncate(const placed_event& event, const
                        model::to_string(event.from->event.at.commit_lsn), std::to_string(event.from->event.at.ordinal)},
                       std::nullopt});
         if (auto done = to_.run(); !done) return done.error();
-        waiting_.clear(mapping->target);
+        waiting_.clear(to_string(mapping->target));
     }
     if (!fault) return {};
     for (const auto& mapping : only.truncated_tables) {
@@ -318,7 +318,7 @@ pgclient::result<void> careful_writer::put_aside(const placed_event& event, cons
     const auto* change = std::get_if<model::row_change>(&event.from->event.body);
     // Behind a TRUNCATE that could not be done everything else of the table has to wait.
     letter.rows = change == nullptr ? waiting_rows::hashes{waiting_rows::every_row} : waiting_rows::of(*change);
-    waiting_.add(mapping.target, letter.rows);
+    waiting_.add(to_string(mapping.target), letter.rows);
     if (auto stored = store(drift::store(settings_.stream, settings_.topic, settings_.partition, letter)); !stored) {
         return stored;
     }

@@ -1,39 +1,18 @@
 #include "cdc/apply/letter_box.hpp"
 
-#include <charconv>
+#include "lib/store/schema.hpp"
 
 namespace crossfade::cdc::apply {
 namespace {
 
 constexpr int most_loaded = 200'000;
 
-// bigint[] as PostgreSQL writes it.
-waiting_rows::hashes hashes_in(std::string_view array) {
-    waiting_rows::hashes rows;
-    const char* at = array.data() + 1;
-    const char* const end = array.data() + array.size() - 1;
-    while (at < end) {
-        std::int64_t value = 0;
-        const auto [stop, error] = std::from_chars(at, end, value);
-        if (error != std::errc{}) break;
-        rows.push_back(static_cast<std::uint64_t>(value));
-        at = stop + 1;
-    }
-    return rows;
-}
-
-model::table_name table_in(const pgclient::rows& got, int row, int column) {
-    const auto text = got.text(row, column);
-    const auto dot = text.find('.');
-    return {std::string{text.substr(0, dot)}, std::string{text.substr(dot + 1)}};
-}
-
 }  // namespace
 
 struct letter_box::letter {
     std::string id;
     bool discard = false;
-    model::table_name table;
+    std::string table;
     model::change_event event{};
     std::int64_t offset = 0;
     bool behind = false;
@@ -41,27 +20,26 @@ struct letter_box::letter {
 
 pgclient::result<void> letter_box::load() {
     rows_.clear();
-    auto got = to_.db.exec("SELECT table_name, keys, state FROM crossfade.dead_letters WHERE stream = $1 LIMIT " +
-                               std::to_string(most_loaded + 1),
-                           {settings_.stream});
-    if (!got) return got.error();
-    asked_ = false;
-    const bool too_many = got->size() > most_loaded;
-    for (int i = 0; i < got->size(); ++i) {
-        const auto state = got->text(i, 2);
-        asked_ = asked_ || state == "replay" || state == "discard";
-        rows_.add(table_in(*got, i, 0),
-                  too_many ? waiting_rows::hashes{waiting_rows::every_row} : hashes_in(got->text(i, 1)));
-    }
-    if (!too_many) return {};
-    got = to_.db.exec(
-        "SELECT DISTINCT table_name, bool_or(state IN ('replay', 'discard')) OVER ()"
-        " FROM crossfade.dead_letters WHERE stream = $1",
+    auto asked = to_.db.exec(
+        "SELECT EXISTS (SELECT FROM crossfade.dead_letters WHERE stream = $1 AND state IN ('replay', 'discard'))",
         {settings_.stream});
+    if (!asked) return asked.error();
+    asked_ = asked->boolean(0, 0);
+    // A letter without a key still keeps its table from being written past it.
+    const std::string by_row =
+        "SELECT DISTINCT table_name, key FROM crossfade.dead_letters LEFT JOIN LATERAL unnest(keys) AS key ON true"
+        " WHERE stream = $1 LIMIT " +
+        std::to_string(most_loaded + 1);
+    auto got = to_.db.exec(by_row, {settings_.stream});
+    if (got && got->size() > most_loaded)
+        got = to_.db.exec("SELECT DISTINCT table_name, 0 FROM crossfade.dead_letters WHERE stream = $1",
+                          {settings_.stream});
     if (!got) return got.error();
+    static_assert(waiting_rows::every_row == 0);
     for (int i = 0; i < got->size(); ++i) {
-        rows_.add(table_in(*got, i, 0), {waiting_rows::every_row});
-        asked_ = got->boolean(i, 1);
+        waiting_rows::hashes rows;
+        if (const auto key = got->integer(i, 1)) rows.push_back(static_cast<std::uint64_t>(*key));
+        rows_.add(std::string{got->text(i, 0)}, rows);
     }
     return {};
 }
@@ -70,13 +48,20 @@ pgclient::result<letter_box::outcome> letter_box::serve(const store::progress& a
     outcome done;
     auto& db = to_.db;
     if (auto begun = db.exec("BEGIN"); !begun) return begun.error();
-    // As in each of the applier's transactions: whoever has moved the progress is the applier now.
+    // As in each of the applier's transactions: not while a backfill copies, and whoever has moved the progress is the
+    // applier now.
+    auto free = db.exec(std::string{store::try_share_sql}, store::lock_key(store::lock::backfilling, settings_.stream));
+    if (!free) return free.error();
     auto mine = db.exec(
         "SELECT 1 FROM crossfade.progress WHERE stream = $1 AND partition = $2 AND next_offset = $3"
         " AND commit_lsn = $4::pg_lsn FOR UPDATE",
         {settings_.stream, std::to_string(settings_.partition), std::to_string(at.next_offset),
          model::to_string(at.commit_lsn)});
     if (!mine) return mine.error();
+    if (!free->boolean(0, 0) || mine->empty()) {
+        if (auto left = db.exec("ROLLBACK"); !left) return left.error();
+        return done;
+    }
     auto asked = db.exec(
         "SELECT l.id, l.state = 'discard', l.table_name, l.event, l.kafka_offset,"
         " EXISTS (SELECT FROM crossfade.dead_letters o WHERE o.stream = l.stream AND o.table_name = l.table_name"
@@ -88,10 +73,10 @@ pgclient::result<letter_box::outcome> letter_box::serve(const store::progress& a
         {settings_.stream});
     if (!asked) return asked.error();
     waiting_rows kept;
-    for (int i = 0; i < (mine->empty() ? 0 : asked->size()); ++i) {
+    for (int i = 0; i < asked->size(); ++i) {
         letter one{.id = std::string{asked->text(i, 0)},
                    .discard = asked->boolean(i, 1),
-                   .table = table_in(*asked, i, 2),
+                   .table = std::string{asked->text(i, 2)},
                    .offset = asked->integer(i, 4).value_or(0),
                    .behind = asked->boolean(i, 5)};
         if (one.discard) {
@@ -145,7 +130,7 @@ pgclient::result<void> letter_box::replay(const letter& one, outcome& so_far) {
     if (const auto* change = std::get_if<model::row_change>(&one.event.body)) {
         rel = change->rel;
     } else if (const auto* emptied = std::get_if<model::truncate>(&one.event.body)) {
-        for (const auto& each : emptied->relations) rel = each->table == one.table ? each : rel;
+        for (const auto& each : emptied->relations) rel = to_string(each->table) == one.table ? each : rel;
     }
     if (rel == nullptr) return keep_unreadable(one, so_far);
     auto mapping = catalog_.mapping(db, rel);

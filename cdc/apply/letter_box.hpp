@@ -31,8 +31,9 @@ class letter_box {
         std::size_t behind = 0;   // an earlier change of the same row still waits
         std::size_t discarded = 0;
     };
-    // Does it, up to `most_at_a_time` of them in the stream's order, in a transaction of its own, and only while the
-    // follower's progress is what `at` says. load() afterwards: rows() knows only what waited before.
+    // Does it, up to `most_at_a_time` of them in the stream's order, in a transaction of its own, and only while no
+    // backfill copies and the follower's progress is what `at` says. load() afterwards: rows() knows only what waited
+    // before.
     pgclient::result<outcome> serve(const store::progress& at);
 
     static constexpr int most_at_a_time = 500;

@@ -56,13 +56,13 @@ waiting_rows::hashes waiting_rows::of(const model::row_change& change) {
     return rows;
 }
 
-void waiting_rows::add(const model::table_name& table, const hashes& rows) {
+void waiting_rows::add(const std::string& table, const hashes& rows) {
     auto& known = tables_[table];
     known.insert(rows.begin(), rows.end());
     if (known.size() > most_rows || known.contains(every_row)) known = {every_row};
 }
 
-bool waiting_rows::holds(const model::table_name& table, const model::row_change& change) const {
+bool waiting_rows::holds(const std::string& table, const model::row_change& change) const {
     const auto known = tables_.find(table);
     if (known == tables_.end()) return false;
     if (known->second.contains(every_row)) return true;

@@ -24,16 +24,19 @@ class waiting_rows {
     // Of the row before and after the change: by the replica identity's columns, or by all where it names none.
     static hashes of(const model::row_change& change);
 
-    void add(const model::table_name& table, const hashes& rows);
+    // Tables are named as crossfade.dead_letters names them: model::to_string of the name, which can't be taken apart
+    // again where a schema has a dot in it.
+    void add(const std::string& table, const hashes& rows);
     void clear() { tables_.clear(); }
-    void clear(const model::table_name& table) { tables_.erase(table); }
+    void clear(const std::string& table) { tables_.erase(table); }
 
-    bool any(const model::table_name& table) const { return tables_.contains(table); }
-    bool holds(const model::table_name& table, const model::row_change& change) const;
+    bool any(const std::string& table) const { return tables_.contains(table); }
+    bool holds(const std::string& table, const model::row_change& change) const;
+    bool empty() const { return tables_.empty(); }
     std::size_t size() const;
 
   private:
-    std::unordered_map<model::table_name, std::unordered_set<std::uint64_t>> tables_;
+    std::unordered_map<std::string, std::unordered_set<std::uint64_t>> tables_;
 };
 
 }  // namespace crossfade::cdc::apply

@@ -176,9 +176,8 @@ bool stream_follower::installed(apply::session& session, store::progress& found)
 
 bool stream_follower::elected(const std::stop_token& stopping, apply::session& session) {
     while (!stopping.stop_requested()) {
-        auto got = session.db.exec(
-            "SELECT pg_try_advisory_lock($1::int, $2::int)",
-            {std::to_string(store::lock_class), std::to_string(store::lock_id(store::lock::applying, stream_))});
+        auto got = session.db.exec("SELECT pg_try_advisory_lock($1::int, $2::int)",
+                                   store::lock_key(store::lock::applying, stream_));
         if (!got) {
             lost("modern database", pgclient::to_string(got.error()));
             return false;
@@ -192,9 +191,7 @@ bool stream_follower::elected(const std::stop_token& stopping, apply::session& s
 }
 
 bool stream_follower::backfill_in_the_way(apply::session& session) {
-    auto free = session.db.exec(
-        "SELECT pg_try_advisory_xact_lock_shared($1::int, $2::int)",
-        {std::to_string(store::lock_class), std::to_string(store::lock_id(store::lock::backfilling, stream_))});
+    auto free = session.db.exec(std::string{store::try_share_sql}, store::lock_key(store::lock::backfilling, stream_));
     if (free && !free->boolean(0, 0)) {
         enter(follower_state::held, "a backfill is copying");
         return true;

@@ -50,10 +50,9 @@ void require_stream(const context& in, const std::vector<catalog::table>& tables
 
 // Excludes other backfills, and the applier's transactions, for as long as `modern` lives.
 void lock_out(pgclient::connection& modern, const std::string& stream) {
-    const int id = store::lock_id(store::lock::backfilling, stream);
     ask(modern, "locking", "SET lock_timeout = '30s'");
-    const auto locked = modern.exec("SELECT pg_advisory_lock($1::int, $2::int)",
-                                    {std::to_string(store::lock_class), std::to_string(id)});
+    const auto locked =
+        modern.exec("SELECT pg_advisory_lock($1::int, $2::int)", store::lock_key(store::lock::backfilling, stream));
     if (!locked)
         throw stop(exit_code::no,
                    "another backfill of stream " + stream + " runs, or crossfade-cdc is in a long transaction (" +

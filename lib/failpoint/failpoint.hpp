@@ -23,6 +23,7 @@ inline constexpr std::array places{
     place{"apply.part", "crossfade-cdc"},              // a part of a large transaction is written
     place{"apply.written", "crossfade-cdc"},           // the rows are written, COMMIT is not sent
     place{"apply.committed", "crossfade-cdc"},         // COMMIT is answered
+    place{"letters.asked", "crossfade-cdc"},           // operators want some replayed, no transaction is open
     place{"letters.sent", "crossfade-cdc"},            // dead letters are in the topic, and not yet marked as such
     place{"backfill.marked", "crossfade"},             // the tables count as being copied
     place{"backfill.snapshot", "crossfade"},           // there is a snapshot, nothing is copied

@@ -103,6 +103,10 @@ int lock_id(lock which, std::string_view stream) {
     return static_cast<int>(hash);
 }
 
+std::vector<pgclient::parameter> lock_key(lock which, std::string_view stream) {
+    return {std::to_string(lock_class), std::to_string(lock_id(which, stream))};
+}
+
 std::string origin_name(std::string_view stream, int writer) {
     return "crossfade_" + std::string{stream} + '_' + std::to_string(writer);
 }

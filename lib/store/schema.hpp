@@ -2,6 +2,9 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "lib/pgclient/connection.hpp"
 
 namespace crossfade::store {
 
@@ -28,6 +31,12 @@ enum class lock : int { applying = 1, backfilling = 2 };
 
 // The second key: the lock and the stream's name hashed together.
 int lock_id(lock which, std::string_view stream);
+
+// Both keys, as parameters $1 and $2.
+std::vector<pgclient::parameter> lock_key(lock which, std::string_view stream);
+
+// Takes the lock for a transaction beside others who share it, or says false at once.
+inline constexpr std::string_view try_share_sql = "SELECT pg_try_advisory_xact_lock_shared($1::int, $2::int)";
 
 // Replication origins that mark what Crossfade itself writes to the follower (pg_replication_origin_create).
 // One a connection that writes, as PostgreSQL 15 lets a session alone use an origin: "crossfade_<stream>_<n>".

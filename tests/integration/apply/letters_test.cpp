@@ -1,6 +1,10 @@
 // Dead letters: what was refused, what waits behind it, and what an operator has asked for.
 #include <gtest/gtest.h>
 
+#include <csignal>
+
+#include "lib/pgclient/connection.hpp"
+#include "lib/store/schema.hpp"
 #include "tests/integration/apply/stream_script.hpp"
 #include "tests/support/eventually.hpp"
 
@@ -161,6 +165,46 @@ TEST_F(dead_letters, behind_a_truncate_of_their_own_transaction_outlive_its_repl
     ask("replay");
     EXPECT_EQ(stocks(), "1|6");
     EXPECT_EQ(letters(), "");
+}
+
+// What is replayed into a table that is being copied would lie over the copy, which is newer.
+TEST_F(dead_letters, are_not_replayed_while_a_backfill_is_at_work) {
+    apply({{insert(stock, {"1", "500"})}});
+    mend();
+    at.cdc->stop();
+    at.cdc->start({{"CROSSFADE_FAILPOINT", "letters.asked:1:stop"}});
+    ASSERT_TRUE(at.in_state("applying")) << at.cdc->log();
+    at.exec("UPDATE crossfade.dead_letters SET state = 'replay'");
+    from.heartbeat();
+    from.flush();
+    ASSERT_TRUE(support::eventually(20s, [&] { return at.cdc->stopped(); })) << at.cdc->log();
+    auto backfill = pgclient::connection::open(at.modern_dsn(), {}).value();
+    ASSERT_TRUE(
+        backfill.exec("SELECT pg_advisory_lock($1::int, $2::int)", store::lock_key(store::lock::backfilling, "app")));
+    at.cdc->signal(SIGCONT);
+    ASSERT_TRUE(at.in_state("held")) << at.cdc->log();
+    EXPECT_EQ(letters(), "insert|replay|1");
+    EXPECT_EQ(stocks(), "");
+    ASSERT_TRUE(backfill.exec("SELECT pg_advisory_unlock_all()"));
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    EXPECT_EQ(letters(), "");
+    EXPECT_EQ(stocks(), "1|500");
+}
+
+TEST_F(dead_letters, of_a_schema_with_a_dot_in_its_name_keep_their_order_after_a_restart) {
+    at.exec("CREATE SCHEMA \"odd.name\"; CREATE TABLE \"odd.name\".stock (LIKE stock INCLUDING ALL)");
+    auto odd = std::make_shared<model::relation>(*stock);
+    odd->oid = 77;
+    odd->table.schema = "odd.name";
+    apply({{insert(odd, {"1", "5"})}, {update(odd, {"1", "500"})}});
+    at.cdc->stop();
+    at.cdc->start();
+    apply({{update(odd, {"1", "7"})}});
+    EXPECT_EQ(letters(), "update|refused|1;update|behind|1");
+    at.exec("ALTER TABLE \"odd.name\".stock DROP CONSTRAINT few");
+    ask("replay");
+    EXPECT_EQ(letters(), "");
+    EXPECT_EQ(at.one("SELECT amount FROM \"odd.name\".stock"), "7");
 }
 
 TEST_F(dead_letters, that_hold_no_event_hold_up_nobody) {

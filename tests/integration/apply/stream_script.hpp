@@ -81,6 +81,7 @@ class stream_fixture {
     void exec(const std::string& sql) const { modern().exec(sql, dbname_); }
 
     static support::postgres_cluster& modern();
+    std::string modern_dsn() const { return modern().dsn(dbname_); }
     std::string yaml(
         const std::string& flags = "{ hybrid_mode_enabled: true, dual_write_strategy: legacy-primary }") const;
 

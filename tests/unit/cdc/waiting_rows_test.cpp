@@ -27,7 +27,7 @@ std::shared_ptr<const model::relation> relation(replica_identity identity) {
 }
 const auto keyed = relation(replica_identity::primary_key);
 const auto whole = relation(replica_identity::full);
-const model::table_name t{"public", "t"};
+const std::string t = "public.t";
 
 model::row_change inserted(const std::shared_ptr<const model::relation>& rel, model::row after) {
     return {rel, row_operation::insert, before_image::absent, {}, std::move(after)};
@@ -46,7 +46,7 @@ TEST(waiting_rows, are_known_by_their_key) {
     EXPECT_TRUE(rows.holds(t, updated(keyed, before_image::absent, {}, {text("1"), text("b")})));
     EXPECT_TRUE(rows.holds(t, removed(keyed, before_image::key, {text("1"), null})));
     EXPECT_FALSE(rows.holds(t, inserted(keyed, {text("2"), text("a")})));
-    EXPECT_FALSE(rows.holds({"public", "other"}, inserted(keyed, {text("1"), text("a")})));
+    EXPECT_FALSE(rows.holds("public.other", inserted(keyed, {text("1"), text("a")})));
 }
 
 TEST(waiting_rows, wait_under_both_keys_of_an_update_that_changes_it) {
