@@ -29,7 +29,7 @@ using ctl::exit_code;
 
 using command = std::function<exit_code(const context&)>;
 
-// The subcommands with their options; `chosen` is what the command line named.
+// `chosen` is what the command line named.
 void declare_dead_letters(CLI::App& app, command& chosen) {
     auto* letters = app.add_subcommand("deadletters", "Changes that modern has refused, and those behind them")
                         ->require_subcommand(1);
@@ -72,6 +72,7 @@ void declare_dead_letters(CLI::App& app, command& chosen) {
           ctl::deadletters::order::discard);
 }
 
+// The subcommands with their options.
 void declare(CLI::App& app, command& chosen) {
     app.add_subcommand("check", "Ask both databases and Kafka whether they are fit; change nothing")->callback([&] {
         chosen = ctl::check::run;

@@ -115,34 +115,32 @@ void put_match(unnest& arrays, const table_mapping& mapping, const matching& whe
     }
 }
 
-std::string insert_head(const table_mapping& mapping) {
+// The table and the columns that a new row has values for.
+std::string into(const table_mapping& mapping) {
     std::string columns;
     for (const auto& column : mapping.columns) {
         columns += (columns.empty() ? "" : ", ") + model::quote_identifier(column.target.name);
     }
-    return "INSERT INTO " + model::quoted(mapping.target) + " (" + columns + ") OVERRIDING SYSTEM VALUE SELECT ";
+    return model::quoted(mapping.target) + " (" + columns + ")";
 }
 
 std::string insert_from(const table_mapping& mapping, unnest& arrays) {
     std::string values;
     for (const auto& column : mapping.columns) values += (values.empty() ? "" : ", ") + arrays.add(column.target);
-    return insert_head(mapping) + values + " FROM " + arrays.from();
+    return "INSERT INTO " + into(mapping) + " OVERRIDING SYSTEM VALUE SELECT " + values + " FROM " + arrays.from();
 }
 
 // New rows, where they are many: a row costs the server half of what it costs by INSERT. `cells` gives a row's value of
 // the mapping's i-th column.
 template <class Row, class Cells>
-void copy(std::vector<statement>& into, const table_mapping& mapping, std::span<const Row> rows,
+void copy(std::vector<statement>& statements, const table_mapping& mapping, std::span<const Row> rows,
           const sql_limits& limits, Cells cells) {
-    std::string columns;
-    for (const auto& column : mapping.columns)
-        columns += (columns.empty() ? "" : ", ") + model::quote_identifier(column.target.name);
-    const auto sql = "COPY " + model::quoted(mapping.target) + " (" + columns + ") FROM STDIN";
+    const auto sql = "COPY " + into(mapping) + " FROM STDIN";
     pgwire::copy_text lines;
     std::int64_t count = 0;
     const auto flush = [&] {
         if (count == 0) return;
-        into.push_back({sql, {lines.take()}, count, true});
+        statements.push_back({sql, {lines.take()}, count, true});
         count = 0;
     };
     for (const auto& row : rows) {

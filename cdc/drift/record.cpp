@@ -2,6 +2,8 @@
 
 #include <boost/json.hpp>
 
+#include "lib/pgwire/array_literal.hpp"
+
 namespace crossfade::cdc::drift {
 
 std::string_view to_string(kind of) {
@@ -73,9 +75,8 @@ stored store(const std::string& stream, const std::string& topic, int partition,
         bytes += digits[byte >> 4];
         bytes += digits[byte & 15];
     }
-    std::string rows = "{";
-    for (const auto row : what.rows)
-        rows += (rows.size() > 1 ? "," : "") + std::to_string(static_cast<std::int64_t>(row));
+    pgwire::array_literal rows;
+    for (const auto row : what.rows) rows.add(std::to_string(static_cast<std::int64_t>(row)));
     return {
         "INSERT INTO crossfade.dead_letters AS l (stream, topic, partition, kafka_offset, system_identifier, timeline,"
         " commit_lsn, ordinal, tenant, table_name, operation, sqlstate, reason, event, state, keys)"
@@ -87,7 +88,7 @@ stored store(const std::string& stream, const std::string& topic, int partition,
          std::to_string(what.at.system_identifier), std::to_string(what.at.timeline),
          model::to_string(what.at.commit_lsn), std::to_string(what.at.ordinal), what.tenant,
          model::to_string(what.table), std::string{what.operation}, what.sqlstate, what.reason, std::move(bytes),
-         std::string{what.state}, rows + '}'}};
+         std::string{what.state}, rows.take()}};
 }
 
 }  // namespace crossfade::cdc::drift

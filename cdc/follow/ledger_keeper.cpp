@@ -5,6 +5,7 @@
 #include <map>
 
 #include "lib/failpoint/failpoint.hpp"
+#include "lib/pgwire/array_literal.hpp"
 
 namespace crossfade::cdc::follow {
 
@@ -119,10 +120,10 @@ pgclient::result<bool> ledger_keeper::publish_letters(const std::stop_token& sto
             if (std::chrono::steady_clock::now() > until) why = "the broker does not answer";
         }
         failpoint::pass("letters.sent");
-        std::string ids = "{";
-        for (const auto& [id, done] : acknowledged) ids += (ids.size() > 1 ? "," : "") + std::to_string(id);
+        pgwire::array_literal ids;
+        for (const auto& [id, done] : acknowledged) ids.add(std::to_string(id));
         auto marked = db.exec("UPDATE crossfade.dead_letters SET published_at = now() WHERE id = ANY ($1::bigint[])",
-                              {ids + "}"});
+                              {ids.take()});
         if (!marked) return marked.error();
         if (!why.empty()) {
             if (producer_) producer_->abandon();

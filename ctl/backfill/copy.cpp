@@ -13,6 +13,9 @@ namespace {
 using catalog::ask;
 using model::quoted;
 
+// On the source: the snapshot stays, the table's lock goes.
+constexpr const char* leave_table = "ROLLBACK TO SAVEPOINT copy; RELEASE SAVEPOINT copy";
+
 struct free_memory {
     void operator()(char* of) const { PQfreemem(of); }
 };
@@ -139,7 +142,7 @@ void recover(pgclient::connection& source, pgclient::connection& target) {
         }
     }
     // A connection that is gone rolls back by itself.
-    (void)source.exec("ROLLBACK TO SAVEPOINT copy; RELEASE SAVEPOINT copy");
+    (void)source.exec(leave_table);
     (void)target.exec("ROLLBACK");
 }
 
@@ -170,8 +173,8 @@ void copy_table(const task& what, const copy_order& how, pgclient::connection& s
         failpoint::pass("backfill.copied");
         ask(target, "finishing a copy", "COMMIT");
         failpoint::pass("backfill.committed");
-        // Gives the table's lock back, which would stop its TRUNCATE until the last table is copied.
-        ask(source, "finishing a copy", "ROLLBACK TO SAVEPOINT copy; RELEASE SAVEPOINT copy");
+        // The lock would stop a TRUNCATE of the table until the last one is copied.
+        ask(source, "finishing a copy", leave_table);
         progress.now = table_progress::stage::done;
     } catch (const stop&) {
         progress.now = table_progress::stage::failed;

@@ -7,6 +7,9 @@
 #include "ctl/output/pattern.hpp"
 #include "ctl/output/table.hpp"
 #include "lib/events/codec.hpp"
+#include "lib/pgwire/array_literal.hpp"
+#include "lib/store/progress.hpp"
+#include "lib/store/schema.hpp"
 
 namespace crossfade::ctl::deadletters {
 namespace {
@@ -16,10 +19,9 @@ using catalog::ask;
 
 pgclient::connection open(const context& in) {
     auto modern = catalog::connect(in.config, settings::side::modern);
-    const auto there = ask(modern, "asking modern",
-                           "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('crossfade.dead_letters')"
-                           " AND attname = 'state'");
-    if (there.integer(0, 0) != 1)
+    const auto version = store::installed_version(modern);
+    if (!version) throw stop(exit_code::no, "asking modern: " + to_string(version.error()));
+    if (*version != store::schema_version)
         throw stop(exit_code::no, "schema crossfade does not exist on modern, or is of an older version",
                    "crossfade init");
     return modern;
@@ -30,9 +32,9 @@ constexpr const char* chosen =
     " WHERE stream = $1 AND ($2::bigint[] IS NULL OR id = ANY ($2)) AND ($3::text IS NULL OR table_name LIKE $3)";
 
 std::vector<pgclient::parameter> parameters(const context& in, const choice& which) {
-    std::string ids = "{";
-    for (const auto id : which.ids) ids += (ids.size() > 1 ? "," : "") + std::to_string(id);
-    return {in.config.stream.name, which.ids.empty() ? pgclient::parameter{} : pgclient::parameter{ids + '}'},
+    pgwire::array_literal ids;
+    for (const auto id : which.ids) ids.add(std::to_string(id));
+    return {in.config.stream.name, which.ids.empty() ? pgclient::parameter{} : pgclient::parameter{ids.take()},
             which.table.empty() ? pgclient::parameter{} : pgclient::parameter{output::like_of(which.table)}};
 }
 

@@ -39,6 +39,7 @@ std::map<std::string, std::string> properties_for(const settings::kafka& config,
         // Also the pause after the local queue was full (librdkafka before 2.2), so the default of 500 ms would be a
         // stall.
         {"fetch.error.backoff.ms", "20"},
+        // With 10,000, half a second of work, each next fetch comes too late and the applier waits for it.
         {"queued.min.messages", "100000"},
         {"queued.max.messages.kbytes", std::to_string(32 << 10)},
         {"fetch.message.max.bytes", std::to_string(1 << 20)},

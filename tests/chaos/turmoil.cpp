@@ -1,12 +1,10 @@
 #include "tests/chaos/turmoil.hpp"
 
-#include <chrono>
 
 namespace crossfade::chaos {
 
 namespace {
 
-using namespace std::chrono_literals;
 
 constexpr unsigned most_columns = 20;
 constexpr const char* gid = "'crossfade_turmoil'";

@@ -18,7 +18,7 @@ class turmoil {
   public:
     // `legacy`: the application's way, through the proxy. `modern`: directly; new columns are made there first.
     // `first`: where its rows are counted from; of two on the same databases each needs numbers of its own.
-    turmoil(std::string legacy, std::string modern, std::uint64_t first = 0);
+    turmoil(std::string legacy, std::string modern, std::uint64_t first);
     ~turmoil();
 
     void start();
@@ -29,8 +29,8 @@ class turmoil {
     std::string last_refusal() const;                   // after stop()
     std::uint64_t hung() const { return hung_; }
 
+    // Of its tables. The legacy database needs max_prepared_transactions, too.
     static const char* schema();
-    // A legacy database needs max_prepared_transactions.
 
   private:
     void run();

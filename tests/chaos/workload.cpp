@@ -1,6 +1,5 @@
 #include "tests/chaos/workload.hpp"
 
-#include <chrono>
 #include <random>
 
 #include "tests/chaos/client.hpp"
@@ -9,7 +8,6 @@ namespace crossfade::chaos {
 
 namespace {
 
-using namespace std::chrono_literals;
 
 constexpr unsigned accounts_a_branch = 100'000;
 constexpr unsigned tellers_a_branch = 10;

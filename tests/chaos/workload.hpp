@@ -25,7 +25,7 @@ struct entry {
 class workload {
   public:
     // `name`: no two workloads of one pair of databases may have the same.
-    workload(std::string dsn, unsigned clients, unsigned scale, std::string name = "c");
+    workload(std::string dsn, unsigned clients, unsigned scale, std::string name);
     ~workload();
 
     void start();
