@@ -1,10 +1,8 @@
 #include "tests/chaos/turmoil.hpp"
 
-
 namespace crossfade::chaos {
 
 namespace {
-
 
 constexpr unsigned most_columns = 20;
 constexpr const char* gid = "'crossfade_turmoil'";

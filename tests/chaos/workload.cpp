@@ -8,7 +8,6 @@ namespace crossfade::chaos {
 
 namespace {
 
-
 constexpr unsigned accounts_a_branch = 100'000;
 constexpr unsigned tellers_a_branch = 10;
 
