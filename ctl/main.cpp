@@ -111,6 +111,27 @@ void declare(CLI::App& app, command& chosen) {
             "--slot-timeout", [copy_options](int s) { copy_options->slot_timeout = std::chrono::seconds(s); },
             "With --resync: seconds to wait for running transactions to end, where the slot is made anew (60)")
         ->check(CLI::Range(1, 86400));
+    const auto live = [copy_options] { copy_options->how = ctl::backfill::manner::live; };
+    backfill->add_flag_callback("--live", live, "Let crossfade-cdc copy them chunk by chunk while the stream goes on");
+    backfill->add_flag_callback(
+        "--again", [copy_options] { copy_options->again = ctl::backfill::copied_tables::again; },
+        "With --live: tables that are copied, too, and those under way from their beginning");
+    backfill
+        ->add_option_function<double>(
+            "--max-lag",
+            [copy_options](double s) {
+                copy_options->max_lag = std::chrono::milliseconds{static_cast<std::int64_t>(s * 1000)};
+            },
+            "With --live: seconds that the stream may be behind; nothing is copied beyond (5)")
+        ->check(CLI::Range(0.1, 86400.0));
+    backfill->add_option("--max-rate", copy_options->max_rate, "With --live: bytes a second at most (no limit)")
+        ->transform(CLI::AsSizeValue(false));
+    backfill->add_flag_callback(
+        "--detach", [copy_options] { copy_options->watch = ctl::backfill::watching::no; },
+        "With --live: ask for it and don't wait");
+    backfill->add_flag_callback(
+        "--pause", [copy_options] { copy_options->how = ctl::backfill::manner::pause; },
+        "What is copied live stands still, until --live asks for it again");
     backfill->callback([&chosen, copy_options] {
         chosen = [copy_options](const context& in) { return ctl::backfill::run(in, *copy_options); };
     });

@@ -44,12 +44,14 @@ void add_up(std::map<std::string, std::uint64_t>& into, const std::map<std::stri
 
 }  // namespace
 
-applier::applier(session& to, target_catalog& catalog, careful_settings settings, store::progress from)
+applier::applier(session& to, target_catalog& catalog, careful_settings settings, store::progress from,
+                 recent_transactions& recent)
     : to_(to),
       catalog_(catalog),
       settings_(std::move(settings)),
       progress_(std::move(from)),
-      letters_(to_, catalog_, settings_) {}
+      letters_(to_, catalog_, settings_),
+      recent_(recent) {}
 
 pgclient::result<void> applier::load_tables() {
     // The fingerprint first: what changes between the two queries is noticed as a difference.
@@ -59,21 +61,41 @@ pgclient::result<void> applier::load_tables() {
     if (!loaded) return loaded.error();
     fingerprint_ = fingerprint->text(0, 0);
     tables_.clear();
-    for (auto& table : *loaded) tables_.emplace(table.table, std::move(table));
+    for (auto& table : *loaded) {
+        auto& known = tables_[table.table];
+        known.copied_at = source_snapshot::parse(table.snapshot);
+        static_cast<store::table_state&>(known) = std::move(table);
+    }
     if (auto letters = letters_.load(); !letters) return letters;
     reload_ = false;
     return to_.refresh_origins(settings_.stream);
 }
 
+applier::treatment applier::treat(const model::table_name& table, const model::change_event& event) {
+    if (tables_.empty()) return treatment::apply;
+    const auto found = tables_.find(model::to_string(table));
+    if (found == tables_.end()) return treatment::apply;
+    const auto& known = found->second;
+    if (known.state == "copying") return treatment::unfinished;
+    if (known.state == "backfilling") {
+        recent_.note(event.xid);
+        if (!known.whole) {
+            const bool newer = known.settled_lsn && event.at.commit_lsn >= *known.settled_lsn;
+            return newer ? treatment::settling : treatment::copied_over;
+        }
+        // Before there is a snapshot, everything will be in it.
+        return !known.copied_at || known.copied_at->has(event.xid) ? treatment::copied : treatment::apply;
+    }
+    return known.copied_lsn && event.at.commit_lsn < *known.copied_lsn ? treatment::copied : treatment::apply;
+}
+
 pgclient::result<applier::sorted> applier::sort(const std::vector<consume::received>& events, scope_filter& scopes) {
     sorted made;
     batch_planner planner;
-    const auto copied = [&](const model::table_name& table, const model::position& at) {
-        if (tables_.empty()) return false;
-        const auto known = tables_.find(model::to_string(table));
-        if (known == tables_.end()) return false;
-        if (known->second.state == "copying") made.unfinished = known->first;
-        return known->second.copied_lsn && at.commit_lsn < *known->second.copied_lsn;
+    const auto treated = [&](const model::table_name& table, const model::change_event& event) {
+        const auto as = treat(table, event);
+        if (as == treatment::unfinished) made.unfinished = model::to_string(table);
+        return as;
     };
     catalog_.forget_refused();
     const auto& waiting = letters_.rows();
@@ -83,11 +105,21 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
         if (const auto* change = std::get_if<model::row_change>(&each.event.body)) {
             auto mapping = catalog_.mapping(to_.db, change->rel);
             if (!mapping) return mapping.error();
-            if (copied(change->rel->table, at)) {
+            const auto as = treated(change->rel->table, each.event);
+            if (as == treatment::copied) {
                 ++made.skipped["copied"];
                 continue;
             }
-            if (!scopes.applies(change->rel->table, tenant_of(**mapping, *change))) {
+            const bool copying = as == treatment::copied_over || as == treatment::settling;
+            if (copying && !(*mapping)->key.empty()) {
+                // Under legacy-only, too: at its end the copy is to be whole.
+                const auto how = as == treatment::settling ? strictness::settling : strictness::copied_over;
+                planner.add(*change, *mapping, how);
+                made.events.push_back({&each, {*mapping}, how});
+                ++made.applied[std::string{kind_of(each.event)}];
+                continue;
+            }
+            if (!copying && !scopes.applies(change->rel->table, tenant_of(**mapping, *change))) {
                 ++made.skipped["legacy-only"];
                 made.stale.try_emplace(model::to_string(change->rel->table), at.commit_lsn);
                 continue;
@@ -98,9 +130,10 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
         } else if (const auto* emptied = std::get_if<model::truncate>(&each.event.body)) {
             std::vector<std::shared_ptr<const table_mapping>> mappings;
             for (const auto& rel : emptied->relations) {
-                if (copied(rel->table, at)) continue;
+                const auto as = treated(rel->table, each.event);
+                if (as == treatment::copied) continue;
                 // A truncate has no tenant: what holds for the table's group as a whole decides.
-                if (!scopes.applies(rel->table, {})) {
+                if (as == treatment::apply && !scopes.applies(rel->table, {})) {
                     made.stale.try_emplace(model::to_string(rel->table), at.commit_lsn);
                     continue;
                 }
@@ -174,7 +207,7 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
     ++before_rows;
     if (!batch.plan.careful) {
         for (const auto& part : batch.plan.segments) {
-            for (const auto& each : many(part, to_.origins, {})) pipe.add(each);
+            for (const auto& each : many(part, to_.origins, {}, settings_.stream)) pipe.add(each);
         }
     }
     std::vector<pipeline::answer> answers;

@@ -9,6 +9,7 @@
 
 #include "cdc/apply/careful.hpp"
 #include "cdc/apply/letter_box.hpp"
+#include "cdc/apply/recent_transactions.hpp"
 #include "cdc/apply/scope.hpp"
 #include "cdc/apply/session.hpp"
 #include "cdc/apply/target_catalog.hpp"
@@ -43,7 +44,9 @@ struct apply_report {
 // load the progress again. Not thread-safe.
 class applier {
   public:
-    applier(session& to, target_catalog& catalog, careful_settings settings, store::progress from);
+    // `recent` outlives it, and is told of what is applied to tables that are being copied beside the stream.
+    applier(session& to, target_catalog& catalog, careful_settings settings, store::progress from,
+            recent_transactions& recent);
 
     // Reads crossfade.tables. Before the first apply().
     pgclient::result<void> load_tables();
@@ -61,6 +64,9 @@ class applier {
 
   private:
     struct sorted;
+    // What a table's state makes of a change.
+    enum class treatment { apply, copied, copied_over, settling, unfinished };
+    treatment treat(const model::table_name& table, const model::change_event& event);
     pgclient::result<sorted> sort(const std::vector<consume::received>& events, scope_filter& scopes);
     // Empty: crossfade.tables has changed, sort anew.
     pgclient::result<std::optional<apply_report>> write(const std::vector<consume::received>& events,
@@ -75,8 +81,12 @@ class applier {
     careful_settings settings_;
     store::progress progress_;
     letter_box letters_;
+    recent_transactions& recent_;
     letter_box::outcome served_;  // since the last report
-    std::unordered_map<std::string, store::table_state> tables_;
+    struct known_table : store::table_state {
+        std::optional<source_snapshot> copied_at;
+    };
+    std::unordered_map<std::string, known_table> tables_;
     std::string fingerprint_;
     bool open_ = false;    // a follower's transaction is under way
     bool reload_ = false;  // crossfade.tables is to be read before the next transaction

@@ -1,5 +1,6 @@
 #include "cdc/apply/batch_plan.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace crossfade::cdc::apply {
@@ -41,14 +42,22 @@ void lay_over(net_row& row, const table_mapping& mapping, const model::row& afte
     }
 }
 
-bool complete(const net_row& row) {
-    for (const auto* value : row.values) {
-        if (value == nullptr) return false;
+}  // namespace
+
+std::optional<model::row> whole_after(const model::row_change& change) {
+    auto row = change.after;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+        if (row[i].kind != cell_kind::unchanged) continue;
+        if (change.before_kind != before_image::whole || change.before[i].kind == cell_kind::unchanged)
+            return std::nullopt;
+        row[i] = change.before[i];
     }
-    return true;
+    return row;
 }
 
-}  // namespace
+bool complete(const net_row& row) {
+    return std::ranges::find(row.values, nullptr) == row.values.end();
+}
 
 const model::cell& key_cell(const table_mapping& mapping, std::size_t i, const model::row_change& change) {
     const auto source = mapping.columns[mapping.key[i]].source;
@@ -66,7 +75,8 @@ bool changes_key(const table_mapping& mapping, const model::row_change& change) 
     return false;
 }
 
-void batch_planner::add(const model::row_change& change, const std::shared_ptr<const table_mapping>& mapping) {
+void batch_planner::add(const model::row_change& change, const std::shared_ptr<const table_mapping>& mapping,
+                        strictness how) {
     ++plan_.changes;
     if (mapping->refused) {
         plan_.careful = true;
@@ -82,9 +92,10 @@ void batch_planner::add(const model::row_change& change, const std::shared_ptr<c
             if (other.mapping->target == mapping->target) plan_.careful = true;
         }
         state.plan = segment.tables.size();
-        segment.tables.push_back({mapping, {}});
+        segment.tables.push_back({mapping, {}, how});
     }
     auto& plan = segment.tables[state.plan];
+    if (plan.how != how) plan_.careful = true;
     if (mapping->key.empty() && change.operation == row_operation::insert) {
         if (plan.steps.empty() || !std::holds_alternative<append_step>(plan.steps.back())) {
             plan.steps.emplace_back(append_step{});
@@ -100,6 +111,7 @@ void batch_planner::add(const model::row_change& change, const std::shared_ptr<c
 
 void batch_planner::net(table_plan& plan, table_state& state, const model::row_change& change) {
     const auto& mapping = *plan.mapping;
+    const bool exact = plan.how == strictness::exact;
     if (plan.steps.empty() || !std::holds_alternative<net_step>(plan.steps.back())) {
         plan.steps.emplace_back(net_step{});
         state.rows.clear();
@@ -111,10 +123,10 @@ void batch_planner::net(table_plan& plan, table_state& state, const model::row_c
         row.key = key_cells(mapping, change);
         row.existed = change.operation != row_operation::insert;
         row.exists = row.existed;
-        if (row.existed && change.before_kind == before_image::whole) row.before = &change.before;
+        if (exact && row.existed && change.before_kind == before_image::whole) row.before = &change.before;
     }
     auto& row = rows[known->second];
-    if (row.exists == (change.operation == row_operation::insert)) {
+    if (exact && row.exists == (change.operation == row_operation::insert)) {
         plan_.careful = true;
         return;
     }
@@ -125,7 +137,7 @@ void batch_planner::net(table_plan& plan, table_state& state, const model::row_c
     }
     row.exists = true;
     lay_over(row, mapping, change.after);
-    if (!row.existed && !complete(row)) plan_.careful = true;
+    if (exact && !row.existed && !complete(row)) plan_.careful = true;
 }
 
 void batch_planner::add(const model::truncate& change, std::vector<std::shared_ptr<const table_mapping>> tables) {

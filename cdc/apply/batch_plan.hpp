@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <variant>
@@ -36,9 +37,17 @@ struct single_step {
 };
 using step = std::variant<net_step, append_step, single_step>;
 
+// exact: the follower has to be as the source was before each change. copied_over: the table is being copied beside the
+// stream, so that rows may be missing, or newer than the change; a whole row replaces what is there, a part of one
+// touches it if it is there, and what is to go may be gone. When the stream has passed the copy all are as they should
+// be. settling: all of it is copied, and none of that is newer than the change, but for rows in crossfade.refetch
+// (docs/adr/0014).
+enum class strictness { exact, copied_over, settling };
+
 struct table_plan {
     std::shared_ptr<const table_mapping> mapping;
     std::vector<step> steps;
+    strictness how = strictness::exact;
 };
 
 // Tables that don't wait for each other: under session_replication_role = replica no foreign key ties them. A truncate
@@ -60,7 +69,8 @@ struct batch_plan {
 // Nets changes as they come, in commit order. Pure.
 class batch_planner {
   public:
-    void add(const model::row_change& change, const std::shared_ptr<const table_mapping>& mapping);
+    void add(const model::row_change& change, const std::shared_ptr<const table_mapping>& mapping,
+             strictness how = strictness::exact);
     void add(const model::truncate& change, std::vector<std::shared_ptr<const table_mapping>> tables);
 
     batch_plan take();
@@ -76,6 +86,12 @@ class batch_planner {
     batch_plan plan_;
     std::unordered_map<const table_mapping*, table_state> tables_;
 };
+
+// Whether all of the row after the batch is known.
+bool complete(const net_row& row);
+
+// The row after the change, with what the event leaves out taken from the row before. Empty when that isn't known.
+std::optional<model::row> whole_after(const model::row_change& change);
 
 // The cell of a row's key column `i` (index into mapping.key) before the change, or of an insert after it.
 const model::cell& key_cell(const table_mapping& mapping, std::size_t i, const model::row_change& change);

@@ -27,18 +27,6 @@ std::string_view name_of(const model::change_event& event) {
     return "delete";
 }
 
-// The row after the change, with what the event leaves out taken from the row before. Empty when that isn't known.
-std::optional<model::row> whole_after(const model::row_change& change) {
-    auto row = change.after;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-        if (row[i].kind != cell_kind::unchanged) continue;
-        if (change.before_kind != before_image::whole || change.before[i].kind == cell_kind::unchanged)
-            return std::nullopt;
-        row[i] = change.before[i];
-    }
-    return row;
-}
-
 // The row that a record is about, as far as the event knows it.
 const model::row& row_of(const model::row_change& change) {
     return change.operation == row_operation::remove ? change.before : change.after;
@@ -107,6 +95,7 @@ struct careful_writer::probe {
 pgclient::result<void> careful_writer::apply(const placed_event& event) {
     if (const auto* change = std::get_if<model::row_change>(&event.from->event.body)) {
         const auto& mapping = *event.mappings.front();
+        if (event.how != strictness::exact && !mapping.refused) return copy_over(event, *change);
         if (!waiting_.empty() && waiting_.holds(to_string(mapping.target), *change)) {
             return put_aside(event, mapping, {"", "waits behind an earlier change of the same row", {}, {}, {}},
                              "behind");
@@ -124,6 +113,21 @@ pgclient::result<void> careful_writer::apply_again(const placed_event& event) {
     if (mapping.refused)
         return reject(event, mapping, {mapping.refused->sqlstate, mapping.refused->reason, {}, {}, {}});
     return change->operation == row_operation::insert ? insert(event, *change) : modify(event, *change);
+}
+
+// A row that can't be written now is not refused: what is in its way may be older, or newer, than the change. It is
+// copied by itself when the stream has moved on.
+pgclient::result<void> careful_writer::copy_over(const placed_event& event, const model::row_change& change) {
+    const auto& mapping = *event.mappings.front();
+    std::optional<pgclient::failure> fault;
+    if (auto done = guarded(copy_over_one(mapping, change, event.how, settings_.stream), fault); !done)
+        return done.error();
+    if (!fault) return {};
+    to_.add(fetch_later(mapping, change, row_side::before, settings_.stream));
+    if (change.operation != row_operation::remove)
+        to_.add(fetch_later(mapping, change, row_side::after, settings_.stream));
+    if (auto noted = to_.run(); !noted) return noted.error();
+    return {};
 }
 
 pgclient::result<careful_writer::answers> careful_writer::guarded(const std::vector<statement>& what,

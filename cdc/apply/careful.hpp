@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "cdc/apply/batch_plan.hpp"
 #include "cdc/apply/pipeline.hpp"
 #include "cdc/apply/target.hpp"
 #include "cdc/apply/waiting_rows.hpp"
@@ -16,6 +17,7 @@ namespace crossfade::cdc::apply {
 struct placed_event {
     const consume::received* from = nullptr;
     std::vector<std::shared_ptr<const table_mapping>> mappings;
+    strictness how = strictness::exact;  // of a row change
 };
 
 struct careful_settings {
@@ -54,6 +56,7 @@ class careful_writer {
     pgclient::result<void> modify(const placed_event& event, const model::row_change& change);
     pgclient::result<void> modify_missing(const placed_event& event, const model::row_change& change);
     pgclient::result<void> truncate(const placed_event& event, const model::truncate& change);
+    pgclient::result<void> copy_over(const placed_event& event, const model::row_change& change);
 
     // Runs statements within a savepoint of their own. A row's own fault is rolled back to it and given in `fault`.
     pgclient::result<answers> guarded(const std::vector<statement>& what, std::optional<pgclient::failure>& fault);

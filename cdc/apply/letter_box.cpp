@@ -1,6 +1,6 @@
 #include "cdc/apply/letter_box.hpp"
 
-#include "lib/store/schema.hpp"
+#include "cdc/apply/turn.hpp"
 
 namespace crossfade::cdc::apply {
 namespace {
@@ -47,21 +47,9 @@ pgclient::result<void> letter_box::load() {
 pgclient::result<letter_box::outcome> letter_box::serve(const store::progress& at) {
     outcome done;
     auto& db = to_.db;
-    if (auto begun = db.exec("BEGIN"); !begun) return begun.error();
-    // As in each of the applier's transactions: not while a backfill copies, and whoever has moved the progress is the
-    // applier now.
-    auto free = db.exec(std::string{store::try_share_sql}, store::lock_key(store::lock::backfilling, settings_.stream));
-    if (!free) return free.error();
-    auto mine = db.exec(
-        "SELECT 1 FROM crossfade.progress WHERE stream = $1 AND partition = $2 AND next_offset = $3"
-        " AND commit_lsn = $4::pg_lsn FOR UPDATE",
-        {settings_.stream, std::to_string(settings_.partition), std::to_string(at.next_offset),
-         model::to_string(at.commit_lsn)});
+    auto mine = begin_turn(to_, settings_, at);
     if (!mine) return mine.error();
-    if (!free->boolean(0, 0) || mine->empty()) {
-        if (auto left = db.exec("ROLLBACK"); !left) return left.error();
-        return done;
-    }
+    if (!*mine) return done;
     auto asked = db.exec(
         "SELECT l.id, l.state = 'discard', l.table_name, l.event, l.kafka_offset,"
         " EXISTS (SELECT FROM crossfade.dead_letters o WHERE o.stream = l.stream AND o.table_name = l.table_name"

@@ -37,7 +37,12 @@ struct sql_limits {
 // The whole segment as statements of many rows: truncate, then for each table deletes, updates, inserts or copies. With
 // the checks that the old row is the source's (where the event says) and was written by Crossfade (where `origins` is
 // set).
-std::vector<statement> many(const segment& of, const std::optional<origin_check>& origins, const sql_limits& limits);
+// `stream`: of crossfade.refetch's rows.
+std::vector<statement> many(const segment& of, const std::optional<origin_check>& origins, const sql_limits& limits,
+                            const std::string& stream = {});
+
+// "COPY t (columns) FROM STDIN", of the mapping's columns in their order.
+std::string copy_into(const table_mapping& mapping);
 
 // One row at a time. Values of the row itself are parameters; none is in the text.
 statement insert_one(const table_mapping& mapping, const model::row& after);
@@ -47,6 +52,16 @@ statement remove_one(const table_mapping& mapping, const model::row_change& chan
 // Sets every known column of the row with this key: for a row that is there and should not be.
 statement overwrite_one(const table_mapping& mapping, const model::row& after);
 statement truncate(const segment& of);
+
+// A change of a table that is being copied beside the stream (not strictness::exact), of a mapping with a key. A row
+// that moves to another key, and of which a part alone is known, is noted in crossfade.refetch: whose the rest is
+// depends on how far the copy was. While settling it is so only if the row before is noted there.
+std::vector<statement> copy_over_one(const table_mapping& mapping, const model::row_change& change, strictness how,
+                                     const std::string& stream);
+// Notes the row before the change, or after it.
+enum class row_side { before, after };
+statement fetch_later(const table_mapping& mapping, const model::row_change& change, row_side which,
+                      const std::string& stream);
 
 // What the follower holds under the change's key: one row of
 //   digest text, differs text[] (columns that are not as `known` has them, empty array: none), foreign bool.

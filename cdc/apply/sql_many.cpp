@@ -58,12 +58,14 @@ std::size_t bytes_of(std::span<const cell* const> cells) {
 // Cuts `rows` into statements of the limits' size; `write` appends one row to the arrays.
 template <class Row, class Size, class Write>
 void cut(std::vector<statement>& into, const std::string& sql, unnest& arrays, std::span<const Row> rows,
-         const sql_limits& limits, std::int64_t expected_each, Size size, Write write) {
+         const sql_limits& limits, std::optional<std::int64_t> expected_each, Size size, Write write) {
     std::size_t count = 0;
     std::size_t bytes = 0;
     const auto flush = [&] {
         if (count == 0) return;
-        into.push_back({sql, arrays.take(), static_cast<std::int64_t>(count) * expected_each});
+        std::optional<std::int64_t> expected;
+        if (expected_each) expected = static_cast<std::int64_t>(count) * *expected_each;
+        into.push_back({sql, arrays.take(), expected});
         count = bytes = 0;
     };
     for (const auto& row : rows) {
@@ -135,7 +137,7 @@ std::string insert_from(const table_mapping& mapping, unnest& arrays) {
 template <class Row, class Cells>
 void copy(std::vector<statement>& statements, const table_mapping& mapping, std::span<const Row> rows,
           const sql_limits& limits, Cells cells) {
-    const auto sql = "COPY " + into(mapping) + " FROM STDIN";
+    const auto sql = copy_into(mapping);
     pgwire::copy_text lines;
     std::int64_t count = 0;
     const auto flush = [&] {
@@ -163,11 +165,18 @@ using row_list = std::vector<const net_row*>;
 
 class table_statements {
   public:
-    table_statements(const table_mapping& mapping, const std::optional<origin_check>& origins, const sql_limits& limits,
-                     std::vector<statement>& into)
-        : mapping_(mapping), origins_(origins), limits_(limits), into_(into) {}
+    table_statements(const table_plan& of, const std::optional<origin_check>& origins, const sql_limits& limits,
+                     const std::string& stream, std::vector<statement>& into)
+        : mapping_(*of.mapping),
+          how_(of.how),
+          exact_(how_ == strictness::exact),
+          origins_(exact_ ? origins : no_check),
+          limits_(limits),
+          stream_(stream),
+          into_(into) {}
 
     void operator()(const net_step& of) {
+        if (!exact_) return copy_over(of);
         // Absent ones first: a row inserted and deleted within the batch, which the follower must not have either.
         std::map<std::pair<bool, bool>, row_list> removed;  // existed, with before
         std::map<std::pair<std::vector<bool>, bool>, row_list> updated;
@@ -211,11 +220,33 @@ class table_statements {
     }
 
     void operator()(const single_step& of) {
+        if (!exact_) {
+            for (auto& each : copy_over_one(mapping_, *of.change, how_, stream_)) into_.push_back(std::move(each));
+            return;
+        }
         into_.push_back(of.change->operation == model::row_operation::remove ? remove_one(mapping_, *of.change)
                                                                              : update_one(mapping_, *of.change));
     }
 
   private:
+    static inline const std::optional<origin_check> no_check;
+
+    // What is whole takes the place of what is there.
+    void copy_over(const net_step& of) {
+        row_list gone;
+        row_list whole;
+        std::map<std::vector<bool>, row_list> touched_ones;
+        for (const auto& row : of.rows) {
+            const bool all = row.exists && complete(row);
+            if (!row.exists || all) gone.push_back(&row);
+            if (all) whole.push_back(&row);
+            if (row.exists && !all) touched_ones[touched(row)].push_back(&row);
+        }
+        if (!gone.empty()) remove(gone, std::nullopt, false);
+        for (const auto& [mask, rows] : touched_ones) update(rows, mask, false);
+        if (!whole.empty()) insert(whole);
+    }
+
     // A line without columns can't be told from none.
     bool copies(std::size_t rows) const {
         return mapping_.copyable && !mapping_.columns.empty() && rows >= limits_.copied;
@@ -231,7 +262,7 @@ class table_statements {
         return mask;
     }
 
-    void remove(const row_list& rows, std::int64_t expected_each, bool with_before) {
+    void remove(const row_list& rows, std::optional<std::int64_t> expected_each, bool with_before) {
         unnest arrays;
         const auto where = match(mapping_, with_before, expected_each == 0 ? std::nullopt : origins_, arrays, 0);
         const auto sql =
@@ -260,7 +291,8 @@ class table_statements {
         const auto sql = "UPDATE " + model::quoted(mapping_.target) + " AS t SET " + set + " FROM " + arrays.from() +
                          " WHERE " + where.where;
         cut<const net_row*>(
-            into_, sql, arrays, rows, limits_, 1, [](const auto* row) { return bytes_of(row->values); },
+            into_, sql, arrays, rows, limits_, exact_ ? std::optional<std::int64_t>{1} : std::nullopt,
+            [](const auto* row) { return bytes_of(row->values); },
             [&](const auto* row) {
                 for (std::size_t i = 0; i < columns.size(); ++i) arrays.put(i, *row->values[columns[i]]);
                 put_match(arrays, mapping_, where, *row, with_before);
@@ -282,18 +314,26 @@ class table_statements {
     }
 
     const table_mapping& mapping_;
+    const strictness how_;
+    const bool exact_;
     const std::optional<origin_check>& origins_;
     const sql_limits& limits_;
+    const std::string& stream_;
     std::vector<statement>& into_;
 };
 
 }  // namespace
 
-std::vector<statement> many(const segment& of, const std::optional<origin_check>& origins, const sql_limits& limits) {
+std::string copy_into(const table_mapping& mapping) {
+    return "COPY " + into(mapping) + " FROM STDIN";
+}
+
+std::vector<statement> many(const segment& of, const std::optional<origin_check>& origins, const sql_limits& limits,
+                            const std::string& stream) {
     std::vector<statement> made;
     if (of.truncated != nullptr && !of.truncated_tables.empty()) made.push_back(truncate(of));
     for (const auto& table : of.tables) {
-        table_statements visit{*table.mapping, origins, limits, made};
+        table_statements visit{table, origins, limits, stream, made};
         for (const auto& each : table.steps) std::visit(visit, each);
     }
     return made;

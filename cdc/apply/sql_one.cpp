@@ -1,4 +1,5 @@
 #include "cdc/apply/sql.hpp"
+#include "lib/pgwire/array_literal.hpp"
 
 namespace crossfade::cdc::apply {
 
@@ -84,6 +85,23 @@ statement set_row(const table_mapping& mapping, const model::row_change& change,
     return row.make("UPDATE " + model::quoted(mapping.target) + " AS t SET " + set + " WHERE " + where, 1);
 }
 
+constexpr const char* later_if_noted =
+    "INSERT INTO crossfade.refetch (stream, table_name, key) SELECT $1::text, $2::text, $3::text[]"
+    " WHERE EXISTS (SELECT FROM crossfade.refetch WHERE stream = $1::text AND table_name = $2::text"
+    " AND key = $4::text[])"
+    " ON CONFLICT (stream, table_name, key) DO UPDATE SET settled_lsn = NULL";
+
+std::string key_array(const table_mapping& mapping, const model::row_change& change, row_side which) {
+    pgwire::array_literal key;
+    for (std::size_t i = 0; i < mapping.key.size(); ++i) {
+        const auto source = mapping.columns[mapping.key[i]].source;
+        const bool after =
+            which == row_side::after && !change.after.empty() && change.after[source].kind != cell_kind::unchanged;
+        key.add(after ? change.after[source].text : key_cell(mapping, i, change).text);
+    }
+    return key.take();
+}
+
 }  // namespace
 
 statement insert_one(const table_mapping& mapping, const model::row& after) {
@@ -124,6 +142,47 @@ statement truncate(const segment& of) {
         tables += (tables.empty() ? "" : ", ") + model::quoted(table->target);
     }
     return {"TRUNCATE " + tables + (of.truncated->restart_identity ? " RESTART IDENTITY" : ""), {}, std::nullopt};
+}
+
+std::vector<statement> copy_over_one(const table_mapping& mapping, const model::row_change& change, strictness how,
+                                     const std::string& stream) {
+    using model::row_operation;
+    const auto without_count = [](statement of) {
+        of.expected.reset();
+        return of;
+    };
+    const bool removes = change.operation == row_operation::remove;
+    if (removes) return {without_count(remove_one(mapping, change))};
+    const bool moves = changes_key(mapping, change);
+    const auto whole = whole_after(change);
+    const bool in_place = !whole && (!moves || how == strictness::settling);
+    std::vector<statement> made;
+    if (moves && !in_place) made.push_back(without_count(remove_one(mapping, change)));
+    if (moves || whole) {
+        const model::row_change in_its_place{
+            change.rel, row_operation::remove, model::before_image::absent, {}, whole ? *whole : change.after};
+        made.push_back(without_count(remove_one(mapping, in_its_place)));
+    }
+    if (whole) made.push_back(insert_one(mapping, *whole));
+    if (in_place) made.push_back(without_count(update_one(mapping, change)));
+    if (moves && !whole) {
+        auto later = fetch_later(mapping, change, row_side::after, stream);
+        if (in_place) {
+            later.sql = later_if_noted;
+            later.parameters.push_back(key_array(mapping, change, row_side::before));
+        }
+        made.push_back(std::move(later));
+    }
+    return made;
+}
+
+statement fetch_later(const table_mapping& mapping, const model::row_change& change, row_side which,
+                      const std::string& stream) {
+    return {
+        "INSERT INTO crossfade.refetch (stream, table_name, key) VALUES ($1::text, $2::text, $3::text[])"
+        " ON CONFLICT (stream, table_name, key) DO UPDATE SET settled_lsn = NULL",
+        {stream, model::to_string(mapping.target), key_array(mapping, change, which)},
+        std::nullopt};
 }
 
 statement probe_one(const table_mapping& mapping, const model::row_change& change, const model::row* known,

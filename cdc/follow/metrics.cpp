@@ -1,5 +1,8 @@
 #include "cdc/follow/metrics.hpp"
 
+#include <algorithm>
+#include <map>
+
 namespace crossfade::cdc::follow {
 
 namespace {
@@ -50,6 +53,19 @@ metrics::metrics(prometheus::Registry& registry)
                 .Help("Changes in one batch")
                 .Register(registry)
                 .Add({}, std::vector<double>{1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2000, 5000, 10000})),
+      backfills_(gauges(registry, "crossfade_backfill_tables", "Tables copied beside the stream, by state")),
+      backfill_rows_left_(gauges(registry, "crossfade_backfill_rows_left",
+                                 "Rows that these have to copy yet, by legacy's estimate of their size")
+                              .Add({})),
+      backfill_rows_(counters(registry, "crossfade_backfill_rows_total", "Rows copied beside the stream").Add({})),
+      backfill_bytes_(
+          counters(registry, "crossfade_backfill_bytes_total", "Bytes copied beside the stream, as COPY's text")
+              .Add({})),
+      backfill_seconds_(prometheus::BuildHistogram()
+                            .Name("crossfade_backfill_step_seconds")
+                            .Help("Time for which a chunk, or a table's beginning or end, holds the stream up")
+                            .Register(registry)
+                            .Add({}, std::vector<double>{.005, .01, .025, .05, .1, .15, .25, .5, 1, 2.5, 5, 10, 60})),
       drift_(gauges(registry, "crossfade_drift_rows", "Rows recorded in crossfade.drift")) {
     state(follower_state::waiting);
     for (const char* kind : {"insert", "update", "delete", "truncate"}) applied_.Add({{"kind", kind}});
@@ -82,6 +98,25 @@ void metrics::batch(const apply::apply_report& report, double seconds) {
     if (report.careful) careful_batches.Increment();
     seconds_.Observe(seconds);
     rows_.Observe(static_cast<double>(report.rows));
+}
+
+void metrics::backfill(const std::vector<store::backfill>& tables, const backfill::backfiller::turn& step) {
+    using stage = store::backfill::stage;
+    std::map<std::string_view, double> by_state{{"held", 0}};
+    for (const auto each : {stage::asked, stage::copying, stage::catching_up}) by_state[to_string(each)] = 0;
+    double left = 0;
+    for (const auto& each : tables) {
+        if (each.now == stage::done) continue;
+        ++by_state[each.reason.empty() ? to_string(each.now) : "held"];
+        if (each.now != stage::catching_up)
+            left += static_cast<double>(std::max<std::int64_t>(each.estimated_rows - each.copied_rows, 0));
+    }
+    for (const auto& [state, count] : by_state) backfills_.Add({{"state", std::string{state}}}).Set(count);
+    backfill_rows_left_.Set(left);
+    if (!step.worked) return;
+    backfill_rows_.Increment(static_cast<double>(step.rows));
+    backfill_bytes_.Increment(static_cast<double>(step.bytes));
+    backfill_seconds_.Observe(step.took.count());
 }
 
 void metrics::drift(const std::vector<drift_count>& counts) {

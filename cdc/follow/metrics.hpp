@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cdc/apply/applier.hpp"
+#include "cdc/backfill/backfiller.hpp"
 #include "cdc/follow/status.hpp"
 
 namespace crossfade::cdc::follow {
@@ -23,6 +24,7 @@ class metrics {
 
     void state(follower_state now);
     void batch(const apply::apply_report& report, double seconds);
+    void backfill(const std::vector<store::backfill>& tables, const backfill::backfiller::turn& step);
     void drift(const std::vector<drift_count>& counts);
     void repeats(std::uint64_t events) { repeats_.Increment(static_cast<double>(events)); }
 
@@ -46,6 +48,11 @@ class metrics {
     prometheus::Family<prometheus::Counter>& letters_served_;
     prometheus::Histogram& seconds_;
     prometheus::Histogram& rows_;
+    prometheus::Family<prometheus::Gauge>& backfills_;
+    prometheus::Gauge& backfill_rows_left_;
+    prometheus::Counter& backfill_rows_;
+    prometheus::Counter& backfill_bytes_;
+    prometheus::Histogram& backfill_seconds_;
     prometheus::Family<prometheus::Gauge>& drift_;
     std::vector<prometheus::Gauge*> drift_rows_;
 };

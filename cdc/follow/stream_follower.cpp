@@ -20,6 +20,12 @@ constexpr milliseconds broker_timeout{5000};
 constexpr milliseconds first_pause{100};
 constexpr std::string_view resync = "copy the tables anew and go on from there: crossfade backfill --resync";
 
+// Of what is behind: by the source's clock.
+milliseconds lag_of(const std::optional<model::source_time>& committed) {
+    if (!committed) return milliseconds{0};
+    return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now() - *committed);
+}
+
 std::int64_t steady_ms() {
     return std::chrono::duration_cast<milliseconds>(steady::now().time_since_epoch()).count();
 }
@@ -228,6 +234,10 @@ stream_follower::next_step stream_follower::serve(const std::stop_token& stoppin
     if (!limits.empty() && limits != std::exchange(said_, limits)) spdlog::warn("stream {}: {}", stream_, limits);
 
     apply::target_catalog catalog{in_force_()->config.tenants.column};
+    apply::recent_transactions recent;
+    const apply::careful_settings place{stream_, config.stream.topic(), partition};
+    backfill::backfiller copier{session, catalog,           recent,
+                                place,   config.legacy.dsn, [this] { return stop_asked_ms_ != 0; }};
     std::optional<kafka::partition_reader> reader;
     std::optional<consume::preference> prefer;
     while (!stopping.stop_requested()) {
@@ -247,7 +257,7 @@ stream_follower::next_step stream_follower::serve(const std::stop_token& stoppin
                                "run crossfade init for this stream");
         }
         publish_place(progress);
-        apply::applier applier{session, catalog, {stream_, progress.topic, partition}, progress};
+        apply::applier applier{session, catalog, place, progress, recent};
         if (auto loaded = applier.load_tables(); !loaded) {
             lost("modern database", pgclient::to_string(loaded.error()));
             return next_step::reconnect;
@@ -273,7 +283,7 @@ stream_follower::next_step stream_follower::serve(const std::stop_token& stoppin
             wait_.wait(stopping, backoff_.next());
             continue;
         }
-        const auto step = consume(stopping, session, applier, *reader, prefer);
+        const auto step = consume(stopping, session, applier, copier, *reader, prefer);
         if (applier.in_transaction()) {
             if (auto done = applier.roll_back(); !done) return next_step::reconnect;
         }
@@ -283,7 +293,8 @@ stream_follower::next_step stream_follower::serve(const std::stop_token& stoppin
 }
 
 stream_follower::next_step stream_follower::consume(const std::stop_token& stopping, apply::session& session,
-                                                    apply::applier& applier, kafka::partition_reader& reader,
+                                                    apply::applier& applier, backfill::backfiller& copier,
+                                                    kafka::partition_reader& reader,
                                                     std::optional<consume::preference>& prefer) {
     const auto& cdc = at_start_->config.cdc;
     const auto& from = applier.progress();
@@ -296,6 +307,7 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
     auto checked = steady::now();
     bool stalled = false;
     bool broker_lost = false;
+    bool copied = false;
     enter(follower_state::applying);
 
     while (!stopping.stop_requested()) {
@@ -307,7 +319,7 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
             }
             scopes = apply::scope_filter{std::move(current)};
         }
-        const bool can_wait = gathered.events.empty() || !gathered.changes;
+        const bool can_wait = (gathered.events.empty() || !gathered.changes) && !copied;
         auto messages = reader.read(most_messages, can_wait ? milliseconds{100} : milliseconds{0});
         const auto now = steady::now();
         if (!messages) {
@@ -328,7 +340,7 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
             enter(follower_state::applying);
         }
         if (messages->empty()) {
-            const bool due = gathered.changes || now - gathered.since >= std::chrono::seconds{1};
+            const bool due = gathered.changes || copier.due({}) || now - gathered.since >= std::chrono::seconds{1};
             if (!gathered.events.empty() && due && !applier.in_transaction()) {
                 if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return *step;
             }
@@ -347,6 +359,7 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
                     return next_step::reconnect;
                 }
             }
+            if (auto step = copy_tables(applier, copier, {}, copied)) return *step;
             continue;
         }
         failpoint::pass("consume.read");
@@ -368,6 +381,12 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
             if (auto step = take(applier, scopes, gathered, assembler, std::move(decided))) return *step;
         }
         messages->clear();
+        copied = false;
+        if (!applier.in_transaction() &&
+            (gathered.events.empty() || copier.due(lag_of(gathered.events.back().event.commit_time)))) {
+            if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return *step;
+            if (auto step = copy_tables(applier, copier, lag_of(applier.progress().commit_time), copied)) return *step;
+        }
         measured_.held_bytes.Set(static_cast<double>(assembler.held_bytes() + gathered.bytes));
         reader.note_offset(applier.progress().next_offset);
     }

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "cdc/apply/applier.hpp"
+#include "cdc/backfill/backfiller.hpp"
 #include "cdc/follow/metrics.hpp"
 #include "cdc/follow/status.hpp"
 #include "cdc/follow/wait.hpp"
@@ -42,7 +43,8 @@ class stream_follower {
     void run(const std::stop_token& stopping);
     next_step serve(const std::stop_token& stopping);
     next_step consume(const std::stop_token& stopping, apply::session& session, apply::applier& applier,
-                      kafka::partition_reader& reader, std::optional<consume::preference>& prefer);
+                      backfill::backfiller& copier, kafka::partition_reader& reader,
+                      std::optional<consume::preference>& prefer);
     bool elected(const std::stop_token& stopping, apply::session& session);
     bool installed(apply::session& session, store::progress& found);
     bool backfill_in_the_way(apply::session& session);
@@ -52,6 +54,10 @@ class stream_follower {
                                    std::optional<std::int64_t> next_offset);
     std::optional<next_step> take(apply::applier& applier, apply::scope_filter& scopes, batch& gathered,
                                   consume::transaction_assembler& assembler, consume::decision decided);
+
+    // One step of the backfills beside the stream, between two batches. `worked`: another may follow at once.
+    std::optional<next_step> copy_tables(apply::applier& applier, backfill::backfiller& copier,
+                                         std::chrono::milliseconds lag, bool& worked);
 
     void enter(follower_state now, std::string reason = {}, std::string way_out = {});
     next_step stop_stream(std::string reason, std::string way_out);

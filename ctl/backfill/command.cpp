@@ -7,6 +7,7 @@
 
 #include "ctl/backfill/crew.hpp"
 #include "ctl/backfill/interrupt.hpp"
+#include "ctl/backfill/live.hpp"
 #include "ctl/backfill/plan.hpp"
 #include "ctl/catalog/database.hpp"
 #include "ctl/catalog/read.hpp"
@@ -62,11 +63,16 @@ void lock_out(pgclient::connection& modern, const std::string& stream) {
 
 void mark_copying(pgclient::connection& modern, const std::string& stream, const std::vector<task>& tasks) {
     ask(modern, "writing crossfade.tables", "BEGIN");
-    for (const auto& each : tasks)
+    for (const auto& each : tasks) {
+        for (const char* other : {"backfills", "refetch"})
+            ask(modern, "writing crossfade.tables",
+                "DELETE FROM crossfade." + std::string{other} + " WHERE stream = $1 AND table_name = $2",
+                {stream, to_string(each.table)});
         ask(modern, "writing crossfade.tables",
             "INSERT INTO crossfade.tables (stream, table_name, state) VALUES ($1, $2, 'copying')"
             " ON CONFLICT (stream, table_name) DO UPDATE SET state = 'copying', updated_at = now()",
             {stream, to_string(each.table)});
+    }
     ask(modern, "writing crossfade.tables", "COMMIT");
 }
 
@@ -197,7 +203,10 @@ copied copy_from_snapshot(const context& in, unsigned parallel, const catalog::r
 }  // namespace
 
 exit_code run(const context& in, const options& with) {
+    if (with.how == manner::pause) return pause_live(in, with);
     const bool anew = with.start == stream_start::anew;
+    if (anew && with.how == manner::live)
+        throw stop(exit_code::usage, "--resync copies while nothing is applied", "leave out --live");
     if (anew && !with.tables.empty()) throw stop(exit_code::usage, "--resync copies every table", "leave out --tables");
     if (anew) init::prepare_anew(in, {.slot_timeout = with.slot_timeout});
 
@@ -220,6 +229,7 @@ exit_code run(const context& in, const options& with) {
         throw stop(exit_code::no, "nothing was copied:\n  " + output::joined(planned.problems, "\n  "),
                    "crossfade check");
 
+    if (with.how == manner::live) return run_live(in, with, planned.tasks, modern);
     const interrupt_guard interrupt;
     auto lock = catalog::connect(in.config, settings::side::modern);
     lock_out(lock, in.config.stream.name);

@@ -100,11 +100,24 @@ void assess_modern(const picture& of, assessment& into) {
     if (!by_state["copying"].empty())
         into.troubles.push_back("a backfill runs or was broken off (crossfade backfill): " +
                                 output::joined(by_state["copying"]));
+    for (const auto& each : of.backfills) {
+        if (each.now == store::backfill::stage::done) continue;
+        into.lines.emplace_back(
+            "backfill",
+            each.table + ": " + std::string{to_string(each.now)} + ", " +
+                output::count_text(static_cast<std::uint64_t>(each.copied_rows)) + " of about " +
+                output::count_text(static_cast<std::uint64_t>(std::max(each.estimated_rows, each.copied_rows))) +
+                " rows");
+        if (!each.reason.empty())
+            into.troubles.push_back("the backfill of " + each.table +
+                                    " stands still (crossfade backfill --live): " + each.reason);
+    }
     if (!by_state["stale"].empty())
         into.troubles.push_back("changes are missing (crossfade backfill --tables): " +
                                 output::joined(by_state["stale"]));
     into.lines.emplace_back("copies", std::to_string(by_state["live"].size()) + " live, " +
                                           std::to_string(by_state["copying"].size()) + " copying, " +
+                                          std::to_string(by_state["backfilling"].size()) + " copied live, " +
                                           std::to_string(by_state["stale"].size()) + " stale");
 
     const auto rows = [&](const char* state) {

@@ -11,6 +11,7 @@
 #include "ctl/exit_code.hpp"
 #include "ctl/status/program.hpp"
 #include "lib/settings/settings.hpp"
+#include "lib/store/backfill.hpp"
 
 namespace crossfade::ctl::status {
 
@@ -26,6 +27,7 @@ struct picture {
     catalog::store_facts store;
     std::map<std::string, std::int64_t> drift;  // rows by state
     std::int64_t dead_letters = 0;
+    std::vector<store::backfill> backfills;  // beside the stream
 };
 
 struct assessment {

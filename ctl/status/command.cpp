@@ -38,6 +38,8 @@ void look_at_modern(picture& into) {
                 "SELECT count(*) FROM crossfade.dead_letters WHERE stream = $1", {into.config.stream.name})
                 .integer(0, 0)
                 .value_or(0);
+        if (auto backfills = store::load_backfills(modern, into.config.stream.name))
+            into.backfills = std::move(*backfills);
     } catch (const stop& why) {
         into.modern_problem = why.what();
     }
@@ -68,6 +70,14 @@ void print_json(const picture& of, const assessment& made, std::ostream& out) {
     modern["tables"] = tables;
     modern["drift"] = drift;
     modern["dead_letters"] = of.dead_letters;
+    boost::json::array backfills;
+    for (const auto& each : of.backfills)
+        backfills.push_back({{"table", each.table},
+                             {"state", to_string(each.now)},
+                             {"reason", each.reason},
+                             {"rows", each.copied_rows},
+                             {"estimated_rows", each.estimated_rows}});
+    modern["backfills"] = backfills;
     const auto& flags = of.config.flags.defaults();
     out << output::pretty({{"healthy", made.code() == exit_code::fine},
                            {"authority", to_string(authority(flags))},

@@ -25,10 +25,15 @@ inline constexpr std::array places{
     place{"apply.committed", "crossfade-cdc"},         // COMMIT is answered
     place{"letters.asked", "crossfade-cdc"},           // operators want some replayed, no transaction is open
     place{"letters.sent", "crossfade-cdc"},            // dead letters are in the topic, and not yet marked as such
-    place{"backfill.marked", "crossfade"},             // the tables count as being copied
-    place{"backfill.snapshot", "crossfade"},           // there is a snapshot, nothing is copied
-    place{"backfill.copied", "crossfade"},             // a table's rows are written, COMMIT is not sent
-    place{"backfill.committed", "crossfade"},          // ... it is answered
+    place{"backfill.begun", "crossfade-cdc"},          // a table to be copied beside the stream is empty, not committed
+    place{"backfill.chunk", "crossfade-cdc"},          // a chunk is written, COMMIT is not sent
+    place{"backfill.chunk_committed", "crossfade-cdc"},
+    place{"backfill.refetched", "crossfade-cdc"},  // single rows are written, COMMIT is not sent
+    place{"backfill.finishing", "crossfade-cdc"},  // the table counts as live, COMMIT is not sent
+    place{"backfill.marked", "crossfade"},         // the tables count as being copied
+    place{"backfill.snapshot", "crossfade"},       // there is a snapshot, nothing is copied
+    place{"backfill.copied", "crossfade"},         // a table's rows are written, COMMIT is not sent
+    place{"backfill.committed", "crossfade"},      // ... it is answered
 };
 
 // A name of the list; another one doesn't compile.

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace crossfade::pgwire {
 
@@ -22,5 +24,8 @@ class copy_text {
     std::string text_;
     bool line_begun_ = false;
 };
+
+// The values of one line as a server writes it, with or without its end; nullopt is null.
+std::vector<std::optional<std::string>> copy_text_values(std::string_view line);
 
 }  // namespace crossfade::pgwire

@@ -75,11 +75,20 @@ std::vector<pgclient::parameter> advance_parameters(const std::string& stream, i
 }
 
 pgclient::result<std::vector<table_state>> load_tables(pgclient::connection& db, const std::string& stream) {
-    auto got = db.exec("SELECT table_name, state, copied_lsn FROM crossfade.tables WHERE stream = $1", {stream});
+    auto got = db.exec(
+        "SELECT table_name, t.state, copied_lsn, coalesce(b.key_columns = '', false), b.source_snapshot,"
+        " CASE WHEN b.state = 'catching_up' THEN b.settled_lsn END"
+        " FROM crossfade.tables t LEFT JOIN crossfade.backfills b USING (stream, table_name) WHERE stream = $1",
+        {stream});
     if (!got) return got.error();
     std::vector<table_state> tables;
     for (int i = 0; i < got->size(); ++i) {
-        table_state table{std::string{got->text(i, 0)}, std::string{got->text(i, 1)}, std::nullopt};
+        table_state table;
+        table.table = got->text(i, 0);
+        table.state = got->text(i, 1);
+        table.whole = got->boolean(i, 3);
+        table.snapshot = got->text(i, 4);
+        if (!got->null(i, 5)) table.settled_lsn = lsn_at(*got, i, 5);
         if (!got->null(i, 2)) table.copied_lsn = lsn_at(*got, i, 2);
         tables.push_back(std::move(table));
     }

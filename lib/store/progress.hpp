@@ -38,8 +38,13 @@ std::vector<pgclient::parameter> advance_parameters(const std::string& stream, i
 // A row of crossfade.tables.
 struct table_state {
     std::string table;  // schema.table
-    std::string state;  // copying, live, stale
+    std::string state;  // copying, backfilling, live, stale
     std::optional<model::lsn> copied_lsn;
+    // While backfilling: whether it is copied whole, not chunk by chunk, and the source's snapshot of which it then
+    // was.
+    bool whole = false;
+    std::string snapshot;
+    std::optional<model::lsn> settled_lsn;  // once all of it is copied: what was copied is not newer
 };
 pgclient::result<std::vector<table_state>> load_tables(pgclient::connection& db, const std::string& stream);
 

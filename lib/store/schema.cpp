@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS crossfade.meta (
     installed_at timestamptz NOT NULL DEFAULT now(),
     one          bool        NOT NULL DEFAULT true UNIQUE CHECK (one)
 );
-INSERT INTO crossfade.meta (version) VALUES (2)
+INSERT INTO crossfade.meta (version) VALUES (3)
     ON CONFLICT (one) DO UPDATE SET version = greatest(meta.version, excluded.version);
 
 -- Where the follower is. system_identifier and timeline are of the source; commit_lsn and end_lsn of the last transaction;
@@ -36,12 +36,49 @@ CREATE TABLE IF NOT EXISTS crossfade.progress (
 CREATE TABLE IF NOT EXISTS crossfade.tables (
     stream      text        NOT NULL,
     table_name  text        NOT NULL,          -- schema.table
-    state       text        NOT NULL CHECK (state IN ('copying', 'live', 'stale')),
+    state       text        NOT NULL,
     copied_lsn  pg_lsn,
     copied_rows bigint,
     stale_since pg_lsn,
     updated_at  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (stream, table_name)
+);
+
+ALTER TABLE crossfade.tables DROP CONSTRAINT IF EXISTS tables_state_check;
+ALTER TABLE crossfade.tables ADD CONSTRAINT tables_state_check CHECK (state IN ('copying', 'backfilling', 'live', 'stale'));
+
+-- Tables that are copied while the stream runs. asked: from the beginning; copying: up to last_key, in the order of key_columns;
+-- catching_up: all of it is copied, and the stream has not passed settled_lsn yet. Where key_columns is empty the table is copied
+-- whole, at source_snapshot (as pg_current_snapshot() writes it). reason: why it stands still until it is asked for again.
+CREATE TABLE IF NOT EXISTS crossfade.backfills (
+    stream          text        NOT NULL,
+    table_name      text        NOT NULL,
+    state           text        NOT NULL CHECK (state IN ('asked', 'copying', 'catching_up', 'done')),
+    reason          text,
+    key_columns     text        NOT NULL DEFAULT '',
+    last_key        text[],                    -- of the last row copied; until it is done
+    source_snapshot text,
+    settled_lsn     pg_lsn,                    -- what was copied is not newer
+    estimated_rows  bigint      NOT NULL DEFAULT 0,
+    copied_rows     bigint      NOT NULL DEFAULT 0,
+    copied_bytes    bigint      NOT NULL DEFAULT 0,
+    max_lag         interval    NOT NULL DEFAULT '5s',  -- of the stream; beyond it no chunk is copied
+    max_rate        bigint      NOT NULL DEFAULT 0,     -- bytes a second; 0: no limit
+    asked_at        timestamptz NOT NULL DEFAULT now(),
+    began_at        timestamptz,
+    updated_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (stream, table_name)
+) WITH (fillfactor = 50);
+
+-- Rows of such tables that an event alone did not say all of: to be copied by themselves, and then kept until the stream has
+-- passed settled_lsn. Empty when none is being copied.
+CREATE TABLE IF NOT EXISTS crossfade.refetch (
+    id         bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    stream     text        NOT NULL,
+    table_name text        NOT NULL,
+    key        text[]      NOT NULL,           -- in the order of the follower's key
+    settled_lsn pg_lsn,                        -- null: not copied yet
+    UNIQUE (stream, table_name, key)
 );
 
 -- key: the row's key as a JSON object of text values. Digests are md5 of the row's text, null where there is no row.

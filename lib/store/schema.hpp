@@ -14,14 +14,16 @@ namespace crossfade::store {
 //   progress      one row a stream and partition: how far the follower is. Written in the transaction that applies
 //                 the rows, and only while it still holds what the writer expects (fencing).
 //   tables        per table: copied_lsn (changes committed at or before it are in the copy), and its state
-//                 ('copying': a backfill began and has not finished; 'live'; 'stale': changes were left out under
-//                 legacy-only since stale_since)
+//                 ('copying': a backfill that holds the stream began and has not finished; 'backfilling': one beside
+//                 the stream; 'live'; 'stale': changes were left out under legacy-only since stale_since)
+//   backfills     how far the copies beside the stream are
+//   refetch       rows that these have to copy once more
 //   drift         one row a stream, table, key and kind: differences found
 //   dead_letters  events that could not be applied, with the reason, and those that wait behind them
 std::string_view schema_sql();
 
 // Version that schema_sql() installs; kept in crossfade.meta. A program refuses to run on another one.
-inline constexpr int schema_version = 2;
+inline constexpr int schema_version = 3;
 
 // The advisory lock (two int4 keys: pg_advisory_lock(class, id)) by which the follower's writers exclude each other.
 // class: "cfad" in ASCII. The one crossfade-cdc that applies holds `applying` for as long as it lives; a backfill holds

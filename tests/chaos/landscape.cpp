@@ -132,8 +132,8 @@ std::string landscape::difference() const {
         // Doesn't depend on the rows' order and counts each copy of a row.
         const auto sql =
             "SELECT count(*) || ' rows, ' || coalesce(sum(('x' || left(md5(t::text), 16))::bit(64)::bigint::"
-            "numeric), 0) FROM public." +
-            table + " t";
+            "numeric), 0) FROM public.\"" +
+            table + "\" t";
         const auto there = legacy.value(sql);
         const auto here = modern.value(sql);
         if (there != here) found += table + ": legacy " + there + ", modern " + here + '\n';

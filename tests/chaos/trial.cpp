@@ -26,8 +26,8 @@ void trial::TearDown() {
     world_.reset();
 }
 
-void trial::start_load() {
-    load_ = std::make_unique<workload>(world_->client_dsn(), clients, scale, 'c' + std::to_string(loads_) + '-');
+void trial::start_load(unsigned sessions) {
+    load_ = std::make_unique<workload>(world_->client_dsn(), sessions, scale, 'c' + std::to_string(loads_) + '-');
     turmoil_ = std::make_unique<turmoil>(world_->client_dsn(), world_->modern.dsn(), loads_ * 1'000'000);
     ++loads_;
     load_->start();

@@ -22,7 +22,7 @@ class trial : public testing::Test {
     void SetUp() override;
     void TearDown() override;
 
-    void start_load();
+    void start_load(unsigned sessions = clients);
     void stop_load_and_check();
 
     // Waits until the application has done this many more transactions.
@@ -31,6 +31,7 @@ class trial : public testing::Test {
     std::string last_error() const { return load_->last_error(); }
 
     landscape& world() { return *world_; }
+    const landscape& world() const { return *world_; }
 
   private:
     void check_ledger(const support::postgres_cluster& side) const;

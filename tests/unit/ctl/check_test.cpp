@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "ctl/check/judge.hpp"
+#include "lib/store/schema.hpp"
 
 namespace crossfade::ctl::check {
 namespace {
@@ -50,7 +51,7 @@ evidence healthy_pair() {
         .via_root = true, .every_operation = true, .tables = {{"public", "items"}, {"public", "orders"}}};
     made.modern = healthy("2");
     made.modern->store.present = made.modern->store.usable = true;
-    made.modern->store.version = 2;
+    made.modern->store.version = store::schema_version;
     made.modern->store.progress = catalog::progress{};
     made.modern->store.progress->system_identifier = "1";
     made.kafka.broker_count = 1;
@@ -152,7 +153,7 @@ INSTANTIATE_TEST_SUITE_P(
         fault{"modern.origins", warn, [](auto& of) { of.modern->role.origins = false; }, "GRANT EXECUTE"},
         fault{"modern.track_commit_timestamp", warn,
               [](auto& of) { of.modern->settings["track_commit_timestamp"] = "off"; }, "track_commit_timestamp = on"},
-        fault{"modern.store", fail, [](auto& of) { of.modern->store.version = 3; }, "version"},
+        fault{"modern.store", fail, [](auto& of) { of.modern->store.version = store::schema_version + 1; }, "version"},
         fault{"modern.tables", fail, [](auto& of) { of.modern->store.table_states["public.items"] = "copying"; },
               "crossfade backfill"},
         fault{"same_database", fail, [](auto& of) { of.modern->system_identifier = "1"; }, "dsn"},

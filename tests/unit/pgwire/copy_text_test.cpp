@@ -28,5 +28,22 @@ TEST(copy_text, begins_each_line_anew) {
     EXPECT_EQ(tested.take(), "3\n");
 }
 
+TEST(copy_text_values, are_those_that_were_written) {
+    const std::vector<std::optional<std::string>> values{"plain", std::nullopt, "", "tab\tand\nnewline\rand \\ back",
+                                                         "\\N"};
+    copy_text line;
+    for (const auto& each : values) each ? line.add(*each) : line.add_null();
+    line.end_line();
+    EXPECT_EQ(copy_text_values(line.take()), values);
+}
+
+// As https://www.postgresql.org/docs/15/sql-copy.html lists the escapes.
+TEST(copy_text_values, are_read_as_a_server_escapes_them) {
+    EXPECT_EQ(copy_text_values("\\b\\f\\v\\n\\t\\r\\\\\tx"),
+              (std::vector<std::optional<std::string>>{"\b\f\v\n\t\r\\", "x"}));
+    EXPECT_EQ(copy_text_values(""), (std::vector<std::optional<std::string>>{""}));
+    EXPECT_EQ(copy_text_values("\t\n"), (std::vector<std::optional<std::string>>{"", ""}));
+}
+
 }  // namespace
 }  // namespace crossfade::pgwire

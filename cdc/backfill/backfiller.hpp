@@ -1,0 +1,96 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cdc/apply/careful.hpp"
+#include "cdc/apply/session.hpp"
+#include "cdc/apply/target_catalog.hpp"
+#include "cdc/backfill/rows_query.hpp"
+#include "cdc/backfill/source_reader.hpp"
+#include "lib/pgclient/copy.hpp"
+#include "lib/store/backfill.hpp"
+#include "lib/store/progress.hpp"
+
+namespace crossfade::cdc::backfill {
+
+// Copies tables while their changes are applied: between two batches, a chunk at a time, in the transaction that notes
+// how far it is. What `crossfade backfill --live` has asked for is in crossfade.backfills; docs/adr/0014 says why the
+// copy and the stream come to the same rows in the end.
+//
+// A table that can't be copied stands still, with the reason there; the stream and the other tables go on. Not
+// thread-safe.
+class backfiller {
+  public:
+    // All of it outlives the backfiller. `interrupted`: a chunk under way is given up.
+    backfiller(apply::session& to, apply::target_catalog& catalog, apply::recent_transactions& recent,
+               apply::careful_settings settings, std::string source_dsn, std::function<bool()> interrupted);
+
+    struct turn {
+        bool worked = false;          // another may follow at once
+        bool tables_changed = false;  // crossfade.tables has to be read again before anything is applied
+        std::int64_t rows = 0;        // of a chunk
+        std::int64_t bytes = 0;
+        std::chrono::duration<double> took{0};
+    };
+    // One step: a chunk, or a table's beginning or end. While no transaction is open on the follower, whose place in
+    // the stream is `at`; `lag`: how far that is behind. A failure is the follower's, and the state of its connection
+    // is not known.
+    pgclient::result<turn> take(const store::progress& at, std::chrono::milliseconds lag);
+
+    // Whether a step is worth it, as of the last one.
+    bool due(std::chrono::milliseconds lag) const {
+        return current_ != nullptr && lag <= current_->max_lag &&
+               (current_->max_rate == 0 || steady::now() >= not_before_);
+    }
+    // What was asked for, done or not.
+    const std::vector<store::backfill>& tables() const { return tables_; }
+
+  private:
+    using steady = std::chrono::steady_clock;
+    // What is known of a table from one chunk to the next.
+    struct memory {
+        std::unique_ptr<source_table> table;
+        std::int64_t rows = 1000;  // of the next chunk
+        int conflicts = 0;         // chunks in a row that could not be written for rows in their way
+        model::lsn not_before;     // the follower's place for the next attempt
+    };
+
+    pgclient::result<turn> begin(const store::progress& at);
+    pgclient::result<turn> copy(const store::progress& at);
+    pgclient::result<turn> refetch(const store::progress& at);
+    pgclient::result<turn> finish(const store::progress& at);
+
+    // The moment of a chunk; empty: not now. Its transaction is open then, and close_view() ends it.
+    std::optional<view> open_view(memory& of, const store::progress& at);
+    // Writes rows of the source, within the open transaction; takes those out of the way that have the same key.
+    pgclient::relayed write(const apply::table_mapping& to, const rows_query& what, bool expected);
+    pgclient::relayed remove(const apply::table_mapping& from, const rows_query& what);
+    pgclient::result<bool> clear(const apply::table_mapping& of);
+    // What a write that failed comes to.
+    pgclient::result<turn> give_up(memory& of, const pgclient::relayed& failed, const view& now);
+    pgclient::result<turn> hold(const std::string& reason);
+    void source_failed(const pgclient::failure& why);
+    pgclient::result<void> leave();
+
+    apply::session& to_;
+    apply::target_catalog& catalog_;
+    apply::recent_transactions& recent_;
+    const apply::careful_settings settings_;
+    std::function<bool()> interrupted_;
+    source_reader source_;
+    std::vector<store::backfill> tables_;
+    const store::backfill* current_ = nullptr;  // of tables_
+    std::map<std::string, memory> known_;
+    std::optional<std::uint64_t> fence_;
+    steady::time_point looked_{};
+    steady::time_point not_before_{};  // by max_rate
+    std::string said_;
+};
+
+}  // namespace crossfade::cdc::backfill

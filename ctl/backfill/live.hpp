@@ -1,0 +1,20 @@
+#pragma once
+
+#include <vector>
+
+#include "ctl/backfill/command.hpp"
+#include "ctl/backfill/plan.hpp"
+#include "lib/pgclient/connection.hpp"
+
+namespace crossfade::ctl::backfill {
+
+// `crossfade backfill --live`: asks crossfade-cdc to copy the tables while the stream goes on, and shows how far it is
+// until it is done. Those that are copied are left, unless they are asked for anew; those that stand still go on. no:
+// one stands still, or nobody is looking any more.
+exit_code run_live(const context& in, const options& with, const std::vector<task>& tasks,
+                   pgclient::connection& modern);
+
+// `--pause`: the tables that are being copied so stand still until they are asked for again.
+exit_code pause_live(const context& in, const options& with);
+
+}  // namespace crossfade::ctl::backfill
