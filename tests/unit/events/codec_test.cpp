@@ -4,95 +4,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <random>
+
+#include "tests/unit/events/samples.hpp"
 
 namespace crossfade::events {
 namespace {
 
 using model::before_image;
-using model::cell_kind;
 using model::row_operation;
-
-std::shared_ptr<const model::relation> orders(model::replica_identity identity = model::replica_identity::primary_key) {
-    model::relation rel{16384, {"public", "orders"}, identity, {}};
-    rel.columns = {{"id", 20, -1, true}, {"note", 25, -1, false}, {"amount", 1700, 655366, false}};
-    return std::make_shared<const model::relation>(rel);
-}
-
-model::cell text(std::string value) {
-    return {cell_kind::text, std::move(value)};
-}
-const model::cell null_cell{};
-const model::cell unchanged{cell_kind::unchanged, {}};
-
-model::change_event event_of(decltype(model::change_event::body) body) {
-    using namespace std::chrono_literals;
-    model::change_event event;
-    event.at = {7301234567890123456U, 3, model::lsn{0x16B374D848}, 2};
-    event.publisher = 0xFEDCBA9876543210U;
-    event.last = true;
-    event.end_lsn = model::lsn{0x16B374D880};
-    event.commit_time = model::source_time{-1us};
-    event.xid = 4000000000U;
-    event.body = std::move(body);
-    return event;
-}
-
-void expect_equal(const model::change_event& a, const model::change_event& b) {
-    EXPECT_EQ(a.at, b.at);
-    EXPECT_EQ(a.publisher, b.publisher);
-    EXPECT_EQ(a.previous, b.previous);
-    EXPECT_EQ(a.last, b.last);
-    EXPECT_EQ(a.end_lsn, b.end_lsn);
-    EXPECT_EQ(a.commit_time, b.commit_time);
-    EXPECT_EQ(a.xid, b.xid);
-    ASSERT_EQ(a.body.index(), b.body.index());
-    if (const auto* row = std::get_if<model::row_change>(&a.body)) {
-        const auto& other = std::get<model::row_change>(b.body);
-        EXPECT_EQ(*row->rel, *other.rel);
-        EXPECT_EQ(row->operation, other.operation);
-        EXPECT_EQ(row->before_kind, other.before_kind);
-        EXPECT_EQ(row->before, other.before);
-        EXPECT_EQ(row->after, other.after);
-    } else if (const auto* truncate = std::get_if<model::truncate>(&a.body)) {
-        const auto& other = std::get<model::truncate>(b.body);
-        ASSERT_EQ(truncate->relations.size(), other.relations.size());
-        for (std::size_t i = 0; i < other.relations.size(); ++i)
-            EXPECT_EQ(*truncate->relations[i], *other.relations[i]);
-        EXPECT_EQ(truncate->cascade, other.cascade);
-        EXPECT_EQ(truncate->restart_identity, other.restart_identity);
-    } else if (const auto* message = std::get_if<model::logical_message>(&a.body)) {
-        EXPECT_EQ(message->prefix, std::get<model::logical_message>(b.body).prefix);
-        EXPECT_EQ(message->content, std::get<model::logical_message>(b.body).content);
-    } else {
-        EXPECT_EQ(std::get<model::heartbeat>(a.body).emitted_at, std::get<model::heartbeat>(b.body).emitted_at);
-    }
-}
-
-std::vector<model::change_event> one_of_each() {
-    using namespace std::chrono_literals;
-    const auto rel = orders();
-    const auto full = orders(model::replica_identity::full);
-    const model::row row{text("1"), text(std::string{"a\0b", 3}), null_cell};
-    const model::row patched{text("2"), unchanged, text("")};
-    const model::row key{text("1"), null_cell, null_cell};
-    std::vector<model::change_event> all;
-    all.push_back(event_of(model::row_change{rel, row_operation::insert, before_image::absent, {}, row}));
-    all.push_back(event_of(model::row_change{rel, row_operation::update, before_image::absent, {}, patched}));
-    all.push_back(event_of(model::row_change{rel, row_operation::update, before_image::key, key, patched}));
-    all.push_back(event_of(model::row_change{full, row_operation::update, before_image::whole, row, patched}));
-    all.push_back(event_of(model::row_change{rel, row_operation::remove, before_image::key, key, {}}));
-    all.push_back(event_of(model::row_change{full, row_operation::remove, before_image::whole, row, {}}));
-    all.push_back(event_of(model::truncate{{rel, full}, true, false}));
-    all.push_back(event_of(model::truncate{{rel}, false, true}));
-    all.push_back(event_of(model::logical_message{"crossfade", std::string{"\0\xff", 2}}));
-    all.push_back(event_of(model::heartbeat{model::source_time{1700000000000000us}}));
-    for (auto& event : all) event.previous = model::lsn{event.body.index() * 7};
-    all.front().previous.reset();
-    all.back().last = false;
-    return all;
-}
 
 TEST(events_codec, what_is_encoded_is_decoded) {
     relation_encoder encoder;
@@ -100,9 +20,9 @@ TEST(events_codec, what_is_encoded_is_decoded) {
     // Twice and in both orders, so that nothing of one event is left in the next.
     auto events = one_of_each();
     for (int round = 0; round < 2; ++round) {
-        for (const auto& event : events) {
+        for (const auto& [name, event] : events) {
             const auto got = decode(encode(event, encoder), decoder);
-            ASSERT_TRUE(got) << "body " << event.body.index();
+            ASSERT_TRUE(got) << name;
             expect_equal(event, *got);
         }
         std::reverse(events.begin(), events.end());
@@ -112,7 +32,7 @@ TEST(events_codec, what_is_encoded_is_decoded) {
 TEST(events_codec, rows_of_one_version_of_a_table_share_the_parsed_relation) {
     relation_encoder encoder;
     relation_decoder decoder;
-    const auto event = one_of_each().front();
+    const auto event = one_of_each().front().event;
     const auto first = decode(encode(event, encoder), decoder);
     const auto second = decode(encode(event, encoder), decoder);
     EXPECT_EQ(std::get<model::row_change>(first->body).rel, std::get<model::row_change>(second->body).rel);
@@ -127,7 +47,7 @@ TEST(events_codec, a_large_event_passes) {
                                                   {},
                                                   {text("1"), text(std::string(5'000'000, 'x')), null_cell}});
     expect_equal(event, *decode(encode(event, encoder), decoder));
-    const auto small = one_of_each().front();
+    const auto small = one_of_each().front().event;
     expect_equal(small, *decode(encode(small, encoder), decoder));
 }
 
@@ -161,7 +81,7 @@ TEST(events_codec, an_event_that_contradicts_itself_is_refused) {
     for (const auto& [name, apply] : edits) {
         relation_decoder decoder;
         v1::Event event;
-        ASSERT_TRUE(event.ParseFromString(encode(one_of_each().front(), encoder)));
+        ASSERT_TRUE(event.ParseFromString(encode(one_of_each().front().event, encoder)));
         ASSERT_TRUE(decode(event.SerializeAsString(), decoder)) << name;
         apply(event);
         const auto got = decode(event.SerializeAsString(), decoder);
@@ -174,7 +94,7 @@ TEST(events_codec, no_bytes_make_decode_throw) {
     relation_encoder encoder;
     relation_decoder decoder;
     std::mt19937 random{20261120};
-    for (const auto& event : one_of_each()) {
+    for (const auto& [name, event] : one_of_each()) {
         const auto whole = encode(event, encoder);
         for (std::size_t length = 0; length < whole.size(); ++length)
             EXPECT_NO_THROW((void)decode(std::string_view{whole}.substr(0, length), decoder));
