@@ -17,8 +17,8 @@ long long number(const std::string& text) {
     return value;
 }
 
-void judge_topic_settings(const std::string& topic, const kafka::topic_facts& facts, findings& into) {
-    const std::string id = "kafka.topic_settings";
+void judge_topic_settings(const std::string& id, const std::string& topic, const kafka::topic_facts& facts,
+                          findings& into) {
     if (!facts.settings) {
         into.warn(id, "not checked: the broker does not describe its topics",
                   "see to it by hand: cleanup.policy=delete, retention longer than the longest outage to survive");
@@ -45,6 +45,20 @@ void judge_topic_settings(const std::string& topic, const kafka::topic_facts& fa
     }
 }
 
+// Of changes: `id` "kafka.topic", and `id`_settings.
+void judge_topic(const std::string& id, const std::string& topic, const kafka::topic_facts& facts,
+                 const std::string& way_out, findings& into) {
+    if (facts.partitions == 0) {
+        into.warn(id, topic + " does not exist yet", "crossfade init");
+    } else if (facts.partitions != 1) {
+        into.fail(id, topic + " has " + std::to_string(facts.partitions) + " partitions",
+                  "commit order needs one: " + way_out);
+    } else {
+        into.ok(id, topic + ", 1 partition");
+        judge_topic_settings(id + "_settings", topic, facts, into);
+    }
+}
+
 }  // namespace
 
 void judge_kafka(const evidence& of, findings& into) {
@@ -55,16 +69,11 @@ void judge_kafka(const evidence& of, findings& into) {
     }
     into.ok("kafka.reachable", of.kafka.brokers + ", " + std::to_string(of.kafka.broker_count) + " broker" +
                                    (of.kafka.broker_count == 1 ? "" : "s"));
-    const std::string topic = of.stream.topic();
-    if (of.kafka.changes.partitions == 0) {
-        into.warn("kafka.topic", topic + " does not exist yet", "crossfade init");
-    } else if (of.kafka.changes.partitions != 1) {
-        into.fail("kafka.topic", topic + " has " + std::to_string(of.kafka.changes.partitions) + " partitions",
-                  "commit order needs one: another stream.name, or delete the topic before crossfade init");
-    } else {
-        into.ok("kafka.topic", topic + ", 1 partition");
-        judge_topic_settings(topic, of.kafka.changes, into);
-    }
+    judge_topic("kafka.topic", of.stream.topic(), of.kafka.changes,
+                "another stream.name, or delete the topic before crossfade init", into);
+    if (of.stream.json_events)
+        judge_topic("kafka.json_topic", of.stream.json_topic(), of.kafka.json, "delete the topic before crossfade init",
+                    into);
     const std::string letters = of.stream.dead_letter_topic();
     if (of.kafka.dead_letters.partitions == 0) {
         into.warn("kafka.dead_letter_topic", letters + " does not exist yet", "crossfade init");

@@ -156,7 +156,9 @@ void ensure_topics(const settings::configuration& config, const options& with, j
     const std::map<std::string, std::string> properties{
         {"cleanup.policy", "delete"},
         {"retention.ms", std::to_string(std::chrono::milliseconds(with.retention).count())}};
-    for (const auto& topic : {config.stream.topic(), config.stream.dead_letter_topic()}) {
+    std::vector<std::string> topics{config.stream.topic(), config.stream.dead_letter_topic()};
+    if (config.stream.json_events) topics.push_back(config.stream.json_topic());
+    for (const auto& topic : topics) {
         int partitions = topic_partitions(config, topic);
         std::string outcome = "existed";
         if (partitions == 0) {
@@ -167,10 +169,11 @@ void ensure_topics(const settings::configuration& config, const options& with, j
                 outcome = "created, retention " + std::to_string(with.retention.count()) + " h";
             partitions = 1;
         }
-        if (topic == config.stream.topic() && partitions != 1)
-            throw stop(exit_code::no,
-                       "topic " + topic + " has " + std::to_string(partitions) + " partitions; commit order needs one",
-                       "another stream.name, or delete the topic");
+        if (topic != config.stream.dead_letter_topic() && partitions != 1)
+            throw stop(
+                exit_code::no,
+                "topic " + topic + " has " + std::to_string(partitions) + " partitions; commit order needs one",
+                topic == config.stream.topic() ? "another stream.name, or delete the topic" : "delete the topic");
         done.note("topic " + topic, outcome);
     }
 }

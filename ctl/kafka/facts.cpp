@@ -78,8 +78,12 @@ facts read_facts(const settings::configuration& config) {
         return found;
     }
     found.broker_count = cluster->brokers;
-    if (describe(config.kafka, config.stream.topic(), found.changes, found.problem))
-        describe(config.kafka, config.stream.dead_letter_topic(), found.dead_letters, found.problem);
+    const auto look = [&](const std::string& topic, topic_facts& into) {
+        return describe(config.kafka, topic, into, found.problem);
+    };
+    if (!look(config.stream.topic(), found.changes)) return found;
+    if (!look(config.stream.dead_letter_topic(), found.dead_letters)) return found;
+    if (config.stream.json_events) look(config.stream.json_topic(), found.json);
     return found;
 }
 

@@ -20,6 +20,7 @@ struct facts {
     int broker_count = 0;
     topic_facts changes;
     topic_facts dead_letters;
+    topic_facts json;  // asked for where stream.json_events says so
 };
 
 // Asks the cluster; never throws, what did not answer is in `problem`. Bounded to about ten seconds.

@@ -115,7 +115,7 @@ result<producer::outcome> producer::produce(const std::string& topic, std::int32
     arguments[2].u.i = RD_KAFKA_MSG_F_COPY;
     arguments[3].u.mem.ptr = const_cast<char*>(payload.data());  // copied, see F_COPY
     arguments[3].u.mem.size = payload.size();
-    arguments[4].u.mem.ptr = const_cast<char*>(key.data());
+    arguments[4].u.mem.ptr = key.empty() ? nullptr : const_cast<char*>(key.data());
     arguments[4].u.mem.size = key.size();
     static_assert(sizeof(void*) == sizeof(sequence));
     arguments[5].u.ptr = std::bit_cast<void*>(sequence);

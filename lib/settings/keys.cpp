@@ -20,6 +20,7 @@ constexpr key every_key[] = {
     {"stream.name", at_start},
     {"stream.tables", at_start},
     {"stream.heartbeat_interval", at_start},
+    {"stream.json_events", at_start},
 
     {"proxy.listen", at_start},
     {"proxy.admin", at_start},

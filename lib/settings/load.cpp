@@ -171,7 +171,9 @@ void read_stream(const section& from, stream& into) {
         from.out().add(from.at("name"), "nothing", std::string(allowed));
     }
     into.tables = read_patterns(from);
-    field_reader(from).duration("heartbeat_interval", into.heartbeat_interval, 100ms, 60s);
+    const field_reader fields(from);
+    fields.duration("heartbeat_interval", into.heartbeat_interval, 100ms, 60s);
+    fields.boolean("json_events", into.json_events);
 }
 
 void read_cdc(const section& from, cdc& into) {

@@ -79,10 +79,12 @@ struct stream {
     std::string name;                 // [a-z][a-z0-9_]{0,39}: part of slot, publication and topic
     std::vector<std::string> tables;  // patterns of model::matches
     std::chrono::milliseconds heartbeat_interval{1000};
+    bool json_events = false;  // published to json_topic() as well, in Debezium's shape
 
     std::string slot() const { return "crossfade_" + name; }
     std::string publication() const { return "crossfade_" + name; }
     std::string topic() const { return "crossfade." + name + ".changes"; }
+    std::string json_topic() const { return "crossfade." + name + ".json"; }
     std::string dead_letter_topic() const { return "crossfade." + name + ".deadletters"; }
 
     friend bool operator==(const stream&, const stream&) = default;

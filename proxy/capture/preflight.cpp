@@ -71,6 +71,11 @@ setback judge(const pgclient::failure& from, const settings::stream& stream) {
 
 namespace {
 
+// One failure doesn't say which topic it was of.
+std::string topics(const settings::stream& stream) {
+    return "topic " + stream.topic() + (stream.json_events ? " or " + stream.json_topic() : "");
+}
+
 // enable.gapless.guarantee makes one fatal error of whatever a request failed of; what that was is only in its text.
 rd_kafka_resp_err_t cause(const kafka::failure& from) {
     if (from.code != RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE) return from.code;
@@ -86,13 +91,13 @@ setback judge(const kafka::failure& from, const settings::stream& stream) {
     switch (cause(from)) {
         case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
             return stopped(
-                "an event is larger than topic " + stream.topic() + " takes",
+                "an event is larger than " + topics(stream) + " takes",
                 "raise max.message.bytes of the topic (and kafka.properties message.max.bytes, if set), then "
                 "start the proxy again");
         case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
         case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
         case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-            return waiting("Kafka has no topic " + stream.topic(), init);
+            return waiting("Kafka has no " + topics(stream), init);
         case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
         case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
             return waiting("Kafka: " + kafka::to_string(from),
@@ -107,12 +112,12 @@ setback judge(const publish::tail_problem& from) {
     return stopped(from.reason, from.way_out + ", and start the proxies again");
 }
 
-std::optional<setback> judge_partitions(int partitions, const settings::stream& stream) {
-    if (partitions == 0) return waiting("Kafka has no topic " + stream.topic(), init);
+std::optional<setback> judge_partitions(int partitions, const std::string& topic) {
+    if (partitions == 0) return waiting("Kafka has no topic " + topic, init);
     if (partitions != 1)
-        return waiting("topic " + stream.topic() + " has " + std::to_string(partitions) +
-                           " partitions: commit order is kept in one alone",
-                       "delete the topic and run `crossfade init`");
+        return waiting(
+            "topic " + topic + " has " + std::to_string(partitions) + " partitions: commit order is kept in one alone",
+            "delete the topic and run `crossfade init`");
     return std::nullopt;
 }
 

@@ -8,6 +8,7 @@
 #include "lib/failpoint/failpoint.hpp"
 #include "lib/kafka/admin.hpp"
 #include "lib/retry/backoff.hpp"
+#include "lib/telemetry/version.hpp"
 #include "proxy/capture/preflight.hpp"
 #include "proxy/capture/publishing.hpp"
 
@@ -31,6 +32,13 @@ pgclient::result<model::lsn> confirmed_position(pgclient::connection& connection
         if (const auto at = model::parse_lsn(got->text(0, 0))) return *at;
     }
     return pgclient::failure{"42704", "slot " + stream.slot() + " has no confirmed position", {}, {}, {}};
+}
+
+std::optional<publish::outbox::json_copy> json_copy(const settings::configuration& config) {
+    if (!config.stream.json_events) return std::nullopt;
+    return publish::outbox::json_copy{
+        config.stream.json_topic(),
+        {std::string{telemetry::version}, "crossfade." + config.stream.name, config.legacy.dbname}};
 }
 
 std::uint64_t draw_publisher() {
@@ -91,9 +99,13 @@ setback stream_publisher::impl::attempt() {
     if (auto obstacle = wait_for_slot(*link)) return *obstacle;
 
     // Before the slot is taken: one whose Kafka is away leaves it to another.
-    const auto topic = kafka::describe_topic(config.kafka, config.stream.topic(), kafka_patience);
-    if (!topic) return judge(topic.error(), config.stream);
-    if (auto obstacle = judge_partitions(topic->partitions, config.stream)) return *obstacle;
+    std::vector<std::string> topics{config.stream.topic()};
+    if (config.stream.json_events) topics.push_back(config.stream.json_topic());
+    for (const auto& name : topics) {
+        const auto topic = kafka::describe_topic(config.kafka, name, kafka_patience);
+        if (!topic) return judge(topic.error(), config.stream);
+        if (auto obstacle = judge_partitions(topic->partitions, name)) return *obstacle;
+    }
 
     pgclient::open_options options;
     options.application_name = "crossfade-heartbeat";
@@ -130,9 +142,9 @@ setback stream_publisher::impl::publish(replication_link& link, pgclient::connec
         publish::judge(*tail, {identity->system_identifier, identity->timeline, *confirmed}, config.stream.topic());
     if (!previous) return judge(previous.error());
 
-    auto outbox =
-        publish::outbox::open(config.kafka, config.stream.topic(),
-                              {config.proxy.max_unacknowledged_events, stream_publisher::max_unacknowledged_bytes});
+    auto outbox = publish::outbox::open(
+        config.kafka, config.stream.topic(),
+        {config.proxy.max_unacknowledged_events, stream_publisher::max_unacknowledged_bytes}, json_copy(config));
     if (!outbox) return judge(outbox.error(), config.stream);
 
     board.enter_publishing(*confirmed);

@@ -1,23 +1,32 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <optional>
 #include <string>
 
 #include "lib/events/codec.hpp"
+#include "lib/events/envelope.hpp"
 #include "lib/kafka/producer.hpp"
 #include "proxy/publish/ack_tracker.hpp"
 
 namespace crossfade::proxy::publish {
 
-// Events on their way to the stream's topic, bounded in number and bytes. Not thread-safe.
+// Events on their way to the stream's topics, bounded in number and bytes. Not thread-safe.
 class outbox {
   public:
     struct limits {
         unsigned events = 0;
         std::size_t bytes = 0;  // the newest event may go beyond it: one that is larger must pass too
     };
-    static kafka::result<outbox> open(const settings::kafka& config, const std::string& topic, const limits& most);
+    // A second topic that gets the same changes as JSON for others to read. What it has not acknowledged isn't
+    // confirmed to the slot either: nothing is missing there that the first topic has.
+    struct json_copy {
+        std::string topic;
+        events::envelope_source source;
+    };
+    static kafka::result<outbox> open(const settings::kafka& config, const std::string& topic, const limits& most,
+                                      std::optional<json_copy> json);
 
     // No event may be put while this is true.
     bool full() const;
@@ -36,23 +45,27 @@ class outbox {
     void abandon() { producer_.abandon(); }
 
   private:
-    outbox(kafka::producer producer, std::string topic, const limits& most)
-        : topic_(std::move(topic)), most_(most), producer_(std::move(producer)) {}
+    outbox(kafka::producer producer, std::string topic, const limits& most, std::optional<json_copy> json)
+        : topic_(std::move(topic)), most_(most), json_(std::move(json)), producer_(std::move(producer)) {}
 
+    enum class destination { events, json };
     struct letter {
+        destination to = destination::events;
         std::string key;
         std::string payload;
-        std::string position;
+        std::vector<kafka::producer::header> headers;
         std::uint64_t sequence = 0;
     };
-    kafka::result<void> hand_over(letter&& one);
+    kafka::result<void> post(letter&& one, model::lsn end_lsn);
+    kafka::result<void> hand_over();
 
     std::string topic_;
     limits most_;
+    std::optional<json_copy> json_;
     kafka::producer producer_;
     events::relation_encoder relations_;
     ack_tracker acks_;
-    std::optional<letter> refused_;  // by a full queue; goes first
+    std::deque<letter> waiting_;  // of one event, for room in the producer's queue
 };
 
 }  // namespace crossfade::proxy::publish

@@ -170,6 +170,13 @@ INSTANTIATE_TEST_SUITE_P(
         fault{"schema.keys", fail, [](auto& of) { of.modern->tables[0].key = {}; }, "ADD PRIMARY KEY"},
         fault{"kafka.reachable", fail, [](auto& of) { of.kafka.problem = "refused"; }, "kafka.brokers"},
         fault{"kafka.topic", fail, [](auto& of) { of.kafka.changes.partitions = 4; }, "one"},
+        fault{"kafka.json_topic", fail,
+              [](auto& of) {
+                  of.stream.json_events = true;
+                  of.kafka.json.partitions = 3;
+              },
+              "delete the topic"},
+        fault{"kafka.json_topic", warn, [](auto& of) { of.stream.json_events = true; }, "init"},
         fault{"kafka.topic_settings", warn, [](auto& of) { of.kafka.changes.settings.reset(); }, "by hand"},
         fault{"kafka.topic_settings", fail,
               [](auto& of) { (*of.kafka.changes.settings)["cleanup.policy"] = "compact"; }, "cleanup.policy=delete"},

@@ -1,5 +1,6 @@
 #include "proxy/capture/preflight.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace crossfade::proxy::capture {
@@ -58,15 +59,19 @@ TEST(preflight, a_kafka_failure_is_judged_by_its_code) {
     const auto wrapped = std::string{"request failed: "} + rd_kafka_err2str(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
     EXPECT_EQ(judge(kafka::failure{RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE, wrapped, true}, stream).state,
               publisher_state::stopped);
+    auto with_json = stream;
+    with_json.json_events = true;
+    EXPECT_THAT(judge(kafka::failure{RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, "message", false}, with_json).reason,
+                testing::HasSubstr(with_json.json_topic()));
     for (const auto passing : {RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
                                RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER})
         EXPECT_EQ(state(passing), publisher_state::waiting);
 }
 
 TEST(preflight, the_topic_has_one_partition) {
-    EXPECT_FALSE(judge_partitions(1, stream));
-    EXPECT_EQ(judge_partitions(0, stream)->way_out, "run `crossfade init`");
-    EXPECT_TRUE(judge_partitions(4, stream));
+    EXPECT_FALSE(judge_partitions(1, stream.topic()));
+    EXPECT_EQ(judge_partitions(0, stream.topic())->way_out, "run `crossfade init`");
+    EXPECT_TRUE(judge_partitions(4, stream.topic()));
 }
 
 }  // namespace

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/model/change.hpp"
+
+// The shape in which Debezium's PostgreSQL connector writes changes as JSON without schemas, for readers who know that
+// one; docs/events.md says what is the same and what isn't. The contract between Crossfade's own programs is
+// codec.hpp's: this one leaves things out (publisher, previous, column types), and nothing of ours reads it.
+namespace crossfade::events {
+
+// As the Kafka header "crossfade-schema" carries it.
+inline constexpr std::string_view envelope_version = "json-1";
+
+// What an UPDATE didn't touch of a TOASTed value and the WAL therefore doesn't have.
+inline constexpr std::string_view unavailable_value = "__debezium_unavailable_value";
+
+// For the envelope's `source`.
+struct envelope_source {
+    std::string version;   // of the program that writes
+    std::string name;      // Debezium's topic.prefix: "crossfade.<stream>"
+    std::string database;  // on the authority
+};
+
+struct envelope {
+    std::string table;  // "public.orders"; empty for a logical message
+    std::string key;    // JSON; empty where there is none: no replica identity that has columns, TRUNCATE
+    std::string value;  // JSON
+};
+
+// A reader tells repeats by `source`: timeline, lsn, ordinal and part, in this order, only ever grow but for what is
+// sent again. The part counts an event's messages, of which a publisher may have sent some when it died.
+//
+// The event's messages, in order: none for a heartbeat, one for each table of a TRUNCATE, two for an UPDATE that
+// changes the key (a delete of the old one, a create of the new one), else one. Never fails. `now`: becomes ts_ms.
+std::vector<envelope> envelopes(const model::change_event& event, const envelope_source& source,
+                                std::chrono::sys_time<std::chrono::milliseconds> now);
+
+}  // namespace crossfade::events

@@ -1,0 +1,147 @@
+// The topic in Debezium's shape, read as docs/events.md says.
+#include <gmock/gmock.h>
+
+#include <array>
+#include <boost/json.hpp>
+#include <map>
+
+#include "lib/kafka/consumer.hpp"
+#include "tests/chaos/landscape.hpp"
+#include "tests/support/eventually.hpp"
+
+namespace crossfade {
+namespace {
+
+using namespace std::chrono_literals;
+namespace json = boost::json;
+
+std::string text_of(const json::value& of) {
+    return of.is_string() ? std::string{of.as_string()} : json::serialize(of);
+}
+
+// Somebody else's copy of table stock, made of the topic alone.
+class copy_of_stock {
+  public:
+    explicit copy_of_stock(const settings::kafka& config)
+        : reader_(kafka::partition_reader::open(config, "crossfade.app.json", 0, "somebody").value()) {
+        reader_.seek(0, 10s).value();
+    }
+
+    void read() {
+        const auto some = reader_.read(1000, 100ms);
+        if (!some) return;
+        for (const auto& message : *some) take(message.key(), json::parse(message.payload()).as_object());
+    }
+
+    const std::map<std::string, std::vector<std::string>>& rows() const { return rows_; }
+    std::size_t repeats() const { return repeats_; }
+    const std::map<std::string, int>& operations() const { return operations_; }
+
+  private:
+    using place = std::array<std::int64_t, 4>;
+
+    void take(std::string_view key, const json::object& value) {
+        const auto& source = value.at("source").as_object();
+        const auto operation = text_of(value.at("op"));
+        const place at{source.at("timeline").as_int64(), source.at("lsn").as_int64(), source.at("ordinal").as_int64(),
+                       source.at("part").as_int64()};
+        if (at <= newest_) {
+            ++repeats_;
+            return;
+        }
+        newest_ = at;
+        ++operations_[operation];
+        if (operation == "m" || text_of(source.at("table")) != "stock") return;
+        if (operation == "t") return rows_.clear();
+        const auto id = text_of(json::parse(key).at("id"));
+        if (operation == "d") {
+            rows_.erase(id);
+            return;
+        }
+        auto& row = rows_[id];
+        row.resize(4);
+        std::size_t column = 0;
+        for (const auto& [ignored, cell] : value.at("after").as_object()) {
+            auto text = text_of(cell);
+            if (text != "__debezium_unavailable_value") row[column] = std::move(text);
+            ++column;
+        }
+    }
+
+    kafka::partition_reader reader_;
+    place newest_{};
+    std::map<std::string, std::vector<std::string>> rows_;
+    std::map<std::string, int> operations_;
+    std::size_t repeats_ = 0;
+};
+
+TEST(json_events, tell_another_reader_everything_once_repeats_are_dropped) {
+    if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
+    chaos::landscape world{{.schema =
+                                "CREATE TABLE stock (id bigint PRIMARY KEY, note text, amount numeric, sold boolean);"
+                                "ALTER TABLE stock ALTER note SET STORAGE EXTERNAL;"}};
+    auto yaml = world.configuration();
+    const std::string name = "stream: { name: app";
+    yaml.replace(yaml.find(name), name.size(), name + ", json_events: true");
+    world.proxy.stop();
+    world.proxy.configure(yaml);
+
+    // Without its topic it waits and says so; init makes what is missing.
+    world.proxy.start();
+    EXPECT_TRUE(support::eventually(30s, [&] {
+        return world.proxy.log().find("Kafka has no topic crossfade.app.json; way out: run `crossfade init`") !=
+               std::string::npos;
+    })) << world.proxy.log();
+    const auto made = world.crossfade({"init"});
+    EXPECT_THAT(made.output, testing::HasSubstr("crossfade.app.json"));
+    EXPECT_EQ(made.exit_code, 0) << made.output << made.errors;
+    const auto checked = world.crossfade({"check"});
+    EXPECT_THAT(checked.output, testing::HasSubstr("crossfade.app.json, 1 partition"));
+
+    // Killed between Kafka's acknowledgement and the slot's confirmation, so that events come twice.
+    world.proxy.stop();
+    world.proxy.start({{"CROSSFADE_FAILPOINT", "capture.acknowledged:2"}});
+    world.legacy.exec(
+        "INSERT INTO stock SELECT id, repeat('x', 3000), id / 4.0, false FROM generate_series(1, 100) id;"
+        "INSERT INTO stock VALUES (9007199254740993, 'größe \"1\"', 'NaN', NULL)");
+    for (int id = 1; world.proxy.running() && id < 3000; ++id)
+        world.legacy.exec("UPDATE stock SET sold = true, amount = " + std::to_string(id) +
+                          " WHERE id = " + std::to_string(id % 50 + 1));
+    ASSERT_TRUE(support::eventually(30s, [&] { return !world.proxy.running(); }));
+    world.proxy.start();
+    world.legacy.exec(
+        "UPDATE stock SET id = id + 1000 WHERE id < 10; DELETE FROM stock WHERE id BETWEEN 20 AND 30;"
+        "UPDATE stock SET note = 'changed' WHERE id = 40");
+
+    const auto there = [&] {
+        std::map<std::string, std::vector<std::string>> rows;
+        for (const auto& row : world.legacy.exec(
+                 "SELECT id::text, note, amount::text, coalesce(sold::text, 'null') FROM stock ORDER BY id"))
+            rows[row[0]] = row;
+        return rows;
+    };
+    copy_of_stock copy{world.broker.config()};
+    auto expected = there();
+    // A changed key comes as delete and create: what the WAL doesn't have of a TOASTed value is not known.
+    for (int id = 1001; id < 1010; ++id) expected.at(std::to_string(id))[1].clear();
+    EXPECT_TRUE(support::eventually(60s, [&] {
+        copy.read();
+        return copy.rows() == expected;
+    })) << world.logs();
+    EXPECT_GT(copy.repeats(), 0U);
+    EXPECT_EQ(copy.operations().at("c"), 101 + 9);
+    EXPECT_EQ(copy.operations().at("d"), 11 + 9);
+
+    world.legacy.exec("TRUNCATE stock");
+    EXPECT_TRUE(support::eventually(60s, [&] {
+        copy.read();
+        return copy.rows().empty();
+    }));
+    EXPECT_EQ(copy.operations().at("t"), 1);
+    // What crossfade-cdc reads is the same as ever.
+    EXPECT_EQ(world.settle(60s), "");
+    EXPECT_EQ(world.complaints(), "");
+}
+
+}  // namespace
+}  // namespace crossfade
