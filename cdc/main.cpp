@@ -7,6 +7,7 @@
 #include "cdc/follow/ledger_keeper.hpp"
 #include "cdc/follow/source_watch.hpp"
 #include "cdc/follow/stream_follower.hpp"
+#include "cdc/follow/topic_watch.hpp"
 #include "lib/program/command_line.hpp"
 #include "lib/program/service_manager.hpp"
 #include "lib/telemetry/metrics.hpp"
@@ -58,6 +59,7 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     follow::metrics measured{registry};
     follow::ledger_keeper ledger{config, board, measured};
     follow::source_watch source{config, board, measured};
+    follow::topic_watch topic{config, board, registry};
     follow::stream_follower stream{[&flags] { return flags.current(); }, board, measured,
                                    [&ledger] { ledger.nudge(); }};
     program::configuration_reload reload{name, flags, registry, [&stream] { stream.nudge(); }};
@@ -68,6 +70,7 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     stream.start();
     ledger.start();
     source.start();
+    topic.start();
     watch.start([&reload] { reload.run("file"); });
     manager.ready("following stream " + config.stream.name);
     wait_for_the_end(waited, reload, manager);
@@ -76,6 +79,7 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     stream.stop();
     ledger.stop();
     source.stop();
+    topic.stop();
     http.stop();
     spdlog::info("stopped");
 }

@@ -7,6 +7,17 @@ namespace {
 
 namespace json = boost::json;
 
+json::object retention_status(const follow::retention_outlook& of) {
+    json::object retention{{"used", of.used},
+                           {"next_event_age_seconds", nullptr},
+                           {"retention_seconds", nullptr},
+                           {"warning", of.warning},
+                           {"way_out", of.way_out}};
+    if (of.age_seconds) retention["next_event_age_seconds"] = *of.age_seconds;
+    if (of.retention_seconds) retention["retention_seconds"] = *of.retention_seconds;
+    return retention;
+}
+
 json::object stream_status(const settings::stream& configured, const follow::follower_status& now) {
     json::object stream{{"name", configured.name},
                         {"state", follow::to_string(now.now)},
@@ -16,9 +27,11 @@ json::object stream_status(const settings::stream& configured, const follow::fol
                         {"next_offset", now.next_offset},
                         {"lag_seconds", nullptr},
                         {"lag_bytes", nullptr},
+                        {"retention", nullptr},
                         {"limits", json::array(now.limits.begin(), now.limits.end())}};
     if (now.lag_seconds) stream["lag_seconds"] = *now.lag_seconds;
     if (now.lag_bytes) stream["lag_bytes"] = *now.lag_bytes;
+    if (now.retention) stream["retention"] = retention_status(*now.retention);
     return stream;
 }
 

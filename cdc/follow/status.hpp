@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cdc/follow/retention.hpp"
 #include "lib/model/change.hpp"
 
 namespace crossfade::cdc::follow {
@@ -40,6 +41,7 @@ struct follower_status {
     std::vector<std::string> limits;  // checks that are off, and why
     std::vector<drift_count> drift;
     std::int64_t dead_letters = 0;
+    std::optional<retention_outlook> retention;  // empty: not looked at yet
 
     // Does its job, or could the moment it is let.
     bool ready() const { return now != follower_state::waiting && now != follower_state::stopped; }

@@ -32,12 +32,22 @@ void judge_topic_settings(const std::string& id, const std::string& topic, const
     const std::string policy = value("cleanup.policy");
     const std::string retention = value("retention.ms");
     const std::string largest = value("max.message.bytes");
+    const std::string size = value("retention.bytes");
     const std::string found =
         "cleanup.policy=" + policy + ", retention.ms=" + retention + ", max.message.bytes=" + largest;
     if (!policy.empty() && policy != "delete") {
         into.fail(id, found + ": compaction removes events that a reader still needs", alter + "cleanup.policy=delete");
     } else if (!retention.empty() && number(retention) >= 0 && number(retention) < short_retention_ms) {
         into.warn(id, found + ": an apply that stands still for longer loses events", alter + "retention.ms=604800000");
+    } else if (!size.empty() && number(size) >= 0) {
+        into.warn(id, found + ", retention.bytes=" + size + ": much at once pushes out events that are not applied yet",
+                  alter + "retention.bytes=-1");
+    } else if (value("unclean.leader.election.enable") == "true") {
+        into.warn(id,
+                  found +
+                      ", unclean.leader.election.enable=true: a replica that is behind may lead, without the events "
+                      "that it lacks",
+                  alter + "unclean.leader.election.enable=false");
     } else if (!largest.empty() && number(largest) < small_message) {
         into.warn(id, found + ": rows larger than that stop the stream", alter + "max.message.bytes=16777216");
     } else {

@@ -155,6 +155,8 @@ void mark_stale(const situation& found, const plan& planned, pgclient::connectio
 void ensure_topics(const settings::configuration& config, const options& with, journal& done) {
     const std::map<std::string, std::string> properties{
         {"cleanup.policy", "delete"},
+        // The brokers' own default of 1 MiB is less than many a row; the producer sends no more than this.
+        {"max.message.bytes", std::to_string(crossfade::kafka::largest_batch)},
         {"retention.ms", std::to_string(std::chrono::milliseconds(with.retention).count())}};
     std::vector<std::string> topics{config.stream.topic(), config.stream.dead_letter_topic()};
     if (config.stream.json_events) topics.push_back(config.stream.json_topic());
@@ -166,7 +168,8 @@ void ensure_topics(const settings::configuration& config, const options& with, j
                                                              properties, kafka_patience);
             if (!made) throw stop(exit_code::no, "creating topic " + topic + ": " + to_string(made.error()));
             if (*made == crossfade::kafka::topic_creation::created)
-                outcome = "created, retention " + std::to_string(with.retention.count()) + " h";
+                outcome = "created, retention " + std::to_string(with.retention.count()) + " h, messages up to " +
+                          output::bytes_text(crossfade::kafka::largest_message);
             partitions = 1;
         }
         if (topic != config.stream.dead_letter_topic() && partitions != 1)

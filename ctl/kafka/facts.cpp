@@ -1,13 +1,9 @@
 #include "ctl/kafka/facts.hpp"
 
-#include <librdkafka/rdkafka.h>
-
-#include <array>
 #include <chrono>
-#include <memory>
+#include <utility>
 
 #include "lib/kafka/admin.hpp"
-#include "lib/kafka/client.hpp"
 
 namespace crossfade::ctl::kafka {
 
@@ -16,46 +12,6 @@ namespace {
 using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds patience = 5s;
 
-struct destroy_resource {
-    void operator()(rd_kafka_ConfigResource_t* of) const { rd_kafka_ConfigResource_destroy(of); }
-};
-struct destroy_options {
-    void operator()(rd_kafka_AdminOptions_t* of) const { rd_kafka_AdminOptions_destroy(of); }
-};
-
-// DescribeConfigs. Nullopt when the broker refuses it (no right, or too simple a broker).
-std::optional<std::map<std::string, std::string>> topic_settings(const settings::kafka& config,
-                                                                 const std::string& topic) {
-    auto client = crossfade::kafka::make_client(RD_KAFKA_PRODUCER, config, {});
-    if (!client) return std::nullopt;
-    const crossfade::kafka::queue_handle queue{rd_kafka_queue_new(client->get())};
-    const std::unique_ptr<rd_kafka_AdminOptions_t, destroy_options> options{
-        rd_kafka_AdminOptions_new(client->get(), RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS)};
-    std::array<char, 256> reason{};
-    rd_kafka_AdminOptions_set_request_timeout(options.get(), static_cast<int>(patience.count()), reason.data(),
-                                              reason.size());
-    const std::unique_ptr<rd_kafka_ConfigResource_t, destroy_resource> resource{
-        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str())};
-    rd_kafka_ConfigResource_t* asked = resource.get();
-    rd_kafka_DescribeConfigs(client->get(), &asked, 1, options.get(), queue.get());
-    const crossfade::kafka::event_handle event{
-        rd_kafka_queue_poll(queue.get(), static_cast<int>((patience + 1s).count()))};
-    if (event == nullptr || rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) return std::nullopt;
-    const auto* result = rd_kafka_event_DescribeConfigs_result(event.get());
-    if (result == nullptr) return std::nullopt;
-    std::size_t resources = 0;
-    const auto** answers = rd_kafka_DescribeConfigs_result_resources(result, &resources);
-    if (resources != 1 || rd_kafka_ConfigResource_error(answers[0]) != RD_KAFKA_RESP_ERR_NO_ERROR) return std::nullopt;
-    std::size_t entries = 0;
-    const auto** entry = rd_kafka_ConfigResource_configs(answers[0], &entries);
-    std::map<std::string, std::string> found;
-    for (std::size_t i = 0; i < entries; ++i) {
-        const char* value = rd_kafka_ConfigEntry_value(entry[i]);
-        if (value != nullptr) found[rd_kafka_ConfigEntry_name(entry[i])] = value;
-    }
-    return found;
-}
-
 bool describe(const settings::kafka& config, const std::string& topic, topic_facts& into, std::string& problem) {
     const auto described = crossfade::kafka::describe_topic(config, topic, patience);
     if (!described) {
@@ -63,7 +19,8 @@ bool describe(const settings::kafka& config, const std::string& topic, topic_fac
         return false;
     }
     into.partitions = described->partitions;
-    if (into.partitions > 0) into.settings = topic_settings(config, topic);
+    if (into.partitions == 0) return true;
+    if (auto found = crossfade::kafka::topic_settings(config, topic, patience)) into.settings = std::move(*found);
     return true;
 }
 

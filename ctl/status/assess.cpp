@@ -55,6 +55,13 @@ void assess_program(const std::string& name, const program_answer& program, cons
                                 (way_out.empty() ? "" : ". Way out: " + way_out));
 }
 
+// Events that Kafka may delete before they are applied.
+void assess_retention(const json::object& cdc, assessment& into) {
+    const std::string warning = at(cdc, {"stream", "retention", "warning"});
+    if (!warning.empty())
+        into.troubles.push_back(warning + ". Way out: " + at(cdc, {"stream", "retention", "way_out"}));
+}
+
 void assess_legacy(const picture& of, assessment& into) {
     if (!of.legacy_problem.empty()) {
         into.lines.emplace_back("legacy", of.legacy_problem);
@@ -155,6 +162,7 @@ assessment assess(const picture& of) {
     }
     assess_program("proxy", of.proxy, of.config.proxy.admin, sessions, made);
     assess_program("cdc", of.cdc, of.config.cdc.admin, lag, made);
+    if (of.cdc.answer) assess_retention(*of.cdc.answer, made);
     assess_legacy(of, made);
     assess_modern(of, made);
     return made;

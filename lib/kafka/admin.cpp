@@ -21,6 +21,8 @@ using options_handle =
     std::unique_ptr<rd_kafka_AdminOptions_t, destroyer<rd_kafka_AdminOptions_t, rd_kafka_AdminOptions_destroy>>;
 using new_topic_handle =
     std::unique_ptr<rd_kafka_NewTopic_t, destroyer<rd_kafka_NewTopic_t, rd_kafka_NewTopic_destroy>>;
+using resource_handle =
+    std::unique_ptr<rd_kafka_ConfigResource_t, destroyer<rd_kafka_ConfigResource_t, rd_kafka_ConfigResource_destroy>>;
 
 result<client_handle> make_asker(const settings::kafka& config) {
     return make_client(RD_KAFKA_CONSUMER, config,
@@ -78,6 +80,37 @@ result<topic_description> describe_topic(const settings::kafka& config, const st
         return topic_description{topic, described.partition_cnt};
     }
     return topic_description{topic, 0};
+}
+
+result<std::map<std::string, std::string>> topic_settings(const settings::kafka& config, const std::string& topic,
+                                                          std::chrono::milliseconds timeout) {
+    auto client = make_asker(config);
+    if (!client) return client.error();
+    const options_handle options{rd_kafka_AdminOptions_new(client->get(), RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS)};
+    const int wait = static_cast<int>(timeout.count());
+    std::array<char, 512> reason{};
+    const auto limited = rd_kafka_AdminOptions_set_request_timeout(options.get(), wait, reason.data(), reason.size());
+    if (limited != RD_KAFKA_RESP_ERR_NO_ERROR) return failure{limited, reason.data(), false};
+    const resource_handle resource{rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str())};
+    const queue_handle queue{rd_kafka_queue_new(client->get())};
+    rd_kafka_ConfigResource_t* asked = resource.get();
+    rd_kafka_DescribeConfigs(client->get(), &asked, 1, options.get(), queue.get());
+    const event_handle event{rd_kafka_queue_poll(queue.get(), wait + 500)};
+    if (!event) return explained(client->get(), RD_KAFKA_RESP_ERR__TIMED_OUT);
+    if (rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) return failure_of(client->get(), event.get());
+
+    std::size_t count = 0;
+    const auto* answered = rd_kafka_event_DescribeConfigs_result(event.get());
+    const auto** resources = rd_kafka_DescribeConfigs_result_resources(answered, &count);
+    if (count != 1) return failure{RD_KAFKA_RESP_ERR__BAD_MSG, "no answer for topic " + topic, false};
+    if (const auto code = rd_kafka_ConfigResource_error(resources[0]); code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return failure_of(client->get(), code);
+    const auto** entries = rd_kafka_ConfigResource_configs(resources[0], &count);
+    std::map<std::string, std::string> found;
+    for (std::size_t i = 0; i < count; ++i)
+        if (const char* value = rd_kafka_ConfigEntry_value(entries[i]))
+            found.emplace(rd_kafka_ConfigEntry_name(entries[i]), value);
+    return found;
 }
 
 result<topic_creation> create_topic(const settings::kafka& config, const std::string& topic, int partitions,

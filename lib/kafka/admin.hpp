@@ -25,6 +25,11 @@ result<cluster_description> describe_cluster(const settings::kafka& config, std:
 result<topic_description> describe_topic(const settings::kafka& config, const std::string& topic,
                                          std::chrono::milliseconds timeout);
 
+// The topic's settings as they are in force, by name: cleanup.policy, retention.ms, max.message.bytes, ... Fails where
+// the broker doesn't tell (no right to DescribeConfigs, or too simple a broker).
+result<std::map<std::string, std::string>> topic_settings(const settings::kafka& config, const std::string& topic,
+                                                          std::chrono::milliseconds timeout);
+
 enum class topic_creation { created, existed };
 // replication_factor -1: the cluster's default. `properties`: topic settings such as cleanup.policy.
 result<topic_creation> create_topic(const settings::kafka& config, const std::string& topic, int partitions,

@@ -22,6 +22,11 @@ struct failure {
 std::string to_string(const failure& what);
 [[noreturn]] void throw_exception_from_error(const failure& what, const boost::source_location& where);
 
+// The largest message that is produced (message.max.bytes) unless configured, and what a topic has to take for it:
+// its max.message.bytes counts the batch that the message is sent in.
+inline constexpr unsigned largest_message = 64U << 20U;
+inline constexpr unsigned largest_batch = largest_message + (1U << 20U);
+
 template <class T>
 using result = boost::system::result<T, failure>;
 

@@ -76,6 +76,13 @@ constexpr std::chrono::seconds note_interval{1};
 
 }  // namespace
 
+std::optional<std::chrono::sys_time<std::chrono::milliseconds>> message::written_at() const {
+    rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+    const auto at = rd_kafka_message_timestamp(message_.get(), &type);
+    if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || at < 0) return std::nullopt;
+    return std::chrono::sys_time<std::chrono::milliseconds>{std::chrono::milliseconds{at}};
+}
+
 partition_reader::partition_reader(client_handle client, queue_handle queue, std::string topic, std::int32_t partition)
     : client_(std::move(client)), queue_(std::move(queue)), topic_(std::move(topic)), partition_(partition) {}
 

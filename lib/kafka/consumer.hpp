@@ -17,6 +17,9 @@ class message {
 
     std::int64_t offset() const { return message_->offset; }
     std::int32_t partition() const { return message_->partition; }
+    // When it was written, by the producer's or the broker's clock (message.timestamp.type): what retention.ms counts
+    // from. Empty where the broker keeps none.
+    std::optional<std::chrono::sys_time<std::chrono::milliseconds>> written_at() const;
     std::string_view payload() const { return {static_cast<const char*>(message_->payload), message_->len}; }
     std::string_view key() const { return {static_cast<const char*>(message_->key), message_->key_len}; }
 

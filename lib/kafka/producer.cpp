@@ -41,7 +41,7 @@ std::map<std::string, std::string> properties_for(const settings::kafka& config,
         {"linger.ms", "1"},
         // The largest row. The topic's max.message.bytes (or the broker's message.max.bytes, by default 1 MiB) is the
         // limit that counts in the end; batches of several rows stay below 1 MB by batch.size.
-        {"message.max.bytes", std::to_string(64 << 20)},
+        {"message.max.bytes", std::to_string(largest_message)},
         {"queue.buffering.max.kbytes", std::to_string(256 << 10)},
     };
     for (const auto& [name, value] : unless_configured)

@@ -182,6 +182,11 @@ INSTANTIATE_TEST_SUITE_P(
               [](auto& of) { (*of.kafka.changes.settings)["cleanup.policy"] = "compact"; }, "cleanup.policy=delete"},
         fault{"kafka.topic_settings", warn, [](auto& of) { (*of.kafka.changes.settings)["retention.ms"] = "1000"; },
               "retention.ms"},
+        fault{"kafka.topic_settings", warn,
+              [](auto& of) { (*of.kafka.changes.settings)["retention.bytes"] = "1073741824"; }, "retention.bytes=-1"},
+        fault{"kafka.topic_settings", warn,
+              [](auto& of) { (*of.kafka.changes.settings)["unclean.leader.election.enable"] = "true"; },
+              "enable=false"},
         fault{"kafka.dead_letter_topic", warn, [](auto& of) { of.kafka.dead_letters.partitions = 0; }, "init"}));
 
 }  // namespace

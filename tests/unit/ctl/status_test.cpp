@@ -69,6 +69,13 @@ INSTANTIATE_TEST_SUITE_P(
                         .as_object();
             },
             "a gap. Way out: resync"},
+        trouble{"retention",
+                [](auto& of) {
+                    of.cdc.answer = boost::json::parse(R"({"ready": true, "stream": {"state": "held", "retention":
+                        {"used": 0.6, "warning": "the next event is old", "way_out": "raise it"}}})")
+                                        .as_object();
+                },
+                "the next event is old. Way out: raise it"},
         trouble{"no_slot", [](auto& of) { of.slot.reset(); }, "crossfade init"},
         trouble{"no_reader", [](auto& of) { of.slot->active = false; }, "nobody reads"},
         trouble{"slot_lost", [](auto& of) { of.slot->wal_status = "lost"; }, "--resync"},

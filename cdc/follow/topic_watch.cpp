@@ -1,0 +1,122 @@
+#include "cdc/follow/topic_watch.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include "lib/kafka/admin.hpp"
+#include "lib/kafka/consumer.hpp"
+#include "lib/store/progress.hpp"
+
+namespace crossfade::cdc::follow {
+
+namespace {
+
+using steady = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr milliseconds interval{10000};
+constexpr std::chrono::minutes limits_hold{1};  // somebody may change the topic's settings at any time
+constexpr milliseconds patience{5000};
+constexpr int partition = 0;
+constexpr double said_again = 0.1;  // a warning is logged again when this much more is used up
+
+prometheus::Gauge& gauge(prometheus::Registry& in, const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(in).Add({});
+}
+
+// For one message: nothing more is to be fetched for it.
+settings::kafka sparing(settings::kafka config) {
+    config.properties["queued.min.messages"] = "1";
+    config.properties["fetch.message.max.bytes"] = "1024";
+    return config;
+}
+
+}  // namespace
+
+topic_watch::topic_watch(settings::configuration config, status_board& board, prometheus::Registry& registry)
+    : config_(std::move(config)),
+      board_(board),
+      age_(gauge(registry, "crossfade_topic_next_event_age_seconds", "Age of the next event to be applied")),
+      retention_(gauge(registry, "crossfade_topic_retention_seconds", "How long the topic keeps events")),
+      used_(gauge(registry, "crossfade_topic_retention_used_ratio",
+                  "Share of the topic's retention that the next event has used up")) {}
+
+void topic_watch::start() {
+    thread_ = std::jthread{[this](const std::stop_token& stopping) { run(stopping); }};
+}
+
+void topic_watch::stop() {
+    if (!thread_.joinable()) return;
+    thread_.request_stop();
+    thread_.join();
+}
+
+void topic_watch::run(const std::stop_token& stopping) {
+    while (!stopping.stop_requested()) {
+        ask_progress();
+        if (next_offset_) {
+            // A broker that doesn't answer is the follower's to complain of; what was known stays as it was.
+            if (const auto found = look()) {
+                tell(*found);
+            } else {
+                spdlog::debug("the topic's retention is not known: {}", kafka::to_string(found.error()));
+            }
+        }
+        wait_.wait(stopping, interval);
+    }
+}
+
+void topic_watch::ask_progress() {
+    if (!modern_) {
+        pgclient::open_options options;
+        options.application_name = "crossfade-cdc retention";
+        options.connect_timeout = std::chrono::seconds{2};
+        if (auto opened = pgclient::connection::open(config_.modern.dsn, options)) modern_.emplace(std::move(*opened));
+    }
+    if (!modern_) return;
+    const auto found = store::load_progress(*modern_, config_.stream.name, partition);
+    if (!found) {
+        modern_.reset();
+    } else if (*found && (*found)->topic == config_.stream.topic()) {
+        next_offset_ = (*found)->next_offset;
+    }
+}
+
+kafka::result<retention_outlook> topic_watch::look() {
+    const auto topic = config_.stream.topic();
+    if (!limits_read_ || steady::now() - *limits_read_ > limits_hold) {
+        const auto settings = kafka::topic_settings(config_.kafka, topic, patience);
+        if (!settings) return settings.error();
+        limits_ = limits_of(*settings);
+        limits_read_ = steady::now();
+    }
+    auto reader = kafka::partition_reader::open(sparing(config_.kafka), topic, partition, "crossfade-retention");
+    if (!reader) return reader.error();
+    const auto marks = reader->query_watermarks(patience);
+    if (!marks) return marks.error();
+    topic_place at{marks->low, marks->high, *next_offset_, {}};
+    if (at.low <= at.next && at.next < at.high) {
+        if (const auto sought = reader->seek(at.next, patience); !sought) return sought.error();
+        const auto read = reader->read(1, patience);
+        if (!read) return read.error();
+        if (!read->empty())
+            if (const auto written = read->front().written_at())
+                at.age = std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now() - *written);
+    }
+    return judge_retention(at, limits_, topic);
+}
+
+void topic_watch::tell(const retention_outlook& found) {
+    age_.Set(found.age_seconds.value_or(0));
+    retention_.Set(found.retention_seconds.value_or(0));
+    used_.Set(found.used);
+    board_.update([&](follower_status& status) { status.retention = found; });
+    if (found.warning.empty()) {
+        if (said_ > 0) spdlog::info("stream {}: the events to apply are young enough again", config_.stream.name);
+        said_ = 0;
+    } else if (said_ == 0 || found.used >= said_ + said_again) {
+        said_ = found.used;
+        spdlog::warn("stream {}: {}; {}", config_.stream.name, found.warning, found.way_out);
+    }
+}
+
+}  // namespace crossfade::cdc::follow
