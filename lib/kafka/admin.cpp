@@ -29,13 +29,6 @@ result<client_handle> make_asker(const settings::kafka& config) {
                        {{"group.id", "crossfade-admin"}, {"allow.auto.create.topics", "false"}});
 }
 
-// "Broker transport failure" alone helps nobody: the client's own last error says what the transport said.
-failure explained(rd_kafka_t* client, rd_kafka_resp_err_t code) {
-    auto what = failure_of(client, code);
-    if (const auto reason = drain(client)) what.message += ": " + reason->message;
-    return what;
-}
-
 enum class topics { none, all };
 
 result<metadata_handle> ask(rd_kafka_t* client, topics wanted, std::chrono::milliseconds timeout) {

@@ -93,6 +93,28 @@ failure failure_of(rd_kafka_t* client, rd_kafka_event_t* error_event) {
     return what;
 }
 
+failure explained(rd_kafka_t* client, rd_kafka_resp_err_t code) {
+    auto what = failure_of(client, code);
+    const auto reason = drain(client);
+    if (!reason) return what;
+    if (what.fatal || reason->fatal) {
+        what.message += ": " + reason->message;
+        return what;
+    }
+    switch (reason->code) {
+        case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+            return {reason->code,
+                    reason->message + "; see sasl.mechanism, sasl.username and sasl.password in kafka.properties",
+                    false};
+        case RD_KAFKA_RESP_ERR__SSL:
+            return {reason->code, reason->message + "; see security.protocol and ssl.ca.location in kafka.properties",
+                    false};
+        default:
+            what.message += ": " + reason->message;
+            return what;
+    }
+}
+
 void log_line(rd_kafka_event_t* log_event) {
     const char* facility = nullptr;
     const char* text = nullptr;

@@ -163,7 +163,7 @@ result<watermarks> partition_reader::query_watermarks(std::chrono::milliseconds 
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = answered.err;
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR && answered.offset >= 0) return answered.offset;
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = RD_KAFKA_RESP_ERR__NO_OFFSET;
-        auto what = failure_of(client_.get(), code);
+        auto what = explained(client_.get(), code);
         what.message = "no watermarks of " + topic_ + '/' + std::to_string(partition_) + ": " + what.message;
         return what;
     };

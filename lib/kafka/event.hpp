@@ -17,4 +17,8 @@ void log_line(rd_kafka_event_t* log_event);
 // says something, or the fatal one.
 std::optional<failure> drain(rd_kafka_t* client);
 
+// What a request that got no answer failed of: "Broker transport failure" or "Timed out" alone helps nobody, and the
+// client's own last error says what the transport said. Names the properties to look at where it is TLS or the log-in.
+failure explained(rd_kafka_t* client, rd_kafka_resp_err_t code);
+
 }  // namespace crossfade::kafka

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,13 +45,23 @@ class mock_kafka {
     std::unique_ptr<rd_kafka_mock_cluster_t, destroy> cluster_;
 };
 
+// How a broker is to be spoken to: TLS with this certificate (PEM), and one user who logs in by SCRAM-SHA-256.
+struct kafka_security {
+    std::string cert_file;
+    std::string key_file;
+    std::string ca_file;  // for clients
+    std::string user;
+    std::string password;
+};
+
 // A real broker: one node, KRaft, on ports of its own that stay the same over restarts.
 class kafka_broker {
   public:
     // java in PATH, and the jars: $CROSSFADE_KAFKA_LIBS, else build/kafka/libs.
     static bool available();
 
-    explicit kafka_broker(std::vector<std::string> extra_properties = {});  // formats its storage; not started yet
+    // Formats its storage; not started yet.
+    explicit kafka_broker(std::vector<std::string> extra_properties = {}, std::optional<kafka_security> security = {});
 
     void start();  // returns when it answers
     void stop();
@@ -59,7 +70,7 @@ class kafka_broker {
     bool running() { return server_ && server_->running(); }
 
     std::string brokers() const { return "127.0.0.1:" + std::to_string(port_); }
-    settings::kafka config() const { return {brokers(), {}}; }
+    settings::kafka config() const { return {brokers(), client_properties_}; }
     void create_topic(const std::string& name, int partitions);  // throws
     std::string log() const { return read_file(dir_.path() / "log"); }
 
@@ -69,6 +80,7 @@ class kafka_broker {
     temp_dir dir_;
     std::uint16_t port_;
     std::uint16_t controller_port_;
+    std::map<std::string, std::string> client_properties_;
     std::optional<child_process> server_;
 };
 

@@ -46,13 +46,30 @@ std::string random_cluster_id() {
     return id + "AQgw"[random() % 4];
 }
 
+// Of two lines of one name the later counts. The broker talks to itself in plain text, on a port of its own.
+std::vector<std::string> secured(const kafka_security& by, const std::string& broker, const std::string& controller,
+                                 const temp_dir& dir) {
+    const auto keystore = dir.write("broker.pem", read_file(by.key_file) + read_file(by.cert_file));
+    fs::permissions(keystore, fs::perms::owner_read | fs::perms::owner_write);
+    const auto internal = "127.0.0.1:" + std::to_string(free_port());
+    return {"listeners=SECURED://" + broker + ",INTERNAL://" + internal + ",CONTROLLER://" + controller,
+            "advertised.listeners=SECURED://" + broker + ",INTERNAL://" + internal,
+            "listener.security.protocol.map=SECURED:SASL_SSL,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name=INTERNAL",
+            "sasl.enabled.mechanisms=SCRAM-SHA-256",
+            "listener.name.secured.scram-sha-256.sasl.jaas.config="
+            "org.apache.kafka.common.security.scram.ScramLoginModule required;",
+            "ssl.keystore.type=PEM",
+            "ssl.keystore.location=" + keystore.string()};
+}
+
 }  // namespace
 
 bool kafka_broker::available() {
     return jars().has_value() && java_in_path();
 }
 
-kafka_broker::kafka_broker(std::vector<std::string> extra_properties)
+kafka_broker::kafka_broker(std::vector<std::string> extra_properties, std::optional<kafka_security> security)
     : port_(free_port()), controller_port_(free_port()) {
     const std::string broker = "127.0.0.1:" + std::to_string(port_);
     const std::string controller = "127.0.0.1:" + std::to_string(controller_port_);
@@ -77,6 +94,18 @@ kafka_broker::kafka_broker(std::vector<std::string> extra_properties)
         "broker.session.timeout.ms=3000",
         "broker.heartbeat.interval.ms=500",
     };
+    std::vector<std::string> format_arguments{"format", "-t", random_cluster_id()};
+    if (security) {
+        const auto more = secured(*security, broker, controller, dir_);
+        properties.insert(properties.end(), more.begin(), more.end());
+        format_arguments.insert(format_arguments.end(), {"--add-scram", "SCRAM-SHA-256=[name=" + security->user +
+                                                                            ",password=" + security->password + "]"});
+        client_properties_ = {{"security.protocol", "sasl_ssl"},
+                              {"sasl.mechanism", "SCRAM-SHA-256"},
+                              {"sasl.username", security->user},
+                              {"sasl.password", security->password},
+                              {"ssl.ca.location", security->ca_file}};
+    }
     properties.insert(properties.end(), extra_properties.begin(), extra_properties.end());
     std::string text;
     for (const auto& line : properties) text += line + '\n';
@@ -86,7 +115,8 @@ kafka_broker::kafka_broker(std::vector<std::string> extra_properties)
                "log4j.appender.out=org.apache.log4j.ConsoleAppender\n"
                "log4j.appender.out.layout=org.apache.log4j.PatternLayout\n"
                "log4j.appender.out.layout.ConversionPattern=%d{ISO8601} %p %c: %m%n\n");
-    child_process format{java("kafka.tools.StorageTool", {"format", "-t", random_cluster_id(), "-c", file.string()})};
+    format_arguments.insert(format_arguments.end(), {"-c", file.string()});
+    child_process format{java("kafka.tools.StorageTool", format_arguments)};
     if (format.wait_exit(std::chrono::seconds{60}) != 0)
         throw std::runtime_error("Kafka's storage can't be formatted\n" + log());
 }
