@@ -51,14 +51,17 @@ void topic_watch::stop() {
 }
 
 void topic_watch::run(const std::stop_token& stopping) {
+    std::string said;
     while (!stopping.stop_requested()) {
         ask_progress();
         if (next_offset_) {
-            // A broker that doesn't answer is the follower's to complain of; what was known stays as it was.
+            // What was known stays as it was.
             if (const auto found = look()) {
                 tell(*found);
-            } else {
-                spdlog::debug("the topic's retention is not known: {}", kafka::to_string(found.error()));
+                said.clear();
+            } else if (const auto why = kafka::to_string(found.error()); why != said) {
+                spdlog::warn("how long the topic keeps events is not known: {}", why);
+                said = why;
             }
         }
         wait_.wait(stopping, interval);
