@@ -77,6 +77,7 @@ applier::treatment applier::treat(const model::table_name& table, const model::c
     if (found == tables_.end()) return treatment::apply;
     const auto& known = found->second;
     if (known.state == "copying") return treatment::unfinished;
+    if (known.state == "new") return treatment::left_out;
     if (known.state == "backfilling") {
         recent_.note(event.xid);
         if (!known.whole) {
@@ -106,8 +107,8 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
             auto mapping = catalog_.mapping(to_.db, change->rel);
             if (!mapping) return mapping.error();
             const auto as = treated(change->rel->table, each.event);
-            if (as == treatment::copied) {
-                ++made.skipped["copied"];
+            if (as == treatment::copied || as == treatment::left_out) {
+                ++made.skipped[as == treatment::copied ? "copied" : "new"];
                 continue;
             }
             const bool copying = as == treatment::copied_over || as == treatment::settling;
@@ -131,7 +132,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
             std::vector<std::shared_ptr<const table_mapping>> mappings;
             for (const auto& rel : emptied->relations) {
                 const auto as = treated(rel->table, each.event);
-                if (as == treatment::copied) continue;
+                if (as == treatment::copied || as == treatment::left_out) continue;
                 // A truncate has no tenant: what holds for the table's group as a whole decides.
                 if (as == treatment::apply && !scopes.applies(rel->table, {})) {
                     made.stale.try_emplace(model::to_string(rel->table), at.commit_lsn);

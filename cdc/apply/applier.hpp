@@ -65,7 +65,7 @@ class applier {
   private:
     struct sorted;
     // What a table's state makes of a change.
-    enum class treatment { apply, copied, copied_over, settling, unfinished };
+    enum class treatment { apply, left_out, copied, copied_over, settling, unfinished };
     treatment treat(const model::table_name& table, const model::change_event& event);
     pgclient::result<sorted> sort(const std::vector<consume::received>& events, scope_filter& scopes);
     // Empty: crossfade.tables has changed, sort anew.

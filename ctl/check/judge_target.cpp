@@ -36,7 +36,7 @@ void judge_store(const evidence& of, const catalog::database& modern, findings& 
     std::vector<std::string> stale;
     for (const auto& [table, state] : store.table_states) {
         if (state == "copying") copying.push_back(table);
-        if (state == "stale") stale.push_back(table);
+        if (state == "stale" || state == "new") stale.push_back(table);
     }
     if (!copying.empty()) {
         into.fail("modern.tables", "an unfinished backfill (or one that runs now): " + listing(copying),

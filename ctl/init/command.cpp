@@ -138,15 +138,16 @@ void prepare_legacy(const situation& found, const plan& planned, pgclient::conne
     done.note(what, targets.empty() ? "existed" : "added " + output::joined(names));
 }
 
-// Rows that are in a new table already, and those of transactions that ran while it was added, are not in the stream.
-void mark_stale(const situation& found, const plan& planned, pgclient::connection& legacy, pgclient::connection& modern,
-                journal& done) {
+// Rows that are in a new table already, and those of transactions that run while it is added, are not in the stream.
+// Before it is added: no change of it is to find a follower that has not got its row.
+void mark_new(const situation& found, const plan& planned, pgclient::connection& legacy, pgclient::connection& modern,
+              journal& done) {
     if (planned.create_publication || planned.add_to_publication.empty() || !found.progress) return;
     const auto now = ask(legacy, "asking legacy", "SELECT pg_current_wal_lsn()::text");
     for (const auto& table : planned.add_to_publication) {
         ask(modern, "writing crossfade.tables",
-            "INSERT INTO crossfade.tables (stream, table_name, state, stale_since) VALUES ($1, $2, 'stale', $3)"
-            " ON CONFLICT (stream, table_name) DO UPDATE SET state = 'stale', stale_since = excluded.stale_since",
+            "INSERT INTO crossfade.tables (stream, table_name, state, stale_since) VALUES ($1, $2, 'new', $3)"
+            " ON CONFLICT (stream, table_name) DO UPDATE SET state = 'new', stale_since = excluded.stale_since",
             {found.stream.name, to_string(table), std::string{now.text(0, 0)}});
         done.note("table " + to_string(table), "new in the stream; crossfade backfill --tables " + to_string(table));
     }
@@ -217,8 +218,8 @@ exit_code run(const context& in, const options& with) {
     // and the progress: so the slot comes last, and what it keeps from then on is what progress waits for.
     journal done;
     install_schema(modern, done);
+    mark_new(found, planned, legacy, modern, done);
     prepare_legacy(found, planned, legacy, done);
-    mark_stale(found, planned, legacy, modern, done);
     ensure_topics(in.config, with, done);
     begin_stream(with, found, planned, source, legacy, modern, done);
     done.print(in, planned.begin_progress);

@@ -119,10 +119,14 @@ void assess_modern(const picture& of, assessment& into) {
             into.troubles.push_back("the backfill of " + each.table +
                                     " stands still (crossfade backfill --live): " + each.reason);
     }
+    if (!by_state["new"].empty())
+        into.troubles.push_back("never copied, and left out until they are (crossfade backfill --tables): " +
+                                output::joined(by_state["new"]));
     if (!by_state["stale"].empty())
         into.troubles.push_back("changes are missing (crossfade backfill --tables): " +
                                 output::joined(by_state["stale"]));
     into.lines.emplace_back("copies", std::to_string(by_state["live"].size()) + " live, " +
+                                          std::to_string(by_state["new"].size()) + " new, " +
                                           std::to_string(by_state["copying"].size()) + " copying, " +
                                           std::to_string(by_state["backfilling"].size()) + " copied live, " +
                                           std::to_string(by_state["stale"].size()) + " stale");

@@ -38,7 +38,7 @@ std::vector<pgclient::parameter> advance_parameters(const std::string& stream, i
 // A row of crossfade.tables.
 struct table_state {
     std::string table;  // schema.table
-    std::string state;  // copying, backfilling, live, stale
+    std::string state;  // new, copying, backfilling, live, stale
     std::optional<model::lsn> copied_lsn;
     // While backfilling: whether it is copied whole, not chunk by chunk, and the source's snapshot of which it then
     // was.

@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS crossfade.tables (
 );
 
 ALTER TABLE crossfade.tables DROP CONSTRAINT IF EXISTS tables_state_check;
-ALTER TABLE crossfade.tables ADD CONSTRAINT tables_state_check CHECK (state IN ('copying', 'backfilling', 'live', 'stale'));
+ALTER TABLE crossfade.tables ADD CONSTRAINT tables_state_check CHECK (state IN ('new', 'copying', 'backfilling', 'live', 'stale'));
 
 -- Tables that are copied while the stream runs. asked: from the beginning; copying: up to last_key, in the order of key_columns;
 -- catching_up: all of it is copied, and the stream has not passed settled_lsn yet. Where key_columns is empty the table is copied

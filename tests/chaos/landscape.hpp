@@ -50,6 +50,8 @@ class landscape {
     // The configuration file's text with these flags in it.
     std::string configuration(const std::string& flags = {}) const;
 
+    // A table of schema public that came later has to be equal, too.
+    void watch(const std::string& table) { tables_.push_back(table); }
     // What keeps the sides from being equal, row for row; empty: nothing.
     std::string difference() const;
     // Waits for difference() to become empty; the last one otherwise.

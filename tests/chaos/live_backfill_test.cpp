@@ -4,10 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <condition_variable>
 #include <cstdlib>
+#include <mutex>
 #include <random>
+#include <thread>
 
-#include "lib/failpoint/failpoint.hpp"
+#include "lib/pgclient/copy.hpp"
 #include "tests/chaos/trial.hpp"
 #include "tests/support/eventually.hpp"
 
@@ -75,6 +79,98 @@ TEST_F(live_backfill, goes_on_where_it_was_killed) {
     }
     const auto copied = ask(world());
     EXPECT_EQ(copied.exit_code, 0) << copied.output << copied.errors << world().logs();
+    stop_load_and_check();
+}
+
+// Changes rows of `item` until it is stopped.
+class item_clerk {
+  public:
+    item_clerk(const std::string& dsn, std::uint64_t rows)
+        : db_(pgclient::connection::open(dsn, {}).value()), rows_(rows) {
+        thread_ = std::jthread{[this](const std::stop_token& stopping) { run(stopping); }};
+    }
+    void stop() {
+        thread_.request_stop();
+        if (thread_.joinable()) thread_.join();
+    }
+    std::uint64_t changes() const { return changes_; }
+
+  private:
+    void run(const std::stop_token& stopping) {
+        std::mt19937_64 random{11};
+        for (auto next = rows_ + 1; !stopping.stop_requested();) {
+            const auto id = std::to_string(1 + random() % rows_);
+            const std::string statements[] = {
+                "UPDATE public.item SET amount = amount + 1 WHERE id = " + id,
+                "DELETE FROM public.item WHERE id = " + id,
+                "INSERT INTO public.item VALUES (" + std::to_string(next++) + ", 1, 'new', repeat('x', 60))",
+                "UPDATE public.item SET id = " + std::to_string(next++) + " WHERE id = " + id,
+            };
+            EXPECT_TRUE(db_.exec(statements[random() % std::size(statements)]));
+            ++changes_;
+            // An application with other things to do, too.
+            std::unique_lock hold{mutex_};
+            pause_.wait_for(hold, stopping, 2ms, [] { return false; });
+        }
+    }
+
+    pgclient::connection db_;
+    const std::uint64_t rows_;
+    std::atomic<std::uint64_t> changes_ = 0;
+    std::mutex mutex_;
+    std::condition_variable_any pause_;
+    std::jthread thread_;
+};
+
+std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
+    const char* const given = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe)
+    return given == nullptr ? otherwise : std::stoull(given);
+}
+
+// As large as CROSSFADE_BACKFILL_ROWS says, with as many kills as CROSSFADE_BACKFILL_KILLS.
+TEST_F(live_backfill, of_a_table_that_joins_later_is_whole_whoever_dies) {
+    const auto rows = number_of("CROSSFADE_BACKFILL_ROWS", 100'000);
+    const auto kills = number_of("CROSSFADE_BACKFILL_KILLS", 2);
+    const std::string schema = "CREATE TABLE public.item (id bigint PRIMARY KEY, amount int, note text, filler text)";
+    world().legacy.exec(schema);
+    world().modern.exec(schema + "; CREATE TABLE public.plain (LIKE public.item INCLUDING ALL)");
+    const auto many = std::to_string(rows);
+    world().legacy.exec(
+        "INSERT INTO public.item SELECT n, n % 1000, 'item ' || n, repeat('x', 60) FROM generate_series(1, " + many +
+        ") n; ANALYZE public.item");
+    world().watch("item");
+    start_load(few);
+    const auto init = world().crossfade({"init"});
+    ASSERT_EQ(init.exit_code, 0) << init.output << init.errors;
+    item_clerk clerk{world().client_dsn(), rows};
+
+    const auto seconds = [](auto since) {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count();
+    };
+    auto from = pgclient::connection::open(world().legacy.dsn(), {}).value();
+    auto to = pgclient::connection::open(world().modern.dsn(), {}).value();
+    auto began = std::chrono::steady_clock::now();
+    const auto plain = pgclient::relay_copy(from, "COPY public.item TO STDOUT", to, "COPY public.plain FROM STDIN", {});
+    ASSERT_TRUE(plain.fine()) << to_string(plain.source ? *plain.source : *plain.target);
+    const auto by_copy = seconds(began);
+    world().modern.exec("DROP TABLE public.plain");
+
+    began = std::chrono::steady_clock::now();
+    ASSERT_EQ(ask(world(), {"--detach", "--tables", "public.item"}).exit_code, 0);
+    for (std::uint64_t kill = 1; kill <= kills; ++kill) {
+        const auto reached =
+            "SELECT count(*) FROM crossfade.backfills WHERE table_name = 'public.item' AND copied_rows >= " +
+            std::to_string(rows * kill / (kills + 1));
+        ASSERT_TRUE(support::eventually(600s, [&] { return world().modern.value(reached) == "1"; })) << world().logs();
+        world().cdc.kill9();
+        world().cdc.start();
+    }
+    const auto copied = ask(world(), {"--tables", "public.item"});
+    EXPECT_EQ(copied.exit_code, 0) << copied.output << copied.errors << world().logs();
+    const auto live = seconds(began);
+    clerk.stop();
+    std::cout << rows << " rows under load: COPY " << by_copy << " s; beside the stream " << live << " s, " << kills
+              << " kills, " << clerk.changes() << " changes of its rows\n";
     stop_load_and_check();
 }
 

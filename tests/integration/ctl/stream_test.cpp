@@ -44,7 +44,7 @@ TEST(ctl_init, is_idempotent_and_takes_in_new_tables) {
     const auto third = at.run({"init"});
     ASSERT_EQ(third.exit_code, 0) << third.errors;
     EXPECT_NE(third.output.find("added public.late"), std::string::npos) << third.output;
-    EXPECT_EQ(state_of(at, "public.late"), "stale");
+    EXPECT_EQ(state_of(at, "public.late"), "new");
     ASSERT_EQ(at.run({"backfill", "--tables", "public.late"}).exit_code, 0);
     EXPECT_EQ(state_of(at, "public.late"), "live");
 }

@@ -81,6 +81,7 @@ INSTANTIATE_TEST_SUITE_P(
         trouble{"slot_lost", [](auto& of) { of.slot->wal_status = "lost"; }, "--resync"},
         trouble{"no_progress", [](auto& of) { of.store.progress.reset(); }, "crossfade init"},
         trouble{"copying", [](auto& of) { of.store.table_states["public.a"] = "copying"; }, "public.a"},
+        trouble{"new", [](auto& of) { of.store.table_states["public.a"] = "new"; }, "never copied"},
         trouble{"stale", [](auto& of) { of.store.table_states["public.a"] = "stale"; }, "public.a"},
         trouble{"drift", [](auto& of) { of.drift["confirmed"] = 2; }, "2 rows differ"},
         trouble{"dead_letters", [](auto& of) { of.dead_letters = 1; }, "wait among the dead letters"}),
