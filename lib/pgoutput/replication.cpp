@@ -39,7 +39,7 @@ std::string encode(const standby_status& status) {
     append(status.confirmed.value);
     append(status.confirmed.value);  // applied: no difference to a slot
     append(static_cast<std::uint64_t>(status.now.time_since_epoch().count()) - postgres_epoch);
-    bytes += '\0';  // no reply wanted
+    bytes += status.reply_wanted ? '\1' : '\0';
     return bytes;
 }
 

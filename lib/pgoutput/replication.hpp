@@ -34,6 +34,7 @@ struct standby_status {
     // "flush": up to here the slot may forget. 0/0 says nothing: the server keeps what it was told before.
     model::lsn confirmed;
     model::source_time now;
+    bool reply_wanted = false;  // the server answers with a keepalive at once
 };
 std::string encode(const standby_status& status);
 

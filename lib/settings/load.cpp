@@ -174,6 +174,7 @@ void read_stream(const section& from, stream& into) {
     const field_reader fields(from);
     fields.duration("heartbeat_interval", into.heartbeat_interval, 100ms, 60s);
     fields.boolean("json_events", into.json_events);
+    fields.duration("silence_timeout", into.silence_timeout, 1s, 1h);
 }
 
 void read_cdc(const section& from, cdc& into) {

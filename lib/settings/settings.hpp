@@ -80,6 +80,8 @@ struct stream {
     std::vector<std::string> tables;  // patterns of model::matches
     std::chrono::milliseconds heartbeat_interval{1000};
     bool json_events = false;  // published to json_topic() as well, in Debezium's shape
+    // Of a database that owes the stream an answer; then its connection counts as broken.
+    std::chrono::milliseconds silence_timeout{60000};
 
     std::string slot() const { return "crossfade_" + name; }
     std::string publication() const { return "crossfade_" + name; }

@@ -37,6 +37,7 @@ publishing::publishing(replication_link& link, publish::outbox& outbox, const pg
       stream_(stream),
       board_(board),
       last_told_(clock::now()),
+      last_heard_(last_told_),
       last_acknowledged_(last_told_) {}
 
 setback publishing::run(const stop_signal& stop, const source_monitor& monitor) {
@@ -49,6 +50,8 @@ setback publishing::run(const stop_signal& stop, const source_monitor& monitor) 
         if (auto end = settle(0ms)) return *end;
         if (auto end = read_some()) return *end;
         if (auto end = tell_server_if_due()) return *end;
+        if (clock::now() - last_heard_ > stream_.silence_timeout)
+            return {publisher_state::waiting, "legacy has been asked for a sign of life and says nothing", {}};
         watch_acknowledgements();
         board_.progress(outbox_.acks(), received_);
         if (auto end = wait(stop, monitor)) return *end;
@@ -57,6 +60,7 @@ setback publishing::run(const stop_signal& stop, const source_monitor& monitor) 
 
 publishing::ending publishing::read_some() {
     more_here_ = false;
+    if (outbox_.full()) last_heard_ = clock::now();  // it is not listened to
     for (int i = 0; i < frames_a_round; ++i) {
         if (outbox_.full()) return std::nullopt;
         auto arrived = link_.next();
@@ -107,7 +111,10 @@ publishing::ending publishing::settle(std::chrono::milliseconds timeout) {
 
 publishing::ending publishing::tell_server(model::lsn confirmed) {
     const auto now = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
-    if (const auto sent = link_.send({received_, confirmed, now}); !sent) return judge(sent.error(), stream_);
+    // A server that hears us has no reason of its own to say anything. Asked early: one that skips WAL looks at what we
+    // say only now and then.
+    const bool ask = clock::now() - last_heard_ > stream_.silence_timeout / 4;
+    if (const auto sent = link_.send({received_, confirmed, now, ask}); !sent) return judge(sent.error(), stream_);
     return std::nullopt;
 }
 
@@ -159,7 +166,10 @@ publishing::ending publishing::wait(const stop_signal& stop, const source_monito
     const bool broken = (waited[0].revents & (POLLERR | POLLHUP)) != 0;
     // What came before the break is read first, but only if it can be published.
     if (broken && !reading) return setback{publisher_state::waiting, "legacy: the connection broke", {}};
-    if (broken || (waited[0].revents & POLLIN) != 0) link_.receive();
+    if (broken || (waited[0].revents & POLLIN) != 0) {
+        link_.receive();
+        last_heard_ = clock::now();
+    }
     return std::nullopt;
 }
 

@@ -47,6 +47,7 @@ class publishing {
     model::lsn told_;        // confirmed to the server
     bool more_here_ = true;  // frames may be left in libpq's buffer
     clock::time_point last_told_;
+    clock::time_point last_heard_;         // or it wasn't listened to
     clock::time_point last_acknowledged_;  // or nothing was outstanding
     std::size_t outstanding_ = 0;
 };

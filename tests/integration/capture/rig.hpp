@@ -37,6 +37,7 @@ class stream_fixture {
     void table(const std::string& name, const std::string& columns, const std::string& more_sql = {});
     void make_slot();
     // Before a publisher starts.
+    void silence_timeout(std::chrono::milliseconds time) { settings_->config.stream.silence_timeout = time; }
     void heartbeat_interval(std::chrono::milliseconds time) { settings_->config.stream.heartbeat_interval = time; }
 
     support::postgres_cluster::table sql(const std::string& text) { return source_.exec(text); }

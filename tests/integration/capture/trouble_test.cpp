@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include "lib/events/codec.hpp"
 #include "lib/kafka/producer.hpp"
@@ -197,6 +198,37 @@ TEST_F(capture_of_a_failing_source, is_not_held_up_in_its_shutdown) {
     kafka_.set_down(false);
     source_.start();
     EXPECT_TRUE(support::eventually(30s, [&] { return arrived(80); }));
+}
+
+// As behind a network that drops what the server sends, and acknowledges it in our place: the server hears us, and ends
+// nothing. Here it stands still, and TCP acknowledges for it.
+TEST_F(capture_of_a_failing_source, is_left_when_it_says_nothing) {
+    publisher_.reset();
+    stream_->silence_timeout(1s);
+    publisher_.emplace(stream_->settings(), metrics_);
+    publisher_->start();
+    insert(1, 20);
+    ASSERT_TRUE(support::eventually(20s, [&] { return arrived(20); }));
+    const auto walsender = std::stoi(stream_->sql("SELECT active_pid FROM pg_replication_slots").at(0).at(0));
+    ASSERT_EQ(::kill(walsender, SIGSTOP), 0);
+    insert(21, 40);
+    const bool left =
+        support::eventually(20s, [&] { return publisher_->status().state != publisher_state::publishing; });
+    ::kill(walsender, SIGCONT);
+    EXPECT_TRUE(left);
+    EXPECT_TRUE(support::eventually(30s, [&] { return arrived(40); }));
+}
+
+// Nobody writes, and heartbeats are rare: a server that is asked answers, and is not left.
+TEST_F(capture_of_a_failing_source, is_not_left_while_there_is_nothing_to_say) {
+    publisher_.reset();
+    stream_->silence_timeout(1s);
+    stream_->heartbeat_interval(1min);
+    publisher_.emplace(stream_->settings(), metrics_);
+    publisher_->start();
+    insert(1, 1);
+    ASSERT_TRUE(support::eventually(20s, [&] { return arrived(1); }));
+    EXPECT_FALSE(support::eventually(4s, [&] { return publisher_->status().state != publisher_state::publishing; }));
 }
 
 TEST_F(capture_of_a_failing_source, f03_goes_on_after_a_crash_that_moves_the_slot_back) {

@@ -39,6 +39,8 @@ TEST(replication_frames, anything_else_is_refused) {
 TEST(replication_frames, standby_status) {
     EXPECT_EQ(encode({model::lsn{0x1122334455667788}, model::lsn{9}, epoch + 258us}),
               bytes{}.raw("r").i64(0x1122334455667788).i64(9).i64(9).i64(258).i8(0).str());
+    EXPECT_EQ(encode({model::lsn{1}, model::lsn{}, epoch, true}),
+              bytes{}.raw("r").i64(1).i64(0).i64(0).i64(0).i8(1).str());
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ modern: { dsn: "host=[::1] hostaddr=::1 dbname=shop2 user=crossfade password='${
 kafka:
   brokers: "a:9092, SSL://b:9093"
   properties: { compression.type: lz4, sasl.password: "${KAFKA_PASSWORD}" }
-stream: { name: shop, tables: ["public.*", "sales.*"], heartbeat_interval: 250ms, json_events: true }
+stream: { name: shop, tables: ["public.*", "sales.*"], heartbeat_interval: 250ms, json_events: true, silence_timeout: 90s }
 proxy:
   listen: "[::]:7000"
   admin: "0.0.0.0:0"
@@ -115,6 +115,7 @@ TEST(good_files, hold_every_key) {
     EXPECT_EQ(read.stream.heartbeat_interval, 250ms);
     EXPECT_TRUE(read.stream.json_events);
     EXPECT_EQ(read.stream.json_topic(), "crossfade.shop.json");
+    EXPECT_EQ(read.stream.silence_timeout, 90s);
     EXPECT_EQ(read.proxy.listen, (endpoint{"::", 7000}));
     EXPECT_EQ(read.proxy.drain_timeout, 0ms);
     EXPECT_EQ(read.proxy.tls, (listener_tls{tls_mode::verify_ca, "/etc/crossfade/proxy.crt", "/etc/crossfade/proxy.key",
