@@ -2,10 +2,16 @@
 
 #include <poll.h>
 
-#include <memory>
 #include <utility>
 
 namespace crossfade::cdc::apply {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+constexpr std::chrono::seconds answer_to_cancel{5};  // from a server that isn't there it never comes
+
+}  // namespace
 
 pipeline::pipeline(pgclient::connection& over, std::function<bool()> interrupted)
     : over_(over), interrupted_(std::move(interrupted)) {}
@@ -45,19 +51,29 @@ void pipeline::add(const statement& next) {
 
 bool pipeline::pump(bool until_readable) {
     auto* conn = over_.native();
-    bool cancelled = false;
+    std::optional<clock::time_point> cancelled;
+    pgclient::silence_watch silence{over_};
     for (;;) {
         const int unsent = PQflush(conn);
         if (unsent < 0) return false;
         if (unsent == 0 && (!until_readable || PQisBusy(conn) == 0)) return true;
         pollfd wait{PQsocket(conn), static_cast<short>(POLLIN | (unsent == 1 ? POLLOUT : 0)), 0};
         const int ready = poll(&wait, 1, 100);
+        if (ready > 0) silence.heard();
+        if (ready == 0) {
+            if (auto broken = silence.given_up()) {
+                failed_ = std::move(*broken);
+                return false;
+            }
+        }
         if (ready > 0 && (wait.revents & (POLLIN | POLLERR | POLLHUP)) != 0 && PQconsumeInput(conn) == 0) return false;
         if (ready == 0 && !cancelled && interrupted_ && interrupted_()) {
-            cancelled = true;
-            const std::unique_ptr<PGcancel, void (*)(PGcancel*)> cancel{PQgetCancel(conn), &PQfreeCancel};
-            char why[256];
-            if (cancel) PQcancel(cancel.get(), why, sizeof why);
+            cancelled = clock::now();
+            over_.cancel();
+        }
+        if (ready == 0 && cancelled && clock::now() - *cancelled > answer_to_cancel) {
+            over_.break_off();
+            return false;
         }
     }
 }

@@ -5,9 +5,11 @@
 namespace crossfade::cdc::apply {
 
 pgclient::result<std::unique_ptr<session>> session::open(const std::string& dsn, const std::string& stream,
-                                                         std::function<bool()> interrupted) {
+                                                         std::function<bool()> interrupted,
+                                                         std::chrono::milliseconds silence) {
     pgclient::open_options options;
     options.application_name = "crossfade-cdc " + stream;
+    options.silence = silence;
     auto db = pgclient::connection::open(dsn, options);
     if (!db) return db.error();
     auto made = std::make_unique<session>(session{std::move(*db), nullptr, false, std::nullopt, {}});

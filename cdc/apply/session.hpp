@@ -25,9 +25,10 @@ struct session {
     // What is off because of missing rights or settings, for the log and the status; without values.
     std::vector<std::string> limits;
 
-    // Opens and sets up, without any lock. `interrupted`: see pipeline.
-    static pgclient::result<std::unique_ptr<session>> open(const std::string& dsn, const std::string& stream,
-                                                           std::function<bool()> interrupted);
+    // Opens and sets up, without any lock. `interrupted`: see pipeline; `silence`: see pgclient::silence_watch.
+    static pgclient::result<std::unique_ptr<session>> open(
+        const std::string& dsn, const std::string& stream, std::function<bool()> interrupted,
+        std::chrono::milliseconds silence = pgclient::open_options{}.silence);
 
     // After the lock is held: origins may be used by one session alone.
     pgclient::result<void> mark_origin(const std::string& stream, const std::string& since);

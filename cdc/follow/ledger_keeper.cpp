@@ -35,6 +35,7 @@ void ledger_keeper::run(const std::stop_token& stopping) {
     std::optional<pgclient::connection> db;
     pgclient::open_options options;
     options.application_name = "crossfade-cdc ledger";
+    options.silence = config_.stream.silence_timeout;
     while (!stopping.stop_requested()) {
         if (!db) {
             if (auto opened = pgclient::connection::open(config_.modern.dsn, options)) db.emplace(std::move(*opened));

@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include <optional>
 
 #include "lib/pgclient/connection.hpp"
@@ -28,6 +30,8 @@ void source_watch::run(const std::stop_token& stopping) {
     pgclient::open_options options;
     options.application_name = "crossfade-cdc lag";
     options.connect_timeout = std::chrono::seconds{2};
+    // Its answer takes no time, and the lag stands still meanwhile.
+    options.silence = std::min<std::chrono::milliseconds>(std::chrono::seconds{5}, config_.stream.silence_timeout);
     while (!stopping.stop_requested()) {
         // A stream that hears a heartbeat each second is not behind by that second: within two of them the delay of the
         // last one counts.

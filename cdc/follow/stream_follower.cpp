@@ -215,7 +215,8 @@ bool stream_follower::backfill_in_the_way(apply::session& session) {
 
 stream_follower::next_step stream_follower::serve(const std::stop_token& stopping) {
     const auto& config = at_start_->config;
-    auto opened = apply::session::open(config.modern.dsn, stream_, [this] { return interrupted(); });
+    auto opened = apply::session::open(
+        config.modern.dsn, stream_, [this] { return interrupted(); }, config.stream.silence_timeout);
     if (!opened) {
         lost("modern database", pgclient::to_string(opened.error()));
         return next_step::reconnect;

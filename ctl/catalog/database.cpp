@@ -19,11 +19,15 @@ pgclient::connection open(const settings::configuration& config, settings::side 
 }  // namespace
 
 pgclient::connection connect(const settings::configuration& config, settings::side side) {
-    return open(config, side, {.application_name = std::string{application_name}});
+    return open(config, side,
+                {.application_name = std::string{application_name}, .silence = config.stream.silence_timeout});
 }
 
 pgclient::connection connect_replication(const settings::configuration& config, settings::side side) {
-    return open(config, side, {.application_name = std::string{application_name}, .replication = true});
+    return open(config, side,
+                {.application_name = std::string{application_name},
+                 .replication = true,
+                 .silence = config.stream.silence_timeout});
 }
 
 pgclient::rows ask(pgclient::connection& on, std::string_view doing, const std::string& sql,

@@ -1,5 +1,7 @@
 #include "lib/pgclient/connection.hpp"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <charconv>
 #include <new>
@@ -91,6 +93,10 @@ std::int64_t rows::affected() const {
 }
 
 result<connection> connection::open(const std::string& dsn, const open_options& options) {
+    return open(dsn, options, nullptr);
+}
+
+result<connection> connection::open(const std::string& dsn, const open_options& options, const PGconn* at) {
     const std::string timeout = std::to_string(options.connect_timeout.count());
     // expand_dbname: dbname is the whole dsn, whose own settings win over what stands before it, and what stands after
     // it wins over the dsn.
@@ -102,10 +108,15 @@ result<connection> connection::open(const std::string& dsn, const open_options& 
         keys.push_back("replication");
         values.push_back("database");
     }
+    if (at != nullptr) {
+        keys.insert(keys.end(), {"host", "hostaddr", "port"});
+        values.insert(values.end(), {PQhost(at), PQhostaddr(at), PQport(at)});
+    }
     keys.push_back(nullptr);
     values.push_back(nullptr);
 
-    connection opened{PQconnectdbParams(keys.data(), values.data(), 1)};
+    const auto until = std::chrono::steady_clock::now() + 2 * options.connect_timeout;
+    connection opened{PQconnectdbParams(keys.data(), values.data(), 1), options};
     if (opened.conn_ == nullptr) return failure{"53200", "out of memory", {}, {}, {}};
     if (PQstatus(opened.native()) != CONNECTION_OK) return opened.failure_of(nullptr);
     // What libpq keeps as the connection's message is without DETAIL then; failure_of() reads the fields by themselves.
@@ -114,30 +125,70 @@ result<connection> connection::open(const std::string& dsn, const open_options& 
     // One round trip. A walsender takes plain SQL, several statements too, once it is connected to a database. The
     // first half is how values are written and read; the second, what a role's or a database's own settings are meant
     // to do to applications.
-    const auto settled = opened.exec(
+    const auto* const settings =
         "SET search_path = pg_catalog; SET datestyle = 'ISO, YMD'; SET intervalstyle = postgres; "
         "SET extra_float_digits = 3; SET bytea_output = hex; SET timezone = 'UTC'; SET lc_monetary = 'C'; "
         "SET xmloption = content; "
         "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
-        "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off");
+        "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; "
+        "SELECT pg_backend_pid()";
+    const auto settled = opened.answer(PQsendQuery(opened.native(), settings), until);
     if (!settled) return settled.error();
+    opened.dsn_ = dsn;
+    opened.pid_ = settled->text(0, 0);
     return opened;
 }
 
 result<rows> connection::exec(const std::string& sql) {
-    rows got{PQexec(native(), sql.c_str())};
-    if (got.native() == nullptr || !is_success(PQresultStatus(got.native()))) return failure_of(got.native());
-    return got;
+    take_leftovers();
+    return answer(PQsendQuery(native(), sql.c_str()), std::nullopt);
 }
 
 result<rows> connection::exec(const std::string& sql, const std::vector<parameter>& parameters) {
     std::vector<const char*> values;
     values.reserve(parameters.size());
     for (const auto& value : parameters) values.push_back(value ? value->c_str() : nullptr);
-    rows got{PQexecParams(native(), sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(), nullptr,
-                          nullptr, 0)};
-    if (got.native() == nullptr || !is_success(PQresultStatus(got.native()))) return failure_of(got.native());
-    return got;
+    take_leftovers();
+    return answer(PQsendQueryParams(native(), sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(),
+                                    nullptr, nullptr, 0),
+                  std::nullopt);
+}
+
+// Of a copy that was broken off, or rows that nobody wanted: PQexec knows how to get rid of them.
+void connection::take_leftovers() {
+    if (PQtransactionStatus(native()) == PQTRANS_ACTIVE) PQclear(PQexec(native(), ""));
+}
+
+// As PQexec: the last statement's result, or the first that begins a copy.
+result<rows> connection::answer(int sent, deadline until) {
+    using clock = std::chrono::steady_clock;
+    if (sent != 1) return failure_of(nullptr);
+    silence_watch silence{*this};
+    rows last{nullptr};
+    for (;;) {
+        while (PQisBusy(native()) != 0) {
+            auto patience = silence.patience();
+            if (until) patience = std::chrono::ceil<std::chrono::milliseconds>(*until - clock::now());
+            pollfd wait{PQsocket(native()), POLLIN, 0};
+            const int ready = patience.count() <= 0 ? 0 : ::poll(&wait, 1, static_cast<int>(patience.count()));
+            if (ready > 0) {
+                silence.heard();
+                if (PQconsumeInput(native()) == 0) return failure_of(nullptr);
+            } else if (ready == 0 && until) {
+                break_off();
+                return failure{std::string{broken_connection}, "no answer in time", {}, {}, {}};
+            } else if (ready == 0) {
+                if (auto failed = silence.given_up()) return *failed;
+            }
+        }
+        PGresult* const next = PQgetResult(native());
+        if (next == nullptr) break;
+        last = rows{next};
+        const auto status = PQresultStatus(next);
+        if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) break;
+    }
+    if (last.native() == nullptr || !is_success(PQresultStatus(last.native()))) return failure_of(last.native());
+    return last;
 }
 
 failure connection::failure_of(const PGresult* of) const {

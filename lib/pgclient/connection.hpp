@@ -66,6 +66,7 @@ struct open_options {
     std::string application_name = "crossfade";
     bool replication = false;  // a walsender for logical decoding
     std::chrono::seconds connect_timeout{5};
+    std::chrono::milliseconds silence{60000};  // see silence_watch
 };
 
 // One blocking libpq connection; for threads that may block, never for an event loop. TCP keepalives are on and
@@ -77,7 +78,8 @@ class connection {
   public:
     static result<connection> open(const std::string& dsn, const open_options& options);
 
-    // One statement or several, without parameters; the last one's rows.
+    // One statement or several, without parameters; the last one's rows. Fails as a lost connection where a
+    // silence_watch would.
     result<rows> exec(const std::string& sql);
     result<rows> exec(const std::string& sql, const std::vector<parameter>& parameters);
 
@@ -87,12 +89,57 @@ class connection {
     // The failure that a result, or the connection itself (null result), stands for.
     failure failure_of(const PGresult* of) const;
 
+    const open_options& options() const { return options_; }
+    // What the server answers on another connection, within a few seconds, to one statement with this one's process
+    // number as $1. nullopt: it can't be asked now, but it is there.
+    std::optional<result<rows>> ask_beside(const std::string& sql) const;
+    // Asks for the statement under way to be cancelled; whether that succeeds, its own answer tells.
+    void cancel() const;
+    // From now on the connection is a broken one.
+    void break_off() const;
+
   private:
+    using deadline = std::optional<std::chrono::steady_clock::time_point>;
+    // `at`: this very server, where the dsn names several.
+    static result<connection> open(const std::string& dsn, const open_options& options, const PGconn* at);
     struct finish {
         void operator()(PGconn* of) const { PQfinish(of); }
     };
-    explicit connection(PGconn* owned) : conn_(owned) {}
+    explicit connection(PGconn* owned, open_options options) : conn_(owned), options_(std::move(options)) {}
+    void take_leftovers();
+    result<rows> answer(int sent, deadline until);
+
     std::unique_ptr<PGconn, finish> conn_;
+    open_options options_;
+    std::string dsn_;
+    std::string pid_;  // as the server knows it: what it told at the log-in may be a pooler's invention
+};
+
+// For whoever waits for an answer. TCP tells of a peer that is gone only where nobody on the way acknowledges in its
+// place, and of a server that hangs never; and how long a statement may take isn't known. So the server itself is asked
+// about a silence, on another connection: as long as it says that it is at work on the statement, waiting for a lock
+// included, the wait goes on. When it twice says that it isn't, or can't be reached, and nothing has come for
+// open_options::silence, the connection is of no use.
+class silence_watch {
+  public:
+    explicit silence_watch(const connection& of) : of_(of), limit_(of.options().silence) {}
+
+    void heard() {
+        since_ = clock::now();
+        seen_.reset();
+    }
+    // How long one may wait for the socket before given_up() has something to do.
+    std::chrono::milliseconds patience() const;
+    // To be asked when nothing has come for a while; takes some seconds where the server is to be asked. A failure: the
+    // connection has been broken off.
+    std::optional<failure> given_up();
+
+  private:
+    using clock = std::chrono::steady_clock;
+    const connection& of_;
+    std::chrono::milliseconds limit_;
+    clock::time_point since_ = clock::now();
+    std::optional<std::string> seen_;  // what the server's process was at, instead of work
 };
 
 // A literal for the places where PostgreSQL takes no parameter; replication commands are such.

@@ -68,7 +68,8 @@ void drift_ledger::work() {
 drift_ledger::found drift_ledger::look(const errand& wanted) const {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(wanted.timeout);
     auto opened = pgclient::connection::open(dsn_, {.application_name = "crossfade-proxy console",
-                                                    .connect_timeout = std::max(seconds, decltype(seconds){2})});
+                                                    .connect_timeout = std::max(seconds, decltype(seconds){2}),
+                                                    .silence = wanted.timeout});
     if (!opened) return opened.error();
     const auto bounded = opened->exec("SET statement_timeout = " + std::to_string(wanted.timeout.count()));
     if (!bounded) return bounded.error();

@@ -79,6 +79,7 @@ lookup gatekeeper::ask(const std::string& user, const settings::configuration& c
         if (!connection_ || connected_to_ != authority) {
             pgclient::open_options options;
             options.application_name = "crossfade-login";
+            options.silence = std::chrono::seconds{5};  // others wait behind this one
             auto opened = pgclient::connection::open(database.dsn, options);
             if (!opened) return cannot_ask{"proxy.auth.query: " + to_string(opened.error())};
             connection_.emplace(std::move(*opened));

@@ -1,6 +1,7 @@
 #include "lib/pgclient/connection.hpp"
 
 #include <gmock/gmock.h>
+#include <signal.h>
 
 #include "tests/support/ports.hpp"
 #include "tests/support/postgres.hpp"
@@ -156,6 +157,47 @@ TEST_F(a_database, that_ends_a_session_is_a_lost_connection) {
         EXPECT_TRUE(done.error().connection_lost()) << to_string(done.error());
         EXPECT_TRUE(done.error().transient());
     }
+}
+
+// Neither TCP nor the kernel of a server that hangs tells: it acknowledges what it is sent.
+class a_silent_database : public a_database {
+  protected:
+    static constexpr std::chrono::seconds patience{1};
+
+    void SetUp() override {
+        to_.emplace(open({.silence = patience}));
+        process_ = to_->exec("SELECT pg_backend_pid()").value().integer(0, 0).value();
+    }
+    void TearDown() override { ::kill(static_cast<pid_t>(process_), SIGCONT); }
+    void fall_silent() const { ASSERT_EQ(::kill(static_cast<pid_t>(process_), SIGSTOP), 0); }
+
+    std::optional<connection> to_;
+    std::int64_t process_ = 0;
+};
+
+TEST_F(a_silent_database, is_a_lost_connection) {
+    fall_silent();
+    const auto done = to_->exec("SELECT 1");
+    ASSERT_FALSE(done);
+    EXPECT_TRUE(done.error().connection_lost());
+    EXPECT_THAT(done.error().message, HasSubstr("not at work"));
+    const auto again = to_->exec("SELECT $1::int", {"1"});
+    ASSERT_FALSE(again);
+    EXPECT_TRUE(again.error().connection_lost());
+}
+
+TEST_F(a_silent_database, is_a_lost_connection_when_nobody_can_be_asked_about_it) {
+    const auto postmaster = std::stoi(support::read_file(cluster_->data_dir() / "postmaster.pid"));
+    fall_silent();
+    ASSERT_EQ(::kill(postmaster, SIGSTOP), 0);
+    const auto done = to_->exec("SELECT 1");
+    ::kill(postmaster, SIGCONT);
+    ASSERT_FALSE(done);
+    EXPECT_THAT(done.error().message, HasSubstr("not to be reached"));
+}
+
+TEST_F(a_silent_database, is_waited_for_while_it_says_that_it_is_at_work) {
+    EXPECT_TRUE(to_->exec("SELECT pg_sleep(2.6)")) << "beyond the time in which one that isn't at work is given up";
 }
 
 TEST(no_database, is_a_lost_connection_with_a_reason) {
