@@ -48,11 +48,15 @@ landscape::landscape(landscape_options options)
     : options_(std::move(options)),
       legacy(options_.legacy),
       modern(options_.modern),
+      network_(options_.over_links ? std::optional<network>{std::in_place, legacy.port(), modern.port()}
+                                   : std::nullopt),
+      broker({}, network_ ? network_->listeners() : std::vector<support::kafka_listener>{}),
       listen_(support::free_port()),
+      publisher_admin_(support::free_port()),
       proxy_admin_(support::free_port()),
       cdc_admin_(support::free_port()),
       proxy("crossfade-proxy", configuration(), proxy_admin_),
-      cdc("crossfade-cdc", configuration(), cdc_admin_) {
+      cdc("crossfade-cdc", configuration_of("crossfade-cdc", {}), cdc_admin_) {
     legacy.start();
     modern.start();
     broker.start();
@@ -71,8 +75,13 @@ landscape::landscape(landscape_options options)
 
     must(crossfade({"init", "--replica-identity-full"}));
     must(crossfade({"backfill"}));
+    if (network_) {
+        publisher_.emplace("crossfade-proxy", configuration_of("publisher", {}), publisher_admin_);
+        publisher_->start();
+    }
     proxy.start();
     cdc.start();
+    if (publisher_ && !publisher_->wait_ready(60s)) throw std::runtime_error("not ready\n" + logs());
     if (!proxy.wait_ready(60s) || !cdc.wait_ready(60s)) throw std::runtime_error("not ready\n" + logs());
 }
 
@@ -88,12 +97,53 @@ std::string landscape::client_dsn() const {
 }
 
 std::string landscape::configuration(const std::string& flags) const {
+    return configuration_of("crossfade-proxy", flags);
+}
+
+std::string landscape::configuration_of(std::string_view program, const std::string& flags) const {
     const auto at = [](std::uint16_t port) { return "\"127.0.0.1:" + std::to_string(port) + '"'; };
-    return "legacy: { dsn: \"" + legacy.dsn() + "\" }\nmodern: { dsn: \"" + modern.dsn() +
-           "\" }\nkafka: { brokers: \"" + broker.brokers() +
-           "\" }\nstream: { name: app, tables: [\"public.*\"] }\nproxy: { listen: " + at(listen_) +
-           ", admin: " + at(proxy_admin_) + " }\ncdc: { admin: " + at(cdc_admin_) + options_.cdc_settings +
-           " }\nflags:\n" + (flags.empty() ? "  dual_write_strategy: legacy-primary\n" : flags);
+    const bool cdc_s = program == "crossfade-cdc";
+    const bool publisher_s = program == "publisher";
+    std::string to_legacy = legacy.dsn();
+    std::string to_modern = modern.dsn();
+    std::string to_kafka = '"' + broker.brokers() + '"';
+    std::string front = "listen: " + at(publisher_s ? support::free_port() : listen_) +
+                        ", admin: " + at(publisher_s ? publisher_admin_ : proxy_admin_);
+    if (network_) {
+        const auto over = [&](link which) {
+            return "postgresql://crossfade@127.0.0.1:" + std::to_string(network_->port(which)) + "/app";
+        };
+        to_legacy = over(cdc_s || publisher_s ? link::replication : link::clients);
+        if (cdc_s) to_modern = over(link::apply);
+        if (cdc_s || publisher_s) to_kafka = at(network_->port(cdc_s ? link::consume : link::publish));
+        // What bounds silence, as short as a busy machine allows.
+        to_kafka += ", properties: { socket.timeout.ms: 4000, request.timeout.ms: 3000 }";
+        front += ", query_timeout: 2s, capture: " + std::string{publisher_s ? "true" : "false"};
+    }
+    return "legacy: { dsn: \"" + to_legacy + "\" }\nmodern: { dsn: \"" + to_modern +
+           "\" }\nkafka: { brokers: " + to_kafka + " }\nstream: { name: app, tables: [\"public.*\"]" +
+           (network_ ? ", silence_timeout: 2s" : "") + " }\nproxy: { " + front + " }\ncdc: { admin: " + at(cdc_admin_) +
+           options_.cdc_settings + " }\nflags:\n" + (flags.empty() ? "  dual_write_strategy: legacy-primary\n" : flags);
+}
+
+bool landscape::noticed(link which) const {
+    const auto publishes = [&] {
+        return support::sample_value(support::http_get(publisher_admin_, "/metrics").body,
+                                     "crossfade_publisher_state{state=\"publishing\"") != 0;
+    };
+    switch (which) {
+        case link::clients:
+            return false;  // it shows to them
+        case link::replication:
+            return !publishes();
+        case link::publish:
+            return !publishes() || support::http_get(publisher_admin_, "/api/v1/status").body.find("not acknowledge") !=
+                                       std::string::npos;
+        case link::consume:
+        case link::apply:
+            return support::http_get(cdc_admin_, "/readyz").status != 200;
+    }
+    return false;
 }
 
 void landscape::kill(victim which) {
@@ -161,17 +211,20 @@ std::string landscape::complaints() const {
         found += "drift " + row[0] + ' ' + row[1] + ' ' + row[2] + ": " + row[3] + '\n';
     for (const auto& row : modern.exec("SELECT table_name, sqlstate, reason FROM crossfade.dead_letters LIMIT 5"))
         found += "dead letter " + row[0] + ' ' + row[1] + ": " + row[2] + '\n';
-    for (const auto port : {proxy_admin_, cdc_admin_}) {
+    std::vector<std::uint16_t> admins{proxy_admin_, cdc_admin_};
+    if (publisher_) admins.push_back(publisher_admin_);
+    for (const auto port : admins) {
         const auto reply = support::http_get(port, "/readyz");
         if (reply.status != 200) found += "not ready: " + reply.body + '\n';
-        if (support::sample_value(support::http_get(port, "/metrics").body, "crossfade_stream_stopped") != 0)
+        if (support::sample_value(support::http_get(port, "/metrics").body, "crossfade_stream_stopped") > 0)
             found += "stream stopped\n";
     }
     return found;
 }
 
 std::string landscape::logs() const {
-    return "--- proxy\n" + tail(proxy.log()) + "--- cdc\n" + tail(cdc.log()) + "--- broker\n" + tail(broker.log());
+    return "--- proxy\n" + tail(proxy.log()) + (publisher_ ? "--- publisher\n" + tail(publisher_->log()) : "") +
+           "--- cdc\n" + tail(cdc.log()) + "--- broker\n" + tail(broker.log());
 }
 
 }  // namespace crossfade::chaos

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/chaos/network.hpp"
 #include "tests/support/kafka.hpp"
 #include "tests/support/postgres.hpp"
 #include "tests/support/program.hpp"
@@ -28,6 +29,9 @@ struct landscape_options {
     std::string cdc_settings = {};  // more of the file's section cdc: ", batch_bytes: 64KiB"
     support::postgres_options legacy = {};
     support::postgres_options modern = {};
+    // The programs' ways to the servers lead over links that can be made ill, and another crossfade-proxy publishes
+    // than the one that serves the clients.
+    bool over_links = false;
     std::string create_legacy = {};  // instead of the database `app` as it is: "CREATE DATABASE app ENCODING ..."
 };
 
@@ -49,6 +53,9 @@ class landscape {
     std::uint16_t client_port() const { return listen_; }
     // The configuration file's text with these flags in it.
     std::string configuration(const std::string& flags = {}) const;
+    network& links() { return *network_; }
+    // Whether the program at this end of the link says that something is wrong.
+    bool noticed(link which) const;
 
     // A table of schema public that came later has to be equal, too.
     void watch(const std::string& table) { tables_.push_back(table); }
@@ -62,15 +69,23 @@ class landscape {
     std::string logs() const;
 
   private:
+    std::string configuration_of(std::string_view program, const std::string& flags) const;
+
     landscape_options options_;
 
   public:
     support::postgres_cluster legacy;
     support::postgres_cluster modern;
+
+  private:
+    std::optional<network> network_;
+
+  public:
     support::kafka_broker broker;
 
   private:
     std::uint16_t listen_;
+    std::uint16_t publisher_admin_;
     std::uint16_t proxy_admin_;
     std::uint16_t cdc_admin_;
     std::vector<std::string> tables_;
@@ -78,6 +93,9 @@ class landscape {
   public:
     support::crossfade_program proxy;
     support::crossfade_program cdc;
+
+  private:
+    std::optional<support::crossfade_program> publisher_;  // another one than `proxy`
 };
 
 }  // namespace crossfade::chaos

@@ -33,8 +33,8 @@ constexpr std::array passed{
 
 class live_backfill : public trial {
   protected:
-    // As many as leave the machine time for copying.
-    static constexpr unsigned few = 2;
+    // As few clients as leave the machine time for copying.
+    live_backfill() : trial(false, 2) {}
 
     static support::finished ask(const landscape& of, std::vector<std::string> more = {}) {
         more.insert(more.begin(), {"backfill", "--live", "--max-lag", "600"});
@@ -46,7 +46,7 @@ class live_backfill : public trial {
 };
 
 TEST_F(live_backfill, copies_every_table_under_load) {
-    start_load(few);
+    start_load();
     ASSERT_TRUE(goes_on(200));
     const auto copied = ask(world(), {"--again"});
     EXPECT_EQ(copied.exit_code, 0) << copied.output << copied.errors << world().logs();
@@ -58,7 +58,7 @@ TEST_F(live_backfill, goes_on_where_it_was_killed) {
     const auto seed = seed_given != nullptr ? std::stoul(seed_given) : std::random_device{}();
     std::cout << "CROSSFADE_CHAOS_SEED=" << seed << '\n';
     std::mt19937 random{static_cast<std::uint32_t>(seed)};
-    start_load(few);
+    start_load();
     ASSERT_TRUE(goes_on(200));
     ASSERT_EQ(ask(world(), {"--again", "--detach"}).exit_code, 0);
     for (const auto& place : passed) {
@@ -139,7 +139,7 @@ TEST_F(live_backfill, of_a_table_that_joins_later_is_whole_whoever_dies) {
         "INSERT INTO public.item SELECT n, n % 1000, 'item ' || n, repeat('x', 60) FROM generate_series(1, " + many +
         ") n; ANALYZE public.item");
     world().watch("item");
-    start_load(few);
+    start_load();
     const auto init = world().crossfade({"init"});
     ASSERT_EQ(init.exit_code, 0) << init.output << init.errors;
     item_clerk clerk{world().client_dsn(), rows};

@@ -11,12 +11,18 @@ using namespace std::chrono_literals;
 
 void trial::SetUp() {
     if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: set CROSSFADE_KAFKA_LIBS";
+    if (over_links_ && !support::toxiproxy::available())
+        GTEST_SKIP() << "no toxiproxy: script/bootstrap --toxiproxy --no-build";
+    std::vector<std::string> of_legacy{"max_prepared_transactions=10"};
+    // What a broken link leaves behind: the slot's reader.
+    if (over_links_) of_legacy.emplace_back("wal_sender_timeout=4s");
     // Batches as small as can be, so that a large transaction is applied in parts.
     world_ = std::make_unique<landscape>(
         landscape_options{.scale = scale,
                           .schema = std::string{workload::schema()} + ';' + turmoil::schema(),
                           .cdc_settings = ", batch_bytes: 64KiB",
-                          .legacy = {.extra_settings = {"max_prepared_transactions=10"}}});
+                          .legacy = {.extra_settings = std::move(of_legacy)},
+                          .over_links = over_links_});
 }
 
 void trial::TearDown() {
@@ -26,8 +32,8 @@ void trial::TearDown() {
     world_.reset();
 }
 
-void trial::start_load(unsigned sessions) {
-    load_ = std::make_unique<workload>(world_->client_dsn(), sessions, scale, 'c' + std::to_string(loads_) + '-');
+void trial::start_load() {
+    load_ = std::make_unique<workload>(world_->client_dsn(), clients_, scale, 'c' + std::to_string(loads_) + '-');
     turmoil_ = std::make_unique<turmoil>(world_->client_dsn(), world_->modern.dsn(), loads_ * 1'000'000);
     ++loads_;
     load_->start();

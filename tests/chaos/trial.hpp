@@ -17,12 +17,12 @@ namespace crossfade::chaos {
 class trial : public testing::Test {
   protected:
     static constexpr unsigned scale = 2;
-    static constexpr unsigned clients = 8;
 
+    explicit trial(bool over_links = false, unsigned clients = 8) : over_links_(over_links), clients_(clients) {}
     void SetUp() override;
     void TearDown() override;
 
-    void start_load(unsigned sessions = clients);
+    void start_load();
     void stop_load_and_check();
 
     // Waits until the application has done this many more transactions.
@@ -32,10 +32,13 @@ class trial : public testing::Test {
 
     landscape& world() { return *world_; }
     const landscape& world() const { return *world_; }
+    unsigned clients() const { return clients_; }
 
   private:
     void check_ledger(const support::postgres_cluster& side) const;
 
+    const bool over_links_;
+    const unsigned clients_;
     std::unique_ptr<landscape> world_;
     std::unique_ptr<workload> load_;
     std::unique_ptr<turmoil> turmoil_;

@@ -54,6 +54,13 @@ struct kafka_security {
     std::string password;
 };
 
+// A further way into a broker: it listens on one port, and tells its clients to come to another.
+struct kafka_listener {
+    std::string name;  // capitals
+    std::uint16_t port;
+    std::uint16_t advertised;
+};
+
 // A real broker: one node, KRaft, on ports of its own that stay the same over restarts.
 class kafka_broker {
   public:
@@ -61,7 +68,9 @@ class kafka_broker {
     static bool available();
 
     // Formats its storage; not started yet.
-    explicit kafka_broker(std::vector<std::string> extra_properties = {}, std::optional<kafka_security> security = {});
+    // `security`: of all that the broker says, in place of `more`.
+    explicit kafka_broker(std::vector<std::string> extra_properties = {}, const std::vector<kafka_listener>& more = {},
+                          std::optional<kafka_security> security = {});
 
     void start();  // returns when it answers
     void stop();

@@ -69,16 +69,26 @@ bool kafka_broker::available() {
     return jars().has_value() && java_in_path();
 }
 
-kafka_broker::kafka_broker(std::vector<std::string> extra_properties, std::optional<kafka_security> security)
+kafka_broker::kafka_broker(std::vector<std::string> extra_properties, const std::vector<kafka_listener>& more,
+                           std::optional<kafka_security> security)
     : port_(free_port()), controller_port_(free_port()) {
     const std::string broker = "127.0.0.1:" + std::to_string(port_);
     const std::string controller = "127.0.0.1:" + std::to_string(controller_port_);
+    std::string listeners = "PLAINTEXT://" + broker;
+    std::string advertised = listeners;
+    std::string protocols = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT";
+    for (const auto& [name, port, told] : more) {
+        listeners += ',' + name + "://127.0.0.1:" + std::to_string(port);
+        advertised += ',' + name + "://127.0.0.1:" + std::to_string(told);
+        protocols += ',' + name + ":PLAINTEXT";
+    }
     std::vector<std::string> properties{
         "process.roles=broker,controller",
         "node.id=1",
         "controller.quorum.voters=1@" + controller,
-        "listeners=PLAINTEXT://" + broker + ",CONTROLLER://" + controller,
-        "advertised.listeners=PLAINTEXT://" + broker,
+        "listeners=" + listeners + ",CONTROLLER://" + controller,
+        "advertised.listeners=" + advertised,
+        "listener.security.protocol.map=" + protocols,
         "controller.listener.names=CONTROLLER",
         "inter.broker.listener.name=PLAINTEXT",
         "log.dirs=" + (dir_.path() / "data").string(),
@@ -96,8 +106,8 @@ kafka_broker::kafka_broker(std::vector<std::string> extra_properties, std::optio
     };
     std::vector<std::string> format_arguments{"format", "-t", random_cluster_id()};
     if (security) {
-        const auto more = secured(*security, broker, controller, dir_);
-        properties.insert(properties.end(), more.begin(), more.end());
+        const auto instead = secured(*security, broker, controller, dir_);
+        properties.insert(properties.end(), instead.begin(), instead.end());
         format_arguments.insert(format_arguments.end(), {"--add-scram", "SCRAM-SHA-256=[name=" + security->user +
                                                                             ",password=" + security->password + "]"});
         client_properties_ = {{"security.protocol", "sasl_ssl"},

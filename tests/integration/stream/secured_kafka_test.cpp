@@ -30,7 +30,7 @@ class secured_kafka : public testing::Test {
     void SetUp() override {
         if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
         const auto cert = authority_.issue("broker", "IP:127.0.0.1");
-        broker_.emplace(std::vector<std::string>{},
+        broker_.emplace(std::vector<std::string>{}, std::vector<support::kafka_listener>{},
                         support::kafka_security{cert.cert, cert.key, authority_.file(), "crossfade", broker_password_});
         broker_->start();
         for (auto* side : {&legacy_, &modern_}) {
