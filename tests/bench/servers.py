@@ -58,6 +58,13 @@ class Process:
         fields = Path(f"/proc/{self.child.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / TICK
 
+    def memory_mib(self):
+        """The most that it has had resident."""
+        for line in Path(f"/proc/{self.child.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+        return 0.0
+
     def stop(self, how=signal.SIGTERM):
         if self.child.poll() is None:
             self.child.send_signal(how)

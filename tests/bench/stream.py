@@ -19,12 +19,12 @@ COMMITS = 300  # a second, of the steady stream
 SHAPES = {"one row a transaction": 1, "1000 rows a transaction": 1000}
 
 
-def configuration(legacy, modern, kafka, ports):
+def configuration(legacy, modern, kafka, ports, tables):
     return f"""
 legacy: {{ dsn: "{legacy.dsn()}" }}
 modern: {{ dsn: "{modern.dsn()}" }}
 kafka: {{ brokers: "127.0.0.1:{kafka}", properties: {{ compression.type: lz4 }} }}
-stream: {{ name: bench, tables: ["public.payments"] }}
+stream: {{ name: bench, tables: [{', '.join(f'"public.{table}"' for table in tables)}] }}
 proxy: {{ listen: "127.0.0.1:{ports[0]}", admin: "127.0.0.1:{ports[1]}" }}
 cdc: {{ admin: "127.0.0.1:{ports[2]}" }}
 flags: {{ hybrid_mode_enabled: true, dual_write_strategy: legacy-primary, hybrid_read_strategy: legacy }}
@@ -37,10 +37,10 @@ class Crossfade:
 
     name, database = "crossfade", "app"
 
-    def __init__(self, servers, legacy, modern):
-        self.servers, self.running = servers, []
+    def __init__(self, servers, legacy, modern, tables):
+        self.servers, self.running, self.kafka = servers, [], servers.kafka()
         self.ports = [free_port() for _ in range(3)]
-        self.config = servers.write("crossfade.yaml", configuration(legacy, modern, servers.kafka(), self.ports))
+        self.config = servers.write("crossfade.yaml", configuration(legacy, modern, self.kafka, self.ports, tables))
         done = subprocess.run([BIN / "crossfade", "--config", self.config, "init"], capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"crossfade init: {done.stdout}{done.stderr}")
@@ -66,9 +66,9 @@ class Native:
 
     name, database = "PostgreSQL", "native"
 
-    def __init__(self, _, legacy, modern):
+    def __init__(self, _, legacy, modern, tables):
         self.modern = modern
-        legacy.sql("CREATE PUBLICATION native FOR TABLE payments")
+        legacy.sql(f"CREATE PUBLICATION native FOR TABLE {', '.join(tables)}")
         legacy.sql("SELECT pg_create_logical_replication_slot('native', 'pgoutput')")
         modern.sql(f"CREATE SUBSCRIPTION native CONNECTION '{legacy.dsn()}' PUBLICATION native "
                    "WITH (copy_data = false, create_slot = false, enabled = false, slot_name = 'native')", self.database)
@@ -203,7 +203,7 @@ def main():
         modern.sql("CREATE DATABASE native", "postgres")
         for database, dbname in ((legacy, "app"), (modern, "app"), (modern, "native")):
             database.sql(TABLE.format(table="payments"), dbname)
-        followers = [Native(servers, legacy, modern), Crossfade(servers, legacy, modern)]
+        followers = [part(servers, legacy, modern, ["payments"]) for part in (Native, Crossfade)]
 
         legacy.sql("SELECT pg_create_logical_replication_slot('alone', 'pgoutput')")
         rates, lags, starts, parts = {}, {}, {}, {}
