@@ -37,6 +37,8 @@ class stream_follower {
     void nudge() { wait_.nudge(); }
 
   private:
+    static constexpr int partition = 0;  // of the stream's topic
+
     struct batch;
     enum class next_step { reconnect, reread, stopped, end };
 

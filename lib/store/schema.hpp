@@ -14,8 +14,9 @@ namespace crossfade::store {
 //   progress      one row a stream and partition: how far the follower is. Written in the transaction that applies
 //                 the rows, and only while it still holds what the writer expects (fencing).
 //   tables        per table: copied_lsn (changes committed before it are in the copy), and its state ('new': has
-//                 joined the stream and was never copied, so that its changes are left out; 'copying': a backfill that holds the stream began and has not finished; 'backfilling': one beside
-//                 the stream; 'live'; 'stale': changes were left out under legacy-only since stale_since)
+//                 joined the stream and was never copied, so that its changes are left out; 'copying': a backfill that
+//                 holds the stream began and has not finished; 'backfilling': one beside the stream; 'live'; 'stale':
+//                 changes were left out under legacy-only since stale_since)
 //   backfills     how far the copies beside the stream are
 //   refetch       rows that these have to copy once more
 //   drift         one row a stream, table, key and kind: differences found

@@ -1,0 +1,71 @@
+// What has to be so before anything is applied.
+#include "cdc/follow/stream_follower.hpp"
+#include "lib/store/schema.hpp"
+
+namespace crossfade::cdc::follow {
+
+bool stream_follower::installed(apply::session& session, store::progress& found) {
+    const std::string way_out = "run crossfade init";
+    auto version = store::installed_version(session.db);
+    if (!version) {
+        lost("modern database", pgclient::to_string(version.error()));
+        return false;
+    }
+    if (!*version) {
+        enter(follower_state::waiting, "the modern database has no schema crossfade", way_out);
+        return false;
+    }
+    if (**version != store::schema_version) {
+        enter(follower_state::waiting,
+              "schema crossfade is of version " + std::to_string(**version) + ", this program is for " +
+                  std::to_string(store::schema_version),
+              way_out + " of this version, or use the program of the other");
+        return false;
+    }
+    auto progress = store::load_progress(session.db, stream_, partition);
+    if (!progress) {
+        lost("modern database", pgclient::to_string(progress.error()));
+        return false;
+    }
+    if (!*progress) {
+        enter(follower_state::waiting, "the modern database has no progress of stream " + stream_, way_out);
+        return false;
+    }
+    found = std::move(**progress);
+    return true;
+}
+
+bool stream_follower::elected(const std::stop_token& stopping, apply::session& session) {
+    while (!stopping.stop_requested()) {
+        auto got = session.db.exec("SELECT pg_try_advisory_lock($1::int, $2::int)",
+                                   store::lock_key(store::lock::applying, stream_));
+        if (!got) {
+            lost("modern database", pgclient::to_string(got.error()));
+            return false;
+        }
+        if (got->boolean(0, 0)) return true;
+        enter(follower_state::standby, "another crossfade-cdc applies this stream");
+        backoff_.reset();
+        wait_.wait(stopping, std::chrono::milliseconds{250});
+    }
+    return false;
+}
+
+bool stream_follower::backfill_in_the_way(apply::session& session) {
+    auto free = session.db.exec(std::string{store::try_share_sql}, store::lock_key(store::lock::backfilling, stream_));
+    if (free && !free->boolean(0, 0)) {
+        enter(follower_state::held, "a backfill is copying");
+        return true;
+    }
+    auto tables = store::load_tables(session.db, stream_);
+    if (!free || !tables) return false;  // the next query says what is wrong
+    for (const auto& table : *tables) {
+        if (table.state != "copying") continue;
+        enter(follower_state::held, "a backfill of " + table.table + " began and has not finished",
+              "run crossfade backfill again");
+        return true;
+    }
+    return false;
+}
+
+}  // namespace crossfade::cdc::follow
