@@ -105,7 +105,7 @@ std::optional<view> backfiller::open_view(memory& of, const store::progress& at)
         }
         of.table = std::move(*found);
         if (of.table == nullptr) {
-            source_failed({"42P01", "legacy has no table " + current_->table, {}, {}, {}});
+            hopeless_ = "legacy has no such table";
             return std::nullopt;
         }
     }
@@ -114,6 +114,7 @@ std::optional<view> backfiller::open_view(memory& of, const store::progress& at)
         of.table.reset();
         source_failed(opened.error());
         source_.close();
+        if (!passing(opened.error())) hopeless_ = "legacy: " + pgclient::to_string(opened.error());
         return std::nullopt;
     }
     // What has been applied has to be in what is copied.
@@ -310,7 +311,7 @@ pgclient::result<backfiller::turn> backfiller::give_up(memory& of, const pgclien
 pgclient::result<backfiller::turn> backfiller::copy(const store::progress& at) {
     auto& known = known_[current_->table];
     auto now = open_view(known, at);
-    if (!now) return turn{};
+    if (!now) return hopeless_.empty() ? turn{} : hold(std::exchange(hopeless_, {}));
     const auto& table = *now->table;
     catalog_.forget_refused();
     auto found = catalog_.mapping(to_.db, table.rel);
@@ -425,7 +426,7 @@ pgclient::result<backfiller::turn> backfiller::refetch(const store::progress& at
         {settings_.stream, current_->table});
     if (!picked) return picked.error();
     auto now = open_view(known, at);
-    if (!now) return turn{};
+    if (!now) return hopeless_.empty() ? turn{} : hold(std::exchange(hopeless_, {}));
     const auto& table = *now->table;
     catalog_.forget_refused();
     auto found = catalog_.mapping(to_.db, table.rel);

@@ -66,7 +66,7 @@ class backfiller {
     pgclient::result<turn> refetch(const store::progress& at);
     pgclient::result<turn> finish(const store::progress& at);
 
-    // The moment of a chunk; empty: not now. Its transaction is open then, and close_view() ends it.
+    // The moment of a chunk, with the source's transaction open; empty: not now, or never, as `hopeless_` says.
     std::optional<view> open_view(memory& of, const store::progress& at);
     // Writes rows of the source, within the open transaction; takes those out of the way that have the same key.
     pgclient::relayed write(const apply::table_mapping& to, const rows_query& what, bool expected);
@@ -91,6 +91,7 @@ class backfiller {
     steady::time_point looked_{};
     steady::time_point not_before_{};  // by max_rate
     std::string said_;
+    std::string hopeless_;
 };
 
 }  // namespace crossfade::cdc::backfill

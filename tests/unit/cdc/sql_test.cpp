@@ -99,6 +99,72 @@ TEST_F(fixture, cuts_by_rows_and_bytes) {
     EXPECT_EQ(many(part, origins, {500, 1, 5000}).size(), 1001U);
 }
 
+// A table that is copied beside the stream: docs/adr/0014.
+struct copied_beside : fixture {
+    const model::cell unchanged{model::cell_kind::unchanged, {}};
+
+    copied_beside() {
+        change.operation = model::row_operation::update;
+        change.before_kind = model::before_image::key;
+        change.before = {{model::cell_kind::text, "6"}, {}};
+    }
+    // Their verbs and tables.
+    static std::string outline(const std::vector<statement>& of) {
+        std::string text;
+        for (const auto& each : of) {
+            text += (text.empty() ? "" : "; ") + each.sql.substr(0, each.sql.find(' '));
+            if (each.sql.find("crossfade.refetch") != std::string::npos) text += " refetch";
+            if (each.sql.find("WHERE EXISTS") != std::string::npos) text += " if noted";
+            EXPECT_TRUE(!each.expected || each.sql.starts_with("INSERT INTO \"")) << "others may be gone, or there";
+        }
+        return text;
+    }
+    std::string alone(strictness how) { return outline(copy_over_one(*mapping, change, how, "app")); }
+};
+
+TEST_F(copied_beside, whole_rows_take_the_place_of_what_is_there) {
+    const auto absent = net_row{true, false, row.key, {}, nullptr};
+    part.tables = {{mapping, {net_step{{row, absent}}}, strictness::copied_over}};
+    const auto got = many(part, origin_check{"{1}", "2026-01-01"}, {}, "app");
+    EXPECT_EQ(outline(got), "DELETE; INSERT");
+    EXPECT_EQ(got[0].parameters, (std::vector<sql_parameter>{"{7,7}"}));
+    EXPECT_EQ(got[0].sql.find("origin"), std::string::npos) << "whoever wrote what is there";
+}
+
+TEST_F(copied_beside, parts_of_rows_touch_what_is_there) {
+    row.values[1] = nullptr;
+    part.tables = {{mapping, {net_step{{row}}}, strictness::copied_over}};
+    EXPECT_EQ(outline(many(part, {}, {}, "app")), "UPDATE");
+}
+
+TEST_F(copied_beside, a_whole_row_moves_as_it_is) {
+    EXPECT_EQ(alone(strictness::copied_over), "DELETE; DELETE; INSERT");
+    EXPECT_EQ(alone(strictness::settling), "DELETE; DELETE; INSERT");
+}
+
+TEST_F(copied_beside, of_a_row_that_moves_the_rest_is_fetched) {
+    change.after[1] = unchanged;
+    const auto made = copy_over_one(*mapping, change, strictness::copied_over, "app");
+    EXPECT_EQ(outline(made), "DELETE; DELETE; INSERT refetch");
+    EXPECT_EQ(made[0].parameters, (std::vector<sql_parameter>{"6"}));
+    EXPECT_EQ(made[1].parameters, (std::vector<sql_parameter>{"7"}));
+    EXPECT_EQ(made[2].parameters, (std::vector<sql_parameter>{"app", "public.t", "{7}"}));
+}
+
+TEST_F(copied_beside, once_all_is_copied_it_moves_in_place_unless_it_was_fetched) {
+    change.after[1] = unchanged;
+    const auto made = copy_over_one(*mapping, change, strictness::settling, "app");
+    EXPECT_EQ(outline(made), "DELETE; UPDATE; INSERT refetch if noted");
+    EXPECT_EQ(made[2].parameters, (std::vector<sql_parameter>{"app", "public.t", "{7}", "{6}"}));
+}
+
+TEST_F(copied_beside, the_old_row_has_the_rest_where_the_change_says_so) {
+    change.after[1] = unchanged;
+    change.before_kind = model::before_image::whole;
+    change.before[1] = {model::cell_kind::text, "{b}"};
+    EXPECT_EQ(alone(strictness::copied_over), "DELETE; DELETE; INSERT");
+}
+
 TEST(fault, tells_rows_from_followers) {
     for (const char* state : {"22P02", "23505", "42703", "42P01", "P0001"}) {
         EXPECT_TRUE(is_row_fault({state, "", "", "", ""})) << state;
