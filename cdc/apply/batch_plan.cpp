@@ -42,6 +42,10 @@ void lay_over(net_row& row, const table_mapping& mapping, const model::row& afte
     }
 }
 
+bool complete(const net_row& row) {
+    return std::ranges::find(row.values, nullptr) == row.values.end();
+}
+
 }  // namespace
 
 std::optional<model::row> whole_after(const model::row_change& change) {
@@ -53,10 +57,6 @@ std::optional<model::row> whole_after(const model::row_change& change) {
         row[i] = change.before[i];
     }
     return row;
-}
-
-bool complete(const net_row& row) {
-    return std::ranges::find(row.values, nullptr) == row.values.end();
 }
 
 const model::cell& key_cell(const table_mapping& mapping, std::size_t i, const model::row_change& change) {

@@ -38,8 +38,8 @@ struct single_step {
 using step = std::variant<net_step, append_step, single_step>;
 
 // exact: the follower has to be as the source was before each change. copied_over: the table is being copied beside the
-// stream, so that rows may be missing, or newer than the change; a whole row replaces what is there, a part of one
-// touches it if it is there, and what is to go may be gone. When the stream has passed the copy all are as they should
+// stream, so that rows may be missing, or newer than the change; a new row replaces what is there, others are
+// touched if they are there, and what is to go may be gone. When the stream has passed the copy all are as they should
 // be. settling: all of it is copied, and none of that is newer than the change, but for rows in crossfade.refetch
 // (docs/adr/0014).
 enum class strictness { exact, copied_over, settling };
@@ -86,9 +86,6 @@ class batch_planner {
     batch_plan plan_;
     std::unordered_map<const table_mapping*, table_state> tables_;
 };
-
-// Whether all of the row after the batch is known.
-bool complete(const net_row& row);
 
 // The row after the change, with what the event leaves out taken from the row before. Empty when that isn't known.
 std::optional<model::row> whole_after(const model::row_change& change);

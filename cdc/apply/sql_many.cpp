@@ -231,20 +231,20 @@ class table_statements {
   private:
     static inline const std::optional<origin_check> no_check;
 
-    // What is whole takes the place of what is there.
+    // New rows take the place of what is there. What was there before and isn't comes with its chunk, or has gone
+    // since.
     void copy_over(const net_step& of) {
         row_list gone;
-        row_list whole;
+        row_list fresh;
         std::map<std::vector<bool>, row_list> touched_ones;
         for (const auto& row : of.rows) {
-            const bool all = row.exists && complete(row);
-            if (!row.exists || all) gone.push_back(&row);
-            if (all) whole.push_back(&row);
-            if (row.exists && !all) touched_ones[touched(row)].push_back(&row);
+            if (!row.exists || !row.existed) gone.push_back(&row);
+            if (row.exists && row.existed) touched_ones[touched(row)].push_back(&row);
+            if (row.exists && !row.existed) fresh.push_back(&row);
         }
         if (!gone.empty()) remove(gone, std::nullopt, false);
         for (const auto& [mask, rows] : touched_ones) update(rows, mask, false);
-        if (!whole.empty()) insert(whole);
+        if (!fresh.empty()) insert(fresh);
     }
 
     // A line without columns can't be told from none.

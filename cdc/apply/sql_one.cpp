@@ -151,28 +151,28 @@ std::vector<statement> copy_over_one(const table_mapping& mapping, const model::
         of.expected.reset();
         return of;
     };
-    const bool removes = change.operation == row_operation::remove;
-    if (removes) return {without_count(remove_one(mapping, change))};
+    if (change.operation == row_operation::remove) return {without_count(remove_one(mapping, change))};
     const bool moves = changes_key(mapping, change);
+    if (change.operation == row_operation::update && !moves) return {without_count(update_one(mapping, change))};
+
     const auto whole = whole_after(change);
-    const bool in_place = !whole && (!moves || how == strictness::settling);
+    const bool in_place = !whole && how == strictness::settling;
     std::vector<statement> made;
     if (moves && !in_place) made.push_back(without_count(remove_one(mapping, change)));
-    if (moves || whole) {
-        const model::row_change in_its_place{
-            change.rel, row_operation::remove, model::before_image::absent, {}, whole ? *whole : change.after};
-        made.push_back(without_count(remove_one(mapping, in_its_place)));
+    const model::row_change in_its_place{
+        change.rel, row_operation::remove, model::before_image::absent, {}, whole ? *whole : change.after};
+    made.push_back(without_count(remove_one(mapping, in_its_place)));
+    if (whole) {
+        made.push_back(insert_one(mapping, *whole));
+        return made;
     }
-    if (whole) made.push_back(insert_one(mapping, *whole));
-    if (in_place) made.push_back(without_count(update_one(mapping, change)));
-    if (moves && !whole) {
-        auto later = fetch_later(mapping, change, row_side::after, stream);
-        if (in_place) {
-            later.sql = later_if_noted;
-            later.parameters.push_back(key_array(mapping, change, row_side::before));
-        }
-        made.push_back(std::move(later));
+    auto later = fetch_later(mapping, change, row_side::after, stream);
+    if (in_place) {
+        made.push_back(without_count(update_one(mapping, change)));
+        later.sql = later_if_noted;
+        later.parameters.push_back(key_array(mapping, change, row_side::before));
     }
+    made.push_back(std::move(later));
     return made;
 }
 

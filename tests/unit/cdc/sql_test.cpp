@@ -122,7 +122,7 @@ struct copied_beside : fixture {
     std::string alone(strictness how) { return outline(copy_over_one(*mapping, change, how, "app")); }
 };
 
-TEST_F(copied_beside, whole_rows_take_the_place_of_what_is_there) {
+TEST_F(copied_beside, new_rows_take_the_place_of_what_is_there) {
     const auto absent = net_row{true, false, row.key, {}, nullptr};
     part.tables = {{mapping, {net_step{{row, absent}}}, strictness::copied_over}};
     const auto got = many(part, origin_check{"{1}", "2026-01-01"}, {}, "app");
@@ -131,10 +131,15 @@ TEST_F(copied_beside, whole_rows_take_the_place_of_what_is_there) {
     EXPECT_EQ(got[0].sql.find("origin"), std::string::npos) << "whoever wrote what is there";
 }
 
-TEST_F(copied_beside, parts_of_rows_touch_what_is_there) {
-    row.values[1] = nullptr;
+// Or every chunk that comes later would find rows in its way.
+TEST_F(copied_beside, other_rows_are_touched_if_they_are_there) {
+    row.existed = true;
     part.tables = {{mapping, {net_step{{row}}}, strictness::copied_over}};
     EXPECT_EQ(outline(many(part, {}, {}, "app")), "UPDATE");
+    change.before_kind = model::before_image::absent;
+    EXPECT_EQ(alone(strictness::copied_over), "UPDATE");
+    change.operation = model::row_operation::insert;
+    EXPECT_EQ(alone(strictness::copied_over), "DELETE; INSERT");
 }
 
 TEST_F(copied_beside, a_whole_row_moves_as_it_is) {
