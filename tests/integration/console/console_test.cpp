@@ -59,7 +59,8 @@ TEST_F(operators_console, shows_sessions_and_ends_them) {
     const answer gone{PQexec(victim.get(), "select 1")};
     EXPECT_THAT(PQerrorMessage(victim.get()), HasSubstr("terminating connection due to administrator command"));
     EXPECT_EQ(value(bystander, "select 1"), "1");
-    EXPECT_EQ(metric("crossfade_sessions_total{result=\"killed\"}"), 1);
+    // It is counted when it has ended, which the client may hear of first.
+    EXPECT_TRUE(support::eventually(5s, [&] { return metric("crossfade_sessions_total{result=\"killed\"}") == 1; }));
     EXPECT_EQ(sqlstate(operators, "KILL 999999"), "42704");
 }
 
