@@ -118,7 +118,8 @@ std::string landscape::configuration_of(std::string_view program, const std::str
         if (cdc_s || publisher_s) to_kafka = at(network_->port(cdc_s ? link::consume : link::publish));
         // What bounds silence, as short as a busy machine allows.
         to_kafka += ", properties: { socket.timeout.ms: 4000, request.timeout.ms: 3000 }";
-        front += ", query_timeout: 2s, capture: " + std::string{publisher_s ? "true" : "false"};
+        // A statement that is at work for long isn't silence.
+        front += ", query_timeout: 15s, capture: " + std::string{publisher_s ? "true" : "false"};
     }
     return "legacy: { dsn: \"" + to_legacy + "\" }\nmodern: { dsn: \"" + to_modern +
            "\" }\nkafka: { brokers: " + to_kafka + " }\nstream: { name: app, tables: [\"public.*\"]" +
