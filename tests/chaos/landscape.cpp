@@ -119,7 +119,7 @@ std::string landscape::configuration_of(std::string_view program, const std::str
         // What bounds silence, as short as a busy machine allows.
         to_kafka += ", properties: { socket.timeout.ms: 4000, request.timeout.ms: 3000 }";
         // A statement that is at work for long isn't silence.
-        front += ", query_timeout: 15s, capture: " + std::string{publisher_s ? "true" : "false"};
+        front += ", query_timeout: 6s, capture: " + std::string{publisher_s ? "true" : "false"};
     }
     return "legacy: { dsn: \"" + to_legacy + "\" }\nmodern: { dsn: \"" + to_modern +
            "\" }\nkafka: { brokers: " + to_kafka + " }\nstream: { name: app, tables: [\"public.*\"]" +

@@ -61,7 +61,7 @@ class network_faults : public trial {
         } else {
             // Each client that hangs counts once.
             const auto seen = errors();
-            EXPECT_TRUE(support::eventually(25s, [&] { return errors() >= seen + clients(); }))
+            EXPECT_TRUE(support::eventually(60s, [&] { return errors() >= seen + clients(); }))
                 << one.text() << ": sessions neither go on nor end";
         }
     }
