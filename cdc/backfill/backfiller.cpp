@@ -151,6 +151,23 @@ pgclient::result<void> backfiller::leave() {
     return {};
 }
 
+pgclient::result<bool> backfiller::commit(failpoint::listed written) {
+    auto& pipe = *to_.pipe;
+    auto answers = pipe.run();
+    if (!answers) return answers.error();
+    const bool ours = std::ranges::all_of(*answers, &apply::pipeline::answer::as_expected);
+    if (ours) {
+        failpoint::pass(written);
+        pipe.add("COMMIT");
+        answers = pipe.run();
+    }
+    source_.close();
+    if (!answers) return answers.error();
+    if (ours) return true;
+    if (auto left = leave(); !left) return left.error();
+    return false;
+}
+
 pgclient::result<backfiller::turn> backfiller::hold(const std::string& reason) {
     spdlog::warn("backfill of {} stands still: {}", current_->table, reason);
     auto noted = to_.db.exec(
@@ -230,15 +247,9 @@ pgclient::result<backfiller::turn> backfiller::begin(const store::progress& at) 
          " WHERE stream = $1::text AND table_name = $2::text AND state = 'asked'",
          {settings_.stream, current_->table, key, std::to_string(table.estimated_rows)},
          1});
-    auto written = pipe.run();
-    if (!written) return written.error();
-    if (!written->back().as_expected()) {
-        if (auto left = leave(); !left) return left.error();
-        return turn{};
-    }
-    failpoint::pass("backfill.begun");
-    pipe.add("COMMIT");
-    if (auto committed = pipe.run(); !committed) return committed.error();
+    auto committed = commit("backfill.begun");
+    if (!committed) return committed.error();
+    if (!*committed) return turn{};
     spdlog::info("backfill of {} begins: {}, about {} rows", current_->table,
                  key.empty() ? "whole, as it has no key" : "by chunks", table.estimated_rows);
     recent_.doubt();  // of what was applied to this table nothing has been noted
@@ -350,18 +361,9 @@ pgclient::result<backfiller::turn> backfiller::copy(const store::progress& at) {
           by_chunks ? apply::sql_parameter{} : now->snapshot_text, model::to_string(now->not_newer),
           std::to_string(written.rows), std::to_string(written.bytes)},
          1});
-    auto noted = pipe.run();
-    if (!noted) return noted.error();
-    if (!noted->back().as_expected()) {
-        source_.close();
-        if (auto left = leave(); !left) return left.error();
-        return turn{};
-    }
-    failpoint::pass("backfill.chunk");
-    pipe.add("COMMIT");
-    auto committed = pipe.run();
-    source_.close();
+    auto committed = commit("backfill.chunk");
     if (!committed) return committed.error();
+    if (!*committed) return turn{};
     failpoint::pass("backfill.chunk_committed");
 
     known.conflicts = 0;
@@ -402,15 +404,9 @@ pgclient::result<backfiller::turn> backfiller::finish(const store::progress& at)
          " AND table_name = $2::text AND state IN ('suspect', 'confirmed')",
          which,
          {}});
-    auto written = pipe.run();
-    if (!written) return written.error();
-    if (!(*written)[0].as_expected() || !(*written)[1].as_expected()) {
-        if (auto left = leave(); !left) return left.error();
-        return turn{};
-    }
-    failpoint::pass("backfill.finishing");
-    pipe.add("COMMIT");
-    if (auto committed = pipe.run(); !committed) return committed.error();
+    auto committed = commit("backfill.finishing");
+    if (!committed) return committed.error();
+    if (!*committed) return turn{};
     spdlog::info("backfill of {} is done: {} rows", current_->table, current_->copied_rows);
     return turn{.worked = true, .tables_changed = true};
 }
@@ -464,18 +460,9 @@ pgclient::result<backfiller::turn> backfiller::refetch(const store::progress& at
          " AND state = 'catching_up'",
          {settings_.stream, current_->table},
          1});
-    auto noted = pipe.run();
-    if (!noted) return noted.error();
-    if (!noted->back().as_expected()) {
-        source_.close();
-        if (auto left = leave(); !left) return left.error();
-        return turn{};
-    }
-    failpoint::pass("backfill.refetched");
-    pipe.add("COMMIT");
-    auto committed = pipe.run();
-    source_.close();
+    auto committed = commit("backfill.refetched");
     if (!committed) return committed.error();
+    if (!*committed) return turn{};
     known.conflicts = 0;
     said_.clear();
     known.rows = std::min(most_rows, known.rows * 2);

@@ -13,6 +13,7 @@
 #include "cdc/apply/target_catalog.hpp"
 #include "cdc/backfill/rows_query.hpp"
 #include "cdc/backfill/source_reader.hpp"
+#include "lib/failpoint/failpoint.hpp"
 #include "lib/pgclient/copy.hpp"
 #include "lib/store/backfill.hpp"
 #include "lib/store/progress.hpp"
@@ -77,6 +78,9 @@ class backfiller {
     pgclient::result<turn> hold(const std::string& reason);
     void source_failed(const pgclient::failure& why);
     pgclient::result<void> leave();
+    // Ends the transactions of both sides. False: a statement has not touched the rows it is about, as somebody has
+    // asked for something else meanwhile, and nothing is changed.
+    pgclient::result<bool> commit(failpoint::listed written);
 
     apply::session& to_;
     apply::target_catalog& catalog_;

@@ -54,10 +54,6 @@ pgclient::result<std::uint64_t> source_reader::fence() {
 }
 
 pgclient::result<view> source_reader::open(const source_table& what) {
-    if (PQtransactionStatus(db_->native()) != PQTRANS_IDLE) {
-        // Its snapshot would be an old one.
-        if (auto ended = db_->exec("ROLLBACK"); !ended) return ended.error();
-    }
     // The lock before the snapshot, which is taken by the first query.
     auto begun = db_->exec("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE " +
                            std::string{what.partitioned ? "" : "ONLY "} + model::quoted(what.rel->table) +
@@ -81,7 +77,7 @@ pgclient::result<view> source_reader::open(const source_table& what) {
 }
 
 void source_reader::close() {
-    if (db_ && !db_->exec("ROLLBACK")) db_.reset();
+    if (db_ && PQtransactionStatus(db_->native()) != PQTRANS_IDLE && !db_->exec("ROLLBACK")) db_.reset();
 }
 
 }  // namespace crossfade::cdc::backfill

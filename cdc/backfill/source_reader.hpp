@@ -37,7 +37,7 @@ class source_reader {
 
     // Begins a transaction. `what`: from look_at(), perhaps of long ago; the view has the table as it is now.
     pgclient::result<view> open(const source_table& what);
-    void close();
+    void close();  // does nothing where none is open
     // Drops a connection of which it isn't known what it still does.
     void abandon() { db_.reset(); }
 

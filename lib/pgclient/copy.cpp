@@ -33,14 +33,8 @@ std::optional<failure> end(connection& on) {
     }
 }
 
-void cancel(connection& on) {
-    const std::unique_ptr<PGcancel, void (*)(PGcancel*)> request{PQgetCancel(on.native()), &PQfreeCancel};
-    char why[256];
-    if (request) PQcancel(request.get(), why, sizeof why);
-}
-
 void drain(connection& from) {
-    cancel(from);
+    from.cancel();
     char* raw = nullptr;
     while (PQgetCopyData(from.native(), &raw, 0) > 0) PQfreemem(raw);
     (void)end(from);
