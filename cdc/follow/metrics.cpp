@@ -32,6 +32,12 @@ metrics::metrics(prometheus::Registry& registry)
       held_bytes_limit(
           gauges(registry, "crossfade_apply_held_bytes_limit", "Bytes at which events are handed on (cdc.batch_bytes)")
               .Add({})),
+      read_ahead(gauges(registry, "crossfade_apply_read_ahead_bytes",
+                        "Bytes of messages read from the topic and not yet looked at")
+                     .Add({})),
+      read_ahead_limit(gauges(registry, "crossfade_apply_read_ahead_bytes_limit",
+                              "Bytes at which reading ahead pauses (cdc.batch_bytes)")
+                           .Add({})),
       dead_letters_waiting(gauges(registry, "crossfade_dead_letters_waiting", "Dead letters on the follower").Add({})),
       waiting_rows(gauges(registry, "crossfade_waiting_rows", "Rows whose changes wait behind a dead letter").Add({})),
       states_(gauges(registry, "crossfade_applier_state", "1 for the state that the applier is in")),

@@ -34,6 +34,8 @@ class metrics {
     prometheus::Counter& careful_batches;
     prometheus::Gauge& held_bytes;
     prometheus::Gauge& held_bytes_limit;
+    prometheus::Gauge& read_ahead;
+    prometheus::Gauge& read_ahead_limit;
     prometheus::Gauge& dead_letters_waiting;
     prometheus::Gauge& waiting_rows;
 

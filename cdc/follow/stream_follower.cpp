@@ -11,7 +11,6 @@ namespace {
 using std::chrono::milliseconds;
 using steady = std::chrono::steady_clock;
 
-constexpr std::size_t most_messages = 1000;           // taken from the reader at a time
 constexpr std::chrono::seconds idle_transaction{30};  // an unfinished transaction stays open on the follower this long
 constexpr std::chrono::seconds interrupt_after{3};    // a statement under way at SIGTERM
 constexpr milliseconds broker_timeout{5000};
@@ -238,6 +237,8 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
     apply::scope_filter scopes{in_force_()};
     batch gathered;
     measured_.held_bytes_limit.Set(static_cast<double>(cdc.batch_bytes));
+    measured_.read_ahead_limit.Set(static_cast<double>(cdc.batch_bytes));
+    consume::topic_feed feed{reader, relations_, cdc.batch_bytes};
     auto heard = steady::now();
     auto checked = steady::now();
     bool stalled = false;
@@ -254,27 +255,34 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
             }
             scopes = apply::scope_filter{std::move(current)};
         }
-        const bool can_wait = (gathered.events.empty() || !gathered.changes) && !copied;
-        auto messages = reader.read(most_messages, can_wait ? milliseconds{100} : milliseconds{0});
+        const bool can_wait = broker_lost || ((gathered.events.empty() || !gathered.changes) && !copied);
+        auto delivered = feed.take(can_wait ? milliseconds{100} : milliseconds{0});
+        measured_.read_ahead.Set(static_cast<double>(feed.held_bytes()));
         const auto now = steady::now();
-        if (!messages) {
+        if (const auto* away = std::get_if<consume::broker_lost>(&delivered)) {
             if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return *step;
-            if (messages.error().fatal) {
-                return stop_stream("the topic can't be read on: " + kafka::to_string(messages.error()),
-                                   "the topic was cut, emptied or made anew: " + std::string{resync});
-            }
-            lost("Kafka", kafka::to_string(messages.error()));
+            lost("Kafka", kafka::to_string(away->why));
             broker_lost = true;
-            wait_.wait(stopping, backoff_.next());
             continue;
         }
-        if (broker_lost) {
-            // An empty answer is no sign of life.
-            if (messages->empty() && !reader.query_watermarks(milliseconds{1000})) continue;
+        if (const auto* ended = std::get_if<consume::unreadable>(&delivered)) {
+            if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return *step;
+            return stop_stream("the topic can't be read on: " + kafka::to_string(ended->why),
+                               "the topic was cut, emptied or made anew: " + std::string{resync});
+        }
+        if (const auto* bad = std::get_if<consume::no_event>(&delivered)) {
+            if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return *step;
+            return stop_stream("the message at offset " + std::to_string(bad->offset) + " is no event",
+                               way_out_of(consume::stop_cause::bad_event));
+        }
+        if (std::holds_alternative<consume::broker_regained>(delivered)) {
             broker_lost = false;
             enter(follower_state::applying);
+            continue;
         }
-        if (messages->empty()) {
+        auto* lot = std::get_if<consume::event_lot>(&delivered);
+        if (lot == nullptr) {
+            if (broker_lost) continue;
             const bool due = gathered.changes || copier.due({}) || now - gathered.since >= std::chrono::seconds{1};
             if (!gathered.events.empty() && due && !applier.in_transaction()) {
                 if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return *step;
@@ -300,22 +308,14 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
         failpoint::pass("consume.read");
         heard = now;
         if (stalled) return next_step::reread;
-        for (auto& message : *messages) {
-            auto decoded = events::decode(message.payload(), relations_);
-            if (!decoded) {
-                if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return *step;
-                return stop_stream("the message at offset " + std::to_string(message.offset()) + " is no event",
-                                   way_out_of(consume::stop_cause::bad_event));
-            }
-            const auto size = message.payload().size();
-            auto decided = assembler.accept({std::move(*decoded), message.offset(), size});
+        for (auto& each : lot->events) {
+            auto decided = assembler.accept(std::move(each));
             if (decided.what == consume::decision::outcome::reread) {
                 prefer = decided.prefer;
                 return next_step::reread;
             }
             if (auto step = take(applier, scopes, gathered, assembler, std::move(decided))) return *step;
         }
-        messages->clear();
         copied = false;
         if (!applier.in_transaction() &&
             (gathered.events.empty() || copier.due(lag_of(gathered.events.back().event.commit_time)))) {

@@ -9,6 +9,7 @@
 
 #include "cdc/apply/applier.hpp"
 #include "cdc/backfill/backfiller.hpp"
+#include "cdc/consume/topic_feed.hpp"
 #include "cdc/follow/metrics.hpp"
 #include "cdc/follow/status.hpp"
 #include "cdc/follow/wait.hpp"

@@ -1,6 +1,8 @@
 #include "lib/kafka/consumer.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstdlib>
 #include <utility>
 
 #include "lib/kafka/event.hpp"
@@ -36,12 +38,10 @@ std::map<std::string, std::string> properties_for(const settings::kafka& config,
         // this long, and a question for the watermarks waits behind it.
         {"fetch.min.bytes", "1"},
         {"fetch.wait.max.ms", "50"},
-        // Also the pause after the local queue was full (librdkafka before 2.2), so the default of 500 ms would be a
-        // stall.
         {"fetch.error.backoff.ms", "20"},
-        // With 10,000, half a second of work, each next fetch comes too late and the applier waits for it.
-        {"queued.min.messages", "100000"},
-        {"queued.max.messages.kbytes", std::to_string(32 << 10)},
+        // See keep_fetching() for what happens at these limits.
+        {"queued.min.messages", "30000"},
+        {"queued.max.messages.kbytes", std::to_string(16 << 10)},
         {"fetch.message.max.bytes", std::to_string(1 << 20)},
         // What the producer's message.max.bytes lets in must come out again.
         {"fetch.max.bytes", std::to_string(64 << 20)},
@@ -73,6 +73,14 @@ failure failure_of_message(rd_kafka_t* client, const rd_kafka_message_t& error) 
 }
 
 constexpr std::chrono::seconds note_interval{1};
+constexpr std::chrono::milliseconds hint_timeout{1000};
+
+std::size_t number_of(rd_kafka_t* client, const char* property) {
+    std::array<char, 32> value{};
+    auto size = value.size();
+    if (rd_kafka_conf_get(rd_kafka_conf(client), property, value.data(), &size) != RD_KAFKA_CONF_OK) return 0;
+    return std::strtoull(value.data(), nullptr, 10);
+}
 
 }  // namespace
 
@@ -84,13 +92,22 @@ std::optional<std::chrono::sys_time<std::chrono::milliseconds>> message::written
 }
 
 partition_reader::partition_reader(client_handle client, queue_handle queue, std::string topic, std::int32_t partition)
-    : client_(std::move(client)), queue_(std::move(queue)), topic_(std::move(topic)), partition_(partition) {}
+    : client_(std::move(client)),
+      queue_(std::move(queue)),
+      topic_(std::move(topic)),
+      partition_(partition),
+      full_at_(number_of(client_.get(), "queued.min.messages")),
+      much_bytes_((number_of(client_.get(), "queued.max.messages.kbytes") << 10) / 4) {}
 
 partition_reader& partition_reader::operator=(partition_reader&& other) noexcept {
     std::swap(client_, other.client_);
     std::swap(queue_, other.queue_);
     std::swap(topic_, other.topic_);
     std::swap(partition_, other.partition_);
+    std::swap(full_at_, other.full_at_);
+    std::swap(much_bytes_, other.much_bytes_);
+    std::swap(was_full_, other.was_full_);
+    std::swap(taken_bytes_, other.taken_bytes_);
     std::swap(pending_, other.pending_);
     std::swap(noted_at_, other.noted_at_);
     return *this;
@@ -146,32 +163,50 @@ result<std::vector<message>> partition_reader::read(std::size_t most, std::chron
             pending_ = failure_of_message(client_.get(), *one);
         }
     }
+    keep_fetching(messages);
     // A fatal error stays until the next seek(); one that passes has passed if messages came all the same.
     if (messages.empty() && pending_) return *pending_;
     return messages;
 }
 
+// librdkafka before 2.2 stops fetching when its queue is full, and then looks only once a second whether there is room
+// again (fetch.queue.backoff.ms came with 2.2), unless there is something else to ask of the broker. So it is asked for
+// something: when the queue has been full by number and is at half of that, and when it is empty although much was
+// taken, as it may have been full by bytes.
+void partition_reader::keep_fetching(const std::vector<message>& taken) {
+    const auto left = rd_kafka_queue_length(queue_.get());
+    for (const auto& each : taken) taken_bytes_ += each.payload().size();
+    was_full_ = was_full_ || left + taken.size() >= full_at_;
+    const bool room = was_full_ && left < full_at_ / 2;
+    const bool dry = left == 0 && taken_bytes_ >= much_bytes_;
+    if (!room && !dry) return;
+    was_full_ = false;
+    taken_bytes_ = 0;
+    static_cast<void>(ask_offset(RD_KAFKA_OFFSET_END, hint_timeout));
+}
+
 result<watermarks> partition_reader::query_watermarks(std::chrono::milliseconds timeout) {
-    // Not rd_kafka_query_watermark_offsets(): before librdkafka 2.3 it waits without end for a broker that is away
-    // (confluentinc/librdkafka#4460). The two ends are "times" of their own in ListOffsets.
     const auto until = std::chrono::steady_clock::now() + timeout;
-    const auto ask = [&](std::int64_t end) -> result<std::int64_t> {
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-        const auto list = one_partition(topic_, partition_, end);
-        auto code = rd_kafka_offsets_for_times(client_.get(), list.get(), std::max(1, static_cast<int>(left.count())));
-        const auto& answered = list->elems[0];
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = answered.err;
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR && answered.offset >= 0) return answered.offset;
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = RD_KAFKA_RESP_ERR__NO_OFFSET;
-        auto what = explained(client_.get(), code);
-        what.message = "no watermarks of " + topic_ + '/' + std::to_string(partition_) + ": " + what.message;
-        return what;
-    };
-    const auto low = ask(RD_KAFKA_OFFSET_BEGINNING);
+    const auto low = ask_offset(RD_KAFKA_OFFSET_BEGINNING, timeout);
     if (!low) return low.error();
-    const auto high = ask(RD_KAFKA_OFFSET_END);
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    const auto high = ask_offset(RD_KAFKA_OFFSET_END, left);
     if (!high) return high.error();
     return watermarks{*low, *high};
+}
+
+result<std::int64_t> partition_reader::ask_offset(std::int64_t end, std::chrono::milliseconds timeout) {
+    // Not rd_kafka_query_watermark_offsets(): before librdkafka 2.3 it waits without end for a broker that is away
+    // (confluentinc/librdkafka#4460). The two ends are "times" of their own in ListOffsets.
+    const auto list = one_partition(topic_, partition_, end);
+    auto code = rd_kafka_offsets_for_times(client_.get(), list.get(), std::max(1, static_cast<int>(timeout.count())));
+    const auto& answered = list->elems[0];
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = answered.err;
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && answered.offset >= 0) return answered.offset;
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = RD_KAFKA_RESP_ERR__NO_OFFSET;
+    auto what = explained(client_.get(), code);
+    what.message = "no watermarks of " + topic_ + '/' + std::to_string(partition_) + ": " + what.message;
+    return what;
 }
 
 void partition_reader::note_offset(std::int64_t next) {

@@ -34,8 +34,9 @@ struct watermarks {
 
 // Reads one partition from a given offset (assign, not subscribe: the place to read from is the follower's progress,
 // not a committed offset). read_committed; an offset that isn't there any more is an error (auto.offset.reset=error),
-// never a skip. Bounded: about 32 MiB are fetched ahead (queued.max.messages.kbytes). Not thread-safe. Messages must be
-// gone before their reader.
+// never a skip. Bounded: about 16 MiB, or 30,000 messages, are fetched ahead (queued.max.messages.kbytes,
+// queued.min.messages). Not thread-safe, but for note_offset(), which one other thread may call. Messages must be gone
+// before their reader.
 class partition_reader {
   public:
     // `group` is only a name under which tools see the offsets that note_offset() leaves.
@@ -64,10 +65,17 @@ class partition_reader {
   private:
     partition_reader(client_handle client, queue_handle queue, std::string topic, std::int32_t partition);
 
+    result<std::int64_t> ask_offset(std::int64_t end, std::chrono::milliseconds timeout);
+    void keep_fetching(const std::vector<message>& taken);
+
     client_handle client_;
     queue_handle queue_;
     std::string topic_;
     std::int32_t partition_ = 0;
+    std::size_t full_at_ = 0;  // messages in the queue at which no more are fetched
+    std::size_t much_bytes_ = 0;
+    bool was_full_ = false;
+    std::size_t taken_bytes_ = 0;     // since the broker was asked for more
     std::optional<failure> pending_;  // came after messages that were handed out first
     std::optional<std::chrono::steady_clock::time_point> noted_at_;
 };

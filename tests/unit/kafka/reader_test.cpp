@@ -1,5 +1,8 @@
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "lib/kafka/consumer.hpp"
 #include "lib/kafka/producer.hpp"
 #include "tests/support/eventually.hpp"
@@ -16,12 +19,15 @@ class reading : public testing::Test {
   protected:
     reading() { cluster_.create_topic("changes", 1); }
 
-    void publish(int from, int to, std::size_t padding = 0) {
+    void publish(int from, int to, std::size_t padding = 0, int batch = std::numeric_limits<int>::max()) {
         auto out = producer::open(cluster_.config(), 200'000).value();
-        for (int i = from; i < to; ++i)
-            out.produce("changes", 0, "", std::to_string(i) + std::string(padding, ' '), {}, 0).value();
-        eventually(20s, [&] { return out.poll(100ms).value().empty() && out.unacknowledged() == 0; });
-        ASSERT_EQ(out.unacknowledged(), 0U);
+        while (from < to) {
+            const auto end = from + std::min(batch, to - from);
+            for (; from < end; ++from)
+                out.produce("changes", 0, "", std::to_string(from) + std::string(padding, ' '), {}, 0).value();
+            eventually(20s, [&] { return out.poll(5ms).value().empty() && out.unacknowledged() == 0; });
+            ASSERT_EQ(out.unacknowledged(), 0U);
+        }
     }
 
     partition_reader open() { return partition_reader::open(cluster_.config(), "changes", 0, "test").value(); }
@@ -97,6 +103,27 @@ TEST_F(reading, refuses_an_offset_outside_the_watermarks) {
         ASSERT_FALSE(sought) << offset;
         EXPECT_EQ(sought.error().code, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE);
         EXPECT_TRUE(sought.error().fatal);
+    }
+}
+
+// librdkafka alone would look once a second whether its queue has room again: minutes, here.
+TEST_F(reading, waits_for_no_queue_that_has_been_full) {
+    struct {
+        const char* property;
+        const char* limit;
+        int messages;
+        std::size_t padding;
+    } const full[] = {{"queued.min.messages", "10", 800, 0}, {"queued.max.messages.kbytes", "4", 800, 1024}};
+    int from = 0;
+    for (const auto& by : full) {
+        SCOPED_TRACE(by.property);
+        auto config = cluster_.config();
+        config.properties = {{"fetch.message.max.bytes", "2000"}, {by.property, by.limit}};
+        auto reader = partition_reader::open(config, "changes", 0, "test").value();
+        publish(from, from + by.messages, by.padding, 20);  // a fetch brings whole batches
+        reader.seek(from, 5s).value();
+        EXPECT_EQ(collect(reader, static_cast<std::size_t>(by.messages)), numbers(from, from + by.messages));
+        from += by.messages;
     }
 }
 
