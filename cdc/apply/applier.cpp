@@ -1,5 +1,7 @@
 #include "cdc/apply/applier.hpp"
 
+#include <algorithm>
+
 #include "cdc/apply/fault.hpp"
 #include "lib/failpoint/failpoint.hpp"
 #include "lib/store/schema.hpp"
@@ -299,6 +301,13 @@ pgclient::result<void> applier::serve_letters() {
     return load_tables();
 }
 
+bool applier::marks_stale(const sorted& batch) const {
+    return std::ranges::any_of(batch.stale, [&](const auto& each) {
+        const auto known = tables_.find(each.first);
+        return known == tables_.end() || known->second.state == "live";
+    });
+}
+
 void applier::mark_stale(const sorted& batch) {
     for (const auto& [table, since] : batch.stale) {
         const auto known = tables_.find(table);
@@ -312,6 +321,70 @@ void applier::mark_stale(const sorted& batch) {
                       std::nullopt});
         reload_ = true;
     }
+}
+
+pgclient::result<bool> applier::prepare(const std::vector<consume::received>& events, scope_filter& scopes,
+                                        const std::function<bool(touched_rows)>& admit) {
+    if (reload_) {
+        if (auto loaded = load_tables(); !loaded) return loaded.error();
+    }
+    if (letters_.asked()) return false;
+    auto sorting = sort(events, scopes);
+    if (!sorting) return sorting.error();
+    auto& batch = *sorting;
+    auto rows = touched(batch.plan);
+    if (!rows || !batch.unfinished.empty() || marks_stale(batch) || !admit(std::move(*rows))) return false;
+
+    auto& pipe = *to_.pipe;
+    pipe.add("BEGIN");
+    pipe.add(statement{std::string{store::try_share_sql}, store::lock_key(store::lock::backfilling, settings_.stream),
+                       std::nullopt});
+    pipe.add(statement{std::string{store::tables_fingerprint_sql()}, {settings_.stream}, std::nullopt});
+    for (const auto& part : batch.plan.segments) {
+        for (const auto& each : many(part, to_.origins, {}, settings_.stream)) pipe.add(each);
+    }
+    const auto answers = pipe.run();
+    if (!answers) {
+        if (answers.error().connection_lost()) return answers.error();
+        // Perhaps the follower's tables are others by now; whatever it is, apply() will meet it alone.
+        catalog_.forget();
+        if (auto done = roll_back(); !done) return done.error();
+        return false;
+    }
+    open_ = true;
+    bool good = (*answers)[1].got.boolean(0, 0) && (*answers)[2].got.text(0, 0) == fingerprint_;
+    for (const auto& each : *answers) good = good && each.as_expected();
+    if (!good) {
+        if (auto done = roll_back(); !done) return done.error();
+        return false;
+    }
+    so_far_ = {};
+    so_far_.rows = batch.plan.changes;
+    so_far_.applied = std::move(batch.applied);
+    so_far_.skipped = std::move(batch.skipped);
+    failpoint::pass("lanes.prepared");
+    return true;
+}
+
+pgclient::result<apply_report> applier::finish(const store::progress& from, const store::progress& to) {
+    auto& pipe = *to_.pipe;
+    pipe.add(statement{std::string{store::advance_or_fail_sql()},
+                       store::advance_parameters(settings_.stream, settings_.partition, from, to), std::nullopt});
+    pipe.add("COMMIT");
+    if (auto done = pipe.run(); !done) {
+        if (done.error().sqlstate != store::not_advanced) {
+            give_up(done.error());
+            return done.error();
+        }
+        if (auto undone = roll_back(); !undone) return undone.error();
+        apply_report report;
+        report.what = apply_report::outcome::fenced;
+        return report;
+    }
+    failpoint::pass("lanes.committed");
+    open_ = false;
+    progress_ = to;
+    return std::exchange(so_far_, {});
 }
 
 // Whatever state the transaction is in, it is of no use.

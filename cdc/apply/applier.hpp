@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -55,7 +56,19 @@ class applier {
     pgclient::result<apply_report> apply(const std::vector<consume::received>& events,
                                          const std::optional<store::progress>& advance, scope_filter& scopes);
 
-    // Takes back the parts written so far.
+    // The same in two halves, for batches that are written side by side (lanes). prepare() writes all but the progress;
+    // `admit` is told what will be touched before anything is, waits until it may be, and says false when it must not.
+    // False: nothing is left of it, and it has to be applied by apply(), when all before it are.
+    pgclient::result<bool> prepare(const std::vector<consume::received>& events, scope_filter& scopes,
+                                   const std::function<bool(touched_rows)>& admit);
+    // Moves the progress and commits what prepare() has written.
+    pgclient::result<apply_report> finish(const store::progress& from, const store::progress& to);
+    // What operators ask for, waiting rows and the tables' states are read again before the next batch.
+    void look_again() { reload_ = true; }
+    // Others have moved the progress, on behalf of whoever uses this one.
+    void moved_to(store::progress at) { progress_ = std::move(at); }
+
+    // Takes back the parts written so far, or what prepare() has written.
     pgclient::result<void> roll_back();
     bool in_transaction() const { return open_; }
 
@@ -73,6 +86,7 @@ class applier {
                                                         const std::optional<store::progress>& advance,
                                                         scope_filter& scopes);
     pgclient::result<void> serve_letters();
+    bool marks_stale(const sorted& batch) const;
     void mark_stale(const sorted& batch);
     void give_up(const pgclient::failure& because);
 

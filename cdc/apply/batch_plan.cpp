@@ -46,7 +46,67 @@ bool complete(const net_row& row) {
     return std::ranges::find(row.values, nullptr) == row.values.end();
 }
 
+void mix(std::size_t& into, std::size_t more) {
+    into ^= more + 0x9e3779b97f4a7c15 + (into << 6) + (into >> 2);
+}
+
+void mix(std::size_t& into, const model::cell& cell) {
+    mix(into, static_cast<std::size_t>(cell.kind));
+    mix(into, std::hash<std::string>{}(cell.text));
+}
+
+// The rows of one table's plan; false where keys don't tell.
+bool add_touched(const table_plan& plan, touched_rows& to) {
+    const auto& mapping = *plan.mapping;
+    const auto table = std::hash<model::table_name>{}(mapping.target);
+    for (const auto& each : plan.steps) {
+        if (const auto* net = std::get_if<net_step>(&each)) {
+            for (const auto& row : net->rows) {
+                auto& mark = to.emplace_back(table);
+                for (const auto* cell : row.key) mix(mark, *cell);
+            }
+        } else if (const auto* one = std::get_if<single_step>(&each)) {
+            if (mapping.key.empty()) return false;
+            auto& before = to.emplace_back(table);
+            for (std::size_t i = 0; i < mapping.key.size(); ++i) mix(before, key_cell(mapping, i, *one->change));
+            if (one->change->operation != row_operation::update) continue;
+            auto& after = to.emplace_back(table);
+            for (const auto at : mapping.key) {
+                const auto source = mapping.columns[at].source;
+                const auto& cell = one->change->after[source];
+                mix(after, cell.kind == cell_kind::unchanged ? one->change->before[source] : cell);
+            }
+        }
+        // New rows of a table without a key are no others' rows.
+    }
+    return true;
+}
+
 }  // namespace
+
+std::optional<touched_rows> touched(const batch_plan& plan) {
+    if (plan.careful) return std::nullopt;
+    touched_rows made;
+    made.reserve(plan.changes);
+    for (const auto& part : plan.segments) {
+        if (part.truncated != nullptr) return std::nullopt;
+        for (const auto& table : part.tables) {
+            if (table.how != strictness::exact || !add_touched(table, made)) return std::nullopt;
+        }
+    }
+    std::ranges::sort(made);
+    return made;
+}
+
+bool disjoint(const touched_rows& one, const touched_rows& other) {
+    auto a = one.begin();
+    auto b = other.begin();
+    while (a != one.end() && b != other.end()) {
+        if (*a == *b) return false;
+        ++(*a < *b ? a : b);
+    }
+    return true;
+}
 
 std::optional<model::row> whole_after(const model::row_change& change) {
     auto row = change.after;

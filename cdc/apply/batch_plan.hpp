@@ -87,6 +87,15 @@ class batch_planner {
     std::unordered_map<const table_mapping*, table_state> tables_;
 };
 
+// The rows that a batch touches, by hashes of table and key, sorted: two batches that share none may be written side by
+// side.
+using touched_rows = std::vector<std::size_t>;
+
+// Empty where that can't be told by keys: truncates, single rows of tables without a key, tables that are being copied,
+// and what is to be applied change by change.
+std::optional<touched_rows> touched(const batch_plan& plan);
+bool disjoint(const touched_rows& one, const touched_rows& other);
+
 // The row after the change, with what the event leaves out taken from the row before. Empty when that isn't known.
 std::optional<model::row> whole_after(const model::row_change& change);
 

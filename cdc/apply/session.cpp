@@ -41,8 +41,8 @@ pgclient::result<std::unique_ptr<session>> session::open(const std::string& dsn,
     return made;
 }
 
-pgclient::result<void> session::mark_origin(const std::string& stream, const std::string& since) {
-    const auto name = store::origin_name(stream, 0);
+pgclient::result<void> session::mark_origin(const std::string& stream, const std::string& since, int writer) {
+    const auto name = store::origin_name(stream, writer);
     auto set = db.exec(
         "SELECT pg_replication_origin_create($1) WHERE NOT EXISTS (SELECT FROM pg_replication_origin WHERE roname = "
         "$1)",

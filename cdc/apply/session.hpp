@@ -31,7 +31,7 @@ struct session {
         std::chrono::milliseconds silence = pgclient::open_options{}.silence);
 
     // After the lock is held: origins may be used by one session alone.
-    pgclient::result<void> mark_origin(const std::string& stream, const std::string& since);
+    pgclient::result<void> mark_origin(const std::string& stream, const std::string& since, int writer = 0);
     // A backfill may have made origins of its own since.
     pgclient::result<void> refresh_origins(const std::string& stream);
 };

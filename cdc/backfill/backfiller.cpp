@@ -15,7 +15,6 @@ namespace {
 using namespace std::chrono_literals;
 using stage = store::backfill::stage;
 
-constexpr auto look_interval = 1s;
 // The stream stands still for a chunk: long enough that what a chunk costs by itself is a small part of it.
 constexpr auto chunk_time = 100ms;
 constexpr std::int64_t least_rows = 1;

@@ -49,11 +49,16 @@ class backfiller {
         return current_ != nullptr && lag <= current_->max_lag &&
                (current_->max_rate == 0 || steady::now() >= not_before_);
     }
+    // Whether take() is to be called: a step is worth it, or it is time to see what is asked for.
+    bool wants_a_turn(std::chrono::milliseconds lag) const {
+        return due(lag) || steady::now() - looked_ >= look_interval;
+    }
     // What was asked for, done or not.
     const std::vector<store::backfill>& tables() const { return tables_; }
 
   private:
     using steady = std::chrono::steady_clock;
+    static constexpr std::chrono::seconds look_interval{1};
     // What is known of a table from one chunk to the next.
     struct memory {
         std::unique_ptr<source_table> table;

@@ -28,6 +28,12 @@ metrics::metrics(prometheus::Registry& registry)
       careful_batches(counters(registry, "crossfade_apply_careful_batches_total",
                                "Batches applied change by change, because the follower differs or refused something")
                           .Add({})),
+      side_by_side(counters(registry, "crossfade_apply_side_by_side_total",
+                            "Batches applied beside others, on connections of their own")
+                       .Add({})),
+      refused_side_by_side(counters(registry, "crossfade_apply_side_by_side_refused_total",
+                                    "Batches begun beside others, undone, and applied alone")
+                               .Add({})),
       held_bytes(gauges(registry, "crossfade_apply_held_bytes", "Bytes of events held for batches").Add({})),
       held_bytes_limit(
           gauges(registry, "crossfade_apply_held_bytes_limit", "Bytes at which events are handed on (cdc.batch_bytes)")

@@ -32,6 +32,8 @@ class metrics {
     prometheus::Gauge& lag_bytes;
     prometheus::Counter& retries;
     prometheus::Counter& careful_batches;
+    prometheus::Counter& side_by_side;
+    prometheus::Counter& refused_side_by_side;
     prometheus::Gauge& held_bytes;
     prometheus::Gauge& held_bytes_limit;
     prometheus::Gauge& read_ahead;

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "cdc/follow/batch.hpp"
 #include "lib/failpoint/failpoint.hpp"
 
 namespace crossfade::cdc::follow {
@@ -42,28 +43,6 @@ std::string way_out_of(consume::stop_cause cause) {
 }
 
 }  // namespace
-
-// Transactions that wait to be applied together.
-struct stream_follower::batch {
-    std::vector<consume::received> events;
-    std::size_t bytes = 0;
-    bool changes = false;  // more than heartbeats
-    steady::time_point since = steady::now();
-
-    void add(consume::piece&& part) {
-        if (events.empty()) since = steady::now();
-        bytes += part.bytes;
-        for (auto& each : part.events) {
-            changes = changes || !std::holds_alternative<model::heartbeat>(each.event.body);
-            events.push_back(std::move(each));
-        }
-    }
-    void clear() {
-        events.clear();
-        bytes = 0;
-        changes = false;
-    }
-};
 
 stream_follower::stream_follower(std::function<settings::snapshot()> in_force, status_board& board, metrics& measured,
                                  std::function<void()> on_records)
@@ -162,6 +141,7 @@ stream_follower::next_step stream_follower::serve(const std::stop_token& stoppin
         lost("modern database", pgclient::to_string(marked.error()));
         return next_step::reconnect;
     }
+    origin_since_ = progress.created_at;
     board_.update([&](follower_status& status) { status.limits = session.limits; });
     std::string limits;
     for (const auto& limit : session.limits) limits += (limits.empty() ? "" : "; ") + limit;
@@ -218,6 +198,7 @@ stream_follower::next_step stream_follower::serve(const std::stop_token& stoppin
             continue;
         }
         const auto step = consume(stopping, session, applier, copier, *reader, prefer);
+        lanes_.reset();
         if (applier.in_transaction()) {
             if (auto done = applier.roll_back(); !done) return next_step::reconnect;
         }
@@ -240,7 +221,7 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
     measured_.read_ahead_limit.Set(static_cast<double>(cdc.batch_bytes));
     consume::topic_feed feed{reader, relations_, cdc.batch_bytes};
     auto heard = steady::now();
-    auto checked = steady::now();
+    checked_ = steady::now();
     bool stalled = false;
     bool broker_lost = false;
     bool copied = false;
@@ -255,7 +236,8 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
             }
             scopes = apply::scope_filter{std::move(current)};
         }
-        const bool can_wait = broker_lost || ((gathered.events.empty() || !gathered.changes) && !copied);
+        const bool can_wait =
+            broker_lost || ((gathered.events.empty() || !gathered.changes) && !copied && (!lanes_ || lanes_->empty()));
         auto delivered = feed.take(can_wait ? milliseconds{100} : milliseconds{0});
         measured_.read_ahead.Set(static_cast<double>(feed.held_bytes()));
         const auto now = steady::now();
@@ -294,14 +276,8 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
                 if (auto done = applier.roll_back(); !done) return next_step::reconnect;
                 stalled = true;
             }
-            if (now - checked > std::chrono::seconds{5} && !applier.in_transaction()) {
-                // An idle stream has to notice too that the follower, and with it the lock, is gone.
-                checked = now;
-                if (auto alive = session.db.exec("SELECT 1"); !alive) {
-                    lost("modern database", pgclient::to_string(alive.error()));
-                    return next_step::reconnect;
-                }
-            }
+            if (auto step = settle(applier, scopes)) return *step;
+            if (!applier.in_transaction() && !still_there(session)) return next_step::reconnect;
             if (auto step = copy_tables(applier, copier, {}, copied)) return *step;
             continue;
         }
@@ -314,11 +290,12 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
                 prefer = decided.prefer;
                 return next_step::reread;
             }
-            if (auto step = take(applier, scopes, gathered, assembler, std::move(decided))) return *step;
+            if (auto step = take(session, applier, scopes, gathered, assembler, std::move(decided))) return *step;
         }
         copied = false;
-        if (!applier.in_transaction() &&
-            (gathered.events.empty() || copier.due(lag_of(gathered.events.back().event.commit_time)))) {
+        const auto lag =
+            lag_of(gathered.events.empty() ? applier.progress().commit_time : gathered.events.back().event.commit_time);
+        if (!applier.in_transaction() && copier.wants_a_turn(lag)) {
             if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return *step;
             if (auto step = copy_tables(applier, copier, lag_of(applier.progress().commit_time), copied)) return *step;
         }
@@ -328,8 +305,8 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
     return next_step::end;
 }
 
-std::optional<stream_follower::next_step> stream_follower::take(apply::applier& applier, apply::scope_filter& scopes,
-                                                                batch& gathered,
+std::optional<stream_follower::next_step> stream_follower::take(apply::session& session, apply::applier& applier,
+                                                                apply::scope_filter& scopes, batch& gathered,
                                                                 consume::transaction_assembler& assembler,
                                                                 consume::decision decided) {
     const auto& cdc = at_start_->config.cdc;
@@ -358,6 +335,7 @@ std::optional<stream_follower::next_step> stream_follower::take(apply::applier& 
     gathered.add(std::move(*decided.part));
     if (!ends) return flush(applier, scopes, gathered, std::nullopt);
     if (!whole || gathered.events.size() >= cdc.batch_rows || gathered.bytes >= cdc.batch_bytes) {
+        if (whole && lanes_ready(session)) return hand_on(session, applier, scopes, gathered, assembler.next_offset());
         return flush(applier, scopes, gathered, assembler.next_offset());
     }
     return std::nullopt;
@@ -366,27 +344,26 @@ std::optional<stream_follower::next_step> stream_follower::take(apply::applier& 
 std::optional<stream_follower::next_step> stream_follower::flush(apply::applier& applier, apply::scope_filter& scopes,
                                                                  batch& gathered,
                                                                  std::optional<std::int64_t> next_offset) {
+    if (auto step = settle(applier, scopes)) return step;
     if (gathered.events.empty()) return std::nullopt;
-    const auto began = steady::now();
     std::optional<store::progress> advance;
-    if (next_offset) {
-        const auto& last = gathered.events.back().event;
-        advance = applier.progress();
-        advance->next_offset = *next_offset;
-        advance->timeline = last.at.timeline;
-        advance->commit_lsn = last.at.commit_lsn;
-        advance->end_lsn = last.end_lsn;
-        advance->commit_time = last.commit_time;
-        if (const auto* beat = std::get_if<model::heartbeat>(&last.body)) advance->commit_time = beat->emitted_at;
-    }
-    auto report = applier.apply(gathered.events, advance, scopes);
+    if (next_offset) advance = gathered.advanced(applier.progress(), *next_offset);
+    auto step = write(applier, scopes, gathered.events, advance);
+    gathered.clear();
+    return step;
+}
+
+std::optional<stream_follower::next_step> stream_follower::write(apply::applier& applier, apply::scope_filter& scopes,
+                                                                 const std::vector<consume::received>& events,
+                                                                 const std::optional<store::progress>& advance) {
+    const auto began = steady::now();
+    auto report = applier.apply(events, advance, scopes);
     if (!report) {
         if (stop_asked_ms_ != 0) return next_step::end;
         lost("modern database", pgclient::to_string(report.error()));
         // Backoff is the caller's of `reconnect`; the same is read again from the progress.
         return next_step::reconnect;
     }
-    gathered.clear();
     switch (report->what) {
         case apply::apply_report::outcome::backfill:
         case apply::apply_report::outcome::unfinished:
@@ -397,24 +374,30 @@ std::optional<stream_follower::next_step> stream_follower::flush(apply::applier&
         case apply::apply_report::outcome::applied:
             break;
     }
-    if (!advance) return std::nullopt;
+    // Rows that wait behind a dead letter are known to the connection alone that made it one.
+    if (lanes_ && report->careful) lanes_->look_again();
+    if (advance) book(applier, *report, steady::now() - began);
+    return std::nullopt;
+}
+
+void stream_follower::book(apply::applier& applier, const apply::apply_report& report,
+                           std::chrono::duration<double> took) {
     backoff_.reset();
-    measured_.batch(*report, std::chrono::duration<double>(steady::now() - began).count());
+    measured_.batch(report, took.count());
     measured_.waiting_rows.Set(static_cast<double>(applier.waiting()));
-    if (const auto& served = report->letters; served.replayed + served.refused + served.behind + served.discarded > 0) {
+    if (const auto& served = report.letters; served.replayed + served.refused + served.behind + served.discarded > 0) {
         spdlog::info("stream {}: dead letters: {} replayed, {} refused again, {} behind others, {} discarded", stream_,
                      served.replayed, served.refused, served.behind, served.discarded);
         on_records_();
     }
-    if (!report->records.empty()) {
-        for (const auto& each : report->records) {
+    if (!report.records.empty()) {
+        for (const auto& each : report.records) {
             spdlog::warn("stream {}: {} in {} at {}: {}", stream_, drift::to_string(each.what),
                          model::to_string(each.table), model::to_string(each.at), drift::to_string(each.now));
         }
         on_records_();
     }
     publish_place(applier.progress());
-    return std::nullopt;
 }
 
 void stream_follower::publish_place(const store::progress& at) {

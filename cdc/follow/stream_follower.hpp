@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "cdc/apply/applier.hpp"
+#include "cdc/apply/lanes.hpp"
 #include "cdc/backfill/backfiller.hpp"
 #include "cdc/consume/topic_feed.hpp"
 #include "cdc/follow/metrics.hpp"
@@ -52,11 +53,25 @@ class stream_follower {
     bool installed(apply::session& session, store::progress& found);
     bool backfill_in_the_way(apply::session& session);
     bool interrupted() const;
-    // Empty: applied. Otherwise what to do.
+    // Empty: applied, with all that is under way side by side. Otherwise what to do.
     std::optional<next_step> flush(apply::applier& applier, apply::scope_filter& scopes, batch& gathered,
                                    std::optional<std::int64_t> next_offset);
-    std::optional<next_step> take(apply::applier& applier, apply::scope_filter& scopes, batch& gathered,
-                                  consume::transaction_assembler& assembler, consume::decision decided);
+    std::optional<next_step> write(apply::applier& applier, apply::scope_filter& scopes,
+                                   const std::vector<consume::received>& events,
+                                   const std::optional<store::progress>& advance);
+    void book(apply::applier& applier, const apply::apply_report& report, std::chrono::duration<double> took);
+    std::optional<next_step> take(apply::session& session, apply::applier& applier, apply::scope_filter& scopes,
+                                  batch& gathered, consume::transaction_assembler& assembler,
+                                  consume::decision decided);
+
+    // Batches side by side, while behind (cdc/follow/side_by_side.cpp).
+    bool lanes_ready(apply::session& session);
+    std::optional<next_step> hand_on(apply::session& session, apply::applier& applier, apply::scope_filter& scopes,
+                                     batch& gathered, std::int64_t next_offset);
+    std::optional<next_step> settle(apply::applier& applier, apply::scope_filter& scopes);
+    bool told(apply::applier& applier, apply::lane_outcome& of);
+    // Asks now and then: the follower, and with it the lock, may be gone.
+    bool still_there(apply::session& session);
 
     // One step of the backfills beside the stream, between two batches. `worked`: another may follow at once.
     std::optional<next_step> copy_tables(apply::applier& applier, backfill::backfiller& copier,
@@ -78,6 +93,11 @@ class stream_follower {
     std::atomic<std::int64_t> stop_asked_ms_{0};  // steady clock; 0: not yet
     events::relation_decoder relations_;
     std::string said_;  // the last trouble logged, so that it is said once
+    std::string origin_since_;
+    std::unique_ptr<apply::lanes> lanes_;
+    std::chrono::steady_clock::time_point lanes_after_{};
+    unsigned alone_ = 0;  // batches to be applied alone before that
+    std::chrono::steady_clock::time_point checked_{};
     std::jthread thread_;
 };
 

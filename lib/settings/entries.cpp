@@ -170,6 +170,7 @@ entries entries_of(const configuration& of) {
     add_authentication(to, of.proxy.auth);
     add_access(to, of.proxy.access);
     to.add("cdc.admin", to_string(of.cdc.admin));
+    to.add("cdc.apply_connections", std::to_string(of.cdc.apply_connections));
     to.add("cdc.batch_rows", std::to_string(of.cdc.batch_rows));
     to.add("cdc.batch_bytes", size_text(of.cdc.batch_bytes));
     to.add("cdc.retry_max", duration_text(of.cdc.retry_max));

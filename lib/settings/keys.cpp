@@ -80,6 +80,7 @@ constexpr key every_key[] = {
     {"proxy.access.<rule>.method", on_reload},
 
     {"cdc.admin", at_start},
+    {"cdc.apply_connections", at_start},
     {"cdc.batch_rows", at_start},
     {"cdc.batch_bytes", at_start},
     {"cdc.retry_max", at_start},

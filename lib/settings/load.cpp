@@ -180,6 +180,7 @@ void read_stream(const section& from, stream& into) {
 void read_cdc(const section& from, cdc& into) {
     const field_reader fields(from);
     fields.listener("admin", into.admin);
+    fields.number("apply_connections", into.apply_connections, 1, 16);
     fields.number("batch_rows", into.batch_rows, 1, 100000);
     fields.size("batch_bytes", into.batch_bytes, std::size_t{64} << 10, std::size_t{1} << 30);
     fields.duration("retry_max", into.retry_max, 10ms, 5min);

@@ -156,6 +156,7 @@ struct cdc {
     endpoint admin{"127.0.0.1", 9631};
     unsigned batch_rows = 2000;                       // rows in one transaction on the follower, at most
     std::size_t batch_bytes = std::size_t{16} << 20;  // bytes of events held for one batch, at most
+    unsigned apply_connections = 2;                   // that write batches side by side while behind; 1: none does
     std::chrono::milliseconds retry_max{5000};        // backoff's upper bound
 
     friend bool operator==(const cdc&, const cdc&) = default;

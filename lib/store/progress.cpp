@@ -59,6 +59,12 @@ std::string_view advance_sql() {
     return sql;
 }
 
+std::string_view advance_or_fail_sql() {
+    static const std::string sql =
+        "WITH moved AS (" + std::string{advance_sql()} + " RETURNING 1) SELECT 1 / count(*) FROM moved";
+    return sql;
+}
+
 std::vector<pgclient::parameter> advance_parameters(const std::string& stream, int partition, const progress& from,
                                                     const progress& to) {
     pgclient::parameter at;

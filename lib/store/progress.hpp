@@ -32,6 +32,9 @@ pgclient::result<std::optional<progress>> load_progress(pgclient::connection& db
 // commit time or null, $6 stream, $7 partition, $8 and $9 the next_offset and commit_lsn that it has to find. Touches
 // one row, or none when another writer was there first.
 std::string_view advance_sql();
+// The same, failing with `not_advanced` instead of touching no row: for a pipeline whose COMMIT follows it.
+std::string_view advance_or_fail_sql();
+inline constexpr std::string_view not_advanced = "22012";  // division_by_zero, which the statement provokes
 std::vector<pgclient::parameter> advance_parameters(const std::string& stream, int partition, const progress& from,
                                                     const progress& to);
 

@@ -42,7 +42,9 @@ std::vector<pgclient::parameter> lock_key(lock which, std::string_view stream);
 inline constexpr std::string_view try_share_sql = "SELECT pg_try_advisory_xact_lock_shared($1::int, $2::int)";
 
 // Replication origins that mark what Crossfade itself writes to the follower (pg_replication_origin_create).
-// One a connection that writes, as PostgreSQL 15 lets a session alone use an origin: "crossfade_<stream>_<n>".
+// One a connection that writes, as PostgreSQL 15 lets a session alone use an origin: "crossfade_<stream>_<n>". 0 is the
+// applier, from 1 are the connections of a backfill, from `first_lane` those that write side by side.
+inline constexpr int first_lane = 101;
 std::string origin_name(std::string_view stream, int writer);
 
 }  // namespace crossfade::store

@@ -39,6 +39,7 @@ constexpr std::array passed{
     passed_place{"capture.confirmed", 20}, passed_place{"consume.read", 100},
     passed_place{"apply.begun", 50},       passed_place{"apply.part", 20},
     passed_place{"apply.written", 50},     passed_place{"apply.committed", 50},
+    passed_place{"lanes.prepared", 3},     passed_place{"lanes.committed", 3},
 };
 
 failpoint::place named(std::string_view name) {

@@ -86,13 +86,11 @@ void PrintTo(const scenario& of, std::ostream* out) {
     *out << of.name;
 }
 
-class planner : public testing::TestWithParam<scenario> {};
-
-TEST_P(planner, nets) {
-    const auto table = mapping(GetParam().with_key);
+// `emptied` outlives the plan.
+batch_plan plan_of(const std::string& script, const std::shared_ptr<const table_mapping>& table,
+                   const model::truncate& emptied) {
     batch_planner tested;
-    std::istringstream words{GetParam().script};
-    model::truncate emptied;
+    std::istringstream words{script};
     for (std::string word; words >> word;) {
         if (word == "T") {
             tested.add(emptied, {table});
@@ -117,7 +115,14 @@ TEST_P(planner, nets) {
         }
         tested.add(change, table);
     }
-    const auto plan = tested.take();
+    return tested.take();
+}
+
+class planner : public testing::TestWithParam<scenario> {};
+
+TEST_P(planner, nets) {
+    const model::truncate emptied;
+    const auto plan = plan_of(GetParam().script, mapping(GetParam().with_key), emptied);
     std::string got = plan.careful ? "careful " : "";
     for (const auto& part : plan.segments) {
         if (part.truncated != nullptr) got += "truncate ";
@@ -153,6 +158,30 @@ INSTANTIATE_TEST_SUITE_P(
                     scenario{"no_key_appends", "+1,a,b +1,a,b", "append(2)", false},
                     scenario{"no_key_keeps_order", "+1,a,b -1,a,b +1,a,b", "append(1) single append(1)", false}),
     [](const auto& each) { return std::string{each.param.name}; });
+
+TEST(touched_rows, tell_which_batches_may_be_written_side_by_side) {
+    const model::truncate emptied;
+    const auto keyed = mapping(true);
+    const auto rows_of = [&](const std::string& script) { return touched(plan_of(script, keyed, emptied)); };
+    const auto apart = [&](const std::string& one, const std::string& other) {
+        return disjoint(rows_of(one).value(), rows_of(other).value());
+    };
+    EXPECT_TRUE(apart("+1,a,b =2,c,d -3", "+4,a,b =5,c,d -6"));
+    EXPECT_TRUE(apart("+1,2,b", "+2,1,b"));  // keys, not other columns
+    for (const char* second : {"=1,x,y", "-1", "=1>9,a,b", "=9>1,a,b", "=7,a,b =1,a,b"}) {
+        EXPECT_FALSE(apart("+5,a,b +1,a,b", second)) << second;
+    }
+    EXPECT_FALSE(apart("=1>2,a,b", "=2,c,d"));
+    EXPECT_TRUE(apart("=1>2,a,b", "=3>4,a,b"));
+
+    EXPECT_FALSE(rows_of("+1,a,b T"));
+    EXPECT_FALSE(rows_of("+1,a,b +1,a,b"));
+    const auto keyless = mapping(false);
+    const auto appended = touched(plan_of("+1,a,b +1,a,b", keyless, emptied));
+    ASSERT_TRUE(appended);
+    EXPECT_TRUE(disjoint(*appended, *appended));  // each is a row of its own
+    EXPECT_FALSE(touched(plan_of("+1,a,b -1,a,b", keyless, emptied)));
+}
 
 TEST(table_mapping, names_what_is_missing) {
     auto rel = std::make_shared<model::relation>();

@@ -84,7 +84,7 @@ proxy:
   capture: no
   max_unacknowledged_events: 500
   auth: { mode: terminate, query: SELECT * FROM f($1), scram_iterations: 10000, max_attempts: 3, attempt_window: 5m }
-cdc: { admin: "127.0.0.1:1", batch_rows: 10, batch_bytes: 1MiB, retry_max: 100ms }
+cdc: { admin: "127.0.0.1:1", apply_connections: 3, batch_rows: 10, batch_bytes: 1MiB, retry_max: 100ms }
 log: { format: json, level: debug }
 flags:
   hybrid_mode_enabled: false

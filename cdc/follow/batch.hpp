@@ -1,0 +1,46 @@
+#pragma once
+
+#include <chrono>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "cdc/follow/stream_follower.hpp"
+
+namespace crossfade::cdc::follow {
+
+// Transactions that wait to be applied together.
+struct stream_follower::batch {
+    std::vector<consume::received> events;
+    std::size_t bytes = 0;
+    bool changes = false;  // more than heartbeats
+    std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
+
+    void add(consume::piece&& part) {
+        if (events.empty()) since = std::chrono::steady_clock::now();
+        bytes += part.bytes;
+        for (auto& each : part.events) {
+            changes = changes || !std::holds_alternative<model::heartbeat>(each.event.body);
+            events.push_back(std::move(each));
+        }
+    }
+    // The progress when all of it is applied, from what it was before; `next_offset` is the first message behind it.
+    store::progress advanced(const store::progress& from, std::int64_t next_offset) const {
+        const auto& last = events.back().event;
+        auto to = from;
+        to.next_offset = next_offset;
+        to.timeline = last.at.timeline;
+        to.commit_lsn = last.at.commit_lsn;
+        to.end_lsn = last.end_lsn;
+        to.commit_time = last.commit_time;
+        if (const auto* beat = std::get_if<model::heartbeat>(&last.body)) to.commit_time = beat->emitted_at;
+        return to;
+    }
+    void clear() {
+        events.clear();
+        bytes = 0;
+        changes = false;
+    }
+};
+
+}  // namespace crossfade::cdc::follow
