@@ -58,6 +58,14 @@ struct slot {
     std::string wal_status;  // reserved, extended, unreserved, lost
     std::int64_t retained_bytes = 0;
     std::optional<model::lsn> confirmed;
+    std::string invalidation{};      // why it is lost (PostgreSQL 17)
+    std::optional<bool> failover{};  // whether standbys take it over; empty: the server doesn't know such slots
+};
+
+// A slot of a physical standby.
+struct standby_slot {
+    std::string name;
+    bool active = false;
 };
 
 struct publication {
@@ -81,6 +89,7 @@ struct role {
 struct progress {
     std::int64_t next_offset = 0;
     std::string system_identifier;
+    std::uint32_t timeline = 0;
     model::lsn commit_lsn;
     model::lsn end_lsn;
     double age_seconds = 0;  // since it last moved
@@ -110,6 +119,8 @@ struct database {
     std::int64_t large_objects = 0;
     catalog::role role;
     std::optional<catalog::slot> slot;
+    std::vector<standby_slot> standby_slots;
+    std::int64_t standbys_without_slot = 0;  // servers that stream from it without one
     std::optional<catalog::publication> publication;
     store_facts store;
     std::vector<table> tables;  // that the patterns name, partitions left out where their root is in; sorted

@@ -188,8 +188,10 @@ std::optional<slot> read_slot(pgclient::connection& from, const std::string& nam
     const auto found = ask(from, "reading the replication slot",
                            "SELECT plugin, database, active, coalesce(wal_status, ''),"
                            " coalesce(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()"
-                           " ELSE pg_current_wal_lsn() END, restart_lsn), 0)::int8, confirmed_flush_lsn::text"
-                           " FROM pg_replication_slots WHERE slot_name = $1",
+                           " ELSE pg_current_wal_lsn() END, restart_lsn), 0)::int8, confirmed_flush_lsn::text,"
+                           // Columns that not every version has.
+                           " coalesce(to_jsonb(s) ->> 'invalidation_reason', ''), (to_jsonb(s) ->> 'failover')::bool"
+                           " FROM pg_replication_slots s WHERE slot_name = $1",
                            {name});
     if (found.empty()) return std::nullopt;
     slot made{.plugin = str(found, 0, 0),
@@ -197,10 +199,30 @@ std::optional<slot> read_slot(pgclient::connection& from, const std::string& nam
               .active = found.boolean(0, 2),
               .wal_status = str(found, 0, 3),
               .retained_bytes = found.integer(0, 4).value_or(0),
-              .confirmed = std::nullopt};
+              .confirmed = std::nullopt,
+              .invalidation = str(found, 0, 6),
+              .failover = std::nullopt};
     if (!found.null(0, 5)) made.confirmed = lsn_at(found, 0, 5);
+    if (!found.null(0, 7)) made.failover = found.boolean(0, 7);
     return made;
 }
+
+namespace {
+
+void read_standbys(pgclient::connection& from, database& into) {
+    const auto slots = ask(from, "reading replication slots",
+                           "SELECT slot_name, active FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT"
+                           " temporary ORDER BY 1");
+    for (int i = 0; i < slots.size(); ++i)
+        into.standby_slots.push_back({.name = str(slots, i, 0), .active = slots.boolean(i, 1)});
+    into.standbys_without_slot = ask(from, "reading pg_stat_replication",
+                                     "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND pid NOT IN"
+                                     " (SELECT active_pid FROM pg_replication_slots WHERE active_pid IS NOT NULL)")
+                                     .integer(0, 0)
+                                     .value_or(0);
+}
+
+}  // namespace
 
 std::optional<publication> read_publication(pgclient::connection& from, const std::string& name) {
     const auto found = ask(from, "reading the publication",
@@ -251,12 +273,13 @@ store_facts read_store(pgclient::connection& from, const std::string& stream) {
     if (!version.empty()) made.version = static_cast<int>(version.integer(0, 0).value_or(0));
     const auto progress = ask(from, "reading crossfade.progress",
                               "SELECT next_offset, system_identifier::text, commit_lsn::text, end_lsn::text,"
-                              " greatest(extract(epoch FROM now() - updated_at), 0)::text"
+                              " greatest(extract(epoch FROM now() - updated_at), 0)::text, timeline"
                               " FROM crossfade.progress WHERE stream = $1 AND partition = 0",
                               {stream});
     if (!progress.empty())
         made.progress = catalog::progress{.next_offset = progress.integer(0, 0).value_or(0),
                                           .system_identifier = str(progress, 0, 1),
+                                          .timeline = static_cast<std::uint32_t>(progress.integer(0, 5).value_or(0)),
                                           .commit_lsn = lsn_at(progress, 0, 2),
                                           .end_lsn = lsn_at(progress, 0, 3),
                                           .age_seconds = std::stod(str(progress, 0, 4))};
@@ -302,10 +325,12 @@ database read_database(pgclient::connection& from, const settings::stream& strea
     const auto settings = ask(
         from, "reading the server's settings",
         "SELECT name, setting FROM pg_settings WHERE name IN ('wal_level', 'max_replication_slots', 'max_wal_senders',"
-        " 'max_slot_wal_keep_size', 'wal_sender_timeout', 'track_commit_timestamp')");
+        " 'max_slot_wal_keep_size', 'wal_sender_timeout', 'track_commit_timestamp', 'synchronized_standby_slots',"
+        " 'idle_replication_slot_timeout')");
     for (int i = 0; i < settings.size(); ++i) made.settings[str(settings, i, 0)] = str(settings, i, 1);
     made.role = read_role(from);
     made.slot = read_slot(from, stream.slot());
+    read_standbys(from, made);
     made.publication = read_publication(from, stream.publication());
     made.store = read_store(from, stream.name);
     made.tables = read_tables(from, stream.tables);

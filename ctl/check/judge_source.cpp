@@ -61,6 +61,15 @@ void judge_settings(const catalog::database& legacy, findings& into) {
     } else {
         into.ok("legacy.wal_budget", "max_slot_wal_keep_size = " + std::to_string(budget) + " MB");
     }
+    const long idle = number(legacy.setting("idle_replication_slot_timeout"));
+    if (idle > 0) {
+        into.warn("legacy.slot_timeout",
+                  "idle_replication_slot_timeout = " + std::to_string(idle) +
+                      " s: a stream that nobody publishes for so long loses its slot",
+                  "ALTER SYSTEM SET idle_replication_slot_timeout = 0; SELECT pg_reload_conf();");
+    } else {
+        into.ok("legacy.slot_timeout", "none");
+    }
     const long timeout = number(legacy.setting("wal_sender_timeout"));
     if (timeout != 0 && timeout < 10000) {
         into.warn("legacy.wal_sender_timeout", std::to_string(timeout) + " ms: a busy publisher may be cut off",
@@ -91,7 +100,10 @@ void judge_slot(const evidence& of, const catalog::database& legacy, findings& i
         into.fail(id, name + " is of plugin " + slot.plugin + " in database " + slot.database,
                   "another stream.name, or SELECT pg_drop_replication_slot('" + name + "'); and crossfade init");
     } else if (slot.wal_status == "lost") {
-        into.fail(id, name + " is lost: the WAL it needs was removed", lost);
+        into.fail(id,
+                  name + " is lost: the WAL it needs was removed" +
+                      (slot.invalidation.empty() ? "" : " (" + slot.invalidation + ")"),
+                  lost);
     } else if (slot.wal_status == "unreserved") {
         into.warn(id,
                   name + " is about to be lost: " +
@@ -241,6 +253,7 @@ void judge_source(const evidence& of, const catalog::database& legacy, findings&
     judge_foreign_keys(of, legacy, into);
     judge_publication(of, legacy, into);
     judge_slot(of, legacy, into);
+    judge_failover(of, legacy, into);
 }
 
 }  // namespace crossfade::ctl::check

@@ -182,6 +182,19 @@ void ensure_topics(const settings::configuration& config, const options& with, j
     }
 }
 
+void enable_failover(const situation& found, const plan& planned, pgclient::connection& replication, journal& done) {
+    if (!planned.enable_failover) return;
+    const std::string what = "slot " + found.stream.slot();
+    const auto enabled = stream::enable_failover(replication, found.stream.slot());
+    if (enabled) {
+        done.note(what, "standbys take it over from now on");
+    } else if (enabled.error().sqlstate == "55006") {
+        done.note(what, "is read, and so can't be given to standbys: stop the proxies, then crossfade init");
+    } else {
+        throw stop(exit_code::no, what + ": " + to_string(enabled.error()));
+    }
+}
+
 void begin_stream(const options& with, const situation& found, const plan& planned,
                   const stream::source_identity& source, pgclient::connection& legacy, pgclient::connection& modern,
                   journal& done) {
@@ -222,6 +235,7 @@ exit_code run(const context& in, const options& with) {
     prepare_legacy(found, planned, legacy, done);
     ensure_topics(in.config, with, done);
     begin_stream(with, found, planned, source, legacy, modern, done);
+    enable_failover(found, planned, replication, done);
     done.print(in, planned.begin_progress);
     return exit_code::fine;
 }

@@ -65,6 +65,7 @@ void plan_stream(const situation& found, purpose of, plan& into) {
         return;
     }
     into.create_slot = !found.slot;
+    into.enable_failover = found.slot && found.slot->failover == false;
     if (of == purpose::anew) return;
     if (found.progress && found.progress->system_identifier != found.legacy_system_identifier) {
         into.objections.push_back({"modern was fed from another cluster (" + found.progress->system_identifier + ")",

@@ -35,7 +35,8 @@ struct plan {
     bool create_publication = false;
     std::vector<model::table_name> add_to_publication;
     bool create_slot = false;
-    bool begin_progress = false;  // at the slot's position
+    bool enable_failover = false;  // of the slot that is there
+    bool begin_progress = false;   // at the slot's position
     std::vector<objection> objections;
 };
 

@@ -27,7 +27,9 @@ source_identity identify(pgclient::connection& replication) {
 model::lsn create_slot(pgclient::connection& legacy, const std::string& name, std::chrono::milliseconds patience) {
     const std::string doing = "creating replication slot " + name;
     catalog::ask(legacy, doing, "SET statement_timeout = " + std::to_string(patience.count()));
-    auto made = legacy.exec("SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')", {name});
+    const std::string failover = legacy.server_version() >= first_with_failover ? ", failover => true" : "";
+    auto made =
+        legacy.exec("SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput'" + failover + ')', {name});
     if (!made && made.error().sqlstate == "57014") {
         catalog::ask(legacy, doing, "SET statement_timeout = 0");
         const auto running = catalog::ask(legacy, doing,
@@ -42,6 +44,13 @@ model::lsn create_slot(pgclient::connection& legacy, const std::string& name, st
     if (!made) throw stop(exit_code::no, doing + ": " + to_string(made.error()));
     catalog::ask(legacy, doing, "SET statement_timeout = 0");
     return lsn_of(made->text(0, 0), doing);
+}
+
+pgclient::result<void> enable_failover(pgclient::connection& replication, const std::string& name) {
+    if (auto done = replication.exec("ALTER_REPLICATION_SLOT " + model::quote_identifier(name) + " (FAILOVER true)");
+        !done)
+        return done.error();
+    return {};
 }
 
 exported_snapshot export_snapshot(pgclient::connection& replication, const std::string& slot_name) {

@@ -105,6 +105,40 @@ INSTANTIATE_TEST_SUITE_P(
         fault{"legacy.wal_senders", warn, [](auto& of) { of.legacy->senders_used = 10; }, "max_wal_senders"},
         fault{"legacy.wal_budget", warn, [](auto& of) { of.legacy->settings["max_slot_wal_keep_size"] = "-1"; },
               "max_slot_wal_keep_size"},
+        fault{"legacy.slot_timeout", warn,
+              [](auto& of) { of.legacy->settings["idle_replication_slot_timeout"] = "3600"; }, "SELECT pg_reload_conf()"},
+        fault{"legacy.failover", warn, [](auto& of) { of.legacy->standbys_without_slot = 1; }, "PostgreSQL 17"},
+        fault{"legacy.failover", warn, [](auto& of) { of.legacy->standby_slots = {{"a", true}}; }, "PostgreSQL 17"},
+        fault{"legacy.failover", warn,
+              [](auto& of) {
+                  of.legacy->version = 180001;
+                  of.legacy->slot->failover = false;
+                  of.legacy->standby_slots = {{"a", true}};
+              },
+              "crossfade init"},
+        fault{"legacy.failover", warn,
+              [](auto& of) {
+                  of.legacy->version = 180001;
+                  of.legacy->slot->failover = true;
+                  of.legacy->standbys_without_slot = 1;
+              },
+              "primary_slot_name"},
+        fault{"legacy.failover", warn,
+              [](auto& of) {
+                  of.legacy->version = 180001;
+                  of.legacy->slot->failover = true;
+                  of.legacy->settings["synchronized_standby_slots"] = R"(a, "b")";
+                  of.legacy->standby_slots = {{"a", true}, {"b", true}, {"c", true}};
+              },
+              "SET synchronized_standby_slots = 'a, b, c'"},
+        fault{"legacy.failover", fail,
+              [](auto& of) {
+                  of.legacy->version = 180001;
+                  of.legacy->slot->failover = true;
+                  of.legacy->settings["synchronized_standby_slots"] = "a,b";
+                  of.legacy->standby_slots = {{"a", true}, {"b", false}};
+              },
+              "take the slots out"},
         fault{"legacy.wal_sender_timeout", warn, [](auto& of) { of.legacy->settings["wal_sender_timeout"] = "900"; },
               "60s"},
         fault{"legacy.replication_privilege", fail, [](auto& of) { of.legacy->role.replication = false; },
