@@ -73,6 +73,7 @@ class applier {
     bool in_transaction() const { return open_; }
 
     const store::progress& progress() const { return progress_; }
+    pgclient::connection& follower() { return to_.db; }
     std::size_t waiting() const { return letters_.rows().size(); }
 
   private:

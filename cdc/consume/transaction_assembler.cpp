@@ -37,7 +37,10 @@ decision transaction_assembler::accept(received next) {
     handed_.next_offset = next.offset + 1;
 
     const auto open = find(next.event.publisher);
-    if (at.commit_lsn < handed_.end_lsn) {
+    const bool resynced = next.event.publisher == model::resync_publisher;
+    if (at.commit_lsn < handed_.end_lsn || (resynced && at.commit_lsn == handed_.end_lsn)) {
+        // An LSN that was used twice: a repeat would have the timeline that it had the first time.
+        if (at.timeline > handed_.timeline) return diverged(next.event);
         if (open != open_.end()) {
             return stopped(stop_cause::broken_transaction,
                            "publisher went back to " + model::to_string(at) + " in the middle of a transaction");
@@ -48,6 +51,11 @@ decision transaction_assembler::accept(received next) {
         return stopped(stop_cause::older_timeline, "event " + model::to_string(at) + " is of timeline " +
                                                        std::to_string(at.timeline) + ", the follower is on " +
                                                        std::to_string(handed_.timeline));
+    }
+    if (resynced) {
+        return stopped(stop_cause::missing_events, "every table was copied anew behind " +
+                                                       model::to_string(at.commit_lsn) + ", and the follower, at " +
+                                                       model::to_string(handed_.end_lsn) + ", is from before that");
     }
     if (prefer_ && prefer_->commit_lsn == at.commit_lsn && prefer_->publisher != next.event.publisher) {
         return plain(decision::outcome::held);
@@ -70,6 +78,11 @@ decision transaction_assembler::begin(received&& next) {
         return stopped(stop_cause::missing_events, "event " + model::to_string(at) + " follows " +
                                                        model::to_string(*next.event.previous) +
                                                        ", but the follower is at " + model::to_string(handed_.end_lsn));
+    }
+    if (at.timeline > handed_.timeline) {
+        const auto& left = next.event.left;
+        const auto ours = std::ranges::find(left, handed_.timeline, &model::timeline_end::timeline);
+        if (ours == left.end() || handed_.end_lsn > ours->end) return diverged(next.event);
     }
     bool roll_back = false;
     if (const auto before = find(next.event.publisher); before != open_.end()) {
@@ -97,6 +110,13 @@ decision transaction_assembler::begin(received&& next) {
     auto made = go_on(open_.insert(open_.end(), std::move(fresh)), std::move(next));
     made.roll_back = made.roll_back || roll_back;
     return made;
+}
+
+decision transaction_assembler::diverged(const model::change_event& from) const {
+    return stopped(stop_cause::diverged,
+                   "event " + model::to_string(from.at) + " is of timeline " + std::to_string(from.at.timeline) +
+                       ", which does not have what is applied, up to " + model::to_string(handed_.end_lsn) +
+                       " of timeline " + std::to_string(handed_.timeline));
 }
 
 decision transaction_assembler::go_on(open_list::iterator open, received&& next) {
@@ -140,7 +160,6 @@ decision transaction_assembler::finish(open_list::iterator open) {
     made.part->begins = !open->parts_handed;
     made.part->ends = true;
     const auto& at = made.part->events.back().event.at;
-    made.timeline_changed = at.timeline != handed_.timeline;
     handed_.end_lsn = made.part->events.back().event.end_lsn;
     handed_.timeline = at.timeline;
     open_.erase(open);

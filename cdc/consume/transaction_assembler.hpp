@@ -31,6 +31,7 @@ struct piece {
 enum class stop_cause {
     foreign_cluster,     // another system_identifier
     older_timeline,      // of a history that the source has left
+    diverged,            // of a history that the follower has left: the source has lost what is applied
     missing_events,      // `previous` lies after what is applied: something between is not in the topic
     broken_transaction,  // ordinals that do not follow, or another transaction before the last event of this one
     bad_event,           // contradicts itself
@@ -58,7 +59,6 @@ struct decision {
     outcome what = outcome::held;
     // Parts handed on before belong to a copy that is given up: roll them back, then go on with `part`, if any.
     bool roll_back = false;
-    bool timeline_changed = false;
     std::optional<piece> part;
     std::optional<preference> prefer;
     std::optional<stop> why;
@@ -109,6 +109,7 @@ class transaction_assembler {
     using open_list = std::list<open_transaction>;
 
     decision begin(received&& next);
+    decision diverged(const model::change_event& from) const;
     decision go_on(open_list::iterator open, received&& next);
     decision finish(open_list::iterator open);
     void give_up(open_transaction& open);

@@ -25,8 +25,14 @@ bool stream_follower::still_there(apply::session& session) {
     return true;
 }
 
-bool stream_follower::lanes_ready(apply::session& session) {
+store::progress stream_follower::place_before_next(const apply::applier& applier) const {
+    return lanes_ && !lanes_->empty() ? lanes_->tail() : applier.progress();
+}
+
+bool stream_follower::lanes_ready(apply::session& session, const apply::applier& applier, const batch& next) {
     const auto& config = at_start_->config;
+    // Another timeline is begun alone.
+    if (next.events.back().event.at.timeline != place_before_next(applier).timeline) return false;
     if (config.cdc.apply_connections < 2 || !session.replica_role || steady::now() < lanes_after_) return false;
     if (alone_ > 0) {
         --alone_;
@@ -54,7 +60,7 @@ std::optional<stream_follower::next_step> stream_follower::hand_on(apply::sessio
                                                                    apply::scope_filter& scopes, batch& gathered,
                                                                    std::int64_t next_offset) {
     if (!still_there(session)) return next_step::reconnect;
-    const auto from = lanes_->empty() ? applier.progress() : lanes_->tail();
+    const auto from = place_before_next(applier);
     auto to = gathered.advanced(from, next_offset);
     lanes_->submit({std::exchange(gathered.events, {}), from, std::move(to)}, scopes.in_force());
     gathered.clear();

@@ -33,7 +33,11 @@ std::string way_out_of(consume::stop_cause cause) {
         case consume::stop_cause::foreign_cluster:
             return "the source is another cluster than the one that was copied: " + std::string{resync};
         case consume::stop_cause::older_timeline:
-            return "the source went back to an older history: " + std::string{resync};
+            return "the source went back to an older history, or two servers are published: see that one is, then " +
+                   std::string{resync};
+        case consume::stop_cause::diverged:
+            return "the source has lost what was published before its failover, or was restored: " +
+                   std::string{resync};
         case consume::stop_cause::missing_events:
         case consume::stop_cause::broken_transaction:
         case consume::stop_cause::bad_event:
@@ -321,9 +325,6 @@ std::optional<stream_follower::next_step> stream_follower::take(apply::session& 
     if (decided.roll_back && applier.in_transaction()) {
         if (auto done = applier.roll_back(); !done) return next_step::reconnect;
     }
-    if (decided.timeline_changed) {
-        spdlog::info("stream {}: the source is on timeline {} now", stream_, assembler.handed().timeline);
-    }
     if (!decided.part) return std::nullopt;
     const bool whole = decided.part->begins && decided.part->ends;
     if (decided.part->begins && applier.in_transaction()) return next_step::reread;
@@ -335,7 +336,9 @@ std::optional<stream_follower::next_step> stream_follower::take(apply::session& 
     gathered.add(std::move(*decided.part));
     if (!ends) return flush(applier, scopes, gathered, std::nullopt);
     if (!whole || gathered.events.size() >= cdc.batch_rows || gathered.bytes >= cdc.batch_bytes) {
-        if (whole && lanes_ready(session)) return hand_on(session, applier, scopes, gathered, assembler.next_offset());
+        if (whole && lanes_ready(session, applier, gathered)) {
+            return hand_on(session, applier, scopes, gathered, assembler.next_offset());
+        }
         return flush(applier, scopes, gathered, assembler.next_offset());
     }
     return std::nullopt;
@@ -357,6 +360,7 @@ std::optional<stream_follower::next_step> stream_follower::write(apply::applier&
                                                                  const std::vector<consume::received>& events,
                                                                  const std::optional<store::progress>& advance) {
     const auto began = steady::now();
+    if (auto step = cross_timelines(applier, events)) return step;
     auto report = applier.apply(events, advance, scopes);
     if (!report) {
         if (stop_asked_ms_ != 0) return next_step::end;

@@ -65,13 +65,17 @@ class stream_follower {
                                   consume::decision decided);
 
     // Batches side by side, while behind (cdc/follow/side_by_side.cpp).
-    bool lanes_ready(apply::session& session);
+    bool lanes_ready(apply::session& session, const apply::applier& applier, const batch& next);
+    store::progress place_before_next(const apply::applier& applier) const;
     std::optional<next_step> hand_on(apply::session& session, apply::applier& applier, apply::scope_filter& scopes,
                                      batch& gathered, std::int64_t next_offset);
     std::optional<next_step> settle(apply::applier& applier, apply::scope_filter& scopes);
     bool told(apply::applier& applier, apply::lane_outcome& of);
     // Asks now and then: the follower, and with it the lock, may be gone.
     bool still_there(apply::session& session);
+
+    // Before what is of another timeline than the progress is applied.
+    std::optional<next_step> cross_timelines(apply::applier& applier, const std::vector<consume::received>& events);
 
     // One step of the backfills beside the stream, between two batches. `worked`: another may follow at once.
     std::optional<next_step> copy_tables(apply::applier& applier, backfill::backfiller& copier,

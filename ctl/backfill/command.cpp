@@ -41,6 +41,14 @@ void require_stream(const context& in, const std::vector<catalog::table>& tables
         throw stop(
             exit_code::no, "slot " + in.config.stream.slot() + " is lost",
             "SELECT pg_drop_replication_slot('" + in.config.stream.slot() + "'); then crossfade backfill --resync");
+    // The copy is of the timeline that legacy is on now; what the stream has yet to bring of an older one would seem
+    // newer than it.
+    auto replication = catalog::connect_replication(in.config, settings::side::legacy);
+    if (const auto now = stream::identify(replication).timeline; now != store.progress->timeline)
+        throw stop(exit_code::no,
+                   "legacy is on timeline " + std::to_string(now) + ", and modern is on timeline " +
+                       std::to_string(store.progress->timeline) + " yet",
+                   "see that crossfade-proxy publishes and crossfade-cdc applies (crossfade status), then again");
     const std::set<model::table_name> published(publication->tables.begin(), publication->tables.end());
     for (const auto& table : tables)
         if (!publication->all_tables && !published.contains(table.name))
@@ -119,15 +127,14 @@ void show_progress(const context& in, crew& at_work) {
     if (terminal) in.notes << "\r\x1b[K" << std::flush;
 }
 
-// Everything up to the copy counts as applied. Where the topic ends before the slot's position, a publisher would
-// rightly stop; the marker says that what is missing there is in the copy.
+// Everything up to the copy counts as applied. Where the topic ends before the slot's position, or has what legacy
+// hasn't, a publisher would rightly stop; the marker says that the copy has what counts.
 void go_on_from_copy(const context& in, const stream::source_identity& source, model::lsn at,
                      std::int64_t topic_high_before, pgclient::connection& legacy, pgclient::connection& modern) {
     const auto slot = catalog::read_slot(legacy, in.config.stream.slot());
     const auto confirmed = slot ? slot->confirmed.value_or(model::lsn{}) : model::lsn{};
     const auto tail = stream::read_tail(in.config);
-    const bool foreign = std::to_string(tail.system_identifier) != source.system_identifier;
-    if (tail.end_lsn && (foreign || *tail.end_lsn < confirmed)) stream::place_marker(in.config, source, confirmed);
+    if (tail.end_lsn) stream::place_marker(in.config, source, std::min(confirmed, at));
     stream::set_progress(modern, in.config.stream, source, at, std::max(topic_high_before, tail.low));
 }
 

@@ -17,7 +17,6 @@ using clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds patience = 10s;
 constexpr std::int32_t only_partition = 0;
-constexpr std::uint64_t marking_publisher = 0;  // publishers draw theirs at random
 
 template <class T>
 T answered(crossfade::kafka::result<T> got, const std::string& doing) {
@@ -60,7 +59,7 @@ void place_marker(const settings::configuration& config, const source_identity& 
                     event.at.system_identifier);
     event.at.timeline = source.timeline;
     event.at.commit_lsn = at;
-    event.publisher = marking_publisher;
+    event.publisher = model::resync_publisher;
     event.previous = model::lsn{};
     event.last = true;
     event.end_lsn = at;

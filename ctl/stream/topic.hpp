@@ -21,9 +21,9 @@ struct topic_tail {
 };
 topic_tail read_tail(const settings::configuration& config);
 
-// Publishes a heartbeat that ends at `at`, by publisher 0. A publisher stops at a topic that ends before its slot, as
-// that has lost events; after a resync this says that they are in the copy. Returns when Kafka has acknowledged it;
-// throws stop otherwise.
+// Publishes a heartbeat that ends at `at`, by resync_publisher. A publisher stops at a topic that ends before its slot,
+// or in another history than legacy's; after a resync this says that the copy has what counts. A follower from before
+// the copy, restored from a backup, stops there. Returns when Kafka has acknowledged it; throws stop otherwise.
 void place_marker(const settings::configuration& config, const source_identity& source, model::lsn at);
 
 }  // namespace crossfade::ctl::stream

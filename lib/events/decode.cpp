@@ -151,6 +151,7 @@ boost::system::result<model::change_event> decode(std::string_view bytes, relati
     event.at = {from.system_identifier(), from.timeline(), model::lsn{from.commit_lsn()}, from.ordinal()};
     event.publisher = from.publisher();
     if (from.has_previous()) event.previous = model::lsn{from.previous()};
+    for (const auto& each : from.left()) event.left.push_back({each.timeline(), model::lsn{each.end_lsn()}});
     event.last = from.last();
     event.end_lsn = model::lsn{from.end_lsn()};
     event.commit_time = time_of(from.commit_time());

@@ -127,6 +127,12 @@ std::string encode(const model::change_event& event, relation_encoder& relations
     } else {
         to.clear_previous();
     }
+    to.clear_left();
+    for (const auto& each : event.left) {
+        auto& added = *to.add_left();
+        added.set_timeline(each.timeline);
+        added.set_end_lsn(each.end.value);
+    }
     to.set_last(event.last);
     to.set_end_lsn(event.end_lsn.value);
     to.set_commit_time(microseconds(event.commit_time));

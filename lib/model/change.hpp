@@ -10,6 +10,7 @@
 
 #include "lib/model/position.hpp"
 #include "lib/model/table_name.hpp"
+#include "lib/model/timeline.hpp"
 
 namespace crossfade::model {
 
@@ -78,11 +79,16 @@ struct heartbeat {
     source_time emitted_at;
 };
 
+// The publisher of the event that a resync leaves in the topic: what comes before it was copied, and not all of it need
+// be there. The others draw theirs at random.
+inline constexpr std::uint64_t resync_publisher = 0;
+
 // What one Kafka message carries; proto/crossfade/v1/events.proto explains the fields and the rules.
 struct change_event {
     position at;
     std::uint64_t publisher = 0;
     std::optional<lsn> previous;
+    std::vector<timeline_end> left;  // the timelines that led to this one, where the publisher comes to it
     bool last = false;
     lsn end_lsn;
     source_time commit_time;

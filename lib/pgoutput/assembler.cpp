@@ -14,11 +14,14 @@ assembler::outcome assembler::take(message&& from) {
     return std::visit([this](auto& one) { return on(std::move(one)); }, from);
 }
 
-model::change_event assembler::at(model::lsn position, std::uint64_t ordinal) const {
+model::change_event assembler::at(model::lsn position, std::uint64_t ordinal) {
     model::change_event event;
-    event.at = {source_.system_identifier, source_.timeline, position, ordinal};
+    // What was written before a promotion is sent by the promoted server too, and has the position that it had.
+    event.at = {source_.system_identifier, source_.timelines.timeline_at(position), position, ordinal};
     event.publisher = source_.publisher;
     if (ordinal <= 1) event.previous = previous_;
+    if (std::exchange(timeline_, event.at.timeline) != event.at.timeline)
+        event.left = source_.timelines.before(event.at.timeline);
     return event;
 }
 

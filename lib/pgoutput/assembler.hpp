@@ -25,11 +25,11 @@ class assembler {
   public:
     struct source {
         std::uint64_t system_identifier = 0;
-        std::uint32_t timeline = 0;
+        model::timeline_history timelines;
         std::uint64_t publisher = 0;
         model::lsn previous;  // end_lsn of what the topic holds already
     };
-    explicit assembler(const source& from) : source_(from), previous_(from.previous) {}
+    explicit assembler(source from) : source_(std::move(from)), previous_(source_.previous) {}
 
     // At most one event follows from a message, and it may be the one before: a transaction's newest event is held back
     // until it is known whether another follows.
@@ -48,10 +48,11 @@ class assembler {
     outcome on(logical_message&& from);
     outcome on_heartbeat(const logical_message& from);
 
-    model::change_event at(model::lsn position, std::uint64_t ordinal) const;
+    model::change_event at(model::lsn position, std::uint64_t ordinal);
     outcome hold(decltype(model::change_event::body) body);
 
     source source_;
+    std::uint32_t timeline_ = 0;  // of the newest event
     model::lsn previous_;
     model::lsn newest_;  // end of the newest transaction or heartbeat on this connection, published or not
     std::unordered_map<std::uint32_t, std::shared_ptr<const model::relation>> relations_;

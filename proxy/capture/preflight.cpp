@@ -25,7 +25,9 @@ std::string slot_query(const settings::stream& stream) {
            " EXISTS (SELECT FROM pg_publication WHERE pubname = " +
            pgclient::quote_literal(stream.publication()) +
            "), coalesce(s.active, false), coalesce(s.database = current_database(), true),"
-           " coalesce(s.plugin, ''), coalesce(s.wal_status, '')"
+           " coalesce(s.plugin, ''), coalesce(s.wal_status, ''),"
+           // A column that not every version has.
+           " coalesce(to_jsonb(s) ->> 'invalidation_reason', ''), pg_is_in_recovery()"
            " FROM (SELECT) one LEFT JOIN pg_replication_slots s ON s.slot_name = " +
            pgclient::quote_literal(stream.slot());
 }
@@ -39,10 +41,14 @@ slot_facts read_slot(const pgclient::rows& answer) {
     facts.same_database = answer.boolean(0, 3);
     facts.plugin = answer.text(0, 4);
     facts.wal_status = answer.text(0, 5);
+    facts.invalidation = answer.text(0, 6);
+    facts.in_recovery = answer.boolean(0, 7);
     return facts;
 }
 
 std::optional<setback> judge(const slot_facts& facts, const settings::stream& stream) {
+    if (facts.in_recovery)
+        return waiting("legacy.dsn leads to a standby", "point legacy.dsn at the primary, or promote the standby");
     if (!facts.slot) return waiting("legacy has no replication slot " + stream.slot(), init);
     if (!facts.same_database)
         return waiting("slot " + stream.slot() + " belongs to another database of the cluster",
@@ -51,7 +57,8 @@ std::optional<setback> judge(const slot_facts& facts, const settings::stream& st
         return waiting("slot " + stream.slot() + " has the output plugin '" + facts.plugin + "', not pgoutput",
                        "choose another stream.name, or drop the slot and run `crossfade init`");
     if (facts.wal_status == "lost")
-        return stopped("slot " + stream.slot() + " is lost: legacy has removed WAL that was not published yet",
+        return stopped("slot " + stream.slot() + " is lost: legacy has removed WAL that was not published yet" +
+                           (facts.invalidation.empty() ? "" : " (" + facts.invalidation + ")"),
                        begin_anew(stream));
     if (!facts.publication) return waiting("legacy has no publication " + stream.publication(), init);
     if (facts.active) return setback{publisher_state::standby, "another publisher holds slot " + stream.slot(), {}};

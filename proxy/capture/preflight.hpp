@@ -19,6 +19,8 @@ struct slot_facts {
     bool same_database = true;
     std::string plugin;
     std::string wal_status;
+    std::string invalidation;  // why it is lost; PostgreSQL 17 and later say it
+    bool in_recovery = false;  // the server is a standby
 };
 
 // The question, for a connection to legacy, and its answer.

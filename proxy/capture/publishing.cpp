@@ -30,10 +30,12 @@ setback unreadable(std::string what) {
 }  // namespace
 
 publishing::publishing(replication_link& link, publish::outbox& outbox, const pgoutput::assembler::source& source,
-                       const settings::stream& stream, status_board& board)
+                       const std::optional<publish::last_published>& published, const settings::stream& stream,
+                       status_board& board)
     : link_(link),
       outbox_(outbox),
       assembler_(source),
+      overlap_(published),
       stream_(stream),
       board_(board),
       last_told_(clock::now()),
@@ -98,6 +100,12 @@ publishing::ending publishing::on_payload(std::string_view payload) {
     auto event = assembler_.take(std::move(*message));
     if (!event) return unreadable(std::string{event.error().reason});
     if (!*event) return std::nullopt;
+    if (!overlap_.admits(**event))
+        return setback{publisher_state::stopped,
+                       "legacy's WAL has something else at " + model::to_string((*event)->at.commit_lsn) +
+                           " than what topic " + stream_.topic() +
+                           " ends with: legacy was restored from an older copy of its files",
+                       "run `crossfade backfill --resync`, and start the proxies again"};
     if (const auto put = outbox_.put(**event); !put) return judge(put.error(), stream_);
     (*event)->last ? failpoint::pass("capture.put_last") : failpoint::pass("capture.put");
     board_.published(**event);

@@ -10,6 +10,7 @@
 #include "proxy/capture/status_board.hpp"
 #include "proxy/capture/stop_signal.hpp"
 #include "proxy/publish/outbox.hpp"
+#include "proxy/publish/overlap.hpp"
 
 namespace crossfade::proxy::capture {
 
@@ -17,8 +18,10 @@ namespace crossfade::proxy::capture {
 // waits for the socket and for Kafka's answers together and never for one of them alone.
 class publishing {
   public:
+    // `published`: what the WAL has to bring once more, where the slot is before it.
     publishing(replication_link& link, publish::outbox& outbox, const pgoutput::assembler::source& source,
-               const settings::stream& stream, status_board& board);
+               const std::optional<publish::last_published>& published, const settings::stream& stream,
+               status_board& board);
 
     // Returns why it ended: state `off` when `stop` was raised.
     setback run(const stop_signal& stop, const source_monitor& monitor);
@@ -40,6 +43,7 @@ class publishing {
     replication_link& link_;
     publish::outbox& outbox_;
     pgoutput::assembler assembler_;
+    publish::overlap overlap_;
     const settings::stream& stream_;
     status_board& board_;
 

@@ -32,9 +32,23 @@ pgclient::result<source_identity> replication_link::identify() {
         const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), to);
         return error == std::errc{} && end == digits.data() + digits.size();
     };
-    if (got->size() != 1 || !read(0, identity.system_identifier) || !read(1, identity.timeline))
+    std::uint32_t timeline = 0;
+    if (got->size() != 1 || !read(0, identity.system_identifier) || !read(1, timeline))
         return unexpected("IDENTIFY_SYSTEM answered something else");
+    auto history = history_of(timeline);
+    if (!history) return history.error();
+    identity.timelines = std::move(*history);
     return identity;
+}
+
+pgclient::result<model::timeline_history> replication_link::history_of(std::uint32_t timeline) {
+    // The first one has none.
+    if (timeline <= 1) return model::timeline_history{timeline, {}};
+    const auto file = connection_.exec("TIMELINE_HISTORY " + std::to_string(timeline));
+    if (!file) return file.error();
+    auto left = file->size() == 1 ? model::parse_timeline_history(file->text(0, 1)) : std::nullopt;
+    if (!left) return unexpected("the history of timeline " + std::to_string(timeline) + " can't be read");
+    return model::timeline_history{timeline, std::move(*left)};
 }
 
 pgclient::result<void> replication_link::start(const std::string& slot, const std::string& publication) {

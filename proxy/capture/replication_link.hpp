@@ -5,7 +5,7 @@
 #include <string_view>
 #include <variant>
 
-#include "lib/model/lsn.hpp"
+#include "lib/model/timeline.hpp"
 #include "lib/pgclient/connection.hpp"
 #include "lib/pgoutput/replication.hpp"
 
@@ -13,7 +13,7 @@ namespace crossfade::proxy::capture {
 
 struct source_identity {
     std::uint64_t system_identifier = 0;
-    std::uint32_t timeline = 0;
+    model::timeline_history timelines;
 };
 
 // A replication connection (a walsender on the other side): questions first, then start(), then frames. Reading and
@@ -22,6 +22,7 @@ class replication_link {
   public:
     static pgclient::result<replication_link> open(const std::string& dsn);
 
+    // Fails where the server has lost the history of its timeline, too.
     pgclient::result<source_identity> identify();
     pgclient::result<pgclient::rows> ask(const std::string& sql) { return connection_.exec(sql); }
 
@@ -42,12 +43,14 @@ class replication_link {
     pgclient::result<void> flush();
     bool wants_to_write() const { return wants_to_write_; }
 
+    int server_process() const { return PQbackendPID(connection_.native()); }
     int socket() const { return PQsocket(connection_.native()); }
 
   private:
     struct free_memory {
         void operator()(char* of) const { PQfreemem(of); }
     };
+    pgclient::result<model::timeline_history> history_of(std::uint32_t timeline);
     explicit replication_link(pgclient::connection connection) : connection_(std::move(connection)) {}
 
     pgclient::connection connection_;

@@ -23,15 +23,28 @@ constexpr auto kafka_patience = 5s;
 constexpr auto tail_patience = 10s;  // below wal_sender_timeout: nothing is said to the server meanwhile
 constexpr auto repeat_alarm = 60s;
 
+struct slot_position {
+    model::lsn confirmed;
+    model::lsn wal_end;
+};
+
 // The server gives the slot's position away only to an ordinary query, and only after start() it can't move any more.
-pgclient::result<model::lsn> confirmed_position(pgclient::connection& connection, const settings::stream& stream) {
-    const auto got = connection.exec("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = " +
-                                     pgclient::quote_literal(stream.slot()));
+// Nor can the WAL end before what an earlier publisher has read of it then.
+pgclient::result<slot_position> position_of(pgclient::connection& connection, const settings::stream& stream,
+                                            int reader) {
+    const auto got = connection.exec(
+        "SELECT confirmed_flush_lsn, pg_current_wal_flush_lsn(), active_pid FROM pg_replication_slots WHERE slot_name "
+        "= " +
+        pgclient::quote_literal(stream.slot()));
     if (!got) return got.error();
-    if (got->size() == 1) {
-        if (const auto at = model::parse_lsn(got->text(0, 0))) return *at;
+    if (got->size() == 1 && got->integer(0, 2) == reader) {
+        const auto confirmed = model::parse_lsn(got->text(0, 0));
+        const auto wal_end = model::parse_lsn(got->text(0, 1));
+        if (confirmed && wal_end) return slot_position{*confirmed, *wal_end};
     }
-    return pgclient::failure{"42704", "slot " + stream.slot() + " has no confirmed position", {}, {}, {}};
+    // An address may change hands between two connections.
+    return pgclient::failure{
+        "08006", "another server than the one whose slot " + stream.slot() + " is read answers", {}, {}, {}};
 }
 
 std::optional<publish::outbox::json_copy> json_copy(const settings::configuration& config) {
@@ -43,7 +56,9 @@ std::optional<publish::outbox::json_copy> json_copy(const settings::configuratio
 
 std::uint64_t draw_publisher() {
     std::random_device random;
-    return std::uint64_t{random()} << 32U | random();
+    for (;;)
+        if (const auto drawn = std::uint64_t{random()} << 32U | random(); drawn != model::resync_publisher)
+            return drawn;
 }
 
 }  // namespace
@@ -132,14 +147,16 @@ setback stream_publisher::impl::publish(replication_link& link, pgclient::connec
     if (const auto started = link.start(config.stream.slot(), config.stream.publication()); !started)
         return judge(started.error(), config.stream);
     failpoint::pass("capture.slot_taken");
-    const auto confirmed = confirmed_position(ordinary, config.stream);
-    if (!confirmed) return judge(confirmed.error(), config.stream);
+    const auto place = position_of(ordinary, config.stream, link.server_process());
+    if (!place) return judge(place.error(), config.stream);
 
     const auto look_back = 2 * static_cast<std::int64_t>(config.proxy.max_unacknowledged_events);
-    const auto tail = publish::read_tail(config.kafka, config.stream.topic(), *confirmed, look_back, tail_patience);
+    const auto tail =
+        publish::read_tail(config.kafka, config.stream.topic(), place->confirmed, look_back, tail_patience);
     if (!tail) return judge(tail.error());
     const auto previous =
-        publish::judge(*tail, {identity->system_identifier, identity->timeline, *confirmed}, config.stream.topic());
+        publish::judge(*tail, {identity->system_identifier, identity->timelines, place->confirmed, place->wal_end},
+                       config.stream.topic());
     if (!previous) return judge(previous.error());
 
     auto outbox = publish::outbox::open(
@@ -147,11 +164,12 @@ setback stream_publisher::impl::publish(replication_link& link, pgclient::connec
         {config.proxy.max_unacknowledged_events, stream_publisher::max_unacknowledged_bytes}, json_copy(config));
     if (!outbox) return judge(outbox.error(), config.stream);
 
-    board.enter_publishing(*confirmed);
+    board.enter_publishing(place->confirmed);
     const source_monitor monitor{std::move(ordinary), config, board};
     publishing spell{link,
                      *outbox,
-                     {identity->system_identifier, identity->timeline, draw_publisher(), *previous},
+                     {identity->system_identifier, identity->timelines, draw_publisher(), *previous},
+                     *tail && (*tail)->end_lsn > place->confirmed ? (*tail)->last : std::nullopt,
                      config.stream,
                      board};
     auto ended = spell.run(stop, monitor);

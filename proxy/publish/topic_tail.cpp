@@ -75,6 +75,13 @@ topic_tail whole_until(const model::change_event& event, model::lsn end) {
     return {event.at.system_identifier, event.at.timeline, end};
 }
 
+topic_tail whole_with(const model::change_event& last) {
+    auto tail = whole_until(last, last.end_lsn);
+    if (last.publisher != model::resync_publisher)
+        tail.last = last_published{last.at.commit_lsn, last.end_lsn, last.xid, last.commit_time};
+    return tail;
+}
+
 }  // namespace
 
 tail_result<std::optional<topic_tail>> read_tail(const settings::kafka& config, const std::string& topic,
@@ -91,7 +98,7 @@ tail_result<std::optional<topic_tail>> read_tail(const settings::kafka& config, 
     std::optional<model::change_event> newest;
     if (const auto done = tail.each(marks->high - 1, marks->high, [&](auto& event) { newest = event; }); !done)
         return done.error();
-    if (newest && newest->last && newest->end_lsn >= confirmed) return whole_until(*newest, newest->end_lsn);
+    if (newest && newest->last && newest->end_lsn >= confirmed) return whole_with(*newest);
 
     // A transaction that was cut off: what went before is written on its first event, however many rows that is back.
     if (newest && !newest->last && newest->at.ordinal >= 1) {
@@ -112,7 +119,9 @@ tail_result<std::optional<topic_tail>> read_tail(const settings::kafka& config, 
     for (std::int64_t span = 64;; span *= 16) {
         const auto from = std::max({marks->low, marks->high - span, marks->high - look_back});
         const auto done = tail.each(from, marks->high, [&](auto& event) {
-            if (event.last && (!best || event.end_lsn > best->end_lsn)) best = whole_until(event, event.end_lsn);
+            // Of those that the slot has not passed any will do, and the last one is of the newest history.
+            const bool better = !best || event.end_lsn >= confirmed || event.end_lsn > best->end_lsn;
+            if (event.last && better) best = whole_with(event);
         });
         if (!done) return done.error();
         if (best && best->end_lsn >= confirmed) return best;
@@ -122,6 +131,31 @@ tail_result<std::optional<topic_tail>> read_tail(const settings::kafka& config, 
     if (!best && newest) best = whole_until(*newest, model::lsn{});
     return best;
 }
+
+namespace {
+
+// Whoever read the topic has rows then that legacy hasn't, and legacy uses the same LSNs for others.
+std::optional<tail_problem> diverged(const topic_tail& tail, const slot_place& slot, const std::string& topic) {
+    std::string instead;
+    if (!slot.timelines.holds(tail.timeline, tail.end_lsn)) {
+        const auto left = slot.timelines.left_at(tail.timeline);
+        instead = left ? "legacy left timeline " + std::to_string(tail.timeline) + " at " + to_string(*left)
+                       : "legacy was never on timeline " + std::to_string(tail.timeline);
+        instead += " and is on timeline " + std::to_string(slot.timelines.present()) + ": ";
+    } else if (tail.end_lsn > slot.wal_end) {
+        instead = "legacy's WAL ends at " + to_string(slot.wal_end) + ": ";
+    } else {
+        return std::nullopt;
+    }
+    return tail_problem{kind::diverged,
+                        "topic " + topic + " holds changes up to " + to_string(tail.end_lsn) + " of timeline " +
+                            std::to_string(tail.timeline) + ", but " + instead +
+                            "it has lost what was published since, by a failover to a standby that was behind or by "
+                            "a restored backup",
+                        begin_anew};
+}
+
+}  // namespace
 
 tail_result<model::lsn> judge(const std::optional<topic_tail>& tail, const slot_place& slot, const std::string& topic) {
     // Whether anything was ever published here only the follower's progress can tell: it began where the slot did, so
@@ -133,12 +167,14 @@ tail_result<model::lsn> judge(const std::optional<topic_tail>& tail, const slot_
                                 std::to_string(tail->system_identifier) + ", legacy has " +
                                 std::to_string(slot.system_identifier) + ")",
                             "check legacy.dsn; if the cluster was really replaced, " + std::string{begin_anew}};
-    if (tail->timeline > slot.timeline)
-        return tail_problem{kind::foreign,
-                            "topic " + topic + " holds changes of timeline " + std::to_string(tail->timeline) +
-                                ", legacy is on timeline " + std::to_string(slot.timeline) +
-                                ": an older primary has come back",
-                            "point legacy.dsn at the promoted server"};
+    if (tail->timeline > slot.timelines.present())
+        return tail_problem{
+            kind::foreign,
+            "topic " + topic + " holds changes of timeline " + std::to_string(tail->timeline) +
+                ", legacy is on timeline " + std::to_string(slot.timelines.present()) +
+                ": an older primary has come back, or legacy was restored",
+            "point legacy.dsn at the promoted server; if this one is to stay, " + std::string{begin_anew}};
+    if (auto lost = diverged(*tail, slot, topic)) return *lost;
     if (tail->end_lsn < slot.confirmed)
         return tail_problem{
             kind::lost,

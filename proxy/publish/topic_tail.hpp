@@ -8,6 +8,7 @@
 
 #include "lib/kafka/consumer.hpp"
 #include "lib/model/change.hpp"
+#include "proxy/publish/overlap.hpp"
 
 namespace crossfade::proxy::publish {
 
@@ -16,6 +17,7 @@ struct topic_tail {
     std::uint64_t system_identifier = 0;
     std::uint32_t timeline = 0;
     model::lsn end_lsn;
+    std::optional<last_published> last{};  // empty where it is only known where that ends, and after a resync
 };
 
 // Why a topic can't be published to.
@@ -23,6 +25,7 @@ struct tail_problem {
     enum class kind {
         unreachable,  // Kafka didn't answer: the same again may succeed
         foreign,      // something else writes there, or another cluster did
+        diverged,     // legacy no longer has what the topic has
         lost,         // acknowledged events are missing
     };
     kind what = kind::unreachable;
@@ -44,11 +47,13 @@ tail_result<std::optional<topic_tail>> read_tail(const settings::kafka& config, 
 // Where the slot is, on which cluster.
 struct slot_place {
     std::uint64_t system_identifier = 0;
-    std::uint32_t timeline = 0;
+    model::timeline_history timelines;
     model::lsn confirmed;
+    model::lsn wal_end;  // as far as it is on the server's disk
 };
 
-// Everything before the slot's confirmed position must be in the topic. Returns the first event's `previous`. Pure.
+// Everything before the slot's confirmed position must be in the topic, and what is in the topic must be in legacy's
+// history. Returns the first event's `previous`. Pure.
 tail_result<model::lsn> judge(const std::optional<topic_tail>& tail, const slot_place& slot, const std::string& topic);
 
 }  // namespace crossfade::proxy::publish

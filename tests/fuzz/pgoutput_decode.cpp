@@ -10,7 +10,7 @@ using namespace crossfade;
 // A connection's messages, each behind a byte of length: those that decode make events in order, or end the stream.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     fuzz::input from(data, size);
-    pgoutput::assembler assembler({.system_identifier = 1, .timeline = 1, .publisher = 1, .previous = {}});
+    pgoutput::assembler assembler({.system_identifier = 1, .timelines = {1, {}}, .publisher = 1, .previous = {}});
     std::uint64_t ordinal = 0;
     model::lsn newest;
     while (!from.empty()) {

@@ -8,10 +8,10 @@
 namespace crossfade::cdc::consume {
 namespace {
 
-// One event a line: PUBLISHER COMMIT/ORDINAL [<PREVIOUS] [!END] [sSYSTEM] [tTIMELINE] -> DECISION
-// Offsets count from 100. The follower is at end 50 of system 1, timeline 1.
-// DECISION: held, repeat, stop:CAUSE, reread:PUBLISHER, ready:FIRST-LAST (ordinals) with + for "more to come", undo-
-// before it for a roll back; then, if given, @OFFSET is the next_offset afterwards.
+// One event a line: PUBLISHER (@: that of a resync) COMMIT/ORDINAL [<PREVIOUS] [!END] [sSYSTEM] [tTIMELINE]
+// [lTIMELINE@END ...] -> DECISION Offsets count from 100. The follower is at end 50 of system 1, timeline 1. DECISION:
+// held, repeat, stop:CAUSE, reread:PUBLISHER, ready:FIRST-LAST (ordinals) with + for "more to come", undo- before it
+// for a roll back; then, if given, @OFFSET is the next_offset afterwards.
 constexpr std::size_t event_bytes = 10;
 constexpr std::size_t most_bytes = 30;  // three events
 
@@ -21,6 +21,8 @@ std::string name_of(stop_cause cause) {
             return "foreign";
         case stop_cause::older_timeline:
             return "older";
+        case stop_cause::diverged:
+            return "diverged";
         case stop_cause::missing_events:
             return "missing";
         case stop_cause::broken_transaction:
@@ -39,7 +41,7 @@ std::string text_of(const decision& made) {
         case decision::outcome::repeat:
             return text + "repeat";
         case decision::outcome::reread:
-            return text + "reread:" + std::to_string(made.prefer->publisher);
+            return text + "reread:" + std::to_string(made.prefer->publisher - 1);
         case decision::outcome::stopped:
             return text + "stop:" + name_of(made.why->cause);
         case decision::outcome::ready:
@@ -73,7 +75,7 @@ TEST_P(assembler, decides) {
         received next;
         next.offset = offset++;
         next.bytes = event_bytes;
-        next.event.publisher = static_cast<std::uint64_t>(word[0] - 'A');
+        next.event.publisher = static_cast<std::uint64_t>(word[0] - 'A' + 1);
         next.event.at.system_identifier = 1;
         next.event.at.timeline = 1;
         next.event.body = model::heartbeat{};
@@ -94,6 +96,9 @@ TEST_P(assembler, decides) {
             }
             if (word[0] == 's') next.event.at.system_identifier = number;
             if (word[0] == 't') next.event.at.timeline = static_cast<std::uint32_t>(number);
+            unsigned left = 0;
+            if (unsigned long end = 0; std::sscanf(word.c_str(), "l%u@%lu", &left, &end) == 2)
+                next.event.left.push_back({left, model::lsn{end}});
             if (word == "->") break;
         }
         words >> expected;
@@ -150,9 +155,48 @@ INSTANTIATE_TEST_SUITE_P(
             A 70/1 <50 !80 -> stop:broken)"},
                     scenario{"no_previous", "A 60/1 !70 -> stop:bad"}, scenario{"no_end", "A 60/1 <50 !0 -> stop:bad"},
                     scenario{"foreign_cluster", "A 60/1 <50 !70 s2 -> stop:foreign"}, scenario{"older_timeline", R"(
-            A 60/1 <50 !70 t2 -> ready:1-1
+            A 60/1 <50 !70 t2 l1@50 -> ready:1-1
             B 70/1 <70 !80 t1 -> stop:older)"},
-                    scenario{"newer_timeline", "A 60/1 <50 !70 t2 -> ready:1-1"}, scenario{"large_in_parts", R"(
+                    scenario{"promoted", R"(
+            A 50/1 <50 !60        -> ready:1-1
+            B 50/1 <50 !60        -> repeat
+            B 60/1 <60 !70        -> ready:1-1
+            B 70/1 <70    t2 l1@70 -> held
+            B 70/2     !80 t2     -> ready:1-2
+            B 80/1 <80 !90 t2     -> ready:1-1
+            A 70/1 <70 !80        -> repeat
+            A 90/1 <80 !99        -> stop:older)"},
+                    scenario{"promoted_twice_since", R"(
+            A 60/1 <50 !70 t3 l1@55 l2@60 -> ready:1-1
+            A 70/1 <70 !80 t3     -> ready:1-1
+            A 80/1 <80 !90 t4 l1@55 l2@60 l3@80 -> ready:1-1)"},
+                    scenario{"applied_what_the_promoted_one_never_had", R"(
+            A 60/1 <50 !70        -> ready:1-1
+            B 80/1 <50 !90 t2 l1@69 -> stop:diverged)"},
+                    scenario{"its_place_was_used_again", R"(
+            A 60/1 <50 !70        -> ready:1-1
+            B 65/1 <50 !90 t2 l1@60 -> stop:diverged)"},
+                    scenario{"its_place_was_used_again_by_a_large_one", R"(
+            B 60/1 <50     t2 l1@55 -> held
+            A 60/1 <50 !70        -> ready:1-1
+            B 60/2     !80 t2     -> stop:diverged)"},
+                    scenario{"the_second_promotion_was_behind", R"(
+            A 60/1 <50 !70        -> ready:1-1
+            B 90/1 <50 !99 t3 l1@65 l2@90 -> stop:diverged)"},
+                    scenario{"a_timeline_that_the_source_was_never_on", R"(
+            A 60/1 <50 !70 t2 l1@50 -> ready:1-1
+            B 90/1 <50 !99 t3 l1@80 -> stop:diverged)"},
+                    scenario{"a_timeline_that_says_nothing_of_itself", "A 60/1 <50 !70 t2 -> stop:diverged"},
+                    scenario{"a_resync", R"(
+            @ 40/0 <0 !40         -> repeat
+            @ 50/0 <0 !50         -> repeat
+            A 50/1 <50 !70        -> ready:1-1)"},
+                    scenario{"a_resync_that_the_follower_was_restored_behind", R"(
+            @ 60/0 <0 !60         -> stop:missing)"},
+                    scenario{"a_resync_on_another_timeline", R"(
+            A 50/1 <50 !70        -> ready:1-1
+            @ 60/0 <0 !60 t2 l1@50 -> stop:diverged)"},
+                    scenario{"large_in_parts", R"(
             A 60/1 <50     -> held
             A 60/2         -> held
             A 60/3         -> ready:1-3+ @100
@@ -189,7 +233,7 @@ INSTANTIATE_TEST_SUITE_P(
             B 60/3         -> held
             A 60/4     !70 -> ready:4-4  @107
             B 60/4     !70 -> repeat)",
-                             preference{model::lsn{60}, 0}}),
+                             preference{model::lsn{60}, 1}}),
     [](const auto& each) { return std::string{each.param.name}; });
 
 }  // namespace

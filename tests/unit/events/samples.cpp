@@ -97,6 +97,7 @@ void expect_equal(const model::change_event& a, const model::change_event& b) {
     EXPECT_EQ(a.at, b.at);
     EXPECT_EQ(a.publisher, b.publisher);
     EXPECT_EQ(a.previous, b.previous);
+    EXPECT_EQ(a.left, b.left);
     EXPECT_EQ(a.last, b.last);
     EXPECT_EQ(a.end_lsn, b.end_lsn);
     EXPECT_EQ(a.commit_time, b.commit_time);

@@ -16,7 +16,8 @@ using testing::ElementsAre;
 // Feeds messages and writes down what comes out: "insert public.a @100/1 prev 50", with " last 120" where it ends.
 class script {
   public:
-    explicit script(std::uint64_t previous = 50) : assembler_({77, 3, 4711, model::lsn{previous}}) {}
+    explicit script(std::uint64_t previous = 50, model::timeline_history timelines = {3, {}})
+        : assembler_({77, std::move(timelines), 4711, model::lsn{previous}}) {}
 
     script& begins(std::uint64_t lsn, std::uint32_t xid = 9) {
         return feed(begin{model::lsn{lsn}, model::source_time{std::chrono::microseconds{lsn}}, xid});
@@ -89,6 +90,21 @@ TEST(assembler, rows_get_ordinals_and_the_last_one_says_so) {
         EXPECT_EQ(event.xid, 9U);
         EXPECT_EQ(event.commit_time.time_since_epoch().count(), 100);
     }
+}
+
+// A promoted server sends what its predecessor had written, too; and by its position it is known.
+TEST(assembler, events_are_of_the_timeline_on_which_they_were_written) {
+    script s{50, {3, {{1, model::lsn{100}}, {2, model::lsn{200}}}}};
+    s.begins(90).describes(1, "a").inserts(1).inserts(1).commits(90, 100);
+    s.begins(100).inserts(1).inserts(1).commits(100, 120);
+    s.beats(200).begins(200).inserts(1).commits(200, 210);
+    std::vector<std::string> got;
+    for (const auto& event : s.events()) {
+        got.push_back(std::to_string(event.at.timeline));
+        for (const auto& left : event.left)
+            got.back() += ' ' + std::to_string(left.timeline) + '@' + std::to_string(left.end.value);
+    }
+    EXPECT_THAT(got, ElementsAre("1", "1", "2 1@100", "2", "2", "3 1@100 2@200"));
 }
 
 TEST(assembler, the_newest_row_is_held_back_until_its_successor_is_there) {

@@ -9,7 +9,7 @@ namespace {
 const settings::stream stream{"app", {}, std::chrono::milliseconds{1000}};
 
 TEST(preflight, the_slot_decides_what_becomes_of_the_publisher) {
-    const slot_facts good{true, true, false, true, "pgoutput", "reserved"};
+    const slot_facts good{true, true, false, true, "pgoutput", "reserved", "", false};
     EXPECT_FALSE(judge(good, stream));
     struct {
         const char* what;
@@ -18,6 +18,7 @@ TEST(preflight, the_slot_decides_what_becomes_of_the_publisher) {
         bool needs_help;
     } const cases[]{
         {"no slot", [](slot_facts& f) { f = {}; }, publisher_state::waiting, true},
+        {"a standby", [](slot_facts& f) { f.in_recovery = true; }, publisher_state::waiting, true},
         {"no publication", [](slot_facts& f) { f.publication = false; }, publisher_state::waiting, true},
         {"another plugin", [](slot_facts& f) { f.plugin = "test_decoding"; }, publisher_state::waiting, true},
         {"another database", [](slot_facts& f) { f.same_database = false; }, publisher_state::waiting, true},

@@ -5,12 +5,15 @@
 namespace crossfade::proxy::publish {
 namespace {
 
-const slot_place slot{7, 2, model::lsn{1000}};
+// Promoted at 1600.
+const slot_place slot{7, {3, {{1, model::lsn{400}}, {2, model::lsn{1600}}}}, model::lsn{1000}, model::lsn{9000}};
 
 TEST(topic_tail_judgement, the_first_event_follows_on_the_tail) {
-    EXPECT_EQ(*judge(topic_tail{7, 2, model::lsn{1000}}, slot, "t"), model::lsn{1000});
-    EXPECT_EQ(*judge(topic_tail{7, 2, model::lsn{1500}}, slot, "t"), model::lsn{1500});
-    EXPECT_EQ(*judge(topic_tail{7, 1, model::lsn{1500}}, slot, "t"), model::lsn{1500});  // promoted since
+    for (const std::uint64_t end : {1000, 1500, 1600}) {
+        EXPECT_EQ(*judge(topic_tail{7, 2, model::lsn{end}}, slot, "t"), model::lsn{end});  // promoted since
+        EXPECT_EQ(*judge(topic_tail{7, 3, model::lsn{end}}, slot, "t"), model::lsn{end});
+    }
+    EXPECT_EQ(*judge(topic_tail{7, 3, model::lsn{9000}}, slot, "t"), model::lsn{9000});
     EXPECT_EQ(*judge(std::nullopt, slot, "t"), model::lsn{1000});
 }
 
@@ -22,7 +25,12 @@ TEST(topic_tail_judgement, what_cannot_be_followed_on_says_why_and_what_to_do) {
         {{7, 2, model::lsn{999}}, tail_problem::kind::lost},
         {{7, 2, model::lsn{}}, tail_problem::kind::lost},
         {{8, 2, model::lsn{5000}}, tail_problem::kind::foreign},
-        {{7, 3, model::lsn{5000}}, tail_problem::kind::foreign},
+        {{7, 4, model::lsn{5000}}, tail_problem::kind::foreign},
+        // Published by the old primary, and never by the one that was promoted.
+        {{7, 2, model::lsn{1601}}, tail_problem::kind::diverged},
+        {{7, 1, model::lsn{1200}}, tail_problem::kind::diverged},
+        // The same timeline at an earlier time.
+        {{7, 3, model::lsn{9001}}, tail_problem::kind::diverged},
     };
     for (const auto& one : cases) {
         const auto got = judge(one.tail, slot, "crossfade.app.changes");

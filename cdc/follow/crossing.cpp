@@ -1,0 +1,64 @@
+// The source goes on to another timeline: it was promoted, or recovered. The stream's own events have been judged by
+// then; what was copied past the stream has not, because a copy is read from the source and may hold what only the old
+// primary had.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "cdc/follow/stream_follower.hpp"
+
+namespace crossfade::cdc::follow {
+
+namespace {
+
+std::string names(const pgclient::rows& of) {
+    std::string list;
+    for (int i = 0; i < of.size(); ++i) list += (i == 0 ? "" : ", ") + std::string{of.text(i, 0)};
+    return list;
+}
+
+// Where the follower's timeline was left, as the first event of the new one has it. That one is here, or in an earlier
+// part of its transaction.
+std::optional<model::lsn> left_at(const std::vector<consume::received>& events, std::uint32_t timeline) {
+    for (const auto& each : events)
+        for (const auto& left : each.event.left)
+            if (left.timeline == timeline && each.event.at.timeline > timeline) return left.end;
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<stream_follower::next_step> stream_follower::cross_timelines(
+    apply::applier& applier, const std::vector<consume::received>& events) {
+    const auto& from = applier.progress();
+    const auto to = events.back().event.at.timeline;
+    if (to == from.timeline) return std::nullopt;
+    const auto end = left_at(events, from.timeline);
+    if (!end) return std::nullopt;
+    auto& db = applier.follower();
+    const auto beyond =
+        db.exec("SELECT table_name FROM crossfade.tables WHERE stream = $1 AND copied_lsn > $2::pg_lsn ORDER BY 1",
+                {stream_, model::to_string(*end)});
+    // Before the batch: a crash between the two begins copies once more, and no copy is left as it was.
+    const auto again = db.exec(
+        "UPDATE crossfade.backfills SET state = 'asked', reason = NULL, updated_at = now()"
+        " WHERE stream = $1 AND state IN ('copying', 'catching_up') RETURNING table_name",
+        {stream_});
+    if (!beyond || !again) {
+        lost("modern database", pgclient::to_string(!beyond ? beyond.error() : again.error()));
+        return next_step::reconnect;
+    }
+    if (!beyond->empty())
+        return stop_stream("the source left timeline " + std::to_string(from.timeline) + " at " +
+                               model::to_string(*end) +
+                               ", and these were copied from what was behind it: " + names(*beyond),
+                           "copy the tables anew and go on from there: crossfade backfill --resync");
+    if (!again->empty())
+        spdlog::warn("stream {}: backfills begin anew, as the source has gone on to another timeline: {}", stream_,
+                     names(*again));
+    spdlog::info("stream {}: the source left timeline {} at {} and is on timeline {} now", stream_, from.timeline,
+                 model::to_string(*end), to);
+    return std::nullopt;
+}
+
+}  // namespace crossfade::cdc::follow

@@ -1,0 +1,54 @@
+#include "proxy/publish/overlap.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace crossfade::proxy::publish {
+namespace {
+
+struct sent {
+    std::uint64_t commit = 0;
+    std::uint64_t end = 0;  // 0: not the transaction's last event
+    std::uint32_t xid = 0;
+};
+
+model::change_event event_of(const sent& one) {
+    model::change_event event;
+    event.at.commit_lsn = model::lsn{one.commit};
+    event.end_lsn = model::lsn{one.end};
+    event.last = one.end != 0;
+    event.xid = one.xid;
+    event.commit_time = model::source_time{std::chrono::microseconds{one.xid}};
+    return event;
+}
+
+TEST(overlap, what_the_topic_ends_with_has_to_come_again) {
+    // The topic ends with transaction 7, from 100 to 120.
+    const last_published expected{model::lsn{100}, model::lsn{120}, 7,
+                                  model::source_time{std::chrono::microseconds{7}}};
+    struct {
+        const char* what;
+        std::vector<sent> events;
+        std::size_t admitted;
+    } const cases[]{
+        {"the same again", {{60, 80, 6}, {100, 0, 7}, {100, 120, 7}, {120, 140, 8}, {200, 210, 9}}, 5},
+        {"nothing but it", {{100, 120, 7}, {120, 140, 8}}, 2},
+        {"another transaction at its place", {{100, 0, 8}, {100, 120, 8}}, 1},
+        {"one that ends there, and begins elsewhere", {{90, 120, 7}}, 0},
+        {"one that lies across its end", {{60, 80, 6}, {110, 0, 8}, {110, 130, 8}}, 2},
+        {"its place is left out", {{60, 80, 6}, {120, 0, 8}}, 1},
+        {"nothing comes before what is new", {{300, 310, 9}}, 0},
+    };
+    for (const auto& one : cases) {
+        overlap tested{expected};
+        std::size_t admitted = 0;
+        while (admitted < one.events.size() && tested.admits(event_of(one.events[admitted]))) ++admitted;
+        EXPECT_EQ(admitted, one.admitted) << one.what;
+    }
+    EXPECT_TRUE(overlap{std::nullopt}.admits(event_of({300, 310, 9})));
+}
+
+}  // namespace
+}  // namespace crossfade::proxy::publish
