@@ -130,6 +130,8 @@ entries entries_of(const configuration& of) {
     to.add("stream.heartbeat_interval", duration_text(of.stream.heartbeat_interval));
     to.add("stream.json_events", boolean_text(of.stream.json_events));
     to.add("stream.silence_timeout", duration_text(of.stream.silence_timeout));
+    to.add("stream.retained_wal_budget", size_text(of.stream.retained_wal_budget));
+    to.add("stream.retained_wal_action", std::string(to_string(of.stream.retained_wal_action)));
     to.add("proxy.listen", to_string(of.proxy.listen));
     to.add("proxy.admin", to_string(of.proxy.admin));
     to.add("proxy.tls.mode", std::string(to_string(of.proxy.tls.mode)));

@@ -22,6 +22,8 @@ constexpr key every_key[] = {
     {"stream.heartbeat_interval", at_start},
     {"stream.json_events", at_start},
     {"stream.silence_timeout", at_start},
+    {"stream.retained_wal_budget", at_start},
+    {"stream.retained_wal_action", at_start},
 
     {"proxy.listen", at_start},
     {"proxy.admin", at_start},

@@ -175,6 +175,11 @@ void read_stream(const section& from, stream& into) {
     fields.duration("heartbeat_interval", into.heartbeat_interval, 100ms, 60s);
     fields.boolean("json_events", into.json_events);
     fields.duration("silence_timeout", into.silence_timeout, 1s, 1h);
+    // A segment is 16 MiB, and a slot always keeps the one that is written.
+    fields.size("retained_wal_budget", into.retained_wal_budget, std::size_t{32} << 20, std::size_t{1} << 50);
+    std::string action{to_string(into.retained_wal_action)};
+    fields.one_of("retained_wal_action", action, {to_string(wal_action::alert), to_string(wal_action::drop_slot)});
+    into.retained_wal_action = action == to_string(wal_action::alert) ? wal_action::alert : wal_action::drop_slot;
 }
 
 void read_cdc(const section& from, cdc& into) {

@@ -27,4 +27,8 @@ std::string_view to_string(auth_mode mode) {
     return mode == auth_mode::relay ? "relay" : "terminate";
 }
 
+std::string_view to_string(wal_action action) {
+    return action == wal_action::alert ? "alert" : "drop-slot";
+}
+
 }  // namespace crossfade::settings

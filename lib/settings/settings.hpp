@@ -75,6 +75,13 @@ struct kafka {
     friend bool operator==(const kafka&, const kafka&) = default;
 };
 
+// What is done when the stream's slot keeps more WAL than its budget.
+enum class wal_action {
+    alert,     // it is said
+    drop_slot  // and the slot is dropped: legacy's disk goes before the stream
+};
+std::string_view to_string(wal_action action);
+
 struct stream {
     std::string name;                 // [a-z][a-z0-9_]{0,39}: part of slot, publication and topic
     std::vector<std::string> tables;  // patterns of model::matches
@@ -82,6 +89,8 @@ struct stream {
     bool json_events = false;  // published to json_topic() as well, in Debezium's shape
     // Of a database that owes the stream an answer; then its connection counts as broken.
     std::chrono::milliseconds silence_timeout{60000};
+    std::size_t retained_wal_budget = std::size_t{50} << 30;  // bytes that the slot may keep on legacy
+    wal_action retained_wal_action = wal_action::alert;
 
     std::string slot() const { return "crossfade_" + name; }
     std::string publication() const { return "crossfade_" + name; }

@@ -20,7 +20,8 @@ json::object stream_status(const settings::stream& configured, const capture::st
             {"confirmed_lsn", model::to_string(now.confirmed_lsn)},
             {"published_lsn", model::to_string(now.published_lsn)},
             {"unacknowledged_events", now.unacknowledged_events},
-            {"retained_wal_bytes", now.retained_wal_bytes}};
+            {"retained_wal_bytes", now.retained_wal_bytes},
+            {"retained_wal", {{"warning", now.wal_warning}, {"way_out", now.wal_way_out}}}};
 }
 
 }  // namespace

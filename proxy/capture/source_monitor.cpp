@@ -11,8 +11,7 @@ namespace crossfade::proxy::capture {
 namespace {
 
 using clock = std::chrono::steady_clock;
-constexpr std::chrono::seconds patience{5};       // for one answer
-constexpr std::chrono::seconds slot_interval{3};  // between looks at the slot
+constexpr std::chrono::seconds patience{5};  // for one answer
 // WAL of other tables moves no slot: a heartbeat behind so much of it does. Looked at so often that a server that
 // writes 100 MiB a second writes as much between two looks.
 constexpr std::chrono::milliseconds wal_interval{40};
@@ -36,9 +35,8 @@ source_monitor::~source_monitor() {
 void source_monitor::run() noexcept {
     try {
         auto next_beat = clock::now();
-        auto next_look = next_beat;
         for (;;) {
-            const auto due = std::min({next_beat, next_look, clock::now() + wal_interval});
+            const auto due = std::min(next_beat, clock::now() + wal_interval);
             if (stop_.wait(std::chrono::ceil<std::chrono::milliseconds>(due - clock::now()))) return;
             if (!connection_) reopen();
             // From now, not from when it was due: what was missed is not made up for.
@@ -47,10 +45,6 @@ void source_monitor::run() noexcept {
                 next_beat = clock::now() + config_.stream.heartbeat_interval;
             } else {
                 beat_behind_much_wal();
-            }
-            if (clock::now() >= next_look) {
-                look_at_slot();
-                next_look = clock::now() + slot_interval;
             }
         }
     } catch (const std::exception& failed) {
@@ -80,27 +74,6 @@ void source_monitor::beat_behind_much_wal() {
     if (last_beat_.empty()) return;
     beat(" WHERE pg_wal_lsn_diff(pg_current_wal_insert_lsn(), " + pgclient::quote_literal(last_beat_) + ") > " +
          std::to_string(most_wal));
-}
-
-void source_monitor::look_at_slot() {
-    std::optional<pgclient::rows> answer;
-    const auto failed =
-        ask("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint, wal_status"
-            " FROM pg_replication_slots WHERE slot_name = " +
-                pgclient::quote_literal(config_.stream.slot()),
-            answer);
-    note(failed, false);
-    if (!answer || answer->size() != 1) return;
-    if (const auto bytes = answer->integer(0, 0))
-        board_.retained(static_cast<std::uint64_t>(std::max(*bytes, std::int64_t{0})));
-    const auto status = answer->text(0, 1);
-    const bool danger = status == "unreserved" || status == "lost";
-    if (danger && !slot_in_danger_)
-        spdlog::error(
-            "slot {} is about to lose WAL that was not published (wal_status {}): raise max_slot_wal_keep_size "
-            "on legacy or bring Kafka back",
-            config_.stream.slot(), status);
-    slot_in_danger_ = danger;
 }
 
 std::optional<pgclient::failure> source_monitor::ask(const std::string& sql, std::optional<pgclient::rows>& answer) {

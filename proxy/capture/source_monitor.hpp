@@ -11,8 +11,8 @@
 
 namespace crossfade::proxy::capture {
 
-// Runs beside the reading of the WAL, on a thread and an ordinary connection of its own: writes the heartbeats, and
-// watches the slot. Its troubles are logged and counted, and hold up nobody. Stopped by destruction.
+// Runs beside the reading of the WAL, on a thread and an ordinary connection of its own: writes the heartbeats. Its
+// troubles are logged and counted, and hold up nobody. Stopped by destruction.
 class source_monitor {
   public:
     source_monitor(pgclient::connection connection, const settings::configuration& config, status_board& board);
@@ -28,7 +28,6 @@ class source_monitor {
     void run() noexcept;
     void beat(const std::string& condition);
     void beat_behind_much_wal();
-    void look_at_slot();
     std::optional<pgclient::failure> ask(const std::string& sql, std::optional<pgclient::rows>& answer);
     void note(const std::optional<pgclient::failure>& failed, bool heartbeat);
     void reopen();
@@ -38,7 +37,6 @@ class source_monitor {
     std::optional<pgclient::connection> connection_;
     std::string last_beat_;  // LSN
     bool in_trouble_ = false;
-    bool slot_in_danger_ = false;
     stop_signal stop_;
     stop_signal server_leaves_;
     std::thread thread_;

@@ -2,10 +2,13 @@
 
 #include <spdlog/spdlog.h>
 
+#include <limits>
+
 namespace crossfade::proxy::capture {
 
 namespace {
 
+constexpr std::array wal_states{"reserved", "extended", "unreserved", "lost"};
 constexpr std::array kinds{"insert", "update", "delete", "truncate", "message", "heartbeat"};
 
 std::size_t kind_of(const model::change_event& event) {
@@ -45,6 +48,10 @@ status_board::status_board(prometheus::Registry& metrics, std::string stream, st
       unacknowledged_bytes_(gauge(metrics, "crossfade_publish_unacknowledged_bytes",
                                   "Bytes of the events given to Kafka and not acknowledged yet")),
       retained_bytes_(gauge(metrics, "crossfade_slot_retained_bytes", "WAL that the stream's slot keeps on legacy")),
+      retained_budget_(gauge(metrics, "crossfade_slot_retained_budget_bytes", "What it may keep")),
+      wal_left_(gauge(metrics, "crossfade_slot_wal_left_bytes",
+                      "WAL that may be written until max_slot_wal_keep_size makes the slot lose some")),
+      slot_idle_(gauge(metrics, "crossfade_slot_idle_seconds", "Time since nobody reads the slot")),
       lag_bytes_(gauge(metrics, "crossfade_publish_lag_bytes",
                        "WAL between legacy's newest and what is confirmed to be in Kafka")),
       heartbeat_failures_(prometheus::BuildCounter()
@@ -62,6 +69,12 @@ status_board::status_board(prometheus::Registry& metrics, std::string stream, st
                        .Register(metrics);
     for (std::size_t i = 0; i < states_.size(); ++i)
         states_[i] = &states.Add({{"state", std::string{to_string(static_cast<publisher_state>(i))}}});
+    auto& kept = prometheus::BuildGauge()
+                     .Name("crossfade_slot_wal_status")
+                     .Help("1 for what legacy says of the slot's WAL")
+                     .Register(metrics);
+    for (std::size_t i = 0; i < wal_states_.size(); ++i) wal_states_[i] = &kept.Add({{"status", wal_states[i]}});
+    wal_left_.Set(std::numeric_limits<double>::infinity());
     auto& published = prometheus::BuildCounter()
                           .Name("crossfade_events_published_total")
                           .Help("Events given to Kafka, repeats after a reconnection included")
@@ -136,10 +149,20 @@ void status_board::heartbeat_failed() {
     heartbeat_failures_.Increment();
 }
 
-void status_board::retained(std::uint64_t bytes) {
+void status_board::retained(const kept_wal& now, std::size_t budget) {
     const std::lock_guard lock{guard_};
-    now_.retained_wal_bytes = bytes;
-    retained_bytes_.Set(static_cast<double>(bytes));
+    now_.retained_wal_bytes = now.bytes;
+    retained_bytes_.Set(static_cast<double>(now.bytes));
+    retained_budget_.Set(static_cast<double>(budget));
+    wal_left_.Set(now.left ? static_cast<double>(*now.left) : std::numeric_limits<double>::infinity());
+    slot_idle_.Set(now.idle_seconds);
+    for (std::size_t i = 0; i < wal_states_.size(); ++i) wal_states_[i]->Set(now.status == wal_states[i] ? 1 : 0);
+}
+
+void status_board::warn_of_wal(const std::string& reason, const std::string& way_out) {
+    const std::lock_guard lock{guard_};
+    now_.wal_warning = reason;
+    now_.wal_way_out = way_out;
 }
 
 }  // namespace crossfade::proxy::capture

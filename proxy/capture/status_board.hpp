@@ -9,6 +9,7 @@
 
 #include "lib/model/change.hpp"
 #include "proxy/capture/setback.hpp"
+#include "proxy/capture/wal_budget.hpp"
 #include "proxy/publish/ack_tracker.hpp"
 
 namespace crossfade::proxy::capture {
@@ -31,7 +32,9 @@ class status_board {
     void progress(const publish::ack_tracker& acks, model::lsn server_end);
     void published(const model::change_event& event);
     void heartbeat_failed();
-    void retained(std::uint64_t bytes);
+    void retained(const kept_wal& now, std::size_t budget);
+    // What is wrong with the WAL that the slot keeps; empty: nothing.
+    void warn_of_wal(const std::string& reason, const std::string& way_out);
 
   private:
     void show(publisher_state state);
@@ -45,6 +48,10 @@ class status_board {
     prometheus::Gauge& unacknowledged_events_;
     prometheus::Gauge& unacknowledged_bytes_;
     prometheus::Gauge& retained_bytes_;
+    prometheus::Gauge& retained_budget_;
+    prometheus::Gauge& wal_left_;
+    prometheus::Gauge& slot_idle_;
+    std::array<prometheus::Gauge*, 4> wal_states_{};  // by wal_status
     prometheus::Gauge& lag_bytes_;
     prometheus::Counter& heartbeat_failures_;
     std::array<prometheus::Counter*, 6> published_{};  // by kind: insert, update, delete, truncate, message, heartbeat

@@ -11,6 +11,7 @@
 #include "lib/telemetry/version.hpp"
 #include "proxy/capture/preflight.hpp"
 #include "proxy/capture/publishing.hpp"
+#include "proxy/capture/slot_watch.hpp"
 
 namespace crossfade::proxy::capture {
 
@@ -67,7 +68,8 @@ struct stream_publisher::impl {
     impl(settings::snapshot settings, prometheus::Registry& metrics)
         : at_start(std::move(settings)),
           config(at_start->config),
-          board(metrics, config.stream.name, config.proxy.max_unacknowledged_events, max_unacknowledged_bytes) {}
+          board(metrics, config.stream.name, config.proxy.max_unacknowledged_events, max_unacknowledged_bytes),
+          watch(config, board) {}
 
     void run() noexcept;
     setback attempt();
@@ -79,6 +81,7 @@ struct stream_publisher::impl {
     const settings::configuration& config;
     status_board board;
     stop_signal stop;
+    slot_watch watch;
     retry::backoff pause{std::chrono::milliseconds{200}, std::chrono::seconds{3}};
     std::thread thread;
 };
@@ -92,6 +95,7 @@ void stream_publisher::impl::run() noexcept {
             ended = {publisher_state::waiting, failed.what(), {}};
         }
         if (stop.raised()) break;
+        if (auto dropped = watch.verdict()) ended = std::move(*dropped);
         board.enter(ended);
         if (ended.state == publisher_state::stopped) {
             stay_stopped(ended);
@@ -186,7 +190,9 @@ stream_publisher::~stream_publisher() {
 }
 
 void stream_publisher::start() {
-    if (!impl_->thread.joinable()) impl_->thread = std::thread([this] { impl_->run(); });
+    if (impl_->thread.joinable()) return;
+    impl_->thread = std::thread([this] { impl_->run(); });
+    impl_->watch.start();
 }
 
 void stream_publisher::stop() {

@@ -30,6 +30,8 @@ struct publisher_status {
     model::lsn published_lsn;  // end of the newest transaction handed to Kafka, acknowledged or not
     std::uint64_t unacknowledged_events = 0;
     std::uint64_t retained_wal_bytes = 0;  // WAL that the slot keeps on the server
+    std::string wal_warning;               // what is wrong with it; empty: nothing
+    std::string wal_way_out;
 };
 
 // Reads legacy's WAL from the stream's slot and publishes each change to the stream's topic, on threads of its own;

@@ -76,6 +76,13 @@ INSTANTIATE_TEST_SUITE_P(
                                         .as_object();
                 },
                 "the next event is old. Way out: raise it"},
+        trouble{"retained_wal",
+                [](auto& of) {
+                    of.proxy.answer = boost::json::parse(R"({"ready": true, "stream": {"state": "publishing",
+                        "retained_wal": {"warning": "the slot keeps 9 GiB", "way_out": "see to Kafka"}}})")
+                                          .as_object();
+                },
+                "the slot keeps 9 GiB. Way out: see to Kafka"},
         trouble{"no_slot", [](auto& of) { of.slot.reset(); }, "crossfade init"},
         trouble{"no_reader", [](auto& of) { of.slot->active = false; }, "nobody reads"},
         trouble{"slot_lost", [](auto& of) { of.slot->wal_status = "lost"; }, "--resync"},

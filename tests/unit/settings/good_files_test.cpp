@@ -35,7 +35,8 @@ modern: { dsn: "host=[::1] hostaddr=::1 dbname=shop2 user=crossfade password='${
 kafka:
   brokers: "a:9092, SSL://b:9093"
   properties: { compression.type: lz4, sasl.password: "${KAFKA_PASSWORD}" }
-stream: { name: shop, tables: ["public.*", "sales.*"], heartbeat_interval: 250ms, json_events: true, silence_timeout: 90s }
+stream: { name: shop, tables: ["public.*", "sales.*"], heartbeat_interval: 250ms, json_events: true, silence_timeout: 90s,
+          retained_wal_budget: 2GiB, retained_wal_action: drop-slot }
 proxy:
   listen: "[::]:7000"
   admin: "0.0.0.0:0"
@@ -116,6 +117,8 @@ TEST(good_files, hold_every_key) {
     EXPECT_TRUE(read.stream.json_events);
     EXPECT_EQ(read.stream.json_topic(), "crossfade.shop.json");
     EXPECT_EQ(read.stream.silence_timeout, 90s);
+    EXPECT_EQ(read.stream.retained_wal_budget, std::size_t{2} << 30);
+    EXPECT_EQ(read.stream.retained_wal_action, wal_action::drop_slot);
     EXPECT_EQ(read.proxy.listen, (endpoint{"::", 7000}));
     EXPECT_EQ(read.proxy.drain_timeout, 0ms);
     EXPECT_EQ(read.proxy.tls, (listener_tls{tls_mode::verify_ca, "/etc/crossfade/proxy.crt", "/etc/crossfade/proxy.key",

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "lib/pgclient/connection.hpp"
+#include "lib/settings/settings.hpp"
+#include "proxy/capture/status_board.hpp"
+#include "proxy/capture/stop_signal.hpp"
+#include "proxy/capture/wal_budget.hpp"
+
+namespace crossfade::proxy::capture {
+
+// Looks every few seconds at the WAL that legacy keeps for the slot, whatever the publisher does: one that waits for
+// Kafka, or stands by, keeps WAL as well. Beyond the budget it drops the slot where the settings say so. On a thread
+// and a connection of its own. Stopped by destruction.
+class slot_watch {
+  public:
+    slot_watch(const settings::configuration& config, status_board& board);
+    slot_watch(const slot_watch&) = delete;
+    slot_watch& operator=(const slot_watch&) = delete;
+    ~slot_watch();
+
+    void start();
+    // Once the slot is to be dropped: what the publisher's state is then. It may not take the slot any more.
+    std::optional<setback> verdict() const;
+
+  private:
+    void run() noexcept;
+    void look();
+    void say(const wal_warning& found);
+    // One attempt; the next one comes with the next look, soon.
+    void drop(const kept_wal& of);
+
+    const settings::configuration& config_;
+    status_board& board_;
+    std::optional<pgclient::connection> connection_;
+    std::string said_;
+    bool dropping_ = false;  // and somebody still reads it
+    mutable std::mutex guard_;
+    std::optional<setback> verdict_;
+    stop_signal stop_;
+    std::thread thread_;
+};
+
+}  // namespace crossfade::proxy::capture
