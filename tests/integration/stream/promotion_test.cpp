@@ -94,6 +94,22 @@ class promotion : public testing::Test {
     std::optional<standby> standby_;
 };
 
+TEST_F(promotion, is_prepared_for_by_init) {
+    if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
+    if (!support::postgres_cluster::available(support::postgres_18_bin_dir())) GTEST_SKIP() << "no PostgreSQL 18";
+    begin(support::postgres_18_bin_dir());
+    const std::string failover = "SELECT failover FROM pg_replication_slots WHERE slot_name = 'crossfade_app'";
+    EXPECT_EQ(world_->legacy.value(failover), "t");
+    // One from before.
+    world_->proxy.stop();
+    world_->legacy.exec(
+        "SELECT pg_drop_replication_slot('crossfade_app'); SELECT pg_create_logical_replication_slot('crossfade_app', "
+        "'pgoutput')");
+    ASSERT_EQ(world_->legacy.value(failover), "f");
+    EXPECT_THAT(world_->crossfade({"init"}).output, HasSubstr("standbys take it over from now on"));
+    EXPECT_EQ(world_->legacy.value(failover), "t");
+}
+
 TEST_F(promotion, of_a_standby_that_has_what_was_published_goes_on_exactly_once) {
     if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
     if (!support::postgres_cluster::available(support::postgres_18_bin_dir())) GTEST_SKIP() << "no PostgreSQL 18";
