@@ -88,7 +88,7 @@ publisher::publisher(const settings::kafka& config, std::string topic, std::uint
 
 void publisher::send(model::change_event& event) {
     event.at.system_identifier = system;
-    event.at.timeline = 1;
+    event.at.timeline = timeline;
     event.publisher = id_;
     event.commit_time = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
     const auto bytes = events::encode(event, relations_);

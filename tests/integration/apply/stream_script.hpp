@@ -47,6 +47,7 @@ class publisher {
         next_ = next;
     }
     std::uint64_t system = 7;
+    std::uint32_t timeline = 1;
 
   private:
     void send(model::change_event& event);
