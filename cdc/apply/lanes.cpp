@@ -124,7 +124,10 @@ void lanes::run(lane& own) {
             changed_.wait(hold, [&] { return stopping_ || own.next != nullptr; });
             if (own.next == nullptr) return;
             next = own.next;
-            if (std::exchange(own.look_again, false)) own.writer.look_again();
+            if (std::exchange(own.look_again, false)) {
+                own.writer.look_again();
+                own.catalog.forget();
+            }
         }
         const auto began = std::chrono::steady_clock::now();
         work(own, *next);
