@@ -25,6 +25,8 @@ inline constexpr std::array places{
     place{"apply.committed", "crossfade-cdc"},         // COMMIT is answered
     place{"lanes.prepared", "crossfade-cdc"},          // one of several batches is written, and waits for its turn
     place{"lanes.committed", "crossfade-cdc"},         // its COMMIT is answered, later ones are under way
+    place{"ddl.pass", "crossfade-cdc"},                // legacy's DDL is about to be run on the follower
+    place{"ddl.done", "crossfade-cdc"},                // what policy wants is done and recorded, not committed
     place{"letters.asked", "crossfade-cdc"},           // operators want some replayed, no transaction is open
     place{"letters.sent", "crossfade-cdc"},            // dead letters are in the topic, and not yet marked as such
     place{"backfill.begun", "crossfade-cdc"},          // a table to be copied beside the stream is empty, not committed

@@ -129,6 +129,7 @@ entries entries_of(const configuration& of) {
     to.add("stream.tables", list_text(of.stream.tables));
     to.add("stream.heartbeat_interval", duration_text(of.stream.heartbeat_interval));
     to.add("stream.json_events", boolean_text(of.stream.json_events));
+    to.add("stream.ddl", std::string(to_string(of.stream.ddl)));
     to.add("stream.silence_timeout", duration_text(of.stream.silence_timeout));
     to.add("stream.retained_wal_budget", size_text(of.stream.retained_wal_budget));
     to.add("stream.retained_wal_action", std::string(to_string(of.stream.retained_wal_action)));

@@ -21,6 +21,7 @@ constexpr key every_key[] = {
     {"stream.tables", at_start},
     {"stream.heartbeat_interval", at_start},
     {"stream.json_events", at_start},
+    {"stream.ddl", at_start},
     {"stream.silence_timeout", at_start},
     {"stream.retained_wal_budget", at_start},
     {"stream.retained_wal_action", at_start},

@@ -174,6 +174,10 @@ void read_stream(const section& from, stream& into) {
     const field_reader fields(from);
     fields.duration("heartbeat_interval", into.heartbeat_interval, 100ms, 60s);
     fields.boolean("json_events", into.json_events);
+    std::string ddl;
+    fields.one_of("ddl", ddl, {"note", "pause", "pass", "refuse"});
+    for (const auto policy : {ddl_policy::pause, ddl_policy::pass, ddl_policy::refuse})
+        if (ddl == to_string(policy)) into.ddl = policy;
     fields.duration("silence_timeout", into.silence_timeout, 1s, 1h);
     // A segment is 16 MiB, and a slot always keeps the one that is written.
     fields.size("retained_wal_budget", into.retained_wal_budget, std::size_t{32} << 20, std::size_t{1} << 50);

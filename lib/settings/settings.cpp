@@ -23,6 +23,20 @@ std::string_view to_string(tls_mode mode) {
     return "";
 }
 
+std::string_view to_string(ddl_policy policy) {
+    switch (policy) {
+        case ddl_policy::note:
+            return "note";
+        case ddl_policy::pause:
+            return "pause";
+        case ddl_policy::pass:
+            return "pass";
+        case ddl_policy::refuse:
+            return "refuse";
+    }
+    return "";
+}
+
 std::string_view to_string(auth_mode mode) {
     return mode == auth_mode::relay ? "relay" : "terminate";
 }

@@ -82,11 +82,21 @@ enum class wal_action {
 };
 std::string_view to_string(wal_action action);
 
+// What is done about DDL of legacy's captured tables (docs/adr/0016).
+enum class ddl_policy {
+    note,    // recorded; the stream goes on
+    pause,   // a table whose rows can't go on being applied waits for an operator
+    pass,    // run on modern, too, where that is known to come out the same; otherwise as `pause`
+    refuse,  // legacy refuses it
+};
+std::string_view to_string(ddl_policy policy);
+
 struct stream {
     std::string name;                 // [a-z][a-z0-9_]{0,39}: part of slot, publication and topic
     std::vector<std::string> tables;  // patterns of model::matches
     std::chrono::milliseconds heartbeat_interval{1000};
-    bool json_events = false;  // published to json_topic() as well, in Debezium's shape
+    bool json_events = false;           // published to json_topic() as well, in Debezium's shape
+    ddl_policy ddl = ddl_policy::note;  // in force since the last `crossfade init`
     // Of a database that owes the stream an answer; then its connection counts as broken.
     std::chrono::milliseconds silence_timeout{60000};
     std::size_t retained_wal_budget = std::size_t{50} << 30;  // bytes that the slot may keep on legacy

@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS crossfade.meta (
     installed_at timestamptz NOT NULL DEFAULT now(),
     one          bool        NOT NULL DEFAULT true UNIQUE CHECK (one)
 );
-INSERT INTO crossfade.meta (version) VALUES (3)
+INSERT INTO crossfade.meta (version) VALUES (4)
     ON CONFLICT (one) DO UPDATE SET version = greatest(meta.version, excluded.version);
 
 -- Where the follower is. system_identifier and timeline are of the source; commit_lsn and end_lsn of the last transaction;
@@ -130,6 +130,31 @@ ALTER TABLE crossfade.dead_letters
     ADD COLUMN IF NOT EXISTS tries int NOT NULL DEFAULT 1;
 CREATE INDEX IF NOT EXISTS dead_letters_asked ON crossfade.dead_letters (stream) WHERE state IN ('replay', 'discard');
 CREATE INDEX IF NOT EXISTS dead_letters_unpublished ON crossfade.dead_letters (id) WHERE published_at IS NULL;
+
+-- DDL of legacy that the stream has come by. outcome: what was done about it; a table that waits for one has a dead letter of the same
+-- position whose operation is `ddl`. The statement may hold literals.
+CREATE TABLE IF NOT EXISTS crossfade.ddl (
+    id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    stream      text        NOT NULL,
+    timeline    bigint      NOT NULL,
+    commit_lsn  pg_lsn      NOT NULL,
+    ordinal     bigint      NOT NULL,
+    commit_time timestamptz NOT NULL,
+    tables      text[]      NOT NULL,
+    command     text        NOT NULL,           -- its tag
+    statement   text        NOT NULL,           -- as the client sent it, perhaps cut, perhaps only what led to it
+    role        text        NOT NULL,
+    policy      text        NOT NULL,
+    outcome     text        NOT NULL CHECK (outcome IN ('noted', 'passed', 'paused')),
+    advice      text        NOT NULL,
+    seen_at     timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (stream, commit_lsn, ordinal)
+);
+-- What seals legacy's messages about DDL: whoever may only write there can't forge one.
+CREATE TABLE IF NOT EXISTS crossfade.ddl_seals (
+    stream text  PRIMARY KEY,
+    secret bytea NOT NULL
+);
 )sql";
 }
 

@@ -21,10 +21,12 @@ namespace crossfade::store {
 //   refetch       rows that these have to copy once more
 //   drift         one row a stream, table, key and kind: differences found
 //   dead_letters  events that could not be applied, with the reason, and those that wait behind them
+//   ddl           DDL of legacy that the stream has come by, and what was done about it
+//   ddl_seals     secrets that show that a message about DDL is legacy's own (ddl_watch.hpp)
 std::string_view schema_sql();
 
 // Version that schema_sql() installs; kept in crossfade.meta. A program refuses to run on another one.
-inline constexpr int schema_version = 3;
+inline constexpr int schema_version = 4;
 
 // The advisory lock (two int4 keys: pg_advisory_lock(class, id)) by which the follower's writers exclude each other.
 // class: "cfad" in ASCII. The one crossfade-cdc that applies holds `applying` for as long as it lives; a backfill holds

@@ -35,7 +35,7 @@ modern: { dsn: "host=[::1] hostaddr=::1 dbname=shop2 user=crossfade password='${
 kafka:
   brokers: "a:9092, SSL://b:9093"
   properties: { compression.type: lz4, sasl.password: "${KAFKA_PASSWORD}" }
-stream: { name: shop, tables: ["public.*", "sales.*"], heartbeat_interval: 250ms, json_events: true, silence_timeout: 90s,
+stream: { name: shop, tables: ["public.*", "sales.*"], heartbeat_interval: 250ms, json_events: true, ddl: pause, silence_timeout: 90s,
           retained_wal_budget: 2GiB, retained_wal_action: drop-slot }
 proxy:
   listen: "[::]:7000"
@@ -115,6 +115,7 @@ TEST(good_files, hold_every_key) {
                 testing::ElementsAre(testing::Pair("compression.type", "lz4"), testing::Pair("sasl.password", "k")));
     EXPECT_EQ(read.stream.heartbeat_interval, 250ms);
     EXPECT_TRUE(read.stream.json_events);
+    EXPECT_EQ(read.stream.ddl, ddl_policy::pause);
     EXPECT_EQ(read.stream.json_topic(), "crossfade.shop.json");
     EXPECT_EQ(read.stream.silence_timeout, 90s);
     EXPECT_EQ(read.stream.retained_wal_budget, std::size_t{2} << 30);

@@ -1,0 +1,216 @@
+#include "lib/store/ddl_watch.hpp"
+
+namespace crossfade::store {
+
+std::string_view ddl_watch_sql() {
+    return R"sql(
+CREATE SCHEMA IF NOT EXISTS crossfade;
+
+CREATE TABLE IF NOT EXISTS crossfade.ddl_streams (
+    stream      text        PRIMARY KEY,
+    publication name        NOT NULL,
+    tables      text[]      NOT NULL,          -- patterns of LIKE
+    policy      text        NOT NULL CHECK (policy IN ('note', 'pause', 'pass', 'refuse')),
+    secret      bytea       NOT NULL DEFAULT sha256(convert_to(gen_random_uuid()::text || gen_random_uuid()::text, 'UTF8')),
+    updated_at  timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE IF NOT EXISTS crossfade.ddl_partitions (
+    relation oid  PRIMARY KEY,
+    root     oid  NOT NULL
+);
+-- Whoever runs DDL comes by on_ddl to note_ddl; the tables are for their owner alone.
+GRANT USAGE ON SCHEMA crossfade TO PUBLIC;
+
+-- Runs with the rights of its owner: reads the catalog and the policy, emits the message. Useless to call but by an
+-- event trigger.
+CREATE OR REPLACE FUNCTION crossfade.note_ddl(event text, tag text, direct bool, path name[], by name) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $note$
+DECLARE
+    watched   record;
+    touched   jsonb;
+    rewritten bool;
+    body      bytea;
+    statement text := current_query();
+    most      constant int := 65536;
+BEGIN
+    FOR watched IN SELECT * FROM crossfade.ddl_streams WHERE tag NOT IN ('COMMENT', 'SECURITY LABEL', 'REINDEX') ORDER BY stream LOOP
+        IF event = 'sql_drop' THEN
+            SELECT jsonb_agg(DISTINCT jsonb_build_object('schema', gone.of_schema, 'name', gone.of_name, 'what', gone.what,
+                                                         'object', gone.identity))
+            INTO touched
+            FROM (
+                -- A published table: it leaves its publication with it.
+                SELECT d.schema_name AS of_schema, d.object_name AS of_name, 'dropped' AS what, d.object_identity AS identity
+                FROM pg_event_trigger_dropped_objects() d
+                WHERE d.object_type = 'table' AND EXISTS (
+                    SELECT FROM pg_event_trigger_dropped_objects() r
+                    WHERE r.object_type = 'publication relation' AND r.address_names = ARRAY[d.schema_name, d.object_name]
+                      AND r.address_args = ARRAY[watched.publication::text])
+                UNION ALL
+                SELECT n.nspname, c.relname, 'partition dropped', d.object_identity
+                FROM pg_event_trigger_dropped_objects() d JOIN crossfade.ddl_partitions p ON p.relation = d.objid
+                JOIN pg_class c ON c.oid = p.root JOIN pg_namespace n ON n.oid = c.relnamespace
+                JOIN pg_publication_tables t ON t.schemaname = n.nspname AND t.tablename = c.relname
+                WHERE d.object_type = 'table' AND t.pubname = watched.publication
+                UNION ALL
+                -- By CASCADE; those that ALTER TABLE drops are its own affair.
+                SELECT n.nspname, c.relname, 'column dropped', d.object_identity
+                FROM pg_event_trigger_dropped_objects() d JOIN pg_class c ON c.oid = d.objid
+                JOIN pg_namespace n ON n.oid = c.relnamespace
+                JOIN pg_publication_tables t ON t.schemaname = n.nspname AND t.tablename = c.relname
+                WHERE d.object_type = 'table column' AND tag <> 'ALTER TABLE' AND t.pubname = watched.publication
+            ) gone;
+            rewritten := false;
+        ELSE
+            WITH seen AS (
+                SELECT d.objid, d.object_type, d.object_identity
+                FROM pg_event_trigger_ddl_commands() d WHERE d.classid = 'pg_class'::regclass AND d.object_type NOT LIKE '%sequence%'
+                UNION
+                SELECT a.attrelid, d.object_type, d.object_identity
+                FROM pg_event_trigger_ddl_commands() d JOIN pg_type y ON y.oid = d.objid
+                JOIN pg_attribute a ON a.atttypid IN (y.oid, y.typarray)
+                WHERE d.classid = 'pg_type'::regclass AND d.command_tag LIKE 'ALTER%'
+            ), tables AS (
+                SELECT coalesce(i.indrelid, s.objid) AS oid, s.object_type, s.object_identity
+                FROM seen s LEFT JOIN pg_index i ON i.indexrelid = s.objid
+            ), placed AS (
+                SELECT t.*, published.oid AS root, c.relispartition AS part, n.nspname, c.relname
+                FROM tables t JOIN pg_class c ON c.oid = t.oid AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+                JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname <> 'crossfade'
+                LEFT JOIN LATERAL (
+                    SELECT a.oid FROM (SELECT t.oid UNION SELECT relid::oid FROM pg_partition_ancestors(t.oid)) a
+                    JOIN pg_class ac ON ac.oid = a.oid JOIN pg_namespace an ON an.oid = ac.relnamespace
+                    JOIN pg_publication_tables p ON p.schemaname = an.nspname AND p.tablename = ac.relname
+                    WHERE p.pubname = watched.publication LIMIT 1
+                ) published ON true
+            ), kept AS (
+                INSERT INTO crossfade.ddl_partitions (relation, root)
+                SELECT DISTINCT m.relid, p.root FROM placed p CROSS JOIN LATERAL pg_partition_tree(p.root) m
+                WHERE p.root IS NOT NULL AND m.relid <> p.root
+                  AND NOT EXISTS (SELECT FROM crossfade.ddl_partitions k WHERE k.relation = m.relid)
+                ON CONFLICT DO NOTHING
+            )
+            SELECT jsonb_agg(jsonb_build_object(
+                       'schema', n.nspname, 'name', c.relname, 'object', p.object_identity,
+                       'what', CASE WHEN p.root IS NULL THEN 'new' WHEN p.object_type LIKE '%index%' THEN 'index'
+                                    WHEN p.oid <> p.root AND tag LIKE 'CREATE%' THEN 'partition'
+                                    WHEN p.oid <> p.root THEN 'partition altered'
+                                    WHEN tag LIKE 'CREATE%' THEN 'created' ELSE 'altered' END,
+                       'columns', (SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum)
+                                   FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                                   AND a.attgenerated = ''))),
+                   coalesce(bool_or(p.oid::text = ANY (string_to_array(current_setting('crossfade.rewritten', true), ' '))), false)
+            INTO touched, rewritten
+            FROM placed p JOIN pg_class c ON c.oid = coalesce(p.root, p.oid) JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE p.root IS NOT NULL
+               OR (tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') AND p.object_type = 'table' AND NOT p.part
+                   AND (p.nspname || '.' || p.relname) LIKE ANY (watched.tables));
+        END IF;
+        CONTINUE WHEN touched IS NULL;
+
+        IF watched.policy = 'refuse' AND coalesce(current_setting('crossfade.ddl', true), '') <> 'allow'
+           AND EXISTS (SELECT FROM jsonb_array_elements(touched) t WHERE t ->> 'what' NOT IN ('new', 'index', 'partition', 'created')) THEN
+            RAISE EXCEPTION USING ERRCODE = 'XF001',
+                MESSAGE = format('%s of %s is refused: its rows are carried by Crossfade''s stream %s', tag,
+                                 (SELECT string_agg(DISTINCT (t ->> 'schema') || '.' || (t ->> 'name'), ', ')
+                                  FROM jsonb_array_elements(touched) t), watched.stream),
+                HINT = 'Change modern first. Then, in the transaction that changes legacy: SET LOCAL crossfade.ddl = ''allow''';
+        END IF;
+
+        body := convert_to(jsonb_build_object(
+            'version', 1, 'stream', watched.stream, 'event', event, 'tag', tag, 'xid', pg_current_xact_id()::xid::text,
+            -- Who was let through a refusal is to make sure of modern as under pause.
+            'policy', CASE watched.policy WHEN 'refuse' THEN 'pause' ELSE watched.policy END,
+            'tables', touched, 'rewritten', rewritten, 'direct', direct, 'whole', length(statement) <= most,
+            'statement', left(statement, most), 'search_path', to_jsonb(path), 'role', by)::text, 'UTF8');
+        -- Anybody may emit a message: what is under the seal was said here.
+        PERFORM pg_logical_emit_message(true, 'crossfade.ddl', body || convert_to(
+            E'\n' || encode(sha256(watched.secret || sha256(watched.secret || body)), 'hex'), 'UTF8'));
+        -- A message of a subtransaction, which on_ddl's is, is decoded as if it stood where it ends: level with the change that
+        -- comes next, and perhaps after it (logicalmsg_decode, https://doxygen.postgresql.org/decode_8c_source.html). So
+        -- something that nobody reads comes next.
+        PERFORM pg_logical_emit_message(true, 'spacer', '');
+    END LOOP;
+    IF event = 'sql_drop' THEN
+        DELETE FROM crossfade.ddl_partitions p USING pg_event_trigger_dropped_objects() d WHERE d.objid = p.relation;
+    ELSE
+        PERFORM set_config('crossfade.rewritten', '', true);
+    END IF;
+END
+$note$;
+
+-- Runs with the rights of whoever runs the DDL, and sees what he sees. A command that nothing called has a stack of one line.
+CREATE OR REPLACE FUNCTION crossfade.on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $on$
+DECLARE
+    stack text;
+BEGIN
+    GET DIAGNOSTICS stack = PG_CONTEXT;
+    PERFORM crossfade.note_ddl(tg_event, tg_tag, pg_catalog.strpos(stack, E'\n') OPERATOR(pg_catalog.=) 0,
+                               pg_catalog.current_schemas(false), current_user);
+EXCEPTION
+    WHEN SQLSTATE 'XF001' THEN
+        RAISE;
+    WHEN OTHERS THEN
+        RAISE WARNING USING ERRCODE = sqlstate, MESSAGE = 'Crossfade could not note this command: ' OPERATOR(pg_catalog.||) sqlerrm;
+END
+$on$;
+
+-- The rows of a table that is rewritten are not in the stream.
+CREATE OR REPLACE FUNCTION crossfade.on_rewrite() RETURNS event_trigger LANGUAGE plpgsql AS $rewrite$
+BEGIN
+    -- 2 and 4: by a default, by a column's type. The others leave every value as it is.
+    IF pg_catalog.pg_event_trigger_table_rewrite_reason() OPERATOR(pg_catalog.&) 6 OPERATOR(pg_catalog.<>) 0 THEN
+        PERFORM pg_catalog.set_config('crossfade.rewritten', pg_catalog.concat_ws(' ',
+            pg_catalog.current_setting('crossfade.rewritten', true), pg_catalog.pg_event_trigger_table_rewrite_oid()::pg_catalog.oid), true);
+    END IF;
+EXCEPTION
+    WHEN OTHERS THEN
+        RAISE WARNING USING ERRCODE = sqlstate, MESSAGE = 'Crossfade could not note this rewrite: ' OPERATOR(pg_catalog.||) sqlerrm;
+END
+$rewrite$;
+
+DO $watch$
+DECLARE
+    each record;
+BEGIN
+    FOR each IN SELECT * FROM (VALUES ('crossfade_ddl_command_end', 'ddl_command_end', 'on_ddl'),
+                                      ('crossfade_sql_drop', 'sql_drop', 'on_ddl'),
+                                      ('crossfade_table_rewrite', 'table_rewrite', 'on_rewrite')) AS t (name, event, function) LOOP
+        IF NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger WHERE evtname = each.name) THEN
+            EXECUTE format('CREATE EVENT TRIGGER %I ON %s EXECUTE FUNCTION crossfade.%I()', each.name, each.event, each.function);
+        END IF;
+        -- Under session_replication_role = replica, too: another tool's DDL changes the tables no less.
+        EXECUTE format('ALTER EVENT TRIGGER %I ENABLE ALWAYS', each.name);
+    END LOOP;
+END
+$watch$;
+)sql";
+}
+
+std::string_view watch_stream_sql() {
+    return "INSERT INTO crossfade.ddl_streams AS s (stream, publication, tables, policy)"
+           " VALUES ($1::text, $2::name, $3::text[], $4::text) ON CONFLICT (stream) DO UPDATE"
+           " SET publication = excluded.publication, tables = excluded.tables, policy = excluded.policy, updated_at = "
+           "now()"
+           " RETURNING encode(secret, 'hex')";
+}
+
+std::string_view note_partitions_sql() {
+    return "INSERT INTO crossfade.ddl_partitions (relation, root)"
+           " SELECT m.relid, m.root FROM (SELECT t.relid, r.prrelid AS root"
+           " FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid"
+           " CROSS JOIN LATERAL pg_partition_tree(r.prrelid) t WHERE p.pubname = $1::name) m WHERE m.relid <> m.root"
+           " ON CONFLICT DO NOTHING";
+}
+
+std::string_view keep_seal_sql() {
+    return "INSERT INTO crossfade.ddl_seals (stream, secret) VALUES ($1::text, decode($2::text, 'hex'))"
+           " ON CONFLICT (stream) DO UPDATE SET secret = excluded.secret";
+}
+
+std::string_view count_watches_sql() {
+    return "SELECT count(*) FROM pg_event_trigger WHERE evtenabled = 'A'"
+           " AND evtname IN ('crossfade_ddl_command_end', 'crossfade_sql_drop', 'crossfade_table_rewrite')";
+}
+
+}  // namespace crossfade::store
