@@ -16,6 +16,7 @@ struct applier::sorted {
     std::map<std::string, std::uint64_t> skipped;
     std::map<std::string, model::lsn> stale;  // tables of which rows are left out, and since when
     std::string unfinished;                   // a table whose copy was broken off
+    std::string overfull;                     // one that waits for DDL, with no room for more
 };
 
 namespace {
@@ -128,6 +129,8 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
                 continue;
             }
             waits = waits || (!waiting.empty() && waiting.holds(to_string((*mapping)->target), *change));
+            if (waiting.held_changes() >= settings_.most_waiting && waiting.held(to_string((*mapping)->target)))
+                made.overfull = to_string((*mapping)->target);
             planner.add(*change, *mapping);
             made.events.push_back({&each, {*mapping}});
         } else if (const auto* emptied = std::get_if<model::truncate>(&each.event.body)) {
@@ -151,6 +154,10 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
             }
             planner.add(*emptied, mappings);
             made.events.push_back({&each, std::move(mappings)});
+        } else if (events::is_ddl(each.event)) {
+            // At its place between the rows, and those behind it may need another mapping.
+            waits = true;
+            made.events.push_back({&each, {}});
         }
         ++made.applied[std::string{kind_of(each.event)}];
     }
@@ -192,6 +199,12 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
     const bool fresh = !open_;
     apply_report report;
     std::size_t before_rows = 0;
+    if (fresh && !batch.overfull.empty()) {
+        reload_ = true;  // an operator makes room
+        report.what = apply_report::outcome::overfull;
+        report.table = batch.overfull;
+        return std::optional{std::move(report)};
+    }
     if (fresh) {
         so_far_ = {};
         pipe.add("BEGIN");
@@ -255,13 +268,7 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
             batch = std::move(*again);
         }
         failpoint::pass("apply.careful");
-        careful_writer writer{pipe, settings_, to_.origins, letters_.rows()};
-        for (const auto& each : batch.events) {
-            if (auto done = writer.apply(each); !done) return done.error();
-        }
-        report.careful = true;
-        report.records = writer.records();
-        report.dead_letters = writer.dead_letters();
+        if (auto done = write_carefully(batch, scopes, report); !done) return done.error();
     }
     mark_stale(batch);
     report.rows = batch.plan.changes;
@@ -271,6 +278,7 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
     so_far_.dead_letters += report.dead_letters;
     so_far_.careful = so_far_.careful || report.careful;
     so_far_.records.insert(so_far_.records.end(), report.records.begin(), report.records.end());
+    so_far_.ddl.insert(so_far_.ddl.end(), report.ddl.begin(), report.ddl.end());
     if (!advance) {
         pipe.add("RELEASE SAVEPOINT crossfade_batch");
         if (auto done = pipe.run(); !done) return done.error();
@@ -285,6 +293,35 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
     progress_ = *advance;
     so_far_.letters = std::exchange(served_, {});
     return std::optional{std::exchange(so_far_, {})};
+}
+
+pgclient::result<void> applier::write_carefully(sorted& batch, scope_filter& scopes, apply_report& report) {
+    careful_writer writer{*to_.pipe, settings_, to_.origins, letters_.rows()};
+    ddl_keeper ddl{to_, settings_};
+    bool changed = false;
+    for (auto& each : batch.events) {
+        const auto& event = each.from->event;
+        if (events::is_ddl(event)) {
+            const auto applied = [&](const model::table_name& table) {
+                return treat(table, event) == treatment::apply && scopes.applies(table, {});
+            };
+            if (auto done = ddl.apply(*each.from, applied, letters_.rows(), report.ddl); !done) return done;
+            catalog_.forget();
+            changed = true;
+            continue;
+        }
+        for (auto& mapping : each.mappings) {
+            if (!changed) break;
+            auto anew = catalog_.mapping(to_.db, mapping->rel);
+            if (!anew) return anew.error();
+            mapping = std::move(*anew);
+        }
+        if (auto done = writer.apply(each); !done) return done;
+    }
+    report.careful = true;
+    report.records = writer.records();
+    report.dead_letters = writer.dead_letters();
+    return {};
 }
 
 pgclient::result<void> applier::serve_letters() {

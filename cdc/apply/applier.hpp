@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cdc/apply/careful.hpp"
+#include "cdc/apply/ddl_keeper.hpp"
 #include "cdc/apply/letter_box.hpp"
 #include "cdc/apply/recent_transactions.hpp"
 #include "cdc/apply/scope.hpp"
@@ -25,14 +26,16 @@ struct apply_report {
         backfill,    // a backfill is copying: nothing was changed, try again later
         unfinished,  // a backfill began, did not finish, and nobody is at it
         fenced,      // another writer has moved the progress
+        overfull,    // too much waits for a table's DDL: nothing was changed, try again later
     };
     outcome what = outcome::applied;
-    std::string table;  // for unfinished
+    std::string table;  // for unfinished and overfull
     bool careful = false;
     std::size_t rows = 0;
     std::map<std::string, std::uint64_t> applied;  // by kind
     std::map<std::string, std::uint64_t> skipped;  // by reason
     std::vector<drift::record> records;
+    std::vector<ddl_record> ddl;
     std::size_t dead_letters = 0;
     letter_box::outcome letters;  // what was asked of those that were there before
 };
@@ -87,6 +90,7 @@ class applier {
                                                         const std::optional<store::progress>& advance,
                                                         scope_filter& scopes);
     pgclient::result<void> serve_letters();
+    pgclient::result<void> write_carefully(sorted& batch, scope_filter& scopes, apply_report& report);
     bool marks_stale(const sorted& batch) const;
     void mark_stale(const sorted& batch);
     void give_up(const pgclient::failure& because);

@@ -1,5 +1,7 @@
 #include "cdc/apply/careful.hpp"
 
+#include <algorithm>
+
 #include "cdc/apply/fault.hpp"
 #include "cdc/apply/scope.hpp"
 
@@ -54,14 +56,15 @@ std::vector<std::string> names_in(std::string_view array) {
     return names;
 }
 
-// What a dead letter says of drift.
-drift::record rejected_record(const model::change_event& event, const table_mapping& mapping) {
+// What a dead letter says of drift: of the row after the change, if there is one, or of the one before.
+drift::record rejected_record(const model::change_event& event, const table_mapping& mapping,
+                              row_side side = row_side::after) {
     drift::record made;
     made.table = mapping.target;
     made.at = event.at;
     if (const auto* change = std::get_if<model::row_change>(&event.body)) {
         made.tenant = tenant_of(mapping, *change);
-        const auto& row = row_of(*change);
+        const auto& row = side == row_side::before ? change->before : row_of(*change);
         for (std::size_t i = 0; i < mapping.rel->columns.size() && i < row.size(); ++i) {
             if (!mapping.rel->columns[i].key || mapping.rel->identity == model::replica_identity::full) continue;
             made.key.emplace_back(mapping.rel->columns[i].name,
@@ -97,11 +100,37 @@ pgclient::result<void> careful_writer::apply(const placed_event& event) {
         const auto& mapping = *event.mappings.front();
         if (event.how != strictness::exact && !mapping.refused) return copy_over(event, *change);
         if (!waiting_.empty() && waiting_.holds(to_string(mapping.target), *change)) {
-            return put_aside(event, mapping, {"", "waits behind an earlier change of the same row", {}, {}, {}},
-                             "behind");
+            return put_aside(event, mapping, behind(to_string(mapping.target)), "behind");
         }
+    } else if (std::ranges::any_of(event.mappings,
+                                   [&](const auto& mapping) { return waiting_.held(to_string(mapping->target)); })) {
+        return truncate_others(event);
     }
     return apply_again(event);
+}
+
+// Why a change waits that is sound itself.
+pgclient::failure careful_writer::behind(const std::string& table) const {
+    const bool held = waiting_.held(table);
+    return {"",
+            held ? "waits for its table: crossfade ddl list" : "waits behind an earlier change of the same row",
+            {},
+            {},
+            {}};
+}
+
+// Those that wait for DDL keep what they have until it is their turn.
+pgclient::result<void> careful_writer::truncate_others(const placed_event& event) {
+    placed_event others{event.from, {}};
+    for (const auto& mapping : event.mappings) {
+        const auto table = to_string(mapping->target);
+        if (!waiting_.held(table)) {
+            others.mappings.push_back(mapping);
+        } else if (auto done = put_aside(event, *mapping, behind(table), "behind"); !done) {
+            return done;
+        }
+    }
+    return others.mappings.empty() ? pgclient::result<void>{} : apply_again(others);
 }
 
 pgclient::result<void> careful_writer::apply_again(const placed_event& event) {
@@ -327,15 +356,24 @@ pgclient::result<void> careful_writer::put_aside(const placed_event& event, cons
         return stored;
     }
     ++dead_letters_;
+    // Nothing is wrong with what waits for its table.
+    if (state == "behind" && waiting_.held(to_string(mapping.target))) {
+        waiting_.count_held(1);
+        return {};
+    }
     auto stored = store(drift::store(settings_.stream, made));
     records_.push_back(std::move(made));
     return stored;
 }
 
 pgclient::result<void> careful_writer::note_mended(const placed_event& event) {
-    auto made = rejected_record(event.from->event, *event.mappings.front());
-    made.now = drift::state::repaired;
-    return store(drift::store(settings_.stream, made));
+    const auto* change = std::get_if<model::row_change>(&event.from->event.body);
+    for (const auto side : {row_side::before, row_side::after}) {
+        if (side == row_side::before && (change == nullptr || change->before.empty())) continue;
+        const auto made = rejected_record(event.from->event, *event.mappings.front(), side);
+        if (auto mended = store(drift::mend(settings_.stream, made)); !mended) return mended;
+    }
+    return {};
 }
 
 pgclient::result<std::optional<std::string>> careful_writer::digest(const table_mapping& mapping,

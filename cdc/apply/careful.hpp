@@ -24,6 +24,7 @@ struct careful_settings {
     std::string stream;
     std::string topic;
     int partition = 0;
+    std::size_t most_waiting = 1'000'000;  // changes of tables that wait for DDL
 };
 
 // The slow way: change by change, in commit order, each within a savepoint of the open transaction. Finds out what is
@@ -50,6 +51,8 @@ class careful_writer {
     struct probe;
     using answers = std::vector<pipeline::answer>;
 
+    pgclient::failure behind(const std::string& table) const;
+    pgclient::result<void> truncate_others(const placed_event& event);
     pgclient::result<void> insert(const placed_event& event, const model::row_change& change);
     pgclient::result<void> insert_over(const placed_event& event, const model::row_change& change,
                                        const pgclient::failure& why);

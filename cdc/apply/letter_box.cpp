@@ -1,5 +1,6 @@
 #include "cdc/apply/letter_box.hpp"
 
+#include "cdc/apply/ddl_keeper.hpp"
 #include "cdc/apply/turn.hpp"
 
 namespace crossfade::cdc::apply {
@@ -16,6 +17,7 @@ struct letter_box::letter {
     model::change_event event{};
     std::int64_t offset = 0;
     bool behind = false;
+    bool of_ddl = false;
 };
 
 pgclient::result<void> letter_box::load() {
@@ -41,6 +43,18 @@ pgclient::result<void> letter_box::load() {
         if (const auto key = got->integer(i, 1)) rows.push_back(static_cast<std::uint64_t>(*key));
         rows_.add(std::string{got->text(i, 0)}, rows);
     }
+    auto held =
+        to_.db.exec("SELECT DISTINCT table_name FROM crossfade.dead_letters WHERE stream = $1 AND operation = $2",
+                    {settings_.stream, std::string{ddl_operation}});
+    if (!held) return held.error();
+    if (held->empty()) return {};
+    for (int i = 0; i < held->size(); ++i) rows_.hold(std::string{held->text(i, 0)});
+    auto changes = to_.db.exec(
+        "SELECT count(*) FROM crossfade.dead_letters WHERE stream = $1 AND operation <> $2 AND table_name IN"
+        " (SELECT table_name FROM crossfade.dead_letters WHERE stream = $1 AND operation = $2)",
+        {settings_.stream, std::string{ddl_operation}});
+    if (!changes) return changes.error();
+    rows_.count_held(static_cast<std::size_t>(changes->integer(0, 0).value_or(0)));
     return {};
 }
 
@@ -54,7 +68,7 @@ pgclient::result<letter_box::outcome> letter_box::serve(const store::progress& a
         "SELECT l.id, l.state = 'discard', l.table_name, l.event, l.kafka_offset,"
         " EXISTS (SELECT FROM crossfade.dead_letters o WHERE o.stream = l.stream AND o.table_name = l.table_name"
         " AND (o.commit_lsn, o.ordinal) < (l.commit_lsn, l.ordinal) AND o.state IN ('refused', 'behind')"
-        " AND (o.keys && l.keys OR 0 = ANY (o.keys) OR 0 = ANY (l.keys)))"
+        " AND (o.keys && l.keys OR 0 = ANY (o.keys) OR 0 = ANY (l.keys))), l.operation"
         " FROM crossfade.dead_letters l WHERE l.stream = $1 AND l.state IN ('replay', 'discard')"
         " ORDER BY l.commit_lsn, l.ordinal, l.id LIMIT " +
             std::to_string(most_at_a_time),
@@ -66,11 +80,20 @@ pgclient::result<letter_box::outcome> letter_box::serve(const store::progress& a
                    .discard = asked->boolean(i, 1),
                    .table = std::string{asked->text(i, 2)},
                    .offset = asked->integer(i, 4).value_or(0),
-                   .behind = asked->boolean(i, 5)};
-        if (one.discard) {
+                   .behind = asked->boolean(i, 5),
+                   .of_ddl = asked->text(i, 6) == ddl_operation};
+        if (one.discard || one.of_ddl) {
+            // That modern has been changed by hand is the operator's word.
             if (auto gone = db.exec("DELETE FROM crossfade.dead_letters WHERE id = $1", {one.id}); !gone)
                 return gone.error();
-            ++done.discarded;
+            ++(one.discard ? done.discarded : done.replayed);
+            // Those that waited for it: here, as the applier alone knows all of them.
+            auto freed = one.of_ddl ? db.exec(
+                                          "UPDATE crossfade.dead_letters SET state = 'replay' WHERE stream = $1"
+                                          " AND table_name = $2 AND state = 'behind'",
+                                          {settings_.stream, one.table})
+                                    : pgclient::result<pgclient::rows>{pgclient::rows{nullptr}};
+            if (!freed) return freed.error();
             continue;
         }
         auto event = events::decode(asked->bytes(i, 3), relations_);

@@ -27,7 +27,20 @@ class waiting_rows {
     // Tables are named as crossfade.dead_letters names them: model::to_string of the name, which can't be taken apart
     // again where a schema has a dot in it.
     void add(const std::string& table, const hashes& rows);
-    void clear() { tables_.clear(); }
+    // All of the table, for a command that changed it on legacy.
+    void hold(const std::string& table) {
+        add(table, {every_row});
+        held_.insert(table);
+    }
+    bool held(const std::string& table) const { return held_.contains(table); }
+    // Changes that wait for such tables, as far as they have been counted.
+    void count_held(std::size_t more) { held_changes_ += more; }
+    std::size_t held_changes() const { return held_changes_; }
+    void clear() {
+        tables_.clear();
+        held_.clear();
+        held_changes_ = 0;
+    }
     void clear(const std::string& table) { tables_.erase(table); }
 
     bool any(const std::string& table) const { return tables_.contains(table); }
@@ -37,6 +50,8 @@ class waiting_rows {
 
   private:
     std::unordered_map<std::string, std::unordered_set<std::uint64_t>> tables_;
+    std::unordered_set<std::string> held_;
+    std::size_t held_changes_ = 0;
 };
 
 }  // namespace crossfade::cdc::apply

@@ -40,15 +40,30 @@ std::string_view to_string(state of) {
     return "confirmed";
 }
 
-stored store(const std::string& stream, const record& what) {
+namespace {
+
+std::string key_text(const record& of) {
     boost::json::object key;
-    for (const auto& [name, value] : what.key) {
+    for (const auto& [name, value] : of.key) {
         if (value) {
             key[name] = *value;
         } else {
             key[name] = nullptr;
         }
     }
+    return boost::json::serialize(key);
+}
+
+}  // namespace
+
+stored mend(const std::string& stream, const record& what) {
+    return {
+        "UPDATE crossfade.drift SET state = 'repaired', last_seen = now() WHERE stream = $1::text"
+        " AND table_name = $2::text AND key = $3::jsonb AND kind = $4::text AND state <> 'repaired'",
+        {stream, model::to_string(what.table), key_text(what), std::string{to_string(what.what)}}};
+}
+
+stored store(const std::string& stream, const record& what) {
     pgclient::parameter columns;
     if (what.columns) columns = boost::json::serialize(boost::json::array(what.columns->begin(), what.columns->end()));
     return {
@@ -61,9 +76,9 @@ stored store(const std::string& stream, const record& what) {
         " columns = excluded.columns, authority_digest = excluded.authority_digest,"
         " follower_digest = excluded.follower_digest, commit_lsn = excluded.commit_lsn, ordinal = excluded.ordinal,"
         " seen = d.seen + 1, last_seen = now()",
-        {stream, what.tenant, model::to_string(what.table), boost::json::serialize(key),
-         std::string{to_string(what.what)}, std::string{to_string(what.now)}, std::move(columns), what.authority_digest,
-         what.follower_digest, model::to_string(what.at.commit_lsn), std::to_string(what.at.ordinal)}};
+        {stream, what.tenant, model::to_string(what.table), key_text(what), std::string{to_string(what.what)},
+         std::string{to_string(what.now)}, std::move(columns), what.authority_digest, what.follower_digest,
+         model::to_string(what.at.commit_lsn), std::to_string(what.at.ordinal)}};
 }
 
 stored store(const std::string& stream, const std::string& topic, int partition, const dead_letter& what) {

@@ -47,7 +47,7 @@ struct record {
 struct dead_letter {
     model::table_name table;
     std::string tenant;
-    std::string_view operation;  // insert, update, delete, truncate
+    std::string_view operation;  // insert, update, delete, truncate, ddl
     std::string sqlstate;
     std::string reason;
     std::string event;  // encoded
@@ -64,6 +64,8 @@ struct stored {
     std::vector<pgclient::parameter> parameters;
 };
 stored store(const std::string& stream, const record& what);
+// If there is one of the same row and kind, it is repaired now.
+stored mend(const std::string& stream, const record& what);
 // One that is there already was tried again.
 stored store(const std::string& stream, const std::string& topic, int partition, const dead_letter& what);
 

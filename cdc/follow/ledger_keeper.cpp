@@ -68,6 +68,13 @@ pgclient::result<void> ledger_keeper::count_drift(pgclient::connection& db) {
     }
     auto letters = db.exec("SELECT count(*) FROM crossfade.dead_letters WHERE stream = $1", {config_.stream.name});
     if (!letters) return letters.error();
+    auto paused = db.exec(
+        "SELECT count(DISTINCT table_name), (SELECT count(*) FROM crossfade.dead_letters l WHERE l.stream = $1"
+        " AND l.operation <> 'ddl' AND l.table_name IN (SELECT table_name FROM crossfade.dead_letters WHERE stream = $1"
+        " AND operation = 'ddl')) FROM crossfade.dead_letters WHERE stream = $1 AND operation = 'ddl'",
+        {config_.stream.name});
+    if (!paused) return paused.error();
+    measured_.paused(paused->integer(0, 0).value_or(0), paused->integer(0, 1).value_or(0));
     measured_.drift(counts);
     measured_.dead_letters_waiting.Set(static_cast<double>(letters->integer(0, 0).value_or(0)));
     board_.update([&](follower_status& status) {

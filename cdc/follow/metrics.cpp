@@ -78,9 +78,14 @@ metrics::metrics(prometheus::Registry& registry)
                             .Help("Time for which a chunk, or a table's beginning or end, holds the stream up")
                             .Register(registry)
                             .Add({}, std::vector<double>{.005, .01, .025, .05, .1, .15, .25, .5, 1, 2.5, 5, 10, 60})),
-      drift_(gauges(registry, "crossfade_drift_rows", "Rows recorded in crossfade.drift")) {
+      drift_(gauges(registry, "crossfade_drift_rows", "Rows recorded in crossfade.drift")),
+      ddl_(counters(registry, "crossfade_ddl_total", "DDL of legacy that the stream came by, by outcome")),
+      ddl_paused_tables_(gauges(registry, "crossfade_ddl_paused_tables", "Tables that wait for DDL").Add({})),
+      ddl_waiting_changes_(gauges(registry, "crossfade_ddl_waiting_changes", "Changes of these that wait").Add({})) {
     state(follower_state::waiting);
     for (const char* kind : {"insert", "update", "delete", "truncate"}) applied_.Add({{"kind", kind}});
+    for (const char* outcome : {"noted", "passed", "paused", "unsealed", "unreadable"})
+        ddl_.Add({{"outcome", outcome}});
 }
 
 void metrics::state(follower_state now) {
@@ -101,6 +106,7 @@ void metrics::batch(const apply::apply_report& report, double seconds) {
         conflicts_.Add({{"kind", std::string{drift::to_string(each.what)}}}).Increment();
     }
     if (report.dead_letters > 0) dead_letters_.Increment(static_cast<double>(report.dead_letters));
+    for (const auto& each : report.ddl) ddl_.Add({{"outcome", each.outcome}}).Increment();
     const auto& served = report.letters;
     for (const auto& [result, count] : {std::pair{"replayed", served.replayed},
                                         {"refused", served.refused},
@@ -129,6 +135,11 @@ void metrics::backfill(const std::vector<store::backfill>& tables, const backfil
     backfill_rows_.Increment(static_cast<double>(step.rows));
     backfill_bytes_.Increment(static_cast<double>(step.bytes));
     backfill_seconds_.Observe(step.took.count());
+}
+
+void metrics::paused(std::int64_t tables, std::int64_t changes) {
+    ddl_paused_tables_.Set(static_cast<double>(tables));
+    ddl_waiting_changes_.Set(static_cast<double>(changes));
 }
 
 void metrics::drift(const std::vector<drift_count>& counts) {

@@ -26,6 +26,7 @@ class metrics {
     void batch(const apply::apply_report& report, double seconds);
     void backfill(const std::vector<store::backfill>& tables, const backfill::backfiller::turn& step);
     void drift(const std::vector<drift_count>& counts);
+    void paused(std::int64_t tables, std::int64_t changes);
     void repeats(std::uint64_t events) { repeats_.Increment(static_cast<double>(events)); }
 
     prometheus::Gauge& lag_seconds;
@@ -59,6 +60,9 @@ class metrics {
     prometheus::Histogram& backfill_seconds_;
     prometheus::Family<prometheus::Gauge>& drift_;
     std::vector<prometheus::Gauge*> drift_rows_;
+    prometheus::Family<prometheus::Counter>& ddl_;
+    prometheus::Gauge& ddl_paused_tables_;
+    prometheus::Gauge& ddl_waiting_changes_;
 };
 
 }  // namespace crossfade::cdc::follow

@@ -362,6 +362,7 @@ std::optional<stream_follower::next_step> stream_follower::write(apply::applier&
     const auto began = steady::now();
     if (auto step = cross_timelines(applier, events)) return step;
     auto report = applier.apply(events, advance, scopes);
+    if (auto step = hold_while_full(applier, scopes, events, advance, report)) return step;
     if (!report) {
         if (stop_asked_ms_ != 0) return next_step::end;
         lost("modern database", pgclient::to_string(report.error()));
@@ -371,6 +372,7 @@ std::optional<stream_follower::next_step> stream_follower::write(apply::applier&
     switch (report->what) {
         case apply::apply_report::outcome::backfill:
         case apply::apply_report::outcome::unfinished:
+        case apply::apply_report::outcome::overfull:
             return next_step::reread;  // which looks at it and holds
         case apply::apply_report::outcome::fenced:
             spdlog::warn("stream {}: the progress was moved by someone else: it is read again", stream_);
@@ -401,7 +403,30 @@ void stream_follower::book(apply::applier& applier, const apply::apply_report& r
         }
         on_records_();
     }
+    if (!report.ddl.empty()) {
+        for (const auto& each : report.ddl)
+            spdlog::warn("stream {}: {} of {} at {}: {}: {}", stream_, each.tag.empty() ? "DDL" : each.tag,
+                         each.tables.empty() ? "?" : each.tables, model::to_string(each.at), each.outcome, each.advice);
+        on_records_();
+    }
     publish_place(applier.progress());
+}
+
+std::optional<stream_follower::next_step> stream_follower::hold_while_full(
+    apply::applier& applier, apply::scope_filter& scopes, const std::vector<consume::received>& events,
+    const std::optional<store::progress>& advance, pgclient::result<apply::apply_report>& report) {
+    const auto full = [&] { return report && report->what == apply::apply_report::outcome::overfull; };
+    if (!full()) return std::nullopt;
+    while (full()) {
+        if (stop_asked_ms_ != 0) return next_step::end;
+        if (in_force_() != scopes.in_force()) return next_step::reread;
+        enter(follower_state::held, report->table + " waits for DDL, and no more of its changes find room on modern",
+              "crossfade ddl list --paused");
+        wait_.wait({}, milliseconds{500});
+        report = applier.apply(events, advance, scopes);
+    }
+    if (report) enter(follower_state::applying);
+    return std::nullopt;
 }
 
 void stream_follower::publish_place(const store::progress& at) {

@@ -59,6 +59,11 @@ class stream_follower {
     std::optional<next_step> write(apply::applier& applier, apply::scope_filter& scopes,
                                    const std::vector<consume::received>& events,
                                    const std::optional<store::progress>& advance);
+    // While too much waits for DDL. Empty: applied, or a failure.
+    std::optional<next_step> hold_while_full(apply::applier& applier, apply::scope_filter& scopes,
+                                             const std::vector<consume::received>& events,
+                                             const std::optional<store::progress>& advance,
+                                             pgclient::result<apply::apply_report>& report);
     void book(apply::applier& applier, const apply::apply_report& report, std::chrono::duration<double> took);
     std::optional<next_step> take(apply::session& session, apply::applier& applier, apply::scope_filter& scopes,
                                   batch& gathered, consume::transaction_assembler& assembler,

@@ -1,0 +1,192 @@
+#include "cdc/apply/ddl_keeper.hpp"
+
+#include <array>
+
+#include "lib/failpoint/failpoint.hpp"
+#include "lib/pgwire/array_literal.hpp"
+
+namespace crossfade::cdc::apply {
+
+namespace {
+
+// Modern's readers wait behind a waiting ALTER TABLE, so it gives way, and is tried again with its batch.
+using refusal = std::optional<std::string>;
+
+constexpr std::string_view patience = "5s";
+
+std::string hexadecimal(std::string_view bytes) {
+    static constexpr std::string_view digits = "0123456789abcdef";
+    std::string text = "\\x";
+    for (const char c : bytes) {
+        const auto byte = static_cast<unsigned char>(c);
+        text += digits[byte >> 4];
+        text += digits[byte & 15];
+    }
+    return text;
+}
+
+std::string names_of(const events::ddl_notice& seen, std::string_view between) {
+    std::string names;
+    for (const auto& each : seen.tables) names += (names.empty() ? "" : std::string{between}) + to_string(each.name);
+    return names;
+}
+
+}  // namespace
+
+pgclient::result<void> ddl_keeper::apply(const consume::received& event, const applied& is_applied,
+                                         waiting_rows& waiting, std::vector<ddl_record>& done) {
+    const auto& message = std::get<model::logical_message>(event.event.body);
+    const auto seen = events::read_ddl(message);
+    if (!seen) {
+        done.push_back({"unreadable", {}, {}, "of a newer version, or not of Crossfade", event.event.at});
+        return {};
+    }
+    if (seen->stream != settings_.stream) return {};
+    auto genuine = sealed(*seen, event.event);
+    if (!genuine) return genuine.error();
+    if (!*genuine) {
+        done.push_back({"unsealed",
+                        {},
+                        {},
+                        "not of legacy's event triggers; crossfade init brings the sides together",
+                        event.event.at});
+        return {};
+    }
+    const auto change = sql::read_table_change(seen->direct && seen->whole ? seen->statement : std::string{});
+    std::vector<std::optional<table_shape>> shapes;
+    for (const auto& each : seen->tables) {
+        auto& shape = shapes.emplace_back();
+        if (!is_applied(each.name)) continue;
+        auto found = shape_of(each.name);
+        if (!found) return found.error();
+        shape = std::move(*found);
+    }
+    auto decided = decide(*seen, change, shapes);
+    if (decided.what == ddl_action::pass && waiting.held(to_string(seen->tables.front().name))) {
+        decided.what = ddl_action::pause;
+        decided.advice += "; not passed on: the table waits for an earlier command";
+        decided.paused = {seen->tables.front().name};
+    }
+    if (decided.what == ddl_action::pass) {
+        auto refused = run(*seen, change);
+        if (!refused) return refused.error();
+        if (!*refused) {
+            decided.advice = "done on modern, too";
+        } else {
+            decided.what = decided.paused.empty() ? ddl_action::note : ddl_action::pause;
+            decided.advice += "; modern has refused it: " + **refused;
+        }
+    }
+    if (auto stored = store(*seen, event.event, decided); !stored) return stored;
+    if (decided.what == ddl_action::pause) {
+        for (const auto& table : decided.paused) {
+            if (auto paused = pause(table, event, decided.advice, waiting); !paused) return paused;
+        }
+    }
+    done.push_back(
+        {std::string{to_string(decided.what)}, seen->tag, names_of(*seen, ", "), decided.advice, event.event.at});
+    failpoint::pass("ddl.done");
+    return {};
+}
+
+pgclient::result<bool> ddl_keeper::sealed(const events::ddl_notice& seen, const model::change_event& event) {
+    // One that was sealed for another transaction is a copy.
+    if (seen.xid != event.xid) return false;
+    auto got = to_.db.exec(
+        "SELECT encode(sha256(secret || sha256(secret || $2::bytea)), 'hex') FROM crossfade.ddl_seals WHERE stream = "
+        "$1",
+        {settings_.stream, hexadecimal(seen.document)});
+    if (!got) return got.error();
+    return !got->empty() && got->text(0, 0) == seen.seal;
+}
+
+pgclient::result<table_shape> ddl_keeper::shape_of(const model::table_name& table) {
+    auto got = to_.db.exec(
+        "SELECT a.attname, format_type(a.atttypid, a.atttypmod),"
+        " a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''"
+        " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+        " WHERE a.attrelid = to_regclass($1) AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped",
+        {model::quoted(table)});
+    if (!got) return got.error();
+    if (got->empty()) return table_shape{};
+    std::vector<shape_column> columns;
+    for (int i = 0; i < got->size(); ++i)
+        columns.push_back({std::string{got->text(i, 0)}, std::string{got->text(i, 1)}, got->boolean(i, 2)});
+    return table_shape{std::move(columns)};
+}
+
+pgclient::result<refusal> ddl_keeper::run(const events::ddl_notice& seen, const sql::table_change& change) {
+    const auto& table = seen.tables.front();
+    std::string path;
+    for (const auto& each : seen.search_path) path += (path.empty() ? "" : ", ") + model::quote_identifier(each);
+    const std::string named = (change.schema.empty() ? "" : model::quote_identifier(change.schema) + '.') +
+                              model::quote_identifier(change.table);
+    auto& db = to_.db;
+    const auto attempt = [&]() -> pgclient::result<refusal> {
+        // What SET LOCAL sets is undone by the savepoint, or below.
+        auto set = db.exec("SELECT set_config('search_path', $1, true), set_config('lock_timeout', $2, true)",
+                           {path, std::string{patience}});
+        if (!set) return set.error();
+        auto same = db.exec("SELECT to_regclass($1) = to_regclass($2)", {named, model::quoted(table.name)});
+        if (!same) return same.error();
+        if (!same->boolean(0, 0)) return refusal{"its text names another table there"};
+        failpoint::pass("ddl.pass");
+        auto done = db.exec(seen.statement, {});  // one statement, whatever the parser here made of it
+        if (!done) return done.error();
+        auto reset =
+            db.exec("SELECT set_config('search_path', 'pg_catalog', true), set_config('lock_timeout', '0', true)");
+        if (!reset) return reset.error();
+        auto shape = shape_of(table.name);
+        if (!shape) return shape.error();
+        return shape_objection(table, *shape, &change.retyped);
+    };
+    if (auto begun = db.exec("SAVEPOINT crossfade_ddl"); !begun) return begun.error();
+    auto refused = attempt();
+    if (refused && !*refused) {
+        if (auto kept = db.exec("RELEASE SAVEPOINT crossfade_ddl"); !kept) return kept.error();
+        return refused;
+    }
+    if (!refused && (refused.error().transient() || refused.error().connection_lost())) return refused;
+    if (auto back = db.exec("ROLLBACK TO SAVEPOINT crossfade_ddl; RELEASE SAVEPOINT crossfade_ddl"); !back)
+        return back.error();
+    return refused ? *refused : refusal{refused.error().message};
+}
+
+pgclient::result<void> ddl_keeper::store(const events::ddl_notice& seen, const model::change_event& event,
+                                         const ddl_decision& made) {
+    pgwire::array_literal tables;
+    for (const auto& each : seen.tables) tables.add(to_string(each.name));
+    constexpr std::array<std::string_view, 3> policies{"note", "pause", "pass"};
+    auto stored = to_.db.exec(
+        "INSERT INTO crossfade.ddl (stream, timeline, commit_lsn, ordinal, commit_time, tables, command, statement,"
+        " role, policy, outcome, advice) VALUES ($1::text, $2::bigint, $3::pg_lsn, $4::bigint,"
+        " timestamptz '1970-01-01 00:00:00+00' + $5::bigint * interval '1 microsecond', $6::text[], $7::text, $8::text,"
+        " $9::text, $10::text, $11::text, $12::text) ON CONFLICT (stream, commit_lsn, ordinal) DO NOTHING",
+        {settings_.stream, std::to_string(event.at.timeline), model::to_string(event.at.commit_lsn),
+         std::to_string(event.at.ordinal), std::to_string(event.commit_time.time_since_epoch().count()), tables.take(),
+         seen.tag, seen.statement, seen.role, std::string{policies.at(static_cast<std::size_t>(seen.policy))},
+         std::string{to_string(made.what)}, made.advice});
+    if (!stored) return stored.error();
+    return {};
+}
+
+pgclient::result<void> ddl_keeper::pause(const model::table_name& table, const consume::received& event,
+                                         const std::string& why, waiting_rows& waiting) {
+    events::relation_encoder relations;
+    drift::dead_letter letter;
+    letter.table = table;
+    letter.operation = ddl_operation;
+    letter.sqlstate = ddl_sqlstate;
+    letter.reason = why;
+    letter.event = events::encode(event.event, relations);
+    letter.offset = event.offset;
+    letter.at = event.event.at;
+    letter.state = "refused";
+    letter.rows = {waiting_rows::every_row};
+    const auto letters = drift::store(settings_.stream, settings_.topic, settings_.partition, letter);
+    if (auto stored = to_.db.exec(std::string{letters.sql}, letters.parameters); !stored) return stored.error();
+    waiting.hold(to_string(table));
+    return {};
+}
+
+}  // namespace crossfade::cdc::apply

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cdc/apply/careful.hpp"
+#include "cdc/apply/ddl_decision.hpp"
+#include "cdc/apply/session.hpp"
+#include "cdc/apply/waiting_rows.hpp"
+
+namespace crossfade::cdc::apply {
+
+// Of the dead letter that holds a table.
+inline constexpr std::string_view ddl_operation = "ddl";
+inline constexpr std::string_view ddl_sqlstate = "XF002";
+
+// What was done about one command, for the log and the metrics: without its text.
+struct ddl_record {
+    std::string outcome;  // noted, passed, paused; `unsealed`, `unreadable`: nothing was done
+    std::string tag;
+    std::string tables;
+    std::string advice;
+    model::position at;
+};
+
+// Does what policy wants about DDL in the stream, in the transaction that applies it, at its place between the rows
+// (docs/adr/0016). A table that is to wait gets a dead letter of the command itself, behind which every change of it
+// waits.
+class ddl_keeper {
+  public:
+    ddl_keeper(session& to, const careful_settings& settings) : to_(to), settings_(settings) {}
+
+    // Whether a table's changes are applied at this position: not while it is copied, or new, or legacy-only.
+    using applied = std::function<bool(const model::table_name&)>;
+
+    // `event` is DDL (events::is_ddl). Appends to `done` unless it is another stream's. After a failure the transaction
+    // is of no use any more. The follower's tables may be others afterwards.
+    pgclient::result<void> apply(const consume::received& event, const applied& is_applied, waiting_rows& waiting,
+                                 std::vector<ddl_record>& done);
+
+  private:
+    pgclient::result<bool> sealed(const events::ddl_notice& seen, const model::change_event& event);
+    pgclient::result<table_shape> shape_of(const model::table_name& table);
+    // Why it could not be run; nothing: it has been, and the rows fit.
+    pgclient::result<std::optional<std::string>> run(const events::ddl_notice& seen, const sql::table_change& change);
+    pgclient::result<void> store(const events::ddl_notice& seen, const model::change_event& event,
+                                 const ddl_decision& made);
+    pgclient::result<void> pause(const model::table_name& table, const consume::received& event, const std::string& why,
+                                 waiting_rows& waiting);
+
+    session& to_;
+    const careful_settings& settings_;
+};
+
+}  // namespace crossfade::cdc::apply
