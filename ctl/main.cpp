@@ -8,6 +8,7 @@
 #include "ctl/backfill/command.hpp"
 #include "ctl/check/command.hpp"
 #include "ctl/context.hpp"
+#include "ctl/ddl/command.hpp"
 #include "ctl/deadletters/command.hpp"
 #include "ctl/drift/command.hpp"
 #include "ctl/exit_code.hpp"
@@ -70,6 +71,38 @@ void declare_dead_letters(CLI::App& app, command& chosen) {
     order("replay", "Apply them again, in the stream's order", ctl::deadletters::order::replay);
     order("discard", "Give them up; the rows stay different until they change again or are copied",
           ctl::deadletters::order::discard);
+}
+
+void declare_ddl(CLI::App& app, command& chosen) {
+    auto* ddl = app.add_subcommand("ddl", "DDL of legacy that the stream has come by")->require_subcommand(1);
+
+    auto* list = ddl->add_subcommand("list", "The newest first, without their texts");
+    auto which = std::make_shared<ctl::ddl::listing>();
+    list->add_option("--table", which->table, "Pattern of tables");
+    list->add_flag("--paused", which->paused, "Those alone for which a table waits; exit code 1 if there is one");
+    list->add_option("--limit", which->limit, "Commands at most (100)")->check(CLI::Range(1, 100000));
+    list->callback([&chosen, which] { chosen = [which](const context& in) { return ctl::ddl::list(in, *which); }; });
+
+    const auto of_one = [&](const char* name, const char* what, auto act) {
+        auto* each = ddl->add_subcommand(name, what);
+        auto id = std::make_shared<std::int64_t>(0);
+        each->add_option("id", *id, "As `list` gives it")->required();
+        each->callback([&chosen, id, act] { chosen = [id, act](const context& in) { return act(in, *id); }; });
+        return each;
+    };
+    of_one("show", "One of them, as JSON, with its text",
+           [](const context& in, std::int64_t id) { return ctl::ddl::show(in, id); });
+    const auto release = [&](const char* name, const char* what, ctl::ddl::release how) {
+        auto wait = std::make_shared<int>(30);
+        of_one(name, what,
+               [how, wait](const context& in, std::int64_t id) {
+                   return ctl::ddl::let_go(in, how, id, std::chrono::seconds{*wait});
+               })
+            ->add_option("--wait", *wait, "Seconds to wait until crossfade-cdc has done it (30)")
+            ->check(CLI::Range(0, 86400));
+    };
+    release("resume", "Modern has been changed: the tables that wait for it go on", ctl::ddl::release::resume);
+    release("skip", "They go on, whatever modern is like", ctl::ddl::release::skip);
 }
 
 // The subcommands with their options.
@@ -162,6 +195,7 @@ void declare(CLI::App& app, command& chosen) {
     });
 
     declare_dead_letters(app, chosen);
+    declare_ddl(app, chosen);
 
     auto* verify = app.add_subcommand("verify", "Compare every row on both sides");
     auto verify_options = std::make_shared<ctl::verify::options>();

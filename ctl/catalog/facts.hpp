@@ -103,6 +103,12 @@ struct store_facts {
     std::map<std::string, std::string> table_states;  // "public.orders" -> live
 };
 
+// What notices DDL on legacy (lib/store/ddl_watch.hpp).
+struct ddl_watch {
+    std::int64_t watches = 0;  // event triggers that are there and enabled
+    std::string policy;        // in force for the stream; empty: none, or not to be read by this role
+};
+
 struct database {
     int version = 0;  // 150018
     std::string version_text;
@@ -123,6 +129,7 @@ struct database {
     std::int64_t standbys_without_slot = 0;  // servers that stream from it without one
     std::optional<catalog::publication> publication;
     store_facts store;
+    ddl_watch ddl;
     std::vector<table> tables;  // that the patterns name, partitions left out where their root is in; sorted
     std::vector<foreign_key> foreign_keys;                         // with either end among the tables
     std::map<std::string, std::optional<std::int64_t>> sequences;  // last values; nullopt: never used

@@ -6,6 +6,7 @@
 #include "ctl/catalog/database.hpp"
 #include "lib/model/table_name.hpp"
 #include "lib/pgwire/array_literal.hpp"
+#include "lib/store/ddl_watch.hpp"
 
 namespace crossfade::ctl::catalog {
 
@@ -306,6 +307,21 @@ role read_role(pgclient::connection& from) {
     return made;
 }
 
+ddl_watch read_ddl_watch(pgclient::connection& from, const std::string& stream) {
+    ddl_watch made;
+    made.watches =
+        ask(from, "reading event triggers", std::string{store::count_watches_sql()}).integer(0, 0).value_or(0);
+    const auto readable = ask(from, "reading schema crossfade",
+                              "SELECT coalesce(has_table_privilege(c.oid, 'SELECT'), false) FROM pg_class c"
+                              " JOIN pg_namespace n ON n.oid = c.relnamespace"
+                              " WHERE n.nspname = 'crossfade' AND c.relname = 'ddl_streams'");
+    if (readable.empty() || !readable.boolean(0, 0)) return made;
+    const auto policy = ask(from, "reading crossfade.ddl_streams",
+                            "SELECT policy FROM crossfade.ddl_streams WHERE stream = $1", {stream});
+    if (!policy.empty()) made.policy = str(policy, 0, 0);
+    return made;
+}
+
 database read_database(pgclient::connection& from, const settings::stream& stream) {
     database made;
     const auto server = ask(from, "reading the server's facts", server_sql);
@@ -333,6 +349,7 @@ database read_database(pgclient::connection& from, const settings::stream& strea
     read_standbys(from, made);
     made.publication = read_publication(from, stream.publication());
     made.store = read_store(from, stream.name);
+    made.ddl = read_ddl_watch(from, stream.name);
     made.tables = read_tables(from, stream.tables);
     made.foreign_keys = read_foreign_keys(from, made.tables);
     const auto sequences = ask(from, "reading sequences",

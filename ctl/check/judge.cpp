@@ -31,6 +31,7 @@ findings judge(const evidence& of) {
     if (of.legacy) {
         judge_server("legacy", *of.legacy, oldest_source, found);
         judge_source(of, *of.legacy, found);
+        judge_ddl(of, *of.legacy, found);
     } else {
         found.fail("legacy.reachable", of.legacy_problem, "start the database, or correct legacy.dsn");
     }

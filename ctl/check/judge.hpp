@@ -27,6 +27,7 @@ findings judge(const evidence& of);
 // Its parts.
 void judge_source(const evidence& of, const catalog::database& legacy, findings& into);
 void judge_failover(const evidence& of, const catalog::database& legacy, findings& into);
+void judge_ddl(const evidence& of, const catalog::database& legacy, findings& into);
 void judge_target(const evidence& of, const catalog::database& modern, findings& into);
 void judge_pair(const evidence& of, const catalog::database& legacy, const catalog::database& modern, findings& into);
 void judge_schema(const catalog::database& legacy, const catalog::database& modern, findings& into);

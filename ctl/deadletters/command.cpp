@@ -27,9 +27,11 @@ pgclient::connection open(const context& in) {
     return modern;
 }
 
-// WHERE of what was chosen: $1 stream, $2 ids or null, $3 pattern or null.
+// WHERE of what was chosen: $1 stream, $2 ids or null, $3 pattern or null. Those that make a table wait are let go by
+// `crossfade ddl`, which looks first.
 constexpr const char* chosen =
-    " WHERE stream = $1 AND ($2::bigint[] IS NULL OR id = ANY ($2)) AND ($3::text IS NULL OR table_name LIKE $3)";
+    " WHERE stream = $1 AND operation <> 'ddl' AND ($2::bigint[] IS NULL OR id = ANY ($2)) AND ($3::text IS NULL OR "
+    "table_name LIKE $3)";
 
 std::vector<pgclient::parameter> parameters(const context& in, const choice& which) {
     pgwire::array_literal ids;

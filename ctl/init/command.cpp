@@ -3,11 +3,14 @@
 #include "ctl/catalog/database.hpp"
 #include "ctl/catalog/read.hpp"
 #include "ctl/output/json.hpp"
+#include "ctl/output/pattern.hpp"
 #include "ctl/output/table.hpp"
 #include "ctl/stream/progress.hpp"
 #include "ctl/stream/source.hpp"
 #include "ctl/stream/topic.hpp"
 #include "lib/kafka/admin.hpp"
+#include "lib/pgwire/array_literal.hpp"
+#include "lib/store/ddl_watch.hpp"
 #include "lib/store/schema.hpp"
 
 namespace crossfade::ctl::init {
@@ -138,6 +141,35 @@ void prepare_legacy(const situation& found, const plan& planned, pgclient::conne
     done.note(what, targets.empty() ? "existed" : "added " + output::joined(names));
 }
 
+// After the publication, which says what is watched. Not a condition of the stream: without the right to it DDL is not
+// noticed, and all else is as it would be.
+void watch_ddl(const situation& found, pgclient::connection& legacy, pgclient::connection& modern, journal& done) {
+    const std::string what = "DDL on legacy";
+    ask(legacy, what, "BEGIN; SET LOCAL client_min_messages = warning");
+    const auto installed = legacy.exec(std::string{store::ddl_watch_sql()});
+    if (!installed) {
+        ask(legacy, what, "ROLLBACK");
+        if (installed.error().sqlstate != "42501")
+            throw stop(exit_code::no, what + ": " + to_string(installed.error()));
+        const auto watches = ask(legacy, what, std::string{store::count_watches_sql()}).integer(0, 0);
+        done.note(what,
+                  watches == store::ddl_watches
+                      ? "is noticed; only who has made the event triggers can change the policy"
+                      : "is not noticed: event triggers need a superuser on legacy, and legacy.dsn's role is none");
+        return;
+    }
+    pgwire::array_literal patterns;
+    for (const auto& pattern : found.stream.tables) patterns.add(output::like_of(pattern));
+    const auto secret =
+        ask(legacy, what, std::string{store::watch_stream_sql()},
+            {found.stream.name, found.stream.publication(), patterns.take(), std::string{to_string(found.stream.ddl)}});
+    ask(legacy, what, std::string{store::note_partitions_sql()}, {found.stream.publication()});
+    // What is sealed with it is understood before it is said.
+    ask(modern, what, std::string{store::keep_seal_sql()}, {found.stream.name, std::string{secret.text(0, 0)}});
+    ask(legacy, what, "COMMIT");
+    done.note(what, "policy " + std::string{to_string(found.stream.ddl)});
+}
+
 // Rows that are in a new table already, and those of transactions that run while it is added, are not in the stream.
 // Before it is added: no change of it is to find a follower that has not got its row.
 void mark_new(const situation& found, const plan& planned, pgclient::connection& legacy, pgclient::connection& modern,
@@ -233,6 +265,7 @@ exit_code run(const context& in, const options& with) {
     install_schema(modern, done);
     mark_new(found, planned, legacy, modern, done);
     prepare_legacy(found, planned, legacy, done);
+    watch_ddl(found, legacy, modern, done);
     ensure_topics(in.config, with, done);
     begin_stream(with, found, planned, source, legacy, modern, done);
     enable_failover(found, planned, replication, done);
@@ -251,6 +284,7 @@ void prepare_anew(const context& in, const options& with) {
     journal done;
     install_schema(modern, done);
     prepare_legacy(found, planned, legacy, done);
+    watch_ddl(found, legacy, modern, done);
     ensure_topics(in.config, with, done);
     if (planned.create_slot) {
         const auto at = stream::create_slot(legacy, found.stream.slot(), with.slot_timeout);

@@ -140,6 +140,7 @@ void assess_modern(const picture& of, assessment& into) {
     into.lines.emplace_back("dead letters", std::to_string(of.dead_letters));
     if (rows("confirmed") > 0)
         into.troubles.push_back(std::to_string(rows("confirmed")) + " rows differ: crossfade drift list");
+    for (const auto& each : of.paused) into.troubles.push_back(each);
     if (of.dead_letters > 0)
         into.troubles.push_back(std::to_string(of.dead_letters) +
                                 " changes wait among the dead letters: crossfade deadletters list");

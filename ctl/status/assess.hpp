@@ -27,6 +27,8 @@ struct picture {
     catalog::store_facts store;
     std::map<std::string, std::int64_t> drift;  // rows by state
     std::int64_t dead_letters = 0;
+    std::vector<std::string>
+        paused;  // tables that wait for DDL: "public.orders waits for ALTER TABLE (crossfade ddl show 3)"
     std::vector<store::backfill> backfills;  // beside the stream
 };
 

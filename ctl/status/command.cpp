@@ -5,6 +5,7 @@
 #include "ctl/output/json.hpp"
 #include "ctl/output/table.hpp"
 #include "ctl/status/assess.hpp"
+#include "lib/store/schema.hpp"
 
 namespace crossfade::ctl::status {
 
@@ -40,6 +41,14 @@ void look_at_modern(picture& into) {
                 .value_or(0);
         if (auto backfills = store::load_backfills(modern, into.config.stream.name))
             into.backfills = std::move(*backfills);
+        if (into.store.version != store::schema_version) return;
+        const auto paused = ask(
+            modern, "reading crossfade.ddl",
+            "SELECT l.table_name || ' waits for ' || d.command || ' (crossfade ddl list; ' || d.id || '): ' || d.advice"
+            " FROM crossfade.dead_letters l JOIN crossfade.ddl d USING (stream, commit_lsn, ordinal)"
+            " WHERE stream = $1 AND l.operation = 'ddl' ORDER BY d.id, 1",
+            {into.config.stream.name});
+        for (int i = 0; i < paused.size(); ++i) into.paused.emplace_back(paused.text(i, 0));
     } catch (const stop& why) {
         into.modern_problem = why.what();
     }
@@ -78,6 +87,7 @@ void print_json(const picture& of, const assessment& made, std::ostream& out) {
                              {"rows", each.copied_rows},
                              {"estimated_rows", each.estimated_rows}});
     modern["backfills"] = backfills;
+    modern["paused"] = output::strings(of.paused);
     const auto& flags = of.config.flags.defaults();
     out << output::pretty({{"healthy", made.code() == exit_code::fine},
                            {"authority", to_string(authority(flags))},

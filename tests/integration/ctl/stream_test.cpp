@@ -38,8 +38,8 @@ TEST(ctl_init, is_idempotent_and_takes_in_new_tables) {
     ASSERT_EQ(second.exit_code, 0) << second.errors;
     EXPECT_EQ(at.modern.value(progress), "0 " + slot + ' ' + slot);
 
-    at.legacy.exec("CREATE TABLE late (id int PRIMARY KEY)");
     // Qualified: for a role of the same name, schema crossfade comes first once it is there.
+    at.legacy.exec("CREATE TABLE public.late (id int PRIMARY KEY)");
     at.modern.exec("CREATE TABLE public.late (id int PRIMARY KEY)");
     const auto third = at.run({"init"});
     ASSERT_EQ(third.exit_code, 0) << third.errors;
@@ -47,6 +47,37 @@ TEST(ctl_init, is_idempotent_and_takes_in_new_tables) {
     EXPECT_EQ(state_of(at, "public.late"), "new");
     ASSERT_EQ(at.run({"backfill", "--tables", "public.late"}).exit_code, 0);
     EXPECT_EQ(state_of(at, "public.late"), "live");
+}
+
+TEST(ctl_init, without_a_superuser_goes_on_and_says_that_ddl_is_not_noticed) {
+    const shop at;
+    at.create_schema();
+    at.legacy.exec("CREATE ROLE plain LOGIN REPLICATION; GRANT CREATE ON DATABASE app TO plain");
+    for (const char* table : {"customers", "orders", "audit", "parts", "parts_low", "parts_high"})
+        at.legacy.exec("ALTER TABLE " + std::string{table} + " OWNER TO plain");
+    at.write_config("plain");
+    const auto verdict = [&] {
+        const auto answer = at.run_json({"check"});
+        for (const auto& each : answer.at("checks").as_array())
+            if (each.at("id") == "legacy.ddl") return std::string{each.at("verdict").as_string()};
+        return std::string{"not asked"};
+    };
+    const auto made = at.run({"init", "--replica-identity-full"});
+    ASSERT_EQ(made.exit_code, 0) << made.errors;
+    EXPECT_NE(made.output.find("is not noticed: event triggers need a superuser"), std::string::npos) << made.output;
+    EXPECT_EQ(at.legacy.value("SELECT count(*) FROM pg_namespace WHERE nspname = 'crossfade'"), "0") << "half of it";
+    EXPECT_EQ(verdict(), "warn");
+
+    at.write_config();
+    ASSERT_EQ(at.run({"init"}).exit_code, 0);
+    EXPECT_EQ(verdict(), "ok");
+    at.legacy.exec("ALTER EVENT TRIGGER crossfade_sql_drop DISABLE");
+    EXPECT_EQ(verdict(), "warn");
+    ASSERT_EQ(at.run({"init"}).exit_code, 0);
+    EXPECT_EQ(verdict(), "ok");
+    // What the one role has made, the other one doesn't need to be able to read.
+    at.write_config("plain");
+    EXPECT_EQ(at.run({"init"}).exit_code, 0);
 }
 
 TEST(ctl_init, half_a_stream_is_refused_and_a_resync_is_the_way_out) {
@@ -126,7 +157,7 @@ TEST(ctl_backfill, of_a_table_that_is_rewritten_behind_the_snapshot_begins_again
     at.legacy.exec("ALTER TABLE audit ALTER what TYPE text USING what || ''");
     at.legacy.exec("ALTER TABLE parts ALTER name TYPE text USING name || ''");
     at.legacy.exec(
-        "CREATE TABLE again (LIKE customers INCLUDING ALL); INSERT INTO again OVERRIDING SYSTEM VALUE"
+        "CREATE TABLE public.again (LIKE customers INCLUDING ALL); INSERT INTO again OVERRIDING SYSTEM VALUE"
         " SELECT id, name || '!', feels FROM customers; ALTER TABLE orders DROP CONSTRAINT orders_customer_fkey;"
         "DROP TABLE customers; ALTER TABLE again RENAME TO customers");
     ASSERT_TRUE(holder.exec("COMMIT"));

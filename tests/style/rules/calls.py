@@ -24,6 +24,7 @@ ALLOWED = {
     ("tests/chaos/client.cpp", "sleep_for"): "an application pauses before it connects again",
     ("tests/support/eventually.hpp", "sleep_for"): "the one place that waits between two looks at a condition",
     ("ctl/backfill/live.cpp", "sleep_for"): "progress is a row of a database: there is nothing to be woken by",
+    ("ctl/ddl/command.cpp", "sleep_for"): "progress is a row of a database: there is nothing to be woken by",
     ("ctl/deadletters/command.cpp", "sleep_for"): "progress is a row of a database: there is nothing to be woken by",
     ("ctl/verify/command.cpp", "sleep_for"): "progress is a row of a database: there is nothing to be woken by",
     ("tests/support/mock_kafka_main.cpp", "std::endl"): "its starter waits for the line",

@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "ctl/check/judge.hpp"
+#include "lib/store/ddl_watch.hpp"
 #include "lib/store/schema.hpp"
 
 namespace crossfade::ctl::check {
@@ -49,6 +50,7 @@ evidence healthy_pair() {
         catalog::slot{.plugin = "pgoutput", .database = "app", .wal_status = "reserved", .confirmed = model::lsn{7}};
     made.legacy->publication = catalog::publication{
         .via_root = true, .every_operation = true, .tables = {{"public", "items"}, {"public", "orders"}}};
+    made.legacy->ddl = {.watches = store::ddl_watches, .policy = "note"};
     made.modern = healthy("2");
     made.modern->store.present = made.modern->store.usable = true;
     made.modern->store.version = store::schema_version;
@@ -172,6 +174,8 @@ INSTANTIATE_TEST_SUITE_P(
               "ALTER PUBLICATION"},
         fault{"legacy.slot", fail, [](auto& of) { of.legacy->slot->wal_status = "lost"; }, "--resync"},
         fault{"legacy.slot", fail, [](auto& of) { of.legacy->slot->plugin = "test_decoding"; }, "stream.name"},
+        fault{"legacy.ddl", warn, [](auto& of) { of.legacy->ddl.watches = 2; }, "with a superuser"},
+        fault{"legacy.ddl", warn, [](auto& of) { of.stream.ddl = settings::ddl_policy::pause; }, "crossfade init"},
         fault{"modern.write_privilege", fail, [](auto& of) { of.modern->tables[0].writable = false; },
               "GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON public.items"},
         fault{"modern.replica_role", warn, [](auto& of) { of.modern->role.replica_role = false; },
