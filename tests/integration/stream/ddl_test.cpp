@@ -1,0 +1,293 @@
+// DDL on legacy under each policy, seen by its event triggers and carried by the stream.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "lib/pgclient/connection.hpp"
+#include "tests/chaos/landscape.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/http.hpp"
+
+namespace crossfade {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+using table = support::postgres_cluster::table;
+
+constexpr const char* schema = R"sql(
+    CREATE TABLE stock (id int PRIMARY KEY, note text);
+    CREATE TABLE other (id int PRIMARY KEY);
+    CREATE TYPE mood AS ENUM ('good', 'bad');
+    CREATE TABLE person (id int PRIMARY KEY, mood mood);
+    CREATE TABLE parted (id int, part int, PRIMARY KEY (id, part)) PARTITION BY LIST (part);
+    CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
+)sql";
+
+// Everything for real, one stream for each test; the policy as `crossfade init` has put it in force.
+class ddl : public testing::TestWithParam<int> {
+  protected:
+    void SetUp() override {
+        if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
+        const auto bin = GetParam() == 18 ? support::postgres_18_bin_dir() : support::postgres_bin_dir();
+        if (!support::postgres_cluster::available(bin)) GTEST_SKIP() << "no PostgreSQL 18: script/bootstrap";
+        chaos::landscape_options options{.schema = schema};
+        options.legacy.bin_dir = options.modern.bin_dir = bin;
+        world_ = std::make_unique<chaos::landscape>(options);
+    }
+
+    void policy(const std::string& name) {
+        world_->legacy.exec("UPDATE crossfade.ddl_streams SET policy = '" + name + "'");
+    }
+    std::string legacy(const std::string& sql) { return world_->legacy.exec(sql).empty() ? "" : "rows"; }
+    // Whatever legacy has said so far is applied, or waits.
+    bool caught_up() {
+        const auto until = world_->legacy.value("SELECT pg_current_wal_lsn()");
+        return support::eventually(30s, [&] {
+            return world_->modern.value("SELECT bool_or(end_lsn >= '" + until + "') FROM crossfade.progress") == "t";
+        });
+    }
+    table seen() {
+        return world_->modern.exec(
+            "SELECT command, array_to_string(tables, ','), outcome FROM crossfade.ddl ORDER BY id");
+    }
+    std::string advice() { return world_->modern.value("SELECT advice FROM crossfade.ddl ORDER BY id DESC LIMIT 1"); }
+    std::string newest() { return world_->modern.value("SELECT max(id) FROM crossfade.ddl"); }
+    std::string waiting() {
+        return world_->modern.value("SELECT count(*) FROM crossfade.dead_letters WHERE operation <> 'ddl'");
+    }
+    bool equal() { return world_->settle(20s).empty(); }
+    std::string metric(const std::string& name) {
+        const auto value = support::sample_value(support::http_get(world_->cdc.admin_port(), "/metrics").body, name);
+        return std::isnan(value) ? "none" : std::to_string(static_cast<int>(value));
+    }
+
+    std::unique_ptr<chaos::landscape> world_;
+};
+
+TEST_P(ddl, is_noted_and_the_stream_goes_on) {
+    legacy("ALTER TABLE public.other ADD COLUMN v int; INSERT INTO public.stock VALUES (1, 'a')");
+    ASSERT_TRUE(caught_up()) << world_->logs();
+    EXPECT_EQ(seen(), (table{{"ALTER TABLE", "public.other", "noted"}}));
+    EXPECT_THAT(advice(), HasSubstr("modern's table public.other has no column v"));
+    EXPECT_EQ(world_->modern.value("SELECT note FROM public.stock"), "a");
+    EXPECT_THAT(world_->crossfade({"ddl", "list"}).output, AllOf(HasSubstr("ALTER TABLE"), Not(HasSubstr("ADD"))));
+    EXPECT_THAT(world_->crossfade({"ddl", "show", newest()}).output, HasSubstr("ADD COLUMN v int"));
+    EXPECT_THAT(world_->logs(), Not(HasSubstr("ADD COLUMN v int")));
+}
+
+TEST_P(ddl, pauses_the_table_and_not_the_stream) {
+    policy("pause");
+    legacy("INSERT INTO public.stock VALUES (1, 'before'), (2, 'before')");
+    legacy(
+        "BEGIN; UPDATE public.stock SET note = 'same transaction' WHERE id = 1;"
+        "ALTER TABLE public.stock ADD COLUMN v int; UPDATE public.stock SET v = 7 WHERE id = 1; COMMIT");
+    legacy(
+        "INSERT INTO public.stock VALUES (3, 'after', 3); DELETE FROM public.stock WHERE id = 2;"
+        "UPDATE public.stock SET id = 4 WHERE id = 3; INSERT INTO public.other VALUES (1)");
+    ASSERT_TRUE(caught_up()) << world_->logs();
+    EXPECT_EQ(world_->modern.value("SELECT count(*) FROM public.other"), "1") << "another table waits";
+    EXPECT_EQ(world_->modern.exec("SELECT id, note FROM public.stock ORDER BY id"),
+              (table{{"1", "same transaction"}, {"2", "before"}}));
+    EXPECT_EQ(waiting(), "4");
+    EXPECT_TRUE(support::eventually(20s, [&] { return metric("crossfade_ddl_waiting_changes") == "4"; }));
+    EXPECT_EQ(metric("crossfade_ddl_paused_tables"), "1");
+    EXPECT_EQ(metric("crossfade_ddl_total{outcome=\"paused\"}"), "1");
+    EXPECT_THAT(world_->crossfade({"status"}).output, HasSubstr("public.stock waits for ALTER TABLE"));
+    EXPECT_EQ(world_->crossfade({"ddl", "list", "--paused"}).exit_code, 1);
+
+    const auto too_soon = world_->crossfade({"ddl", "resume", newest()});
+    EXPECT_EQ(too_soon.exit_code, 1);
+    EXPECT_THAT(too_soon.errors, HasSubstr("modern's table public.stock has no column v"));
+
+    // The next process knows as well.
+    world_->kill(chaos::victim::cdc);
+    world_->revive(chaos::victim::cdc);
+    legacy("UPDATE public.stock SET note = 'newest' WHERE id = 4; TRUNCATE public.other");
+    ASSERT_TRUE(caught_up()) << world_->logs();
+    EXPECT_EQ(waiting(), "5");
+
+    world_->modern.exec("ALTER TABLE public.stock ADD COLUMN v int");
+    const auto resumed = world_->crossfade({"ddl", "resume", newest()});
+    EXPECT_EQ(resumed.exit_code, 0) << resumed.output << resumed.errors << world_->logs();
+    EXPECT_TRUE(equal()) << world_->logs();
+    EXPECT_EQ(waiting(), "0");
+    EXPECT_EQ(world_->modern.value("SELECT count(*) FROM crossfade.drift WHERE state <> 'repaired'"), "0");
+    legacy("INSERT INTO public.stock VALUES (5, 'as ever', 5)");
+    EXPECT_TRUE(equal());
+    EXPECT_EQ(world_->crossfade({"ddl", "list", "--paused"}).exit_code, 0);
+}
+
+TEST_P(ddl, of_a_table_that_waits_holds_its_truncate_as_well) {
+    policy("pause");
+    legacy(
+        "INSERT INTO public.stock VALUES (1, 'a'); ALTER TABLE public.stock ADD COLUMN v int;"
+        "INSERT INTO public.stock VALUES (2, 'b', 2)");
+    legacy("TRUNCATE public.stock, public.other");
+    legacy("INSERT INTO public.stock VALUES (3, 'c', 3)");
+    ASSERT_TRUE(caught_up()) << world_->logs();
+    EXPECT_EQ(world_->modern.value("SELECT count(*) FROM public.stock"), "1");
+    EXPECT_EQ(waiting(), "3");
+    world_->modern.exec("ALTER TABLE public.stock ADD COLUMN v int");
+    EXPECT_EQ(world_->crossfade({"ddl", "resume", newest()}).exit_code, 0);
+    EXPECT_TRUE(equal()) << world_->logs();
+}
+
+TEST_P(ddl, does_not_pause_where_modern_was_changed_first) {
+    policy("pause");
+    world_->modern.exec("ALTER TABLE public.stock ADD COLUMN v int");
+    legacy("ALTER TABLE public.stock ADD COLUMN v int; INSERT INTO public.stock VALUES (1, 'a', 1)");
+    legacy("CREATE INDEX ON public.stock (v); ALTER TABLE public.stock SET (fillfactor = 50)");
+    legacy("CREATE TABLE public.parted_2 PARTITION OF public.parted FOR VALUES IN (2)");
+    world_->modern.exec("CREATE TABLE public.parted_2 PARTITION OF public.parted FOR VALUES IN (2)");
+    legacy("INSERT INTO public.parted VALUES (1, 2); DROP TABLE public.parted_2; CREATE TEMP TABLE mine (id int)");
+    ASSERT_TRUE(caught_up()) << world_->logs();
+    EXPECT_EQ(seen(), (table{{"ALTER TABLE", "public.stock", "noted"},
+                             {"CREATE INDEX", "public.stock", "noted"},
+                             {"ALTER TABLE", "public.stock", "noted"},
+                             {"CREATE TABLE", "public.parted", "noted"},
+                             {"DROP TABLE", "public.parted", "noted"}}));
+    EXPECT_EQ(waiting(), "0");
+    EXPECT_EQ(advice(), "rows of public.parted_2 are gone on legacy; modern still has them");
+    EXPECT_EQ(world_->modern.value("SELECT v FROM public.stock"), "1");
+}
+
+TEST_P(ddl, pauses_for_what_the_rows_do_not_show) {
+    policy("pause");
+    legacy("ALTER TYPE public.mood ADD VALUE 'fair'");
+    legacy("INSERT INTO public.person VALUES (1, 'fair')");
+    legacy("UPDATE public.stock SET note = note");
+    legacy("INSERT INTO public.stock VALUES (1, '1'); ALTER TABLE public.stock ALTER note TYPE text USING note || '!'");
+    ASSERT_TRUE(caught_up()) << world_->logs();
+    EXPECT_EQ(seen(), (table{{"ALTER TYPE", "public.person", "paused"}, {"ALTER TABLE", "public.stock", "paused"}}));
+    EXPECT_THAT(advice(), HasSubstr("crossfade backfill --tables public.stock"));
+    // A copy has what was computed, and lifts the pause.
+    const auto copied = world_->crossfade({"backfill", "--tables", "public.stock"});
+    EXPECT_EQ(copied.exit_code, 0) << copied.output << copied.errors;
+    EXPECT_THAT(world_->crossfade({"ddl", "list", "--paused"}).output, Not(HasSubstr("public.stock")));
+    world_->modern.exec("ALTER TYPE public.mood ADD VALUE 'fair'");
+    EXPECT_EQ(world_->crossfade({"ddl", "resume", "1"}).exit_code, 0);
+    EXPECT_TRUE(equal()) << world_->logs();
+}
+
+TEST_P(ddl, is_passed_on_at_its_place) {
+    policy("pass");
+    legacy("CREATE ROLE app LOGIN; GRANT ALL ON SCHEMA public TO app; ALTER TABLE public.stock OWNER TO app");
+    legacy("INSERT INTO public.stock VALUES (1, 'a')");
+    // Between the rows of its own transaction, with the search_path of its session.
+    auto app = pgclient::connection::open(world_->legacy.dsn("app", "app"), {}).value();
+    for (const char* sql :
+         {"SET search_path = public", "BEGIN", "INSERT INTO stock VALUES (2, 'b')",
+          "ALTER TABLE stock ADD COLUMN v int DEFAULT 7 NOT NULL", "UPDATE stock SET v = 8 WHERE id = 2", "COMMIT",
+          "ALTER TABLE stock RENAME v TO w", "INSERT INTO stock VALUES (3, 'c', 9)",
+          "ALTER TABLE stock ALTER w TYPE bigint", "INSERT INTO stock VALUES (4, 'd', 10000000000)",
+          "ALTER TABLE stock DROP COLUMN note", "INSERT INTO stock VALUES (5, 11)"})
+        ASSERT_TRUE(app.exec(sql)) << sql;
+    EXPECT_TRUE(equal()) << world_->logs();
+    EXPECT_EQ(world_->complaints(), "");
+    EXPECT_EQ(world_->modern.value("SELECT string_agg(outcome, ',' ORDER BY id) FROM crossfade.ddl WHERE role = 'app'"),
+              "passed,passed,passed,passed");
+    EXPECT_EQ(world_->modern.value("SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ',' ORDER BY "
+                                   "attnum) FROM pg_attribute WHERE attrelid = 'public.stock'::regclass AND attnum > 0 "
+                                   "AND NOT attisdropped"),
+              "id integer,w bigint");
+}
+
+TEST_P(ddl, that_can_not_be_passed_on_pauses) {
+    policy("pass");
+    legacy("DO $$ BEGIN EXECUTE 'ALTER TABLE public.stock ADD COLUMN v int'; END $$");
+    ASSERT_TRUE(caught_up()) << world_->logs();
+    EXPECT_THAT(advice(), HasSubstr("not passed on: a function or DO block did it"));
+    world_->modern.exec("ALTER TABLE public.stock ADD COLUMN v int");
+    EXPECT_EQ(world_->crossfade({"ddl", "resume", newest()}).exit_code, 0);
+
+    legacy("ALTER TABLE public.stock ADD COLUMN at timestamptz DEFAULT now()");
+    ASSERT_TRUE(caught_up());
+    EXPECT_THAT(advice(), HasSubstr("not passed on: a new column's default is no constant"));
+    EXPECT_EQ(world_->crossfade({"ddl", "skip", newest()}).exit_code, 0);
+    world_->modern.exec("ALTER TABLE public.stock ADD COLUMN at timestamptz");
+
+    world_->modern.exec("CREATE VIEW public.in_the_way AS SELECT note FROM public.stock");
+    legacy("ALTER TABLE public.stock ALTER note TYPE varchar(20)");
+    ASSERT_TRUE(caught_up());
+    EXPECT_THAT(advice(), HasSubstr("modern has refused it: cannot alter type of a column used by a view"));
+    EXPECT_EQ(world_->modern.value("SELECT string_agg(outcome, ',') FROM crossfade.ddl"), "paused,paused,paused");
+}
+
+TEST_P(ddl, is_refused_by_legacy_whoever_sends_it) {
+    policy("refuse");
+    legacy("CREATE ROLE app LOGIN; GRANT ALL ON SCHEMA public TO app");
+    world_->legacy.exec("SET LOCAL crossfade.ddl = 'allow'; ALTER TABLE public.stock OWNER TO app");
+    auto app = pgclient::connection::open(world_->legacy.dsn("app", "app"), {}).value();
+    const auto sqlstate = [&](const char* sql) {
+        const auto got = app.exec(sql);
+        return got ? std::string{"done"} : got.error().sqlstate;
+    };
+    EXPECT_EQ(sqlstate("ALTER TABLE public.stock ADD COLUMN v int"), "XF001");
+    EXPECT_EQ(sqlstate("DO $$ BEGIN EXECUTE 'ALTER TABLE public.stock DROP COLUMN note'; END $$"), "XF001");
+    EXPECT_EQ(sqlstate("DROP TABLE public.stock"), "XF001");
+    EXPECT_EQ(sqlstate("CREATE INDEX ON public.stock (note)"), "done");
+    EXPECT_EQ(sqlstate("CREATE TABLE public.mine (id int)"), "done");
+    EXPECT_EQ(sqlstate("ALTER TABLE public.mine ADD COLUMN v int"), "done");
+    EXPECT_EQ(sqlstate("SET session_replication_role = replica"), "42501");
+    EXPECT_THROW(legacy("SET session_replication_role = replica; ALTER TABLE public.stock ADD COLUMN v int"),
+                 std::exception);
+    EXPECT_EQ(sqlstate("INSERT INTO public.stock VALUES (1, 'a')"), "done");
+    EXPECT_TRUE(equal());
+    // Who knows what he does is let through, and modern's table waits if it was not changed first.
+    EXPECT_EQ(sqlstate("BEGIN; SET LOCAL crossfade.ddl = 'allow'; ALTER TABLE public.stock ADD COLUMN v int; COMMIT"),
+              "done");
+    ASSERT_TRUE(caught_up());
+    EXPECT_EQ(world_->modern.value("SELECT outcome FROM crossfade.ddl ORDER BY id DESC LIMIT 1"), "paused");
+}
+
+// Whoever may log in may emit a logical message.
+TEST_P(ddl, that_nobody_did_is_not_believed) {
+    policy("pass");
+    legacy("ALTER TABLE public.other ADD COLUMN v int");
+    ASSERT_TRUE(caught_up());
+    const std::string forged =
+        R"({"version":1,"stream":"app","tag":"ALTER TABLE","xid":"XID","policy":"pass","tables":[{"schema":"public",)"
+        R"("name":"stock","object":"x","what":"altered","columns":[["id","integer"]]}],"rewritten":false,"direct":true,)"
+        R"("whole":true,"statement":"ALTER TABLE public.stock DROP COLUMN note","search_path":["public"],"role":"x"})";
+    legacy("SELECT pg_logical_emit_message(true, 'crossfade.ddl', replace('" + forged +
+           "', 'XID', pg_current_xact_id()::xid::text) || E'\\n' || repeat('0', 64))");
+    legacy("SELECT pg_logical_emit_message(true, 'crossfade.ddl', 'nonsense')");
+    legacy("INSERT INTO public.stock VALUES (1, 'a')");
+    EXPECT_TRUE(equal()) << world_->logs();
+    EXPECT_EQ(world_->modern.value("SELECT count(*) FROM crossfade.ddl"), "1");
+    EXPECT_EQ(metric("crossfade_ddl_total{outcome=\"unsealed\"}"), "1");
+    EXPECT_EQ(metric("crossfade_ddl_total{outcome=\"unreadable\"}"), "1");
+    EXPECT_THROW(world_->legacy.exec("SELECT crossfade.note_ddl('ddl_command_end', 'ALTER TABLE', true, '{}', 'x')"),
+                 std::exception);
+}
+
+// Killed where it has run the statement, and where it has committed: each is done once, and the rows are those of
+// legacy.
+TEST_P(ddl, is_done_once_by_whoever_is_killed) {
+    policy("pass");
+    int n = 0;
+    for (const char* at : {"ddl.pass", "ddl.done", "apply.written", "apply.committed"}) {
+        SCOPED_TRACE(at);
+        const auto column = "c" + std::to_string(++n);
+        world_->cdc.stop();
+        world_->cdc.start({{"CROSSFADE_FAILPOINT", at}});
+        legacy("ALTER TABLE public.stock ADD COLUMN " + column + " int DEFAULT 1");
+        legacy("INSERT INTO public.stock (id, note, " + column + ") VALUES (" + std::to_string(n) + ", 'x', 2)");
+        ASSERT_TRUE(support::eventually(30s, [&] { return !world_->cdc.running(); })) << "it was not killed";
+        world_->cdc.start();
+        EXPECT_TRUE(equal()) << world_->logs();
+    }
+    EXPECT_EQ(world_->complaints(), "");
+    EXPECT_EQ(world_->modern.value("SELECT count(*) || ' ' || string_agg(DISTINCT outcome, ',') FROM crossfade.ddl"),
+              "4 passed");
+}
+
+INSTANTIATE_TEST_SUITE_P(postgres, ddl, testing::Values(15, 18),
+                         [](const auto& version) { return "pg" + std::to_string(version.param); });
+
+}  // namespace
+}  // namespace crossfade
