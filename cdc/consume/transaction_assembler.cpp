@@ -24,7 +24,7 @@ decision plain(decision::outcome what) {
 
 transaction_assembler::transaction_assembler(applied_place from, std::size_t most_bytes,
                                              std::optional<preference> prefer)
-    : handed_(from), most_bytes_(most_bytes), prefer_(prefer) {}
+    : handed_(std::move(from)), most_bytes_(most_bytes), prefer_(prefer) {}
 
 decision transaction_assembler::accept(received next) {
     const auto& at = next.event.at;
@@ -37,6 +37,8 @@ decision transaction_assembler::accept(received next) {
     handed_.next_offset = next.offset + 1;
 
     const auto open = find(next.event.publisher);
+    // Before repeats: its LSN may be one that the new timeline has passed.
+    if (written_after_it_was_left(at)) return of_the_past(next.event);
     const bool resynced = next.event.publisher == model::resync_publisher;
     if (at.commit_lsn < handed_.end_lsn || (resynced && at.commit_lsn == handed_.end_lsn)) {
         // An LSN that was used twice: a repeat would have the timeline that it had the first time.
@@ -47,11 +49,7 @@ decision transaction_assembler::accept(received next) {
         }
         return plain(decision::outcome::repeat);
     }
-    if (at.timeline < handed_.timeline) {
-        return stopped(stop_cause::older_timeline, "event " + model::to_string(at) + " is of timeline " +
-                                                       std::to_string(at.timeline) + ", the follower is on " +
-                                                       std::to_string(handed_.timeline));
-    }
+    if (at.timeline < handed_.timeline) return of_the_past(next.event);
     if (resynced) {
         return stopped(stop_cause::missing_events, "every table was copied anew behind " +
                                                        model::to_string(at.commit_lsn) + ", and the follower, at " +
@@ -83,6 +81,7 @@ decision transaction_assembler::begin(received&& next) {
         const auto& left = next.event.left;
         const auto ours = std::ranges::find(left, handed_.timeline, &model::timeline_end::timeline);
         if (ours == left.end() || handed_.end_lsn > ours->end) return diverged(next.event);
+        handed_.left = left;
     }
     bool roll_back = false;
     if (const auto before = find(next.event.publisher); before != open_.end()) {
@@ -110,6 +109,18 @@ decision transaction_assembler::begin(received&& next) {
     auto made = go_on(open_.insert(open_.end(), std::move(fresh)), std::move(next));
     made.roll_back = made.roll_back || roll_back;
     return made;
+}
+
+bool transaction_assembler::written_after_it_was_left(const model::position& at) const {
+    if (at.timeline >= handed_.timeline) return false;
+    const auto its = std::ranges::find(handed_.left, at.timeline, &model::timeline_end::timeline);
+    return its != handed_.left.end() && at.commit_lsn >= its->end;
+}
+
+decision transaction_assembler::of_the_past(const model::change_event& event) const {
+    return stopped(stop_cause::older_timeline, "event " + model::to_string(event.at) + " is of timeline " +
+                                                   std::to_string(event.at.timeline) + ", the follower is on " +
+                                                   std::to_string(handed_.timeline));
 }
 
 decision transaction_assembler::diverged(const model::change_event& from) const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lib/model/change.hpp"
+#include "lib/model/timeline.hpp"
 
 namespace crossfade::cdc::consume {
 
@@ -71,6 +72,7 @@ struct applied_place {
     std::uint32_t timeline = 0;
     model::lsn end_lsn;
     std::int64_t next_offset = 0;
+    std::vector<model::timeline_end> left = {};  // timelines that led to this one, as far as they are known
 };
 
 // Makes transactions of the events of one partition: no I/O, no clock. The rules are those of events.proto. Several
@@ -109,6 +111,9 @@ class transaction_assembler {
     using open_list = std::list<open_transaction>;
 
     decision begin(received&& next);
+    // Of a timeline that the source has left, behind the place where it did: written by a server that should be down.
+    bool written_after_it_was_left(const model::position& at) const;
+    decision of_the_past(const model::change_event& event) const;
     decision diverged(const model::change_event& from) const;
     decision go_on(open_list::iterator open, received&& next);
     decision finish(open_list::iterator open);

@@ -17,13 +17,15 @@ std::string names(const pgclient::rows& of) {
     return list;
 }
 
-// Where the follower's timeline was left, as the first event of the new one has it. That one is here, or in an earlier
-// part of its transaction.
-std::optional<model::lsn> left_at(const std::vector<consume::received>& events, std::uint32_t timeline) {
-    for (const auto& each : events)
-        for (const auto& left : each.event.left)
-            if (left.timeline == timeline && each.event.at.timeline > timeline) return left.end;
-    return std::nullopt;
+// The timelines that led to the new one, as its first event has them. That one is here, or in an earlier part of its
+// transaction.
+const std::vector<model::timeline_end>* left_in(const std::vector<consume::received>& events, std::uint32_t timeline) {
+    for (const auto& each : events) {
+        if (each.event.at.timeline <= timeline) continue;
+        if (std::ranges::find(each.event.left, timeline, &model::timeline_end::timeline) != each.event.left.end())
+            return &each.event.left;
+    }
+    return nullptr;
 }
 
 }  // namespace
@@ -33,31 +35,35 @@ std::optional<stream_follower::next_step> stream_follower::cross_timelines(
     const auto& from = applier.progress();
     const auto to = events.back().event.at.timeline;
     if (to == from.timeline) return std::nullopt;
-    const auto end = left_at(events, from.timeline);
-    if (!end) return std::nullopt;
+    const auto* left = left_in(events, from.timeline);
+    if (left == nullptr) return std::nullopt;
+    const auto end = std::ranges::find(*left, from.timeline, &model::timeline_end::timeline)->end;
     auto& db = applier.follower();
     const auto beyond =
         db.exec("SELECT table_name FROM crossfade.tables WHERE stream = $1 AND copied_lsn > $2::pg_lsn ORDER BY 1",
-                {stream_, model::to_string(*end)});
+                {stream_, model::to_string(end)});
     // Before the batch: a crash between the two begins copies once more, and no copy is left as it was.
     const auto again = db.exec(
         "UPDATE crossfade.backfills SET state = 'asked', reason = NULL, updated_at = now()"
         " WHERE stream = $1 AND state IN ('copying', 'catching_up') RETURNING table_name",
         {stream_});
-    if (!beyond || !again) {
-        lost("modern database", pgclient::to_string(!beyond ? beyond.error() : again.error()));
+    // For whoever applies after a restart: what an old primary goes on to write has LSNs that the new one uses, too.
+    const auto noted =
+        db.exec(std::string{store::note_left_sql()}, {stream_, std::to_string(partition), store::text_of_left(*left)});
+    if (!beyond || !again || !noted) {
+        lost("modern database", pgclient::to_string(!beyond ? beyond.error() : !again ? again.error() : noted.error()));
         return next_step::reconnect;
     }
     if (!beyond->empty())
         return stop_stream("the source left timeline " + std::to_string(from.timeline) + " at " +
-                               model::to_string(*end) +
+                               model::to_string(end) +
                                ", and these were copied from what was behind it: " + names(*beyond),
                            "copy the tables anew and go on from there: crossfade backfill --resync");
     if (!again->empty())
         spdlog::warn("stream {}: backfills begin anew, as the source has gone on to another timeline: {}", stream_,
                      names(*again));
     spdlog::info("stream {}: the source left timeline {} at {} and is on timeline {} now", stream_, from.timeline,
-                 model::to_string(*end), to);
+                 model::to_string(end), to);
     return std::nullopt;
 }
 

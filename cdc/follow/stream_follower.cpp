@@ -218,7 +218,7 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
     const auto& cdc = at_start_->config.cdc;
     const auto& from = applier.progress();
     consume::transaction_assembler assembler{
-        {from.system_identifier, from.timeline, from.end_lsn, from.next_offset}, cdc.batch_bytes, prefer};
+        {from.system_identifier, from.timeline, from.end_lsn, from.next_offset, from.left}, cdc.batch_bytes, prefer};
     apply::scope_filter scopes{in_force_()};
     batch gathered;
     measured_.held_bytes_limit.Set(static_cast<double>(cdc.batch_bytes));

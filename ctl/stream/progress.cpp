@@ -12,7 +12,7 @@ void set_progress(pgclient::connection& modern, const settings::stream& stream, 
                  " ON CONFLICT (stream, partition) DO UPDATE SET topic = excluded.topic,"
                  " next_offset = excluded.next_offset, system_identifier = excluded.system_identifier,"
                  " timeline = excluded.timeline, commit_lsn = excluded.commit_lsn, end_lsn = excluded.end_lsn,"
-                 " commit_time = NULL, updated_at = now()",
+                 " commit_time = NULL, left_timelines = '', updated_at = now()",
                  {stream.name, stream.topic(), std::to_string(next_offset), source.system_identifier,
                   std::to_string(source.timeline), to_string(at)});
 }

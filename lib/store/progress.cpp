@@ -32,7 +32,7 @@ pgclient::result<std::optional<progress>> load_progress(pgclient::connection& db
                                                         int partition) {
     auto got = db.exec(
         "SELECT topic, next_offset, system_identifier, timeline, commit_lsn, end_lsn,"
-        " (extract(epoch FROM commit_time) * 1000000)::bigint, created_at"
+        " (extract(epoch FROM commit_time) * 1000000)::bigint, created_at, left_timelines"
         " FROM crossfade.progress WHERE stream = $1 AND partition = $2",
         {stream, std::to_string(partition)});
     if (!got) return got.error();
@@ -46,7 +46,18 @@ pgclient::result<std::optional<progress>> load_progress(pgclient::connection& db
     found.end_lsn = lsn_at(*got, 0, 5);
     if (const auto at = got->integer(0, 6)) found.commit_time = model::source_time{std::chrono::microseconds{*at}};
     found.created_at = got->text(0, 7);
+    if (auto left = model::parse_timeline_history(got->text(0, 8))) found.left = std::move(*left);
     return std::optional{std::move(found)};
+}
+
+std::string_view note_left_sql() {
+    return "UPDATE crossfade.progress SET left_timelines = $3::text WHERE stream = $1::text AND partition = $2::int";
+}
+
+std::string text_of_left(const std::vector<model::timeline_end>& left) {
+    std::string text;
+    for (const auto& each : left) text += std::to_string(each.timeline) + '\t' + model::to_string(each.end) + '\n';
+    return text;
 }
 
 std::string_view advance_sql() {

@@ -8,6 +8,7 @@
 #include "lib/model/change.hpp"
 #include "lib/model/lsn.hpp"
 #include "lib/model/table_name.hpp"
+#include "lib/model/timeline.hpp"
 #include "lib/pgclient/connection.hpp"
 
 namespace crossfade::store {
@@ -21,12 +22,17 @@ struct progress {
     model::lsn commit_lsn;
     model::lsn end_lsn;
     std::optional<model::source_time> commit_time;
-    std::string created_at;  // timestamptz text
+    std::string created_at;                 // timestamptz text
+    std::vector<model::timeline_end> left;  // timelines that led to this one, as far as the stream has said it
 };
 
 // Empty when there is none. Fails like any query; 42P01 or 3F000 where `crossfade init` has not run.
 pgclient::result<std::optional<progress>> load_progress(pgclient::connection& db, const std::string& stream,
                                                         int partition);
+
+// Notes progress::left: $1 stream, $2 partition, $3 as text_of_left() has it. Touches one row.
+std::string_view note_left_sql();
+std::string text_of_left(const std::vector<model::timeline_end>& left);
 
 // The statement that moves progress, and its parameters: $1 next_offset, $2 timeline, $3 commit_lsn, $4 end_lsn, $5
 // commit time or null, $6 stream, $7 partition, $8 and $9 the next_offset and commit_lsn that it has to find. Touches

@@ -32,6 +32,8 @@ CREATE TABLE IF NOT EXISTS crossfade.progress (
     updated_at        timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (stream, partition)
 ) WITH (fillfactor = 50);
+-- The timelines that led to this one, and where each was left, as history files have them.
+ALTER TABLE crossfade.progress ADD COLUMN IF NOT EXISTS left_timelines text NOT NULL DEFAULT '';
 
 CREATE TABLE IF NOT EXISTS crossfade.tables (
     stream      text        NOT NULL,

@@ -243,7 +243,12 @@ TEST_F(split_brain, the_old_one_is_not_applied_behind_the_promoted_one) {
     standby_->promote();
     other_->start();
     write(standby_->server, "new");
+    // What the old one writes next has LSNs that the follower has passed on the new timeline.
+    standby_->server.exec("SELECT pg_switch_wal()");
+    write(standby_->server, "newer");
     ASSERT_TRUE(equal(standby_->server)) << world_->logs() << other_->log();
+    world_->cdc.stop();
+    world_->cdc.start();
     write(world_->legacy, "old");
     world_->proxy.signal(SIGCONT);
     ASSERT_TRUE(in_state(world_->cdc, "stopped")) << world_->logs() << other_->log();

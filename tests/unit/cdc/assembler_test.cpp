@@ -164,8 +164,8 @@ INSTANTIATE_TEST_SUITE_P(
             B 70/1 <70    t2 l1@70 -> held
             B 70/2     !80 t2     -> ready:1-2
             B 80/1 <80 !90 t2     -> ready:1-1
-            A 70/1 <70 !80        -> repeat
-            A 90/1 <80 !99        -> stop:older)"},
+            A 60/1 <50 !70        -> repeat
+            A 70/1 <70 !80        -> stop:older)"},
                     scenario{"promoted_twice_since", R"(
             A 60/1 <50 !70 t3 l1@55 l2@60 -> ready:1-1
             A 70/1 <70 !80 t3     -> ready:1-1
@@ -186,6 +186,10 @@ INSTANTIATE_TEST_SUITE_P(
                     scenario{"a_timeline_that_the_source_was_never_on", R"(
             A 60/1 <50 !70 t2 l1@50 -> ready:1-1
             B 90/1 <50 !99 t3 l1@80 -> stop:diverged)"},
+                    scenario{"an_old_primary_goes_on_at_lsns_that_are_used_twice", R"(
+            B 80/1 <50 !90 t2 l1@60 -> ready:1-1
+            A 55/1 <50 !58          -> repeat
+            A 60/1 <50 !70          -> stop:older)"},
                     scenario{"a_timeline_that_says_nothing_of_itself", "A 60/1 <50 !70 t2 -> stop:diverged"},
                     scenario{"a_resync", R"(
             @ 40/0 <0 !40         -> repeat
