@@ -189,6 +189,15 @@ pgclient::result<apply_report> applier::apply(const std::vector<consume::receive
     }
 }
 
+std::size_t applier::add_beginning() {
+    auto& pipe = *to_.pipe;
+    pipe.add("BEGIN");
+    pipe.add(statement{std::string{store::try_share_sql}, store::lock_key(store::lock::backfilling, settings_.stream),
+                       std::nullopt});
+    pipe.add(statement{std::string{store::tables_fingerprint_sql()}, {settings_.stream}, std::nullopt});
+    return 3;
+}
+
 pgclient::result<std::optional<apply_report>> applier::write(const std::vector<consume::received>& events,
                                                              const std::optional<store::progress>& advance,
                                                              scope_filter& scopes) {
@@ -207,11 +216,7 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
     }
     if (fresh) {
         so_far_ = {};
-        pipe.add("BEGIN");
-        pipe.add(statement{std::string{store::try_share_sql},
-                           store::lock_key(store::lock::backfilling, settings_.stream), std::nullopt});
-        pipe.add(statement{std::string{store::tables_fingerprint_sql()}, {settings_.stream}, std::nullopt});
-        before_rows += 3;
+        before_rows += add_beginning();
     }
     if (advance) {
         pipe.add(statement{std::string{store::advance_sql()},
@@ -373,10 +378,7 @@ pgclient::result<bool> applier::prepare(const std::vector<consume::received>& ev
     if (!rows || !batch.unfinished.empty() || marks_stale(batch) || !admit(std::move(*rows))) return false;
 
     auto& pipe = *to_.pipe;
-    pipe.add("BEGIN");
-    pipe.add(statement{std::string{store::try_share_sql}, store::lock_key(store::lock::backfilling, settings_.stream),
-                       std::nullopt});
-    pipe.add(statement{std::string{store::tables_fingerprint_sql()}, {settings_.stream}, std::nullopt});
+    add_beginning();
     for (const auto& part : batch.plan.segments) {
         for (const auto& each : many(part, to_.origins, {}, settings_.stream)) pipe.add(each);
     }

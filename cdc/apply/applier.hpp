@@ -89,6 +89,9 @@ class applier {
     pgclient::result<std::optional<apply_report>> write(const std::vector<consume::received>& events,
                                                         const std::optional<store::progress>& advance,
                                                         scope_filter& scopes);
+    // Statements of a transaction's start; the answers to the second and third say whether a backfill copies, and
+    // whether crossfade.tables is as it was loaded. Returns how many they are.
+    std::size_t add_beginning();
     pgclient::result<void> serve_letters();
     pgclient::result<void> write_carefully(sorted& batch, scope_filter& scopes, apply_report& report);
     bool marks_stale(const sorted& batch) const;
