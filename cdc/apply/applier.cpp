@@ -370,7 +370,10 @@ pgclient::result<bool> applier::prepare(const std::vector<consume::received>& ev
     if (reload_) {
         if (auto loaded = load_tables(); !loaded) return loaded.error();
     }
-    if (letters_.asked()) return false;
+    // What is left out of a table that is being copied has to be known to whoever copies it (recent_transactions).
+    const bool copying =
+        std::ranges::any_of(tables_, [](const auto& each) { return each.second.state == "backfilling"; });
+    if (copying || letters_.asked()) return false;
     auto sorting = sort(events, scopes);
     if (!sorting) return sorting.error();
     auto& batch = *sorting;

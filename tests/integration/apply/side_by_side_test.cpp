@@ -141,6 +141,23 @@ TEST(side_by_side, a_row_behind_a_dead_letter_waits) {
     EXPECT_EQ(at.one("SELECT count(*) FROM crossfade.dead_letters"), "2");
 }
 
+// Whose snapshot is to have the transactions that were left out for it: the connection that copies has to know them
+// all.
+TEST(side_by_side, nothing_is_while_a_table_is_being_copied) {
+    stream_fixture at{"CREATE TABLE public.journal (who int)", small_batches};
+    at.exec(
+        "INSERT INTO crossfade.tables (stream, table_name, state) VALUES ('app', 'public.journal', 'backfilling');"
+        "INSERT INTO crossfade.backfills (stream, table_name, state, key_columns, reason)"
+        " VALUES ('app', 'public.journal', 'copying', '', 'held by the test')");
+    const auto journal = table("journal", {"who"}, model::replica_identity::full);
+    auto from = at.publish_as(1);
+    for (int i = 1; i <= 500; ++i) from.commit({insert(journal, {std::to_string(i)})});
+    from.flush();
+    at.cdc->start();
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    EXPECT_EQ(number(at, "crossfade_apply_side_by_side_total"), 0);
+}
+
 TEST(side_by_side, goes_on_exactly_where_it_was_killed) {
     stream_fixture at{steps_ddl, small_batches};
     auto from = at.publish_as(1);
