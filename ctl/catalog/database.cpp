@@ -1,6 +1,8 @@
 #include "ctl/catalog/database.hpp"
 
 #include "ctl/exit_code.hpp"
+#include "lib/store/progress.hpp"
+#include "lib/store/schema.hpp"
 
 namespace crossfade::ctl::catalog {
 
@@ -28,6 +30,16 @@ pgclient::connection connect_replication(const settings::configuration& config, 
                 {.application_name = std::string{application_name},
                  .replication = true,
                  .silence = config.stream.silence_timeout});
+}
+
+pgclient::connection connect_installed(const settings::configuration& config) {
+    auto modern = connect(config, settings::side::modern);
+    const auto version = store::installed_version(modern);
+    if (!version) throw stop(exit_code::no, "asking modern: " + to_string(version.error()));
+    if (*version != store::schema_version)
+        throw stop(exit_code::no, "schema crossfade does not exist on modern, or is of another version",
+                   "crossfade init");
+    return modern;
 }
 
 pgclient::rows ask(pgclient::connection& on, std::string_view doing, const std::string& sql,

@@ -6,24 +6,12 @@
 #include "ctl/output/json.hpp"
 #include "ctl/output/pattern.hpp"
 #include "ctl/output/table.hpp"
-#include "lib/store/progress.hpp"
-#include "lib/store/schema.hpp"
 
 namespace crossfade::ctl::ddl {
 namespace {
 
 using namespace std::chrono_literals;
 using catalog::ask;
-
-pgclient::connection open(const context& in) {
-    auto modern = catalog::connect(in.config, settings::side::modern);
-    const auto version = store::installed_version(modern);
-    if (!version) throw stop(exit_code::no, "asking modern: " + to_string(version.error()));
-    if (*version != store::schema_version)
-        throw stop(exit_code::no, "schema crossfade does not exist on modern, or is of another version",
-                   "crossfade init");
-    return modern;
-}
 
 // The dead letters of a command `d`: one for each table that waits for it.
 constexpr const char* held_by =
@@ -106,7 +94,7 @@ void make_sure(const context& in, pgclient::connection& modern, std::int64_t id)
 }  // namespace
 
 exit_code list(const context& in, const listing& which) {
-    auto modern = open(in);
+    auto modern = catalog::connect_installed(in.config);
     const auto found =
         ask(modern, "reading crossfade.ddl",
             "SELECT * FROM (SELECT " + columns() +
@@ -145,7 +133,7 @@ exit_code list(const context& in, const listing& which) {
 }
 
 exit_code show(const context& in, std::int64_t id) {
-    auto modern = open(in);
+    auto modern = catalog::connect_installed(in.config);
     const auto found = find(in, modern, id);
     auto shown = as_json(found, 0);
     shown["statement"] = found.text(0, 11);
@@ -154,7 +142,7 @@ exit_code show(const context& in, std::int64_t id) {
 }
 
 exit_code let_go(const context& in, release how, std::int64_t id, std::chrono::seconds wait) {
-    auto modern = open(in);
+    auto modern = catalog::connect_installed(in.config);
     const auto found = find(in, modern, id);
     if (found.text(0, 6) != "paused")
         throw stop(exit_code::no, "nothing waits for DDL " + std::to_string(id), "crossfade ddl list --paused");

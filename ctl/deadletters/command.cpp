@@ -8,24 +8,12 @@
 #include "ctl/output/table.hpp"
 #include "lib/events/codec.hpp"
 #include "lib/pgwire/array_literal.hpp"
-#include "lib/store/progress.hpp"
-#include "lib/store/schema.hpp"
 
 namespace crossfade::ctl::deadletters {
 namespace {
 
 using namespace std::chrono_literals;
 using catalog::ask;
-
-pgclient::connection open(const context& in) {
-    auto modern = catalog::connect(in.config, settings::side::modern);
-    const auto version = store::installed_version(modern);
-    if (!version) throw stop(exit_code::no, "asking modern: " + to_string(version.error()));
-    if (*version != store::schema_version)
-        throw stop(exit_code::no, "schema crossfade does not exist on modern, or is of an older version",
-                   "crossfade init");
-    return modern;
-}
 
 // WHERE of what was chosen: $1 stream, $2 ids or null, $3 pattern or null. Those that make a table wait are let go by
 // `crossfade ddl`, which looks first.
@@ -80,7 +68,7 @@ std::int64_t count(const context& in, pgclient::connection& modern, const choice
 }  // namespace
 
 exit_code list(const context& in, const std::string& table, int limit) {
-    auto modern = open(in);
+    auto modern = catalog::connect_installed(in.config);
     auto given = parameters(in, {.ids = {}, .table = table});
     given.emplace_back(std::to_string(limit));
     const auto found =
@@ -123,7 +111,7 @@ exit_code list(const context& in, const std::string& table, int limit) {
 }
 
 exit_code show(const context& in, std::int64_t id, bool values) {
-    auto modern = open(in);
+    auto modern = catalog::connect_installed(in.config);
     const auto found = ask(modern, "reading crossfade.dead_letters",
                            "SELECT table_name, operation, state, tries, sqlstate, reason, event, topic, partition,"
                            " kafka_offset, tenant FROM crossfade.dead_letters WHERE stream = $1 AND id = $2::bigint",
@@ -156,7 +144,7 @@ exit_code show(const context& in, std::int64_t id, bool values) {
 exit_code carry_out(const context& in, order what, const choice& which, std::chrono::seconds wait) {
     if (which.ids.empty() && which.table.empty() && !which.all)
         throw stop(exit_code::usage, "which ones?", "--id N, --table PATTERN or --all");
-    auto modern = open(in);
+    auto modern = catalog::connect_installed(in.config);
     const bool replays = what == order::replay;
     const auto asked =
         ask(modern, "writing crossfade.dead_letters",
