@@ -3,12 +3,10 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
-#include <boost/json.hpp>
-
 #include "tests/chaos/landscape.hpp"
 #include "tests/integration/stream/standby.hpp"
+#include "tests/integration/stream/status_of.hpp"
 #include "tests/support/eventually.hpp"
-#include "tests/support/http.hpp"
 #include "tests/support/ports.hpp"
 
 namespace crossfade {
@@ -46,14 +44,6 @@ class promotion : public testing::Test {
         ASSERT_TRUE(support::eventually(90s, [&] { return standby_->has("crossfade_app"); })) << standby_->server.log();
     }
 
-    static std::string status_of(const support::crossfade_program& program, const char* what) {
-        try {
-            const auto said = boost::json::parse(support::http_get(program.admin_port(), "/api/v1/status").body);
-            return std::string{said.at("stream").at(what).as_string()};
-        } catch (const std::exception&) {
-            return {};
-        }
-    }
     bool in_state(const support::crossfade_program& program, const std::string& state) const {
         return support::eventually(60s, [&] { return status_of(program, "state") == state; });
     }

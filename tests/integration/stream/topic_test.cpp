@@ -4,15 +4,14 @@
 #include <librdkafka/rdkafka.h>
 
 #include <array>
-#include <boost/json.hpp>
 #include <filesystem>
 
 #include "lib/kafka/admin.hpp"
 #include "lib/kafka/consumer.hpp"
 #include "lib/kafka/producer.hpp"
 #include "tests/chaos/landscape.hpp"
+#include "tests/integration/stream/status_of.hpp"
 #include "tests/support/eventually.hpp"
-#include "tests/support/http.hpp"
 
 namespace crossfade {
 namespace {
@@ -37,14 +36,6 @@ class the_topic : public testing::Test {
     bool equal() const {
         return support::eventually(60s,
                                    [&] { return world_->legacy.value(all_rows) == world_->modern.value(all_rows); });
-    }
-    static std::string status_of(const support::crossfade_program& program, const char* what) {
-        try {
-            const auto said = boost::json::parse(support::http_get(program.admin_port(), "/api/v1/status").body);
-            return std::string{said.at("stream").at(what).as_string()};
-        } catch (const std::exception&) {
-            return {};
-        }
     }
     // Stops, with the way out that helps.
     void expect_stopped(const support::crossfade_program& program, const std::string& reason) const {
