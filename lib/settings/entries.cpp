@@ -82,6 +82,24 @@ void add_flag_set(collector& to, const flag_set& of) {
     }
 }
 
+void add_tls(collector& to, const listener_tls& of) {
+    to.add("proxy.tls.mode", std::string(to_string(of.mode)));
+    to.add("proxy.tls.cert_file", of.cert_file);
+    to.add("proxy.tls.key_file", of.key_file);
+    to.add("proxy.tls.ca_file", of.ca_file);
+    to.add("proxy.tls.min_version", of.min_version);
+    to.add("proxy.tls.ciphers", of.ciphers);
+    for (std::size_t i = 0; i < of.hosts.size(); ++i) {
+        const auto add = [&](const std::string& key, std::string text) {
+            to.add("proxy.tls.hosts.<host>." + key, "proxy.tls.hosts." + std::to_string(i + 1) + '.' + key,
+                   std::move(text));
+        };
+        add("names", list_text(of.hosts[i].names));
+        add("cert_file", of.hosts[i].cert_file);
+        add("key_file", of.hosts[i].key_file);
+    }
+}
+
 void add_authentication(collector& to, const authentication& of) {
     to.add("proxy.auth.mode", std::string(to_string(of.mode)));
     to.add("proxy.auth.users_file", of.users_file + ' ' + of.users.digest());
@@ -135,12 +153,7 @@ entries entries_of(const configuration& of) {
     to.add("stream.retained_wal_action", std::string(to_string(of.stream.retained_wal_action)));
     to.add("proxy.listen", to_string(of.proxy.listen));
     to.add("proxy.admin", to_string(of.proxy.admin));
-    to.add("proxy.tls.mode", std::string(to_string(of.proxy.tls.mode)));
-    to.add("proxy.tls.cert_file", of.proxy.tls.cert_file);
-    to.add("proxy.tls.key_file", of.proxy.tls.key_file);
-    to.add("proxy.tls.ca_file", of.proxy.tls.ca_file);
-    to.add("proxy.tls.min_version", of.proxy.tls.min_version);
-    to.add("proxy.tls.ciphers", of.proxy.tls.ciphers);
+    add_tls(to, of.proxy.tls);
     to.add("proxy.threads", std::to_string(of.proxy.threads));
     to.add("proxy.max_sessions", std::to_string(of.proxy.max_sessions));
     to.add("proxy.max_sessions_per_user", std::to_string(of.proxy.max_sessions_per_user));

@@ -12,6 +12,53 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t most_reserved_users = 100;
+constexpr std::size_t most_host_names = 1000;
+
+// A name as it may stand in SNI (RFC 6066: a DNS name, no address), or one with a star for its first label.
+bool is_host_name(std::string_view name) {
+    if (name.starts_with("*.")) name.remove_prefix(2);
+    const bool sound = std::all_of(name.begin(), name.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    });
+    const bool address = name.find_first_not_of("0123456789.") == std::string_view::npos;
+    return sound && !address && name.size() <= 253 && !name.starts_with('.') && !name.ends_with('.') &&
+           name.find("..") == std::string_view::npos;
+}
+
+host_certificate read_host(const section& from, std::vector<std::string>& known) {
+    host_certificate read;
+    const field_reader fields(from);
+    fields.text("cert_file", read.cert_file);
+    fields.text("key_file", read.key_file);
+    for (const auto* key : {"names", "cert_file", "key_file"})
+        if (!from.has(key)) from.out().add(from.at(key), "nothing", "names, cert_file and key_file of a host");
+    for (const auto& item : from.texts("names").value_or(std::vector<scalar>{})) {
+        auto name = item.text;
+        std::transform(name.begin(), name.end(), name.begin(),
+                       [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+        if (!is_host_name(name)) {
+            from.out().add(item.at, quote_found(item.text), "a DNS name, or one whose first label is a star");
+        } else if (std::find(known.begin(), known.end(), name) != known.end()) {
+            from.out().add(item.at, quote_found(item.text) + ", which has a certificate already", "each name once");
+        } else {
+            known.push_back(name);
+            read.names.push_back(std::move(name));
+        }
+    }
+    return read;
+}
+
+void read_hosts(const section& from, listener_tls& into) {
+    const auto hosts = from.items("hosts");
+    if (!hosts) return;
+    std::vector<std::string> known;
+    for (const auto& host : *hosts) {
+        into.hosts.push_back(read_host(host, known));
+        if (known.size() <= most_host_names) continue;
+        from.out().add(from.at("hosts"), "too many names", "at most " + std::to_string(most_host_names) + " in all");
+        return;
+    }
+}
 
 void read_tls(const section& from, listener_tls& into) {
     const field_reader fields(from);
@@ -24,6 +71,7 @@ void read_tls(const section& from, listener_tls& into) {
     fields.text("ca_file", into.ca_file);
     fields.one_of("min_version", into.min_version, {"1.2", "1.3"});
     fields.text("ciphers", into.ciphers);
+    read_hosts(from, into);
     if (into.mode == tls_mode::disable) return;
     for (const auto& [key, value] : {std::pair{"cert_file", &into.cert_file}, std::pair{"key_file", &into.key_file}})
         if (value->empty() && !from.has(key)) from.out().add(from.at(key), "nothing", "a PEM file");

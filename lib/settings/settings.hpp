@@ -45,6 +45,15 @@ struct server_tls {
     friend bool operator==(const server_tls&, const server_tls&) = default;
 };
 
+// The certificate for clients that ask for one of these names, by SNI.
+struct host_certificate {
+    std::vector<std::string> names;  // lower case; "*.example.com" for what has one label more
+    std::string cert_file;           // PEM, with the chain
+    std::string key_file;
+
+    friend bool operator==(const host_certificate&, const host_certificate&) = default;
+};
+
 // TLS from clients to the proxy.
 struct listener_tls {
     tls_mode mode = tls_mode::disable;  // prefer: who asks for it gets it; verify_ca: and shows a certificate
@@ -52,7 +61,8 @@ struct listener_tls {
     std::string key_file;
     std::string ca_file;  // whom client certificates are believed
     std::string min_version = "1.2";
-    std::string ciphers;  // OpenSSL's list for TLS 1.2; empty: its default
+    std::string ciphers;                    // OpenSSL's list for TLS 1.2; empty: its default
+    std::vector<host_certificate> hosts{};  // who asks for none of their names gets cert_file
 
     friend bool operator==(const listener_tls&, const listener_tls&) = default;
 };

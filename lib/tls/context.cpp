@@ -2,9 +2,12 @@
 
 #include <openssl/err.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/throw_exception.hpp>
+#include <map>
 #include <stdexcept>
 
 namespace crossfade::tls {
@@ -73,6 +76,80 @@ int select_alpn(SSL*, const unsigned char** out, unsigned char* out_length, cons
     return SSL_TLSEXT_ERR_OK;
 }
 
+// The certificates that are chosen by SNI. Owned by the SSL_CTX of the listener itself, which its connections keep
+// alive whatever becomes of the `context`.
+class host_list {
+  public:
+    static const host_list* of(const SSL_CTX* listener) {
+        return static_cast<const host_list*>(::SSL_CTX_get_ex_data(listener, slot()));
+    }
+
+    // Nothing when all could be read.
+    static std::optional<fault> give(SSL_CTX* listener, const std::vector<settings::host_certificate>& hosts) {
+        auto made = std::make_unique<host_list>();
+        for (const auto& host : hosts) {
+            const auto key = "proxy.tls.hosts." + std::to_string(&host - hosts.data() + 1);
+            holder certificate{::SSL_CTX_new(::TLS_server_method()), &::SSL_CTX_free};
+            if (!certificate) return fault{key + ": " + openssl_reason()};
+            if (auto failed = use_certificate(certificate.get(), key + ".cert_file", host.cert_file, key + ".key_file",
+                                              host.key_file))
+                return failed;
+            auto* const own = ::SSL_CTX_get0_certificate(certificate.get());
+            for (const auto& name : host.names) {
+                // Two hosts' files exchanged would else show only where a client checks the name.
+                if (!name.starts_with('*') && ::X509_check_host(own, name.data(), name.size(), 0, nullptr) != 1)
+                    return fault{key + ".cert_file " + host.cert_file + ": this certificate is not for " + name};
+                made->by_name_[name] = certificate.get();
+            }
+            made->certificates_.push_back(std::move(certificate));
+        }
+        if (made->by_name_.empty()) return std::nullopt;
+        if (::SSL_CTX_set_ex_data(listener, slot(), made.get()) != 1) return fault{"proxy.tls.hosts: out of memory"};
+        made.release();
+        ::SSL_CTX_set_cert_cb(listener, &choose, nullptr);
+        return std::nullopt;
+    }
+
+    const std::vector<std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)>>& certificates() const { return certificates_; }
+
+  private:
+    using holder = std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)>;
+
+    static int slot() {
+        static const int taken = ::SSL_CTX_get_ex_new_index(
+            0, nullptr, nullptr, nullptr,
+            [](void*, void* list, CRYPTO_EX_DATA*, int, long, void*) { delete static_cast<host_list*>(list); });
+        return taken;
+    }
+
+    // Null: none of them. A star stands for one label (RFC 6125, 6.4.3).
+    SSL_CTX* find(std::string name) const {
+        std::transform(name.begin(), name.end(), name.begin(),
+                       [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+        auto found = by_name_.find(name);
+        if (found == by_name_.end())
+            if (const auto dot = name.find('.'); dot != std::string::npos)
+                found = by_name_.find('*' + name.substr(dot));
+        return found == by_name_.end() ? nullptr : found->second;
+    }
+
+    // SSL_CTX_set_cert_cb(3).
+    static int choose(SSL* connection, void*) {
+        const char* const asked = ::SSL_get_servername(connection, TLSEXT_NAMETYPE_host_name);
+        auto* const chosen = asked == nullptr ? nullptr : of(::SSL_get_SSL_CTX(connection))->find(asked);
+        if (chosen == nullptr) return 1;
+        STACK_OF(X509)* chain = nullptr;
+        ::SSL_CTX_get0_chain_certs(chosen, &chain);
+        // One of another kind of key, which the client may prefer, would stay beside it.
+        ::SSL_certs_clear(connection);
+        return ::SSL_use_cert_and_key(connection, ::SSL_CTX_get0_certificate(chosen), ::SSL_CTX_get0_privatekey(chosen),
+                                      chain, 1);
+    }
+
+    std::vector<holder> certificates_;
+    std::map<std::string, SSL_CTX*, std::less<>> by_name_;
+};
+
 }  // namespace
 
 void throw_exception_from_error(const fault& what, const boost::source_location& where) {
@@ -92,6 +169,7 @@ result<context, fault> context::of_listener(const settings::listener_tls& from) 
     if (auto failed =
             use_certificate(native, "proxy.tls.cert_file", from.cert_file, "proxy.tls.key_file", from.key_file))
         return *failed;
+    if (auto failed = host_list::give(native, from.hosts)) return *failed;
     if (!from.ca_file.empty()) {
         if (auto failed = trust(native, "proxy.tls.ca_file", from.ca_file)) return *failed;
         if (auto* names = ::SSL_load_client_CA_file(from.ca_file.c_str())) ::SSL_CTX_set_client_CA_list(native, names);
@@ -118,10 +196,18 @@ result<context, fault> context::of_server(const settings::server_tls& from) {
 }
 
 std::optional<std::chrono::system_clock::time_point> context::expires() const {
-    const auto* own = ::SSL_CTX_get0_certificate(native());
-    std::tm at{};
-    if (own == nullptr || ::ASN1_TIME_to_tm(::X509_get0_notAfter(own), &at) != 1) return std::nullopt;
-    return std::chrono::system_clock::from_time_t(::timegm(&at));
+    std::optional<std::chrono::system_clock::time_point> first;
+    const auto look_at = [&](const SSL_CTX* of) {
+        const auto* own = ::SSL_CTX_get0_certificate(of);
+        std::tm at{};
+        if (own == nullptr || ::ASN1_TIME_to_tm(::X509_get0_notAfter(own), &at) != 1) return;
+        const auto then = std::chrono::system_clock::from_time_t(::timegm(&at));
+        first = first ? std::min(*first, then) : then;
+    };
+    look_at(native());
+    if (const auto* hosts = host_list::of(native()))
+        for (const auto& each : hosts->certificates()) look_at(each.get());
+    return first;
 }
 
 std::string end_point_hash(const X509* certificate) {

@@ -23,14 +23,15 @@ struct fault {
 // that connections made under it keep it when files are read anew. Thread-safe.
 class context {
   public:
-    // For what listens. Client certificates are asked for from mode verify_ca on.
+    // For what listens. Client certificates are asked for from mode verify_ca on. A client that asks for the name of
+    // one of `from.hosts` by SNI gets that one's certificate, any other one the listener's own.
     static boost::system::result<context, fault> of_listener(const settings::listener_tls& from);
     // For connections to a database; `from.mode` other than disable.
     static boost::system::result<context, fault> of_server(const settings::server_tls& from);
 
     SSL_CTX* native() const { return native_.get(); }
 
-    // The end of our own certificate's validity; nothing without one.
+    // When the first of our own certificates ends to be valid; nothing without one.
     std::optional<std::chrono::system_clock::time_point> expires() const;
 
   private:

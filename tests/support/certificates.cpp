@@ -50,9 +50,9 @@ certificate_authority::certificate_authority(const std::string& name) : key_(::E
     write_certificate(file(), own_.get());
 }
 
-certificate_files certificate_authority::issue(const std::string& common_name,
-                                               const std::string& alternative_names) const {
-    const key subject{::EVP_EC_gen("P-256")};
+certificate_files certificate_authority::issue(const std::string& common_name, const std::string& alternative_names,
+                                               key_kind kind) const {
+    const key subject{kind == key_kind::rsa ? ::EVP_RSA_gen(2048) : ::EVP_EC_gen("P-256")};
     const auto made = sign(common_name, *subject, alternative_names);
     const auto stem = (dir_.path() / std::to_string(serial_)).string();
     certificate_files files{stem + ".crt", stem + ".key"};

@@ -16,13 +16,16 @@ struct certificate_files {
     std::string key;
 };
 
-// An authority for tests, with certificates of P-256 keys that are valid for a day.
+enum class key_kind { p256, rsa };
+
+// An authority for tests, with certificates that are valid for a day.
 class certificate_authority {
   public:
     explicit certificate_authority(const std::string& name);
 
     // `alternative_names` as OpenSSL writes them: "DNS:localhost,IP:127.0.0.1"; empty: none.
-    certificate_files issue(const std::string& common_name, const std::string& alternative_names) const;
+    certificate_files issue(const std::string& common_name, const std::string& alternative_names,
+                            key_kind kind = key_kind::p256) const;
     std::string file() const { return (dir_.path() / "ca.crt").string(); }
 
   private:

@@ -136,6 +136,25 @@ TEST_F(tls, a_certificate_of_the_proxys_own_is_shown_to_the_database) {
     EXPECT_EQ(value(connect("user=bob"), "select current_user"), "bob");
 }
 
+TEST_F(tls, the_name_that_a_client_asks_for_has_a_certificate_of_its_own) {
+    const auto shop = authority().issue("shop", "DNS:shop.example");
+    auto text = listening();
+    text.insert(text.rfind('}'),
+                ", hosts: [{ names: shop.example, cert_file: " + shop.cert + ", key_file: " + shop.key + " }] ");
+    start_proxy(text, "sslmode=require");
+    const auto verified = " sslmode=verify-full sslrootcert=" + authority().file();
+    const auto by = [&](const std::string& host, const std::string& more = {}) {
+        auto info = conninfo("user=crossfade" + verified + more);
+        info += " host=" + host + " hostaddr=127.0.0.1";
+        return connection{PQconnectdb(info.c_str())};
+    };
+    EXPECT_EQ(seen(by("shop.example")), "true true");
+    EXPECT_THAT(PQerrorMessage(by("other.example").get()), HasSubstr("does not match host name"));
+    // Who says no name is shown the listener's own.
+    EXPECT_THAT(PQerrorMessage(by("shop.example", " sslsni=0").get()), HasSubstr("does not match host name"));
+    EXPECT_EQ(seen(connect("user=crossfade" + verified)), "true true");
+}
+
 TEST_F(tls, sessions_in_the_clear_are_refused_where_it_is_required_and_cancels_are_not) {
     start_proxy(listening(of_proxy(), "require"), "sslmode=disable");
     const connection refused{PQconnectdb(conninfo("user=crossfade sslmode=disable").c_str())};

@@ -130,6 +130,24 @@ INSTANTIATE_TEST_SUITE_P(
                   "f.yaml:5: proxy.tls.key_file: found nothing; allowed: a PEM file",
                   "f.yaml:5: proxy.tls.ca_file: found nothing; allowed: a PEM file with the authorities whose client "
                   "certificates are believed"}},
+        bad_file{
+            "tls_of_hosts",
+            required +
+                "proxy:\n  tls:\n    hosts:\n"
+                "      - { names: [db.example, 10.0.0.1, DB.example, \"a.*.example\"], cert_file: /c, key_file: /k }\n"
+                "      - { cert_file: /c }\n"
+                "      - { names: db.example, cert_file: /c, key_file: /k, ca_file: /a }\n",
+            {"f.yaml:8: proxy.tls.hosts.1.names: found '10.0.0.1'; allowed: a DNS name, or one whose first label is a "
+             "star",
+             "f.yaml:8: proxy.tls.hosts.1.names: found 'DB.example', which has a certificate already; allowed: each "
+             "name once",
+             "f.yaml:8: proxy.tls.hosts.1.names: found 'a.*.example'; allowed: a DNS name, or one whose first label "
+             "is a star",
+             "f.yaml:9: proxy.tls.hosts.2.names: found nothing; allowed: names, cert_file and key_file of a host",
+             "f.yaml:9: proxy.tls.hosts.2.key_file: found nothing; allowed: names, cert_file and key_file of a host",
+             "f.yaml:10: proxy.tls.hosts.3.ca_file: found an unknown key; allowed: names, cert_file, key_file",
+             "f.yaml:10: proxy.tls.hosts.3.names: found 'db.example', which has a certificate already; allowed: "
+             "each name once"}},
         bad_file{"limits",
                  required + "proxy: { max_sessions: 5, reserved_sessions: 5, idle_timeout: 169h }\n",
                  {"f.yaml:5: proxy.reserved_sessions: found '5'; allowed: less than proxy.max_sessions",

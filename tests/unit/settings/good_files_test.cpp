@@ -49,6 +49,8 @@ proxy:
     ca_file: /etc/crossfade/clients.crt
     min_version: "1.3"
     ciphers: HIGH
+    hosts:
+      - { names: [Shop.example, "*.shop.example"], cert_file: /etc/crossfade/shop.crt, key_file: /etc/crossfade/shop.key }
   max_sessions_per_user: 20
   max_sessions_per_database: 30
   reserved_sessions: 3
@@ -122,8 +124,15 @@ TEST(good_files, hold_every_key) {
     EXPECT_EQ(read.stream.retained_wal_action, wal_action::drop_slot);
     EXPECT_EQ(read.proxy.listen, (endpoint{"::", 7000}));
     EXPECT_EQ(read.proxy.drain_timeout, 0ms);
-    EXPECT_EQ(read.proxy.tls, (listener_tls{tls_mode::verify_ca, "/etc/crossfade/proxy.crt", "/etc/crossfade/proxy.key",
-                                            "/etc/crossfade/clients.crt", "1.3", "HIGH"}));
+    EXPECT_EQ(
+        read.proxy.tls,
+        (listener_tls{tls_mode::verify_ca,
+                      "/etc/crossfade/proxy.crt",
+                      "/etc/crossfade/proxy.key",
+                      "/etc/crossfade/clients.crt",
+                      "1.3",
+                      "HIGH",
+                      {{{"shop.example", "*.shop.example"}, "/etc/crossfade/shop.crt", "/etc/crossfade/shop.key"}}}));
     EXPECT_EQ(read.tenants, (tenancy{tenant_source::parameter, "app.tenant", "tenant_id"}));
     EXPECT_EQ(read.flags.resolve("", "").migration_drift_tolerance, 0.25);
     EXPECT_EQ(read.flags.resolve("orders", "").migration_drift_tolerance, 0.5);

@@ -216,6 +216,81 @@ TEST_F(ends, show_a_clients_certificate) {
     EXPECT_EQ(without.shake_hands().second, outcome::failed);
 }
 
+// Who listens under several names.
+class hosts : public ends {
+  protected:
+    static settings::host_certificate host(const std::vector<std::string>& names, const std::string& common_name,
+                                           support::key_kind kind = support::key_kind::p256) {
+        std::string alternatives;
+        for (const auto& name : names) alternatives += (alternatives.empty() ? "DNS:" : ",DNS:") + name;
+        auto files = authority().issue(common_name, alternatives, kind);
+        return {names, std::move(files.cert), std::move(files.key)};
+    }
+    static const settings::listener_tls& several() {
+        static const auto made = [] {
+            auto listener = listening();
+            listener.hosts = {host({"shop.example", "store.example"}, "shop"), host({"*.eu.example"}, "star"),
+                              host({"one.eu.example"}, "one"), host({"old.example"}, "old", support::key_kind::rsa)};
+            return listener;
+        }();
+        return made;
+    }
+    // The common name of the certificate that this client is shown.
+    static std::string shown_to(const std::string& asked_for, tls_mode mode = tls_mode::verify_ca) {
+        auto both = between(several(), reaching(mode, authority().file()), asked_for);
+        if (both.shake_hands() != std::pair(outcome::done, outcome::done)) return both.client.reason();
+        EXPECT_EQ(both.client.peer_end_point_hash(), both.server.own_end_point_hash()) << asked_for;
+        return both.client.peer_common_name();
+    }
+};
+
+TEST_F(hosts, are_shown_by_the_name_that_is_asked_for) {
+    EXPECT_EQ(shown_to("shop.example", tls_mode::verify_full), "shop");
+    EXPECT_EQ(shown_to("store.example", tls_mode::verify_full), "shop");
+    EXPECT_EQ(shown_to("SHOP.Example"), "shop");
+    EXPECT_EQ(shown_to("one.eu.example"), "one");
+    EXPECT_EQ(shown_to("two.eu.example"), "star");
+    EXPECT_EQ(shown_to("old.example", tls_mode::verify_full), "old");  // not the listener's, of another kind of key
+    // Another name, one label too many, the suffix alone, no name at all: the listener's own.
+    for (const char* name :
+         {"db.example", "elsewhere.example", "a.two.eu.example", "eu.example", "localhost", "127.0.0.1"})
+        EXPECT_EQ(shown_to(name), "db.example") << name;
+}
+
+TEST_F(hosts, ask_for_a_client_certificate_as_the_listener_does) {
+    auto at_server = several();
+    at_server.mode = tls_mode::verify_ca;
+    at_server.ca_file = authority().file();
+    EXPECT_EQ(between(at_server, reaching(), "shop.example").shake_hands().second, outcome::failed);
+    const auto files = authority().issue("ann", "");
+    auto shows = reaching();
+    shows.cert_file = files.cert;
+    shows.key_file = files.key;
+    auto both = between(at_server, shows, "shop.example");
+    EXPECT_EQ(both.shake_hands(), std::pair(outcome::done, outcome::done));
+    EXPECT_EQ(both.server.peer_common_name(), "ann");
+    EXPECT_TRUE(both.server.speaks_postgresql());
+}
+
+TEST_F(hosts, outlive_the_context_that_a_reload_has_replaced) {
+    const auto to = reaching();
+    line both{engine{context::of_server(to).value(), to, "shop.example"},
+              [] { return engine{context::of_listener(several()).value()}; }()};
+    EXPECT_EQ(both.shake_hands(), std::pair(outcome::done, outcome::done));
+}
+
+TEST_F(hosts, are_refused_with_a_certificate_that_is_not_theirs) {
+    auto listener = several();
+    std::swap(listener.hosts[0].cert_file, listener.hosts[3].cert_file);
+    std::swap(listener.hosts[0].key_file, listener.hosts[3].key_file);
+    EXPECT_EQ(
+        context::of_listener(listener).error().text,
+        "proxy.tls.hosts.1.cert_file " + listener.hosts[0].cert_file + ": this certificate is not for shop.example");
+    listener = several();
+    listener.hosts[1].key_file = listener.hosts[0].key_file;
+    EXPECT_THAT(context::of_listener(listener).error().text, HasSubstr("proxy.tls.hosts.2.key_file"));
+}
+
 TEST_F(ends, are_not_made_of_files_that_cannot_be_used) {
     auto files = listening();
     files.key_file = authority().issue("other", "").key;
