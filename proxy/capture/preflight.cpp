@@ -15,7 +15,7 @@ constexpr const char* init = "run `crossfade init`";
 
 std::string begin_anew(const settings::stream& stream) {
     return "drop slot " + stream.slot() + " and topic " + stream.topic() +
-           ", then run `crossfade init` and `crossfade backfill --resync`, and start the proxies again";
+           ", then run `crossfade init` and `crossfade backfill --resync`";
 }
 
 }  // namespace
@@ -97,10 +97,10 @@ rd_kafka_resp_err_t cause(const kafka::failure& from) {
 setback judge(const kafka::failure& from, const settings::stream& stream) {
     switch (cause(from)) {
         case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-            return stopped(
-                "an event is larger than " + topics(stream) + " takes",
-                "raise max.message.bytes of the topic (and kafka.properties message.max.bytes, if set), then "
-                "start the proxy again");
+            return stopped("an event is larger than " + topics(stream) + " takes",
+                           "raise max.message.bytes of the topic; where kafka.properties sets message.max.bytes, that "
+                           "too, and then "
+                           "start the proxy again");
         case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
         case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
         case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
@@ -116,7 +116,7 @@ setback judge(const kafka::failure& from, const settings::stream& stream) {
 
 setback judge(const publish::tail_problem& from) {
     if (from.what == publish::tail_problem::kind::unreachable) return waiting(from.reason, from.way_out);
-    return stopped(from.reason, from.way_out + ", and start the proxies again");
+    return stopped(from.reason, from.way_out);
 }
 
 std::optional<setback> judge_partitions(int partitions, const std::string& topic) {

@@ -105,7 +105,7 @@ publishing::ending publishing::on_payload(std::string_view payload) {
                        "legacy's WAL has something else at " + model::to_string((*event)->at.commit_lsn) +
                            " than what topic " + stream_.topic() +
                            " ends with: legacy was restored from an older copy of its files",
-                       "run `crossfade backfill --resync`, and start the proxies again"};
+                       "run `crossfade backfill --resync`"};
     if (const auto put = outbox_.put(**event); !put) return judge(put.error(), stream_);
     (*event)->last ? failpoint::pass("capture.put_last") : failpoint::pass("capture.put");
     board_.published(**event);

@@ -23,8 +23,11 @@ class slot_watch {
     ~slot_watch();
 
     void start();
-    // Once the slot is to be dropped: what the publisher's state is then. It may not take the slot any more.
+    // Once the slot is to be dropped: what the publisher's state is then. It may not take the slot any more, until
+    // somebody has made it anew.
     std::optional<setback> verdict() const;
+    // A slot is read again. One that is about to be dropped is none to go on with.
+    void forget_verdict();
 
   private:
     void run() noexcept;
@@ -37,8 +40,8 @@ class slot_watch {
     status_board& board_;
     std::optional<pgclient::connection> connection_;
     std::string said_;
-    bool dropping_ = false;  // and somebody still reads it
     mutable std::mutex guard_;
+    bool dropping_ = false;  // and somebody still reads it
     std::optional<setback> verdict_;
     stop_signal stop_;
     std::thread thread_;

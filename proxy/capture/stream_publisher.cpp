@@ -9,6 +9,7 @@
 #include "lib/kafka/admin.hpp"
 #include "lib/retry/backoff.hpp"
 #include "lib/telemetry/version.hpp"
+#include "proxy/capture/circumstances.hpp"
 #include "proxy/capture/preflight.hpp"
 #include "proxy/capture/publishing.hpp"
 #include "proxy/capture/slot_watch.hpp"
@@ -23,6 +24,7 @@ constexpr auto standby_interval = 500ms;
 constexpr auto kafka_patience = 5s;
 constexpr auto tail_patience = 10s;  // below wal_sender_timeout: nothing is said to the server meanwhile
 constexpr auto repeat_alarm = 60s;
+constexpr auto look_again = 3s;  // whether an operator has done something about what stopped us
 
 struct slot_position {
     model::lsn confirmed;
@@ -75,7 +77,7 @@ struct stream_publisher::impl {
     setback attempt();
     std::optional<setback> wait_for_slot(replication_link& link);
     setback publish(replication_link& link, pgclient::connection ordinary);
-    void stay_stopped(const setback& why);
+    void stay_stopped(const setback& why, std::optional<circumstances> seen);
 
     settings::snapshot at_start;
     const settings::configuration& config;
@@ -83,13 +85,18 @@ struct stream_publisher::impl {
     stop_signal stop;
     slot_watch watch;
     retry::backoff pause{std::chrono::milliseconds{200}, std::chrono::seconds{3}};
+    retry::backoff fruitless{look_again, repeat_alarm};  // attempts after a stop
     std::thread thread;
 };
 
 void stream_publisher::impl::run() noexcept {
+    // From before the attempt, so that no remedy can slip in between; after a stop alone, as it costs connections.
+    std::optional<circumstances> seen;
+    bool looks = false;
     while (!stop.raised()) {
         setback ended;
         try {
+            if (looks) seen = look_around(config);
             ended = attempt();
         } catch (const std::exception& failed) {
             ended = {publisher_state::waiting, failed.what(), {}};
@@ -97,19 +104,34 @@ void stream_publisher::impl::run() noexcept {
         if (stop.raised()) break;
         if (auto dropped = watch.verdict()) ended = std::move(*dropped);
         board.enter(ended);
-        if (ended.state == publisher_state::stopped) {
-            stay_stopped(ended);
-        } else {
+        const bool stopped = ended.state == publisher_state::stopped;
+        if (stopped && looks) {
+            stay_stopped(ended, std::move(seen));
+        } else if (!stopped) {
+            fruitless.reset();
             stop.wait(ended.state == publisher_state::standby ? std::chrono::milliseconds{standby_interval}
                                                               : pause.next());
         }
+        looks = stopped;
     }
     board.enter({publisher_state::off, {}, {}});
 }
 
-void stream_publisher::impl::stay_stopped(const setback& why) {
-    while (!stop.wait(repeat_alarm))
-        spdlog::error("publisher of stream {}: stopped: {}; way out: {}", config.stream.name, why.reason, why.way_out);
+// Until it may be otherwise than it was. The program isn't to be started again for that: it carries the application's
+// sessions.
+void stream_publisher::impl::stay_stopped(const setback& why, std::optional<circumstances> seen) {
+    auto said_at = std::chrono::steady_clock::now();
+    for (auto wait = fruitless.next(); !stop.wait(wait); wait = look_again) {
+        if (const auto now = std::chrono::steady_clock::now(); now - said_at >= repeat_alarm) {
+            said_at = now;
+            spdlog::error("publisher of stream {}: stopped: {}; way out: {}", config.stream.name, why.reason,
+                          why.way_out);
+        }
+        auto now = look_around(config);
+        if (!now) continue;
+        if (!seen || worth_another_look(*seen, *now)) return;
+        seen = std::move(now);
+    }
 }
 
 setback stream_publisher::impl::attempt() {
@@ -168,6 +190,7 @@ setback stream_publisher::impl::publish(replication_link& link, pgclient::connec
         {config.proxy.max_unacknowledged_events, stream_publisher::max_unacknowledged_bytes}, json_copy(config));
     if (!outbox) return judge(outbox.error(), config.stream);
 
+    watch.forget_verdict();
     board.enter_publishing(place->confirmed);
     const source_monitor monitor{std::move(ordinary), config, board};
     publishing spell{link,

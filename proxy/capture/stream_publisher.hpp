@@ -18,7 +18,7 @@ enum class publisher_state {
     waiting,     // something is missing or away; tried again by itself
     standby,     // another publisher holds the slot; takes over when it goes
     publishing,  // holds the slot
-    stopped,     // events are missing or can't be had: an operator must act, then restart the program
+    stopped,     // events are missing or can't be had: an operator must act, and it goes on when that shows
 };
 std::string_view to_string(publisher_state state);
 

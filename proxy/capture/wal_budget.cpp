@@ -60,7 +60,7 @@ wal_warning judge_wal(const kept_wal& of, const settings::stream& stream) {
 
 setback dropped(const kept_wal& of, const settings::stream& stream) {
     return {publisher_state::stopped, kept(of, stream) + ": it was dropped (stream.retained_wal_action: drop-slot)",
-            "mend what held the stream up, then run `crossfade backfill --resync` and start the proxies again"};
+            "mend what held the stream up, then run `crossfade backfill --resync`"};
 }
 
 }  // namespace crossfade::proxy::capture

@@ -84,6 +84,38 @@ TEST_F(capture_budget, that_is_used_up_costs_the_slot_where_that_is_wanted) {
     EXPECT_NE(other.status().state, publisher_state::publishing);
 }
 
+TEST_F(capture_budget, that_has_cost_the_slot_is_over_when_the_stream_begins_anew) {
+    stream_publisher publisher{with(wal_action::drop_slot), metrics_};
+    publisher.start();
+    insert(++newest_);
+    ASSERT_TRUE(eventually_in(publisher, publisher_state::publishing));
+    ASSERT_TRUE(support::eventually(20s, [&] { return read().rows().size() == 1; }));
+    kafka_.set_down(true);
+    write_wal(4);
+    ASSERT_TRUE(eventually_in(publisher, publisher_state::stopped)) << publisher.status().reason;
+    kafka_.set_down(false);
+    // As `crossfade backfill --resync` does. A slot alone is not enough: what lies between is missing.
+    stream_.make_slot();
+    const auto begin = stream_.confirmed();
+    ASSERT_TRUE(support::eventually(30s, [&] {
+        return publisher.status().reason.find("what lies between is missing") != std::string::npos ||
+               publisher.status().reason.find("it was dropped") != std::string::npos;
+    })) << publisher.status().reason;
+    EXPECT_EQ(publisher.status().state, publisher_state::stopped);
+    place_resync_mark(stream_.settings()->config, begin);
+    ASSERT_TRUE(eventually_in(publisher, publisher_state::publishing)) << publisher.status().reason;
+    // Nor is it held against the new one that the old one was dropped.
+    stream_.sql("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '" +
+                stream_.stream().slot() + "'");
+    insert(++newest_);
+    const auto newest = "insert a (" + std::to_string(newest_) + ")";
+    EXPECT_TRUE(support::eventually(30s, [&] {
+        const auto rows = read().rows();
+        return !rows.empty() && rows.back().find(newest) != std::string::npos;
+    })) << publisher.status().reason;
+    EXPECT_EQ(publisher.status().state, publisher_state::publishing);
+}
+
 // It holds the slot's place although nothing is read.
 TEST_F(capture_budget, is_watched_while_kafka_lets_nobody_publish) {
     kafka_.set_down(true);

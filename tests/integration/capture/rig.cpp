@@ -4,6 +4,7 @@
 
 #include "lib/events/codec.hpp"
 #include "lib/kafka/consumer.hpp"
+#include "lib/kafka/producer.hpp"
 #include "tests/support/eventually.hpp"
 
 namespace crossfade::proxy::capture {
@@ -97,6 +98,22 @@ std::string describe(const model::row& cells) {
 }
 
 }  // namespace
+
+void place_resync_mark(const settings::configuration& config, model::lsn at) {
+    const auto newest = read_topic(config).back().at;
+    model::change_event mark;
+    mark.at = {newest.system_identifier, newest.timeline, at, 0};
+    mark.publisher = model::resync_publisher;
+    mark.previous = model::lsn{};
+    mark.last = true;
+    mark.end_lsn = at;
+    mark.body = model::heartbeat{mark.commit_time};
+    auto producer = kafka::producer::open(config.kafka, 1).value();
+    events::relation_encoder relations;
+    producer.produce(config.stream.topic(), 0, "", events::encode(mark, relations), {}, 1).value();
+    const auto sent = [&] { return producer.poll(100ms).has_value() && producer.unacknowledged() == 0; };
+    if (!support::eventually(10s, sent)) throw std::runtime_error("the mark is not acknowledged");
+}
 
 std::string describe(const model::change_event& event) {
     if (const auto* row = std::get_if<model::row_change>(&event.body)) {

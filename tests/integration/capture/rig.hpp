@@ -55,6 +55,9 @@ class stream_fixture {
 // Every message of the stream's topic from its first offset on, decoded.
 std::vector<model::change_event> read_topic(const settings::configuration& config);
 
+// What `crossfade backfill --resync` leaves at the topic's end.
+void place_resync_mark(const settings::configuration& config, model::lsn at);
+
 // "insert a (1,x)", "update a (1,x)->(2,~)": '~' is an unchanged TOAST value, '-' is null.
 std::string describe(const model::change_event& event);
 

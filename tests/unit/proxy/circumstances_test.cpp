@@ -1,0 +1,45 @@
+#include "proxy/capture/circumstances.hpp"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+namespace crossfade::proxy::capture {
+namespace {
+
+const circumstances before{"pgoutput app 0/16B3748 f", false, 40, "1048588"};
+
+struct change {
+    const char* name;
+    std::function<void(circumstances&)> made;
+    bool worth;
+};
+
+class circumstances_of : public testing::TestWithParam<change> {};
+
+TEST_P(circumstances_of, say_whether_to_look_again) {
+    auto now = before;
+    GetParam().made(now);
+    EXPECT_EQ(worth_another_look(before, now), GetParam().worth);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    a_stop, circumstances_of,
+    testing::Values(change{"nothing", [](auto&) {}, false},
+                    change{"slot_dropped", [](auto& now) { now.slot.clear(); }, true},
+                    change{"slot_made_anew", [](auto& now) { now.slot = "pgoutput app 0/16B3999 f"; }, true},
+                    change{"another_reads_it", [](auto& now) { now.held = true; }, true},
+                    change{"a_mark_in_the_topic", [](auto& now) { now.topic_end = 41; }, true},
+                    change{"the_topic_made_anew", [](auto& now) { now.topic_end = 0; }, true},
+                    change{"larger_messages", [](auto& now) { now.message_limits = "16777216"; }, true}),
+    [](const auto& each) { return std::string{each.param.name}; });
+
+// Our own connection ends a moment after we have let go of the slot.
+TEST(circumstances, do_not_count_a_slot_that_is_free_again) {
+    auto held = before;
+    held.held = true;
+    EXPECT_FALSE(worth_another_look(held, before));
+}
+
+}  // namespace
+}  // namespace crossfade::proxy::capture
