@@ -115,15 +115,8 @@ void stream_follower::run(const std::stop_token& stopping) {
         }
         if (step == next_step::end) return;
         if (step == next_step::stopped) {
-            auto said_at = steady::now();
-            while (!stopping.stop_requested()) {
-                wait_.wait(stopping, milliseconds{1000});
-                if (steady::now() - said_at < std::chrono::minutes{1}) continue;
-                said_at = steady::now();
-                const auto status = board_.read();
-                spdlog::error("stream {}: stopped: {}; {}", stream_, status.reason, status.way_out);
-            }
-            return;
+            wait_for_remedy(stopping);
+            continue;
         }
         wait_.wait(stopping, backoff_.next());
     }
@@ -170,6 +163,7 @@ stream_follower::next_step stream_follower::serve(const std::stop_token& stoppin
             continue;
         }
         if (!installed(session, progress)) return next_step::reconnect;
+        stopped_at_ = progress;
         if (progress.topic != config.stream.topic()) {
             return stop_stream("the follower's progress is of topic " + progress.topic,
                                "run crossfade init for this stream");
@@ -203,6 +197,7 @@ stream_follower::next_step stream_follower::serve(const std::stop_token& stoppin
         }
         const auto step = consume(stopping, session, applier, copier, *reader, prefer);
         lanes_.reset();
+        stopped_at_ = applier.progress();
         if (applier.in_transaction()) {
             if (auto done = applier.roll_back(); !done) return next_step::reconnect;
         }

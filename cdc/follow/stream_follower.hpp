@@ -22,7 +22,8 @@
 namespace crossfade::cdc::follow {
 
 // Follows one stream: reads the topic, makes transactions of its events and applies them, on a thread of its own. Loses
-// its peers and finds them again; what can't be continued without a loss is a stop that only a restart ends.
+// its peers and finds them again; what can't be continued without a loss is a stop, which ends when an operator has set
+// progress anew.
 class stream_follower {
   public:
     // `flags` gives the configuration in force; what isn't a flag is taken from the one at start.
@@ -49,6 +50,8 @@ class stream_follower {
     next_step consume(const std::stop_token& stopping, apply::session& session, apply::applier& applier,
                       backfill::backfiller& copier, kafka::partition_reader& reader,
                       std::optional<consume::preference>& prefer);
+    // Until progress is another one than where the stream stopped.
+    void wait_for_remedy(const std::stop_token& stopping);
     bool elected(const std::stop_token& stopping, apply::session& session);
     bool installed(apply::session& session, store::progress& found);
     bool backfill_in_the_way(apply::session& session);
@@ -103,6 +106,7 @@ class stream_follower {
     events::relation_decoder relations_;
     std::string said_;  // the last trouble logged, so that it is said once
     std::string origin_since_;
+    store::progress stopped_at_;  // or where it is
     std::unique_ptr<apply::lanes> lanes_;
     std::chrono::steady_clock::time_point lanes_after_{};
     unsigned alone_ = 0;  // batches to be applied alone before that

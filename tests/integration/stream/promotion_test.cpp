@@ -63,12 +63,16 @@ class promotion : public testing::Test {
             program->configure(at(legacy));
             program->start();
         }
+        for (auto* program : {&world_->proxy, &world_->cdc}) ASSERT_TRUE(program->wait_healthy(30s)) << world_->logs();
     }
-    void resync(const support::postgres_cluster& legacy) {
-        const auto done = world_->crossfade({"backfill", "--resync"});
-        ASSERT_EQ(done.exit_code, 0) << done.output << done.errors;
-        point_at(legacy);
+    // Nobody starts the programs again: the proxy has the application's sessions.
+    void resync(const support::postgres_cluster& legacy, const std::vector<std::string>& more = {}) {
+        std::vector<std::string> command{"backfill", "--resync"};
+        command.insert(command.end(), more.begin(), more.end());
+        const auto done = world_->crossfade(command);
+        ASSERT_EQ(done.exit_code, 0) << done.output << done.errors << world_->logs();
         ASSERT_TRUE(in_state(world_->proxy, "publishing")) << world_->logs();
+        ASSERT_TRUE(in_state(world_->cdc, "applying")) << world_->logs();
         EXPECT_TRUE(equal(legacy)) << world_->logs();
         legacy.exec(insert(5001, 5050, "resynced "));
         EXPECT_TRUE(equal(legacy)) << world_->logs();
@@ -151,7 +155,7 @@ TEST_F(promotion, of_a_standby_that_lacks_what_was_published_is_a_loud_stop_with
     EXPECT_EQ(status.exit_code, 1);
     EXPECT_THAT(status.output, HasSubstr("crossfade backfill --resync"));
     EXPECT_EQ(world_->modern.value("SELECT count(*) FROM stock WHERE note LIKE 'found%'"), "0");
-    resync(promoted);
+    resync(promoted, {"--live"});
 }
 
 TEST_F(promotion, without_the_slot_waits_and_says_so) {

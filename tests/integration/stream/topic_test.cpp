@@ -47,15 +47,31 @@ class the_topic : public testing::Test {
         EXPECT_EQ(status.exit_code, 1);
         EXPECT_THAT(status.output, HasSubstr("crossfade backfill --resync"));
     }
-    void resync() {
-        const auto done = world_->crossfade({"backfill", "--resync"});
-        ASSERT_EQ(done.exit_code, 0) << done.output << done.errors;
-        for (auto* program : {&world_->proxy, &world_->cdc}) {
-            program->stop();
-            program->start();
-        }
+    // Until the stopped crossfade-cdc has looked a second time for something that was done about it.
+    bool follower_has_looked_again() const {
+        const auto since = world_->modern.value("SELECT now() + interval '1100 ms'");
+        return support::eventually(20s, [&] {
+            return world_->modern.value(
+                       "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'crossfade-cdc' AND query LIKE "
+                       "'%crossfade.progress%' AND query_start > '" +
+                       since + "'") != "0";
+        });
+    }
+    void resync(const std::vector<std::string>& more = {}) {
+        std::vector<std::string> command{"backfill", "--resync"};
+        command.insert(command.end(), more.begin(), more.end());
+        const auto done = world_->crossfade(command);
+        ASSERT_EQ(done.exit_code, 0) << done.output << done.errors << world_->logs();
+        // By themselves: nobody has to start the programs again.
+        EXPECT_TRUE(support::eventually(60s, [&] {
+            return status_of(world_->proxy, "state") == "publishing" && status_of(world_->cdc, "state") == "applying";
+        })) << world_->logs();
         insert(9001, 9020);
         EXPECT_TRUE(equal()) << world_->logs();
+        // Once, and not before there was a reason.
+        const auto log = world_->cdc.log();
+        const std::string goes_on = "progress is another one";
+        EXPECT_EQ(log.find(goes_on), log.rfind(goes_on)) << log;
         EXPECT_EQ(world_->complaints(), "");
     }
 
@@ -76,6 +92,12 @@ class the_topic : public testing::Test {
         rd_kafka_topic_partition_list_destroy(partitions);
         administer([&](auto* client, auto* queue) { rd_kafka_DeleteRecords(client, &asked, 1, nullptr, queue); });
         rd_kafka_DeleteRecords_destroy(asked);
+    }
+    void set_largest_message(const std::string& bytes) const {
+        auto* asked = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
+        rd_kafka_ConfigResource_set_config(asked, "max.message.bytes", bytes.c_str());
+        administer([&](auto* client, auto* queue) { rd_kafka_AlterConfigs(client, &asked, 1, nullptr, queue); });
+        rd_kafka_ConfigResource_destroy(asked);
     }
     void make_topic_anew() const {
         auto* asked = rd_kafka_DeleteTopic_new(topic.c_str());
@@ -145,7 +167,24 @@ TEST_F(the_topic, no_longer_has_what_a_restored_follower_needs) {
     world_->cdc.start();
     expect_stopped(world_->cdc, "the topic no longer has offset");
     EXPECT_EQ(world_->modern.value("SELECT count(*) FROM stock"), "20");
+    EXPECT_TRUE(follower_has_looked_again());
     resync();
+}
+
+TEST_F(the_topic, takes_larger_messages_after_all) {
+    set_largest_message("100000");
+    insert(1, 20);
+    ASSERT_TRUE(equal()) << world_->logs();
+    world_->legacy.exec(
+        "INSERT INTO public.stock SELECT 21, string_agg(md5(n::text), '') FROM generate_series(1, 30000) n");
+    EXPECT_TRUE(support::eventually(60s, [&] { return status_of(world_->proxy, "state") == "stopped"; }))
+        << world_->logs();
+    EXPECT_THAT(status_of(world_->proxy, "reason"), HasSubstr("an event is larger than topic " + topic));
+    EXPECT_THAT(status_of(world_->proxy, "way_out"), HasSubstr("raise max.message.bytes"));
+    set_largest_message("10000000");
+    EXPECT_TRUE(equal()) << world_->logs();
+    EXPECT_EQ(world_->settle(60s), "");
+    EXPECT_EQ(world_->complaints(), "");
 }
 
 // Deleted and made again, and as many events have come since: the follower's offset is there.
@@ -177,7 +216,7 @@ TEST_F(the_topic, is_made_anew_behind_the_follower_s_back) {
     EXPECT_TRUE(support::eventually(60s, [&] { return status_of(world_->cdc, "state") == "stopped"; }))
         << world_->logs();
     EXPECT_THAT(status_of(world_->cdc, "way_out"), HasSubstr("crossfade backfill --resync"));
-    resync();
+    resync({"--live"});
 }
 
 // What an unclean leader election leaves, or a broker's disk of yesterday.
@@ -209,7 +248,12 @@ TEST_F(the_topic, has_lost_its_newest_events) {
     expect_stopped(world_->proxy, "what lies between is missing");
     // What is there is applied, and nothing else.
     EXPECT_TRUE(support::eventually(30s, [&] { return next_offset() == high(); })) << world_->logs();
-    resync();
+    // Whoever is killed on the way has begun nothing.
+    const auto killed =
+        world_->crossfade({"backfill", "--resync", "--live"}, {{"CROSSFADE_FAILPOINT", "backfill.marked"}});
+    EXPECT_NE(killed.exit_code, 0) << killed.output;
+    EXPECT_EQ(status_of(world_->proxy, "state"), "stopped");
+    resync({"--live"});
 }
 
 }  // namespace
