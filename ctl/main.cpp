@@ -138,7 +138,7 @@ void declare(CLI::App& app, command& chosen) {
     backfill->add_option("--parallel", copy_options->parallel, "Tables at a time (2)")->check(CLI::Range(1, 64));
     backfill->add_flag_callback(
         "--resync", [copy_options] { copy_options->start = ctl::backfill::stream_start::anew; },
-        "Copy every table and let the stream go on from there: the way out of gaps");
+        "Copy every table and let the stream go on from there: the way out of gaps. With --live it goes on at once");
     backfill
         ->add_option_function<int>(
             "--slot-timeout", [copy_options](int s) { copy_options->slot_timeout = std::chrono::seconds(s); },

@@ -69,7 +69,10 @@ void lock_out(pgclient::connection& modern, const std::string& stream) {
                    "wait for it, then again");
 }
 
-void mark_copying(pgclient::connection& modern, const std::string& stream, const std::vector<task>& tasks) {
+// In one transaction: 'copying', nothing is applied before they are copied; 'new', their changes are left out until
+// then.
+void mark(pgclient::connection& modern, const std::string& stream, const std::vector<task>& tasks,
+          const std::string& state, const std::optional<std::string>& stale_since = std::nullopt) {
     ask(modern, "writing crossfade.tables", "BEGIN");
     for (const auto& each : tasks) {
         for (const char* other : {"backfills", "refetch"})
@@ -77,9 +80,12 @@ void mark_copying(pgclient::connection& modern, const std::string& stream, const
                 "DELETE FROM crossfade." + std::string{other} + " WHERE stream = $1 AND table_name = $2",
                 {stream, to_string(each.table)});
         ask(modern, "writing crossfade.tables",
-            "INSERT INTO crossfade.tables (stream, table_name, state) VALUES ($1, $2, 'copying')"
-            " ON CONFLICT (stream, table_name) DO UPDATE SET state = 'copying', updated_at = now()",
-            {stream, to_string(each.table)});
+            "INSERT INTO crossfade.tables (stream, table_name, state, stale_since) VALUES ($1, $2, $3, $4::pg_lsn)"
+            " ON CONFLICT (stream, table_name) DO UPDATE SET state = excluded.state, stale_since = "
+            "coalesce(excluded.stale_since, tables.stale_since), copied_lsn = CASE WHEN excluded.state = 'copying' "
+            "THEN "
+            "tables.copied_lsn END, updated_at = now()",
+            {stream, to_string(each.table), state, stale_since});
     }
     ask(modern, "writing crossfade.tables", "COMMIT");
 }
@@ -180,6 +186,25 @@ exit_code report(const context& in, const std::vector<task>& tasks, const crew& 
     return fine ? exit_code::fine : exit_code::no;
 }
 
+// `--resync --live`: the stream goes on from now, its changes of a table that is not copied yet are left out, and every
+// table is asked for. Whoever is killed on the way leaves tables that wait for a copy, and progress as it was.
+void begin_anew_live(const context& in, const options& with, const std::vector<task>& tasks,
+                     pgclient::connection& legacy, pgclient::connection& modern) {
+    auto lock = catalog::connect(in.config, settings::side::modern);
+    lock_out(lock, in.config.stream.name);
+    // What is in the topic by now was committed before `at`.
+    const std::int64_t topic_high = stream::read_tail(in.config).high;
+    auto replication = catalog::connect_replication(in.config, settings::side::legacy);
+    const auto source = stream::identify(replication);
+    const auto now = ask(legacy, "asking legacy", "SELECT pg_current_wal_flush_lsn()::text");
+    const auto at = model::parse_lsn(now.text(0, 0));
+    if (!at) throw stop(exit_code::no, "legacy says no place in its WAL");
+    mark(modern, in.config.stream.name, tasks, "new", to_string(*at));
+    failpoint::pass("backfill.marked");
+    request_live(in, with, tasks, modern);
+    go_on_from_copy(in, source, *at, topic_high, legacy, modern);
+}
+
 struct copied {
     stream::source_identity source;
     model::lsn at;
@@ -212,13 +237,13 @@ copied copy_from_snapshot(const context& in, unsigned parallel, const catalog::r
 exit_code run(const context& in, const options& with) {
     if (with.how == manner::pause) return pause_live(in, with);
     const bool anew = with.start == stream_start::anew;
-    if (anew && with.how == manner::live)
-        throw stop(exit_code::usage, "--resync copies while nothing is applied", "leave out --live");
     if (anew && !with.tables.empty()) throw stop(exit_code::usage, "--resync copies every table", "leave out --tables");
+    auto modern = catalog::connect(in.config, settings::side::modern);
+    const auto role = catalog::read_role(modern);
+    if (with.how == manner::live) require_replica_role(role);
     if (anew) init::prepare_anew(in, {.slot_timeout = with.slot_timeout});
 
     auto legacy = catalog::connect(in.config, settings::side::legacy);
-    auto modern = catalog::connect(in.config, settings::side::modern);
     auto tables = catalog::read_tables(legacy, in.config.stream.tables);
     if (!with.tables.empty())
         std::erase_if(tables, [&](const auto& table) {
@@ -228,7 +253,6 @@ exit_code run(const context& in, const options& with) {
     if (tables.empty()) throw stop(exit_code::usage, "no table of the stream matches");
     if (!anew) require_stream(in, tables, legacy, modern);
 
-    const auto role = catalog::read_role(modern);
     const auto modern_tables = catalog::read_tables(modern, in.config.stream.tables);
     const auto planned = make_plan(tables, modern_tables, catalog::read_foreign_keys(modern, modern_tables),
                                    role.replica_role ? order::side_by_side : order::by_foreign_keys);
@@ -236,11 +260,17 @@ exit_code run(const context& in, const options& with) {
         throw stop(exit_code::no, "nothing was copied:\n  " + output::joined(planned.problems, "\n  "),
                    "crossfade check");
 
-    if (with.how == manner::live) return run_live(in, with, planned.tasks, modern);
+    if (with.how == manner::live) {
+        if (anew)
+            begin_anew_live(in, with, planned.tasks, legacy, modern);
+        else
+            request_live(in, with, planned.tasks, modern);
+        return watch_live(in, with, planned.tasks, modern);
+    }
     const interrupt_guard interrupt;
     auto lock = catalog::connect(in.config, settings::side::modern);
     lock_out(lock, in.config.stream.name);
-    mark_copying(modern, in.config.stream.name, planned.tasks);
+    mark(modern, in.config.stream.name, planned.tasks, "copying");
 
     failpoint::pass("backfill.marked");
     if (!role.replica_role) clear_together(modern, planned.tasks);

@@ -29,24 +29,6 @@ std::vector<store::backfill> load(const context& in, pgclient::connection& moder
     return std::move(*loaded);
 }
 
-// One statement for all of them: they are asked for together, or not at all.
-void request(const context& in, const options& with, const std::vector<task>& tasks, pgclient::connection& modern) {
-    ask(modern, "writing crossfade.backfills", "BEGIN");
-    for (const auto& each : tasks)
-        ask(modern, "writing crossfade.backfills",
-            "INSERT INTO crossfade.backfills AS b (stream, table_name, state, max_lag, max_rate, estimated_rows)"
-            " SELECT $1, $2, 'asked', $3::bigint * interval '1 millisecond', $4::bigint, $5::bigint"
-            " WHERE $6::boolean OR NOT EXISTS (SELECT FROM crossfade.tables WHERE stream = $1 AND table_name = $2"
-            " AND state = 'live' AND copied_lsn IS NOT NULL)"
-            " ON CONFLICT (stream, table_name) DO UPDATE SET reason = NULL, max_lag = excluded.max_lag,"
-            " max_rate = excluded.max_rate,"
-            " state = CASE WHEN $6::boolean OR b.state = 'done' THEN 'asked' ELSE b.state END",
-            {in.config.stream.name, to_string(each.table), std::to_string(with.max_lag.count()),
-             std::to_string(with.max_rate), std::to_string(each.estimated_rows),
-             with.again == copied_tables::again ? "true" : "false"});
-    ask(modern, "writing crossfade.backfills", "COMMIT");
-}
-
 // Whether some crossfade-cdc holds the lock of the one that applies.
 bool somebody_applies(const context& in, pgclient::connection& modern) {
     const auto key = store::lock_key(store::lock::applying, in.config.stream.name);
@@ -115,13 +97,34 @@ exit_code report(const context& in, const std::vector<store::backfill>& tables, 
 
 }  // namespace
 
-exit_code run_live(const context& in, const options& with, const std::vector<task>& tasks,
-                   pgclient::connection& modern) {
-    if (!catalog::read_role(modern).replica_role)
+void require_replica_role(const catalog::role& of) {
+    if (!of.replica_role)
         throw stop(exit_code::no, "the role on modern may not set session_replication_role, which --live needs",
                    "GRANT SET ON PARAMETER session_replication_role TO ... (PostgreSQL 15), or leave out --live");
+}
+
+// In one transaction: they are asked for together, or not at all.
+void request_live(const context& in, const options& with, const std::vector<task>& tasks,
+                  pgclient::connection& modern) {
+    ask(modern, "writing crossfade.backfills", "BEGIN");
+    for (const auto& each : tasks)
+        ask(modern, "writing crossfade.backfills",
+            "INSERT INTO crossfade.backfills AS b (stream, table_name, state, max_lag, max_rate, estimated_rows)"
+            " SELECT $1, $2, 'asked', $3::bigint * interval '1 millisecond', $4::bigint, $5::bigint"
+            " WHERE $6::boolean OR NOT EXISTS (SELECT FROM crossfade.tables WHERE stream = $1 AND table_name = $2"
+            " AND state = 'live' AND copied_lsn IS NOT NULL)"
+            " ON CONFLICT (stream, table_name) DO UPDATE SET reason = NULL, max_lag = excluded.max_lag,"
+            " max_rate = excluded.max_rate,"
+            " state = CASE WHEN $6::boolean OR b.state = 'done' THEN 'asked' ELSE b.state END",
+            {in.config.stream.name, to_string(each.table), std::to_string(with.max_lag.count()),
+             std::to_string(with.max_rate), std::to_string(each.estimated_rows),
+             with.again == copied_tables::again ? "true" : "false"});
+    ask(modern, "writing crossfade.backfills", "COMMIT");
+}
+
+exit_code watch_live(const context& in, const options& with, const std::vector<task>& tasks,
+                     pgclient::connection& modern) {
     const interrupt_guard interrupt;
-    request(in, with, tasks, modern);
     std::set<std::string> chosen;
     for (const auto& each : tasks) chosen.insert(to_string(each.table));
     const auto ours = [&] {

@@ -4,15 +4,21 @@
 
 #include "ctl/backfill/command.hpp"
 #include "ctl/backfill/plan.hpp"
+#include "ctl/catalog/read.hpp"
 #include "lib/pgclient/connection.hpp"
 
 namespace crossfade::ctl::backfill {
 
-// `crossfade backfill --live`: asks crossfade-cdc to copy the tables while the stream goes on, and shows how far it is
-// until it is done. Those that are copied are left, unless they are asked for anew; those that stand still go on. no:
-// one stands still, or nobody is looking any more.
-exit_code run_live(const context& in, const options& with, const std::vector<task>& tasks,
-                   pgclient::connection& modern);
+// Refuses where tables can't be copied beside the stream.
+void require_replica_role(const catalog::role& of);
+
+// `crossfade backfill --live`: asks crossfade-cdc to copy the tables while the stream goes on. Those that are copied
+// are left, unless they are asked for anew; those that stand still go on.
+void request_live(const context& in, const options& with, const std::vector<task>& tasks, pgclient::connection& modern);
+
+// Shows how far they are until it is done. no: one stands still, or nobody is looking any more.
+exit_code watch_live(const context& in, const options& with, const std::vector<task>& tasks,
+                     pgclient::connection& modern);
 
 // `--pause`: the tables that are being copied so stand still until they are asked for again.
 exit_code pause_live(const context& in, const options& with);

@@ -53,6 +53,14 @@ TEST_F(live_backfill, copies_every_table_under_load) {
     stop_load_and_check();
 }
 
+TEST_F(live_backfill, begins_the_stream_anew_under_load) {
+    start_load();
+    ASSERT_TRUE(goes_on(200));
+    const auto copied = ask(world(), {"--resync"});
+    EXPECT_EQ(copied.exit_code, 0) << copied.output << copied.errors << world().logs();
+    stop_load_and_check();
+}
+
 TEST_F(live_backfill, goes_on_where_it_was_killed) {
     const char* const seed_given = std::getenv("CROSSFADE_CHAOS_SEED");  // NOLINT(concurrency-mt-unsafe)
     const auto seed = seed_given != nullptr ? std::stoul(seed_given) : std::random_device{}();
