@@ -18,10 +18,13 @@ long long number(const std::string& text) {
 }
 
 void judge_topic_settings(const std::string& id, const std::string& topic, const kafka::topic_facts& facts,
-                          findings& into) {
+                          settings::cleanup_policy wanted, findings& into) {
+    const bool compacted = wanted == settings::cleanup_policy::compact;
+    const std::string wanted_policy{to_string(wanted)};
     if (!facts.settings) {
         into.warn(id, "not checked: the broker does not describe its topics",
-                  "see to it by hand: cleanup.policy=delete, retention longer than the longest outage to survive");
+                  "see to it by hand: cleanup.policy=" + wanted_policy +
+                      (compacted ? "" : ", retention longer than the longest outage to survive"));
         return;
     }
     const auto value = [&](const std::string& key) {
@@ -35,11 +38,14 @@ void judge_topic_settings(const std::string& id, const std::string& topic, const
     const std::string size = value("retention.bytes");
     const std::string found =
         "cleanup.policy=" + policy + ", retention.ms=" + retention + ", max.message.bytes=" + largest;
-    if (!policy.empty() && policy != "delete") {
-        into.fail(id, found + ": compaction removes events that a reader still needs", alter + "cleanup.policy=delete");
-    } else if (!retention.empty() && number(retention) >= 0 && number(retention) < short_retention_ms) {
+    if (!policy.empty() && policy != wanted_policy) {
+        into.fail(id,
+                  found + (compacted ? ": stream.json_cleanup is compact, and the rows would go with their age"
+                                     : ": compaction removes events that a reader still needs"),
+                  alter + "cleanup.policy=" + wanted_policy);
+    } else if (!compacted && !retention.empty() && number(retention) >= 0 && number(retention) < short_retention_ms) {
         into.warn(id, found + ": an apply that stands still for longer loses events", alter + "retention.ms=604800000");
-    } else if (!size.empty() && number(size) >= 0) {
+    } else if (!compacted && !size.empty() && number(size) >= 0) {
         into.warn(id, found + ", retention.bytes=" + size + ": much at once pushes out events that are not applied yet",
                   alter + "retention.bytes=-1");
     } else if (value("unclean.leader.election.enable") == "true") {
@@ -57,7 +63,7 @@ void judge_topic_settings(const std::string& id, const std::string& topic, const
 
 // Of changes: `id` "kafka.topic", and `id`_settings.
 void judge_topic(const std::string& id, const std::string& topic, const kafka::topic_facts& facts,
-                 const std::string& way_out, findings& into) {
+                 settings::cleanup_policy wanted, const std::string& way_out, findings& into) {
     if (facts.partitions == 0) {
         into.warn(id, topic + " does not exist yet", "crossfade init");
     } else if (facts.partitions != 1) {
@@ -65,7 +71,7 @@ void judge_topic(const std::string& id, const std::string& topic, const kafka::t
                   "commit order needs one: " + way_out);
     } else {
         into.ok(id, topic + ", 1 partition");
-        judge_topic_settings(id + "_settings", topic, facts, into);
+        judge_topic_settings(id + "_settings", topic, facts, wanted, into);
     }
 }
 
@@ -79,11 +85,11 @@ void judge_kafka(const evidence& of, findings& into) {
     }
     into.ok("kafka.reachable", of.kafka.brokers + ", " + std::to_string(of.kafka.broker_count) + " broker" +
                                    (of.kafka.broker_count == 1 ? "" : "s"));
-    judge_topic("kafka.topic", of.stream.topic(), of.kafka.changes,
+    judge_topic("kafka.topic", of.stream.topic(), of.kafka.changes, settings::cleanup_policy::remove,
                 "another stream.name, or delete the topic before crossfade init", into);
     if (of.stream.json_events)
-        judge_topic("kafka.json_topic", of.stream.json_topic(), of.kafka.json, "delete the topic before crossfade init",
-                    into);
+        judge_topic("kafka.json_topic", of.stream.json_topic(), of.kafka.json, of.stream.json_cleanup,
+                    "delete the topic before crossfade init", into);
     const std::string letters = of.stream.dead_letter_topic();
     if (of.kafka.dead_letters.partitions == 0) {
         into.warn("kafka.dead_letter_topic", letters + " does not exist yet", "crossfade init");

@@ -186,23 +186,29 @@ void mark_new(const situation& found, const plan& planned, pgclient::connection&
 }
 
 void ensure_topics(const settings::configuration& config, const options& with, journal& done) {
-    const std::map<std::string, std::string> properties{
+    const std::map<std::string, std::string> events{
         {"cleanup.policy", "delete"},
         // The brokers' own default of 1 MiB is less than many a row; the producer sends no more than this.
         {"max.message.bytes", std::to_string(crossfade::kafka::largest_batch)},
         {"retention.ms", std::to_string(std::chrono::milliseconds(with.retention).count())}};
+    auto compacted = events;
+    compacted["cleanup.policy"] = "compact";
+    compacted.erase("retention.ms");
+    const bool compact = config.stream.json_cleanup == settings::cleanup_policy::compact;
     std::vector<std::string> topics{config.stream.topic(), config.stream.dead_letter_topic()};
     if (config.stream.json_events) topics.push_back(config.stream.json_topic());
     for (const auto& topic : topics) {
+        const bool is_compacted = compact && topic == config.stream.json_topic();
         int partitions = topic_partitions(config, topic);
         std::string outcome = "existed";
         if (partitions == 0) {
             const auto made = crossfade::kafka::create_topic(config.kafka, topic, 1, with.replication_factor,
-                                                             properties, kafka_patience);
+                                                             is_compacted ? compacted : events, kafka_patience);
             if (!made) throw stop(exit_code::no, "creating topic " + topic + ": " + to_string(made.error()));
             if (*made == crossfade::kafka::topic_creation::created)
-                outcome = "created, retention " + std::to_string(with.retention.count()) + " h, messages up to " +
-                          output::bytes_text(crossfade::kafka::largest_message);
+                outcome = (is_compacted ? "created, compacted"
+                                        : "created, retention " + std::to_string(with.retention.count()) + " h") +
+                          ", messages up to " + output::bytes_text(crossfade::kafka::largest_message);
             partitions = 1;
         }
         if (topic != config.stream.dead_letter_topic() && partitions != 1)

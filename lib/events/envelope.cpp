@@ -50,17 +50,26 @@ const model::cell& known(const model::row& cells, const model::row& before, std:
 
 enum class columns { all, key };
 
-std::string object(const model::relation& rel, columns which, const model::row& cells, const model::row& before = {}) {
+void append_name(std::string& json, std::string_view name) {
+    if (json.size() > 1) json += ',';
+    append_json_string(json, name);
+    json += ':';
+}
+
+// Without the closing brace.
+std::string open_object(const model::relation& rel, columns which, const model::row& cells,
+                        const model::row& before = {}) {
     std::string json = "{";
     for (std::size_t i = 0; i < rel.columns.size() && i < cells.size(); ++i) {
         if (which == columns::key && !rel.columns[i].key) continue;
-        if (json.size() > 1) json += ',';
-        append_json_string(json, rel.columns[i].name);
-        json += ':';
+        append_name(json, rel.columns[i].name);
         append_value(json, rel.columns[i], known(cells, before, i));
     }
-    json += '}';
     return json;
+}
+
+std::string object(const model::relation& rel, columns which, const model::row& cells, const model::row& before = {}) {
+    return open_object(rel, which, cells, before) + '}';
 }
 
 bool has_key(const model::relation& rel) {
@@ -105,6 +114,29 @@ struct writer {
         return json;
     }
 
+    bool compactable() const { return from.keys == envelope_keys::compactable; }
+    std::string with_table(std::string json, const model::table_name& table) const {
+        append_name(json, table_field);
+        append_json_string(json, from.name + '.' + to_string(table));
+        return json + '}';
+    }
+    // Of a row; the image before the change knows what the one after it lacks.
+    std::string key(const model::relation& rel, const model::row& cells, const model::row& older = {}) const {
+        if (!compactable()) return has_key(rel) ? object(rel, columns::key, cells, older) : std::string{};
+        if (has_key(rel)) return with_table(open_object(rel, columns::key, cells, older), rel.table);
+        // One that comes once: nothing takes its place.
+        std::string json = "{";
+        append_name(json, "position");
+        append_json_string(json, model::to_string(event.at));
+        return with_table(std::move(json), rel.table);
+    }
+    // A deleted row, and behind it its tombstone.
+    std::vector<envelope> removed(const model::relation& rel, const model::row& before) const {
+        std::vector<envelope> made{row(rel, 'd', key(rel, before), object(rel, columns::all, before), "null")};
+        if (compactable() && has_key(rel)) made.push_back({made.front().table, made.front().key, {}});
+        return made;
+    }
+
     std::string tail(const model::table_name& table, char op, std::size_t part) const {
         return "\"source\":" + source(table, part) + ",\"op\":\"" + op + "\",\"ts_ms\":" + std::to_string(now.count()) +
                '}';
@@ -118,30 +150,31 @@ struct writer {
 
     std::vector<envelope> operator()(const model::row_change& change) const {
         const auto& rel = *change.rel;
-        const auto key = [&](const model::row& cells, const model::row& older = {}) {
-            return has_key(rel) ? object(rel, columns::key, cells, older) : std::string{};
-        };
         const std::string none = "null";
-        const auto before = [&] { return object(rel, columns::all, change.before); };
         const auto after = [&] { return object(rel, columns::all, change.after, change.before); };
         switch (change.operation) {
             case model::row_operation::insert:
-                return {row(rel, 'c', key(change.after), none, after())};
+                return {row(rel, 'c', key(rel, change.after), none, after())};
             case model::row_operation::remove:
-                return {row(rel, 'd', key(change.before), before(), none)};
+                return removed(rel, change.before);
             case model::row_operation::update:
                 break;
         }
-        if (changes_key(change))
-            return {row(rel, 'd', key(change.before), before(), none),
-                    row(rel, 'c', key(change.after, change.before), none, after(), 1)};
+        if (changes_key(change)) {
+            auto made = removed(rel, change.before);
+            made.push_back(row(rel, 'c', key(rel, change.after, change.before), none, after(), 1));
+            return made;
+        }
         const bool whole = change.before_kind == model::before_image::whole;
-        return {row(rel, 'u', key(change.after, change.before), whole ? before() : none, after())};
+        return {row(rel, 'u', key(rel, change.after, change.before),
+                    whole ? object(rel, columns::all, change.before) : none, after())};
     }
 
     std::vector<envelope> operator()(const model::truncate& change) const {
         std::vector<envelope> all;
-        for (const auto& rel : change.relations) all.push_back(row(*rel, 't', {}, "null", "null", all.size()));
+        for (const auto& rel : change.relations)
+            all.push_back(row(*rel, 't', compactable() ? with_table("{", rel->table) : std::string{}, "null", "null",
+                              all.size()));
         return all;
     }
 
@@ -149,7 +182,12 @@ struct writer {
         envelope made;
         std::string prefix;
         append_json_string(prefix, message.prefix);
-        made.key = "{\"prefix\":" + prefix + '}';
+        made.key = "{\"prefix\":" + prefix;
+        if (compactable()) {
+            append_name(made.key, "position");
+            append_json_string(made.key, model::to_string(event.at));
+        }
+        made.key += '}';
         made.value = "{\"message\":{\"prefix\":" + prefix + ",\"content\":";
         append_json_base64(made.value, message.content);
         made.value += "}," + tail({}, 'm', 0);

@@ -18,24 +18,34 @@ inline constexpr std::string_view envelope_version = "json-1";
 // What an UPDATE didn't touch of a TOASTed value and the WAL therefore doesn't have.
 inline constexpr std::string_view unavailable_value = "__debezium_unavailable_value";
 
+// What the messages' keys are good for.
+enum class envelope_keys {
+    of_rows,     // the replica identity's columns, as Debezium has them with a topic for each table
+    compactable  // the table is in the key, by the field of Debezium's ByLogicalTableRouter; whatever has no identity
+                 // has a key that comes once, and a tombstone follows each deleted row: Kafka may compact the topic
+};
+inline constexpr std::string_view table_field = "__dbz__physicalTableIdentifier";
+
 // For the envelope's `source`.
 struct envelope_source {
     std::string version;   // of the program that writes
     std::string name;      // Debezium's topic.prefix: "crossfade.<stream>"
     std::string database;  // on the authority
+    envelope_keys keys = envelope_keys::of_rows;
 };
 
 struct envelope {
     std::string table;  // "public.orders"; empty for a logical message
-    std::string key;    // JSON; empty where there is none: no replica identity that has columns, TRUNCATE
-    std::string value;  // JSON
+    std::string key;    // JSON; empty where there is none: of_rows without an identity that has columns, TRUNCATE
+    std::string value;  // JSON; empty: a tombstone
 };
 
 // A reader tells repeats by `source`: timeline, lsn, ordinal and part, in this order, only ever grow but for what is
 // sent again. The part counts an event's messages, of which a publisher may have sent some when it died.
 //
 // The event's messages, in order: none for a heartbeat, one for each table of a TRUNCATE, two for an UPDATE that
-// changes the key (a delete of the old one, a create of the new one), else one. Never fails. `now`: becomes ts_ms.
+// changes the key (a delete of the old one, a create of the new one), else one. With compactable keys a tombstone
+// follows each delete of a row that has an identity; it isn't counted. Never fails. `now`: becomes ts_ms.
 std::vector<envelope> envelopes(const model::change_event& event, const envelope_source& source,
                                 std::chrono::sys_time<std::chrono::milliseconds> now);
 

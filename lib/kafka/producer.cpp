@@ -113,7 +113,7 @@ result<producer::outcome> producer::produce(const std::string& topic, std::int32
     arguments[0].u.cstr = topic.c_str();
     arguments[1].u.i32 = partition;
     arguments[2].u.i = RD_KAFKA_MSG_F_COPY;
-    arguments[3].u.mem.ptr = const_cast<char*>(payload.data());  // copied, see F_COPY
+    arguments[3].u.mem.ptr = payload.empty() ? nullptr : const_cast<char*>(payload.data());  // copied, see F_COPY
     arguments[3].u.mem.size = payload.size();
     arguments[4].u.mem.ptr = key.empty() ? nullptr : const_cast<char*>(key.data());
     arguments[4].u.mem.size = key.size();

@@ -32,10 +32,10 @@ class producer {
     enum class outcome { queued, queue_full };
     using header = std::pair<std::string, std::string>;
 
-    // Copies what it is given; an empty key is none (null). Partition 0 upwards; RD_KAFKA_PARTITION_UA picks one by the
-    // key. Fails at once for a message beyond message.max.bytes (64 MiB unless configured;
-    // RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE). The topic's own limit shows as a delivery that fails with the same code,
-    // and beginning again would only meet it again.
+    // Copies what it is given; an empty key is none (null), and so is an empty payload (a tombstone). Partition 0
+    // upwards; RD_KAFKA_PARTITION_UA picks one by the key. Fails at once for a message beyond message.max.bytes (64 MiB
+    // unless configured; RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE). The topic's own limit shows as a delivery that fails
+    // with the same code, and beginning again would only meet it again.
     result<outcome> produce(const std::string& topic, std::int32_t partition, std::string_view key,
                             std::string_view payload, const std::vector<header>& headers, std::uint64_t sequence);
 

@@ -147,6 +147,7 @@ entries entries_of(const configuration& of) {
     to.add("stream.tables", list_text(of.stream.tables));
     to.add("stream.heartbeat_interval", duration_text(of.stream.heartbeat_interval));
     to.add("stream.json_events", boolean_text(of.stream.json_events));
+    to.add("stream.json_cleanup", std::string(to_string(of.stream.json_cleanup)));
     to.add("stream.ddl", std::string(to_string(of.stream.ddl)));
     to.add("stream.silence_timeout", duration_text(of.stream.silence_timeout));
     to.add("stream.retained_wal_budget", size_text(of.stream.retained_wal_budget));
@@ -189,6 +190,7 @@ entries entries_of(const configuration& of) {
     to.add("cdc.apply_connections", std::to_string(of.cdc.apply_connections));
     to.add("cdc.batch_rows", std::to_string(of.cdc.batch_rows));
     to.add("cdc.batch_bytes", size_text(of.cdc.batch_bytes));
+    to.add("cdc.ddl_waiting_changes", std::to_string(of.cdc.ddl_waiting_changes));
     to.add("cdc.retry_max", duration_text(of.cdc.retry_max));
     to.add("log.format", of.log.format == log_format::json ? "json" : "text");
     to.add("log.level", of.log.level);

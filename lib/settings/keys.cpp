@@ -21,6 +21,7 @@ constexpr key every_key[] = {
     {"stream.tables", at_start},
     {"stream.heartbeat_interval", at_start},
     {"stream.json_events", at_start},
+    {"stream.json_cleanup", at_start},
     {"stream.ddl", at_start},
     {"stream.silence_timeout", at_start},
     {"stream.retained_wal_budget", at_start},
@@ -89,6 +90,7 @@ constexpr key every_key[] = {
     {"cdc.apply_connections", at_start},
     {"cdc.batch_rows", at_start},
     {"cdc.batch_bytes", at_start},
+    {"cdc.ddl_waiting_changes", at_start},
     {"cdc.retry_max", at_start},
 
     {"log.format", at_start},

@@ -174,6 +174,10 @@ void read_stream(const section& from, stream& into) {
     const field_reader fields(from);
     fields.duration("heartbeat_interval", into.heartbeat_interval, 100ms, 60s);
     fields.boolean("json_events", into.json_events);
+    std::string cleanup{to_string(into.json_cleanup)};
+    fields.one_of("json_cleanup", cleanup, {to_string(cleanup_policy::remove), to_string(cleanup_policy::compact)});
+    into.json_cleanup =
+        cleanup == to_string(cleanup_policy::compact) ? cleanup_policy::compact : cleanup_policy::remove;
     std::string ddl;
     fields.one_of("ddl", ddl, {"note", "pause", "pass", "refuse"});
     for (const auto policy : {ddl_policy::pause, ddl_policy::pass, ddl_policy::refuse})
@@ -192,6 +196,7 @@ void read_cdc(const section& from, cdc& into) {
     fields.number("apply_connections", into.apply_connections, 1, 16);
     fields.number("batch_rows", into.batch_rows, 1, 100000);
     fields.size("batch_bytes", into.batch_bytes, std::size_t{64} << 10, std::size_t{1} << 30);
+    fields.number<std::size_t>("ddl_waiting_changes", into.ddl_waiting_changes, 1, 1'000'000'000);
     fields.duration("retry_max", into.retry_max, 10ms, 5min);
 }
 

@@ -92,6 +92,10 @@ enum class wal_action {
 };
 std::string_view to_string(wal_action action);
 
+// cleanup.policy of json_topic(): what its messages' keys have to be good for (docs/events.md).
+enum class cleanup_policy { remove, compact };
+std::string_view to_string(cleanup_policy policy);  // "delete", "compact"
+
 // What is done about DDL of legacy's captured tables (docs/adr/0016).
 enum class ddl_policy {
     note,    // recorded; the stream goes on
@@ -105,7 +109,8 @@ struct stream {
     std::string name;                 // [a-z][a-z0-9_]{0,39}: part of slot, publication and topic
     std::vector<std::string> tables;  // patterns of model::matches
     std::chrono::milliseconds heartbeat_interval{1000};
-    bool json_events = false;           // published to json_topic() as well, in Debezium's shape
+    bool json_events = false;  // published to json_topic() as well, in Debezium's shape
+    cleanup_policy json_cleanup = cleanup_policy::remove;
     ddl_policy ddl = ddl_policy::note;  // in force since the last `crossfade init`
     // Of a database that owes the stream an answer; then its connection counts as broken.
     std::chrono::milliseconds silence_timeout{60000};
@@ -186,6 +191,7 @@ struct cdc {
     unsigned batch_rows = 2000;                       // rows in one transaction on the follower, at most
     std::size_t batch_bytes = std::size_t{16} << 20;  // bytes of events held for one batch, at most
     unsigned apply_connections = 2;                   // that write batches side by side while behind; 1: none does
+    std::size_t ddl_waiting_changes = 1'000'000;      // of tables that wait for DDL, at most; beyond it all wait
     std::chrono::milliseconds retry_max{5000};        // backoff's upper bound
 
     friend bool operator==(const cdc&, const cdc&) = default;

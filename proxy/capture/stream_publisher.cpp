@@ -52,9 +52,11 @@ pgclient::result<slot_position> position_of(pgclient::connection& connection, co
 
 std::optional<publish::outbox::json_copy> json_copy(const settings::configuration& config) {
     if (!config.stream.json_events) return std::nullopt;
+    const bool compact = config.stream.json_cleanup == settings::cleanup_policy::compact;
     return publish::outbox::json_copy{
         config.stream.json_topic(),
-        {std::string{telemetry::version}, "crossfade." + config.stream.name, config.legacy.dbname}};
+        {std::string{telemetry::version}, "crossfade." + config.stream.name, config.legacy.dbname,
+         compact ? events::envelope_keys::compactable : events::envelope_keys::of_rows}};
 }
 
 std::uint64_t draw_publisher() {

@@ -93,4 +93,7 @@ class kafka_broker {
     std::optional<child_process> server_;
 };
 
+// Gives a topic these settings, and those that aren't named their defaults. Throws if the broker refuses.
+void alter_topic(const settings::kafka& config, const std::string& topic, const std::map<std::string, std::string>& to);
+
 }  // namespace crossfade::support

@@ -100,6 +100,7 @@ kafka_broker::kafka_broker(std::vector<std::string> extra_properties, const std:
         "transaction.state.log.min.isr=1",
         "transaction.state.log.num.partitions=1",
         "group.initial.rebalance.delay.ms=0",
+        "log.cleaner.backoff.ms=500",
         // After a kill the node comes back under its own id: it is let in when the old session has run out.
         "broker.session.timeout.ms=3000",
         "broker.heartbeat.interval.ms=500",
@@ -175,6 +176,25 @@ void kafka_broker::restart() {
 void kafka_broker::create_topic(const std::string& name, int partitions) {
     const auto made = kafka::create_topic(config(), name, partitions, 1, {}, std::chrono::seconds{20});
     if (!made) throw std::runtime_error(kafka::to_string(made.error()));
+}
+
+void alter_topic(const settings::kafka& config, const std::string& topic,
+                 const std::map<std::string, std::string>& to) {
+    const auto client = kafka::make_client(RD_KAFKA_PRODUCER, config, {}).value();
+    const kafka::queue_handle queue{rd_kafka_queue_new(client.get())};
+    auto* asked = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
+    for (const auto& [name, value] : to) rd_kafka_ConfigResource_set_config(asked, name.c_str(), value.c_str());
+    rd_kafka_AlterConfigs(client.get(), &asked, 1, nullptr, queue.get());
+    rd_kafka_ConfigResource_destroy(asked);
+    const kafka::event_handle event{rd_kafka_queue_poll(queue.get(), 20000)};
+    if (!event || rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        throw std::runtime_error("the broker refused other settings of " + topic);
+    std::size_t count = 0;
+    const auto* const done =
+        rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(event.get()), &count);
+    for (std::size_t i = 0; i < count; ++i)
+        if (rd_kafka_ConfigResource_error(done[i]) != RD_KAFKA_RESP_ERR_NO_ERROR)
+            throw std::runtime_error(topic + ": " + rd_kafka_ConfigResource_error_string(done[i]));
 }
 
 }  // namespace crossfade::support

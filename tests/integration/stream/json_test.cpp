@@ -143,5 +143,105 @@ TEST(json_events, tell_another_reader_everything_once_repeats_are_dropped) {
     EXPECT_EQ(world.complaints(), "");
 }
 
+// The newest of each key, as a reader has it that begins when most is gone.
+class compacted_copy {
+  public:
+    explicit compacted_copy(const settings::kafka& config)
+        : reader_(kafka::partition_reader::open(config, "crossfade.app.json", 0, "somebody").value()) {}
+
+    // All that is there now, from the beginning.
+    void read() {
+        rows_.clear();
+        messages_ = 0;
+        const auto marks = reader_.query_watermarks(10s).value();
+        reader_.seek(marks.low, 10s).value();
+        written_ = marks.high;
+        for (std::int64_t next = marks.low; next < marks.high;) {
+            const auto some = reader_.read(1000, 1s);
+            // What was at the end may be gone.
+            if (!some || some->empty()) break;
+            for (const auto& message : *some) {
+                next = message.offset() + 1;
+                ++messages_;
+                take(std::string{message.key()}, message.payload());
+            }
+        }
+    }
+
+    const std::map<std::string, std::string>& rows() const { return rows_; }
+    std::int64_t messages() const { return messages_; }
+    std::int64_t written() const { return written_; }
+
+  private:
+    void take(const std::string& key, std::string_view value) {
+        if (value.empty()) {
+            rows_.erase(key);
+            return;
+        }
+        const auto event = json::parse(value).as_object();
+        if (text_of(event.at("op")) == "d") {
+            rows_.erase(key);
+        } else {
+            rows_[key] = text_of(event.at("after").at("note"));
+        }
+    }
+
+    kafka::partition_reader reader_;
+    std::map<std::string, std::string> rows_;
+    std::int64_t messages_ = 0;
+    std::int64_t written_ = 0;
+};
+
+TEST(json_events, may_be_compacted_by_kafka) {
+    if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
+    chaos::landscape world{{.schema = "CREATE TABLE stock (id int PRIMARY KEY, note text);"
+                                      "CREATE TABLE twin (id int PRIMARY KEY, note text);"}};
+    auto yaml = world.configuration();
+    const std::string name = "stream: { name: app";
+    yaml.replace(yaml.find(name), name.size(), name + ", json_events: true, json_cleanup: compact");
+    world.proxy.stop();
+    world.proxy.configure(yaml);
+    EXPECT_THAT(world.crossfade({"init"}).output, testing::HasSubstr("created, compacted"));
+    EXPECT_THAT(world.crossfade({"check"}).output, testing::HasSubstr("cleanup.policy=compact"));
+    support::alter_topic(world.broker.config(), "crossfade.app.json",
+                         {{"cleanup.policy", "compact"},
+                          {"segment.ms", "500"},
+                          {"min.cleanable.dirty.ratio", "0.01"},
+                          {"delete.retention.ms", "100"},
+                          {"max.compaction.lag.ms", "1000"}});
+    world.proxy.start();
+    for (const char* table : {"stock", "twin"}) {
+        world.legacy.exec("INSERT INTO public." + std::string{table} + " SELECT n, '" + table +
+                          "' FROM generate_series(1, 40) n");
+        for (int round = 0; round < 15; ++round)
+            world.legacy.exec("UPDATE public." + std::string{table} + " SET note = note || '" +
+                              std::to_string(round % 10) + "'");
+        world.legacy.exec("DELETE FROM public." + std::string{table} + " WHERE id > 20");
+    }
+    world.legacy.exec("UPDATE public.twin SET id = id + 100 WHERE id <= 5");
+
+    std::map<std::string, std::string> expected;
+    const auto add = [&] {
+        for (const char* table : {"stock", "twin"})
+            for (const auto& row : world.legacy.exec("SELECT id, note FROM public." + std::string{table}))
+                expected[R"({"id":)" + row[0] + R"(,"__dbz__physicalTableIdentifier":"crossfade.app.public.)" + table +
+                         "\"}"] = row[1];
+    };
+    add();
+    compacted_copy copy{world.broker.config()};
+    EXPECT_TRUE(support::eventually(90s,
+                                    [&] {
+                                        // The newest segment is never compacted.
+                                        world.legacy.exec("UPDATE public.stock SET note = note WHERE id = 1");
+                                        copy.read();
+                                        return copy.rows() == expected && copy.messages() < copy.written() / 3;
+                                    }))
+        << copy.messages() << " of " << copy.written() << world.logs();
+    EXPECT_EQ(copy.rows(), expected);
+    // What crossfade-cdc reads is the same as ever.
+    EXPECT_EQ(world.settle(60s), "");
+    EXPECT_EQ(world.complaints(), "");
+}
+
 }  // namespace
 }  // namespace crossfade

@@ -94,10 +94,7 @@ class the_topic : public testing::Test {
         rd_kafka_DeleteRecords_destroy(asked);
     }
     void set_largest_message(const std::string& bytes) const {
-        auto* asked = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
-        rd_kafka_ConfigResource_set_config(asked, "max.message.bytes", bytes.c_str());
-        administer([&](auto* client, auto* queue) { rd_kafka_AlterConfigs(client, &asked, 1, nullptr, queue); });
-        rd_kafka_ConfigResource_destroy(asked);
+        support::alter_topic(world_->broker.config(), topic, {{"max.message.bytes", bytes}});
     }
     void make_topic_anew() const {
         auto* asked = rd_kafka_DeleteTopic_new(topic.c_str());

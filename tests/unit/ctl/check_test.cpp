@@ -215,6 +215,20 @@ INSTANTIATE_TEST_SUITE_P(
               },
               "delete the topic"},
         fault{"kafka.json_topic", warn, [](auto& of) { of.stream.json_events = true; }, "init"},
+        fault{"kafka.json_topic_settings", fail,
+              [](auto& of) {
+                  of.stream.json_events = true;
+                  of.stream.json_cleanup = settings::cleanup_policy::compact;
+                  of.kafka.json = of.kafka.changes;
+              },
+              "cleanup.policy=compact"},
+        fault{"kafka.json_topic_settings", fail,
+              [](auto& of) {
+                  of.stream.json_events = true;
+                  of.kafka.json = of.kafka.changes;
+                  (*of.kafka.json.settings)["cleanup.policy"] = "compact";
+              },
+              "cleanup.policy=delete"},
         fault{"kafka.topic_settings", warn, [](auto& of) { of.kafka.changes.settings.reset(); }, "by hand"},
         fault{"kafka.topic_settings", fail,
               [](auto& of) { (*of.kafka.changes.settings)["cleanup.policy"] = "compact"; }, "cleanup.policy=delete"},

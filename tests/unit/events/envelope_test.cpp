@@ -87,6 +87,38 @@ TEST(envelope, is_made_of_every_kind_of_event) {
     EXPECT_THAT(outline(of(model::heartbeat{model::source_time{1s}})), ElementsAre());
 }
 
+TEST(envelope, has_keys_by_which_a_topic_may_be_compacted) {
+    const envelope_source compactable{"0.1.0", "crossfade.app", "shop", envelope_keys::compactable};
+    const auto keys = [&](decltype(model::change_event::body) body) {
+        std::vector<std::string> found;
+        for (const auto& each : envelopes(event_of(std::move(body)), compactable, now))
+            found.push_back(
+                (each.value.empty() ? "tombstone" : boost::json::parse(each.value).at("op").as_string().c_str()) +
+                (' ' + each.key));
+        return found;
+    };
+    const auto rel = orders();
+    const auto full = orders(replica_identity::full);
+    const model::row row{text("1"), text("x"), null_cell};
+    const model::row old_key{text("1"), null_cell, null_cell};
+    const std::string one = R"({"id":1,"__dbz__physicalTableIdentifier":"crossfade.app.public.orders"})";
+    const std::string two = R"({"id":2,"__dbz__physicalTableIdentifier":"crossfade.app.public.orders"})";
+    const std::string once =
+        R"({"position":"7301234567890123456/3/16/B374D848/2","__dbz__physicalTableIdentifier":"crossfade.app.public.orders"})";
+    using enum row_operation;
+    EXPECT_THAT(keys(model::row_change{rel, insert, before_image::absent, {}, row}), ElementsAre("c " + one));
+    EXPECT_THAT(keys(model::row_change{rel, remove, before_image::key, old_key, {}}),
+                ElementsAre("d " + one, "tombstone " + one));
+    EXPECT_THAT(keys(model::row_change{rel, update, before_image::key, old_key, {text("2"), text("x"), null_cell}}),
+                ElementsAre("d " + one, "tombstone " + one, "c " + two));
+    EXPECT_THAT(keys(model::row_change{full, remove, before_image::whole, row, {}}), ElementsAre("d " + once))
+        << "of a row without identity nothing is to go";
+    EXPECT_THAT(keys(model::truncate{{rel}, false, false}),
+                ElementsAre(R"(t {"__dbz__physicalTableIdentifier":"crossfade.app.public.orders"})"));
+    EXPECT_THAT(keys(model::logical_message{"audit", "x"}),
+                ElementsAre(R"(m {"prefix":"audit","position":"7301234567890123456/3/16/B374D848/2"})"));
+}
+
 TEST(envelope, counts_an_events_messages) {
     const auto parts = [](const std::vector<envelope>& all) {
         std::vector<std::int64_t> found;

@@ -35,7 +35,7 @@ modern: { dsn: "host=[::1] hostaddr=::1 dbname=shop2 user=crossfade password='${
 kafka:
   brokers: "a:9092, SSL://b:9093"
   properties: { compression.type: lz4, sasl.password: "${KAFKA_PASSWORD}" }
-stream: { name: shop, tables: ["public.*", "sales.*"], heartbeat_interval: 250ms, json_events: true, ddl: pause, silence_timeout: 90s,
+stream: { name: shop, tables: ["public.*", "sales.*"], heartbeat_interval: 250ms, json_events: true, json_cleanup: compact, ddl: pause, silence_timeout: 90s,
           retained_wal_budget: 2GiB, retained_wal_action: drop-slot }
 proxy:
   listen: "[::]:7000"
@@ -87,7 +87,7 @@ proxy:
   capture: no
   max_unacknowledged_events: 500
   auth: { mode: terminate, query: SELECT * FROM f($1), scram_iterations: 10000, max_attempts: 3, attempt_window: 5m }
-cdc: { admin: "127.0.0.1:1", apply_connections: 3, batch_rows: 10, batch_bytes: 1MiB, retry_max: 100ms }
+cdc: { admin: "127.0.0.1:1", apply_connections: 3, batch_rows: 10, batch_bytes: 1MiB, ddl_waiting_changes: 7, retry_max: 100ms }
 log: { format: json, level: debug }
 flags:
   hybrid_mode_enabled: false
@@ -117,6 +117,8 @@ TEST(good_files, hold_every_key) {
                 testing::ElementsAre(testing::Pair("compression.type", "lz4"), testing::Pair("sasl.password", "k")));
     EXPECT_EQ(read.stream.heartbeat_interval, 250ms);
     EXPECT_TRUE(read.stream.json_events);
+    EXPECT_EQ(read.stream.json_cleanup, cleanup_policy::compact);
+    EXPECT_EQ(read.cdc.ddl_waiting_changes, 7U);
     EXPECT_EQ(read.stream.ddl, ddl_policy::pause);
     EXPECT_EQ(read.stream.json_topic(), "crossfade.shop.json");
     EXPECT_EQ(read.stream.silence_timeout, 90s);
