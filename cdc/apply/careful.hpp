@@ -24,7 +24,7 @@ struct careful_settings {
     std::string stream;
     std::string topic;
     int partition = 0;
-    std::size_t most_waiting = 1'000'000;  // changes of tables that wait for DDL
+    std::size_t most_waiting = 1'000'000;  // changes of tables that wait for DDL: cdc.ddl_waiting_changes
 };
 
 // The slow way: change by change, in commit order, each within a savepoint of the open transaction. Finds out what is

@@ -46,6 +46,9 @@ metrics::metrics(prometheus::Registry& registry)
                            .Add({})),
       dead_letters_waiting(gauges(registry, "crossfade_dead_letters_waiting", "Dead letters on the follower").Add({})),
       waiting_rows(gauges(registry, "crossfade_waiting_rows", "Rows whose changes wait behind a dead letter").Add({})),
+      ddl_waiting_changes_limit(gauges(registry, "crossfade_ddl_waiting_changes_limit",
+                                       "Changes at which the whole stream waits (cdc.ddl_waiting_changes)")
+                                    .Add({})),
       states_(gauges(registry, "crossfade_applier_state", "1 for the state that the applier is in")),
       stopped_(gauges(registry, "crossfade_stream_stopped", "1 when the stream can't go on by itself").Add({})),
       applied_(counters(registry, "crossfade_events_applied_total", "Events applied to the follower, by kind")),

@@ -41,6 +41,7 @@ class metrics {
     prometheus::Gauge& read_ahead_limit;
     prometheus::Gauge& dead_letters_waiting;
     prometheus::Gauge& waiting_rows;
+    prometheus::Gauge& ddl_waiting_changes_limit;
 
   private:
     prometheus::Family<prometheus::Gauge>& states_;

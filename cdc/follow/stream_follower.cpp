@@ -146,7 +146,7 @@ stream_follower::next_step stream_follower::serve(const std::stop_token& stoppin
 
     apply::target_catalog catalog{in_force_()->config.tenants.column};
     apply::recent_transactions recent;
-    const apply::careful_settings place{stream_, config.stream.topic(), partition};
+    const apply::careful_settings place{stream_, config.stream.topic(), partition, config.cdc.ddl_waiting_changes};
     backfill::backfiller copier{session, catalog,           recent,
                                 place,   config.legacy.dsn, [this] { return stop_asked_ms_ != 0; }};
     std::optional<kafka::partition_reader> reader;
@@ -218,6 +218,7 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
     batch gathered;
     measured_.held_bytes_limit.Set(static_cast<double>(cdc.batch_bytes));
     measured_.read_ahead_limit.Set(static_cast<double>(cdc.batch_bytes));
+    measured_.ddl_waiting_changes_limit.Set(static_cast<double>(cdc.ddl_waiting_changes));
     consume::topic_feed feed{reader, relations_, cdc.batch_bytes};
     auto heard = steady::now();
     checked_ = steady::now();

@@ -6,6 +6,7 @@
 
 #include "lib/pgclient/connection.hpp"
 #include "tests/chaos/landscape.hpp"
+#include "tests/integration/stream/status_of.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/http.hpp"
 
@@ -119,6 +120,38 @@ TEST_P(ddl, pauses_the_table_and_not_the_stream) {
     legacy("INSERT INTO public.stock VALUES (5, 'as ever', 5)");
     EXPECT_TRUE(equal());
     EXPECT_EQ(world_->crossfade({"ddl", "list", "--paused"}).exit_code, 0);
+}
+
+// What waits is bounded; beyond that the stream waits, and goes on when the table does.
+TEST(ddl_waiting, has_a_bound_beyond_which_everything_waits) {
+    if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
+    chaos::landscape world{{.schema = schema, .cdc_settings = ", ddl_waiting_changes: 5"}};
+    world.legacy.exec("UPDATE crossfade.ddl_streams SET policy = 'pause'");
+    world.legacy.exec("ALTER TABLE public.stock ADD COLUMN v int");
+    const auto waiting = [&] {
+        return world.modern.value("SELECT count(*) FROM crossfade.dead_letters WHERE operation <> 'ddl'");
+    };
+    // What began below the bound is taken whole.
+    world.legacy.exec("INSERT INTO public.stock SELECT n, 'x', 1 FROM generate_series(1, 7) n");
+    ASSERT_TRUE(support::eventually(30s, [&] { return waiting() == "7"; })) << world.logs();
+    world.legacy.exec("INSERT INTO public.other VALUES (1)");
+    ASSERT_TRUE(support::eventually(30s, [&] {
+        return world.modern.value("SELECT count(*) FROM public.other") == "1";
+    })) << world.logs();
+    world.legacy.exec("INSERT INTO public.stock VALUES (8, 'x', 1)");
+    world.legacy.exec("INSERT INTO public.other VALUES (2)");
+    ASSERT_TRUE(support::eventually(60s, [&] { return status_of(world.cdc, "state") == "held"; })) << world.logs();
+    EXPECT_THAT(status_of(world.cdc, "reason"), HasSubstr("public.stock waits for DDL"));
+    EXPECT_EQ(waiting(), "7");
+    EXPECT_EQ(world.modern.value("SELECT count(*) FROM public.other"), "1");
+    EXPECT_EQ(support::sample_value(support::http_get(world.cdc.admin_port(), "/metrics").body,
+                                    "crossfade_ddl_waiting_changes_limit"),
+              5);
+    world.modern.exec("ALTER TABLE public.stock ADD COLUMN v int");
+    const auto resumed = world.crossfade({"ddl", "resume", "1"});
+    EXPECT_EQ(resumed.exit_code, 0) << resumed.output << resumed.errors << world.logs();
+    EXPECT_EQ(world.settle(30s), "") << world.logs();
+    EXPECT_EQ(world.modern.value("SELECT count(*) FROM public.other"), "2");
 }
 
 // Of a change that modern could apply, and must not yet.
