@@ -43,22 +43,21 @@ class live_backfill : public trial {
     bool done() const {
         return world().modern.value("SELECT count(*) FROM crossfade.backfills WHERE state <> 'done'") == "0";
     }
+    void copy_under_load(const std::string& what) {
+        start_load();
+        ASSERT_TRUE(goes_on(200));
+        const auto copied = ask(world(), {what});
+        EXPECT_EQ(copied.exit_code, 0) << copied.output << copied.errors << world().logs();
+        stop_load_and_check();
+    }
 };
 
 TEST_F(live_backfill, copies_every_table_under_load) {
-    start_load();
-    ASSERT_TRUE(goes_on(200));
-    const auto copied = ask(world(), {"--again"});
-    EXPECT_EQ(copied.exit_code, 0) << copied.output << copied.errors << world().logs();
-    stop_load_and_check();
+    copy_under_load("--again");
 }
 
 TEST_F(live_backfill, begins_the_stream_anew_under_load) {
-    start_load();
-    ASSERT_TRUE(goes_on(200));
-    const auto copied = ask(world(), {"--resync"});
-    EXPECT_EQ(copied.exit_code, 0) << copied.output << copied.errors << world().logs();
-    stop_load_and_check();
+    copy_under_load("--resync");
 }
 
 TEST_F(live_backfill, goes_on_where_it_was_killed) {

@@ -92,7 +92,15 @@ TEST_F(live_backfill, copies_tables_of_every_kind) {
     const auto left = copy({"--tables", "public.n*"});
     EXPECT_EQ(left.exit_code, 0);
     EXPECT_THAT(left.output, HasSubstr("2 tables are copied already"));
-    EXPECT_EQ(copy({"--resync"}).exit_code, 2);
+
+    // A stream that begins anew has all of them copied.
+    EXPECT_EQ(copy({"--resync", "--tables", "public.n*"}).exit_code, 2);
+    const auto anew = copy({"--resync"});
+    EXPECT_EQ(anew.exit_code, 0) << anew.output << anew.errors << world().logs();
+    EXPECT_THAT(anew.output, HasSubstr("complete: 10 tables"));
+    EXPECT_EQ(world().settle(20s), "");
+    EXPECT_EQ(world().modern.value("SELECT string_agg(DISTINCT state, ',') FROM crossfade.tables"), "live");
+    EXPECT_EQ(world().modern.value("SELECT string_agg(DISTINCT state, ',') FROM crossfade.drift"), "repaired");
 }
 
 TEST_F(live_backfill, stands_still_at_a_row_that_modern_refuses_and_goes_on_when_it_is_mended) {
