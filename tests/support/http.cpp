@@ -113,7 +113,10 @@ double sample_value(const std::string& exposition, const std::string& sample) {
     for (std::size_t from = 0; from < exposition.size();) {
         const auto to = std::min(exposition.find('\n', from), exposition.size());
         const std::string line = exposition.substr(from, to - from);
-        if (line.starts_with(sample)) return std::stod(line.substr(line.rfind(' ') + 1));
+        // A name that goes on is another metric's.
+        const auto next = line.size() > sample.size() ? line[sample.size()] : ' ';
+        const bool whole = sample.ends_with(' ') || sample.find('{') != std::string::npos || next == ' ' || next == '{';
+        if (whole && line.starts_with(sample)) return std::stod(line.substr(line.rfind(' ') + 1));
         from = to + 1;
     }
     return std::numeric_limits<double>::quiet_NaN();
