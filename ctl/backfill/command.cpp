@@ -69,23 +69,32 @@ void lock_out(pgclient::connection& modern, const std::string& stream) {
                    "wait for it, then again");
 }
 
-// In one transaction: 'copying', nothing is applied before they are copied; 'new', their changes are left out until
-// then.
-void mark(pgclient::connection& modern, const std::string& stream, const std::vector<task>& tasks,
-          const std::string& state, const std::optional<std::string>& stale_since = std::nullopt) {
+// What is copied beside the stream, or was to be.
+void forget_live_copy(pgclient::connection& modern, const std::string& stream, const model::table_name& table) {
+    for (const char* of : {"backfills", "refetch"})
+        ask(modern, "writing crossfade.tables",
+            "DELETE FROM crossfade." + std::string{of} + " WHERE stream = $1 AND table_name = $2",
+            {stream, to_string(table)});
+}
+
+void mark_copying(pgclient::connection& modern, const std::string& stream, const std::vector<task>& tasks) {
     ask(modern, "writing crossfade.tables", "BEGIN");
     for (const auto& each : tasks) {
-        for (const char* other : {"backfills", "refetch"})
-            ask(modern, "writing crossfade.tables",
-                "DELETE FROM crossfade." + std::string{other} + " WHERE stream = $1 AND table_name = $2",
-                {stream, to_string(each.table)});
+        forget_live_copy(modern, stream, each.table);
         ask(modern, "writing crossfade.tables",
-            "INSERT INTO crossfade.tables (stream, table_name, state, stale_since) VALUES ($1, $2, $3, $4::pg_lsn)"
-            " ON CONFLICT (stream, table_name) DO UPDATE SET state = excluded.state, stale_since = "
-            "coalesce(excluded.stale_since, tables.stale_since), copied_lsn = CASE WHEN excluded.state = 'copying' "
-            "THEN "
-            "tables.copied_lsn END, updated_at = now()",
-            {stream, to_string(each.table), state, stale_since});
+            "INSERT INTO crossfade.tables (stream, table_name, state) VALUES ($1, $2, 'copying')"
+            " ON CONFLICT (stream, table_name) DO UPDATE SET state = 'copying', updated_at = now()",
+            {stream, to_string(each.table)});
+    }
+    ask(modern, "writing crossfade.tables", "COMMIT");
+}
+
+void mark_new(pgclient::connection& modern, const settings::stream& of, const std::vector<task>& tasks,
+              model::lsn since) {
+    ask(modern, "writing crossfade.tables", "BEGIN");
+    for (const auto& each : tasks) {
+        forget_live_copy(modern, of.name, each.table);
+        stream::mark_new(modern, of, each.table, to_string(since));
     }
     ask(modern, "writing crossfade.tables", "COMMIT");
 }
@@ -199,7 +208,7 @@ void begin_anew_live(const context& in, const options& with, const std::vector<t
     const auto now = ask(legacy, "asking legacy", "SELECT pg_current_wal_flush_lsn()::text");
     const auto at = model::parse_lsn(now.text(0, 0));
     if (!at) throw stop(exit_code::no, "legacy says no place in its WAL");
-    mark(modern, in.config.stream.name, tasks, "new", to_string(*at));
+    mark_new(modern, in.config.stream, tasks, *at);
     failpoint::pass("backfill.marked");
     request_live(in, with, tasks, modern);
     go_on_from_copy(in, source, *at, topic_high, legacy, modern);
@@ -270,7 +279,7 @@ exit_code run(const context& in, const options& with) {
     const interrupt_guard interrupt;
     auto lock = catalog::connect(in.config, settings::side::modern);
     lock_out(lock, in.config.stream.name);
-    mark(modern, in.config.stream.name, planned.tasks, "copying");
+    mark_copying(modern, in.config.stream.name, planned.tasks);
 
     failpoint::pass("backfill.marked");
     if (!role.replica_role) clear_together(modern, planned.tasks);

@@ -177,10 +177,7 @@ void mark_new(const situation& found, const plan& planned, pgclient::connection&
     if (planned.create_publication || planned.add_to_publication.empty() || !found.progress) return;
     const auto now = ask(legacy, "asking legacy", "SELECT pg_current_wal_lsn()::text");
     for (const auto& table : planned.add_to_publication) {
-        ask(modern, "writing crossfade.tables",
-            "INSERT INTO crossfade.tables (stream, table_name, state, stale_since) VALUES ($1, $2, 'new', $3)"
-            " ON CONFLICT (stream, table_name) DO UPDATE SET state = 'new', stale_since = excluded.stale_since",
-            {found.stream.name, to_string(table), std::string{now.text(0, 0)}});
+        stream::mark_new(modern, found.stream, table, std::string{now.text(0, 0)});
         done.note("table " + to_string(table), "new in the stream; crossfade backfill --tables " + to_string(table));
     }
 }

@@ -17,4 +17,13 @@ void set_progress(pgclient::connection& modern, const settings::stream& stream, 
                   std::to_string(source.timeline), to_string(at)});
 }
 
+void mark_new(pgclient::connection& modern, const settings::stream& stream, const model::table_name& table,
+              const std::string& since) {
+    catalog::ask(modern, "writing crossfade.tables",
+                 "INSERT INTO crossfade.tables (stream, table_name, state, stale_since) VALUES ($1, $2, 'new', $3)"
+                 " ON CONFLICT (stream, table_name) DO UPDATE SET state = 'new', stale_since = excluded.stale_since,"
+                 " copied_lsn = NULL, updated_at = now()",
+                 {stream.name, to_string(table), since});
+}
+
 }  // namespace crossfade::ctl::stream

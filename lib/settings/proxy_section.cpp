@@ -5,6 +5,7 @@
 #include "lib/settings/access.hpp"
 #include "lib/settings/console_reader.hpp"
 #include "lib/settings/field_reader.hpp"
+#include "lib/settings/values.hpp"
 
 namespace crossfade::settings {
 namespace {
@@ -15,14 +16,10 @@ constexpr std::size_t most_reserved_users = 100;
 constexpr std::size_t most_host_names = 1000;
 
 // A name as it may stand in SNI (RFC 6066: a DNS name, no address), or one with a star for its first label.
-bool is_host_name(std::string_view name) {
+bool may_stand_in_sni(std::string_view name) {
     if (name.starts_with("*.")) name.remove_prefix(2);
-    const bool sound = std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-    });
     const bool address = name.find_first_not_of("0123456789.") == std::string_view::npos;
-    return sound && !address && name.size() <= 253 && !name.starts_with('.') && !name.ends_with('.') &&
-           name.find("..") == std::string_view::npos;
+    return is_host_name(name) && !address && !name.ends_with('.') && name.find("..") == std::string_view::npos;
 }
 
 host_certificate read_host(const section& from, std::vector<std::string>& known) {
@@ -33,10 +30,8 @@ host_certificate read_host(const section& from, std::vector<std::string>& known)
     for (const auto* key : {"names", "cert_file", "key_file"})
         if (!from.has(key)) from.out().add(from.at(key), "nothing", "names, cert_file and key_file of a host");
     for (const auto& item : from.texts("names").value_or(std::vector<scalar>{})) {
-        auto name = item.text;
-        std::transform(name.begin(), name.end(), name.begin(),
-                       [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-        if (!is_host_name(name)) {
+        auto name = lower_case(item.text);
+        if (!may_stand_in_sni(name)) {
             from.out().add(item.at, quote_found(item.text), "a DNS name, or one whose first label is a star");
         } else if (std::find(known.begin(), known.end(), name) != known.end()) {
             from.out().add(item.at, quote_found(item.text) + ", which has a certificate already", "each name once");

@@ -46,6 +46,15 @@ bool is_address(int family, const std::string& host) {
     return inet_pton(family, host.c_str(), ignored.data()) == 1;
 }
 
+}  // namespace
+
+std::string lower_case(std::string_view text) {
+    std::string lower(text);
+    for (char& c : lower)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return lower;
+}
+
 bool is_host_name(std::string_view host) {
     if (host.empty() || host.size() > 253 || host.front() == '-' || host.front() == '.') return false;
     return std::all_of(host.begin(), host.end(), [](char c) {
@@ -54,12 +63,8 @@ bool is_host_name(std::string_view host) {
     });
 }
 
-}  // namespace
-
 std::optional<bool> read_boolean(std::string_view text) {
-    std::string lower(text);
-    for (char& c : lower)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    const auto lower = lower_case(text);
     for (const char* yes : {"true", "yes", "on", "1"})
         if (lower == yes) return true;
     for (const char* no : {"false", "no", "off", "0"})

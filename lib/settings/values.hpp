@@ -11,6 +11,10 @@
 // Texts of single values, both ways. Reading fails with nullopt; bounds are the caller's.
 namespace crossfade::settings {
 
+std::string lower_case(std::string_view text);  // ASCII's letters alone
+// Letters, digits, hyphens, underscores and dots, neither a hyphen nor a dot in front; up to 253 bytes.
+bool is_host_name(std::string_view host);
+
 std::optional<bool> read_boolean(std::string_view text);           // true, yes, on, 1, false, no, off, 0; any case
 std::optional<std::uint64_t> read_integer(std::string_view text);  // decimal digits alone
 std::optional<double> read_decimal(std::string_view text);         // finite

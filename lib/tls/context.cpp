@@ -10,6 +10,8 @@
 #include <map>
 #include <stdexcept>
 
+#include "lib/pgwire/ascii.hpp"
+
 namespace crossfade::tls {
 namespace {
 
@@ -123,9 +125,8 @@ class host_list {
     }
 
     // Null: none of them. A star stands for one label (RFC 6125, 6.4.3).
-    SSL_CTX* find(std::string name) const {
-        std::transform(name.begin(), name.end(), name.begin(),
-                       [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    SSL_CTX* find(std::string_view asked) const {
+        const auto name = pgwire::lower_case(asked);
         auto found = by_name_.find(name);
         if (found == by_name_.end())
             if (const auto dot = name.find('.'); dot != std::string::npos)

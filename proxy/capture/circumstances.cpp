@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 constexpr auto patience = 2s;  // for one answer: whoever stops the program waits for it
 
 // How much WAL it keeps changes by itself, unless all is lost.
-constexpr const char* slot_query =
+constexpr const char* place_query =
     "SELECT concat_ws(' ', plugin, database, confirmed_flush_lsn, wal_status = 'lost'), active"
     " FROM pg_replication_slots WHERE slot_name = $1";
 
@@ -36,7 +36,7 @@ std::optional<circumstances> look_around(const settings::configuration& config) 
     options.silence = patience;
     auto legacy = pgclient::connection::open(config.legacy.dsn, options);
     if (!legacy) return std::nullopt;
-    const auto slot = legacy->exec(slot_query, {config.stream.slot()});
+    const auto slot = legacy->exec(place_query, {config.stream.slot()});
     if (!slot) return std::nullopt;
     if (!slot->empty()) {
         found.slot = slot->text(0, 0);

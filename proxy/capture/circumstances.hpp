@@ -16,8 +16,6 @@ struct circumstances {
     bool held = false;           // somebody reads from it
     std::int64_t topic_end = 0;  // offset
     std::string message_limits;  // of the topics; empty where the broker doesn't tell
-
-    friend bool operator==(const circumstances&, const circumstances&) = default;
 };
 
 // Nothing when legacy or Kafka doesn't answer within some seconds. Blocks as long.

@@ -99,8 +99,7 @@ setback judge(const kafka::failure& from, const settings::stream& stream) {
         case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
             return stopped("an event is larger than " + topics(stream) + " takes",
                            "raise max.message.bytes of the topic; where kafka.properties sets message.max.bytes, that "
-                           "too, and then "
-                           "start the proxy again");
+                           "too, and then start the proxy again");
         case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
         case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
         case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:

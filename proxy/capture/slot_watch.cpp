@@ -36,14 +36,10 @@ void slot_watch::forget_verdict() {
 }
 
 void slot_watch::run() noexcept {
-    const auto pause = [this] {
-        const std::lock_guard lock{guard_};
-        return dropping_ ? std::chrono::milliseconds{next_attempt} : interval;
-    };
     try {
         do {
             look();
-        } while (!stop_.wait(pause()));
+        } while (!stop_.wait(dropping_ ? std::chrono::milliseconds{next_attempt} : interval));
     } catch (const std::exception& failed) {
         spdlog::error("nobody looks at slot {} any more: {}", config_.stream.slot(), failed.what());
     }
@@ -61,10 +57,7 @@ void slot_watch::look() {
     const auto answer = connection_->exec(kept_wal_query(config_.stream));
     if (!answer) return connection_.reset();
     const auto found = read_kept_wal(*answer);
-    if (!found) {
-        const std::lock_guard lock{guard_};
-        dropping_ = false;
-    }
+    dropping_ = dropping_ && found;
     board_.retained(found.value_or(kept_wal{}), config_.stream.retained_wal_budget);
     const auto warning = found ? judge_wal(*found, config_.stream) : wal_warning{};
     say(warning);
@@ -84,9 +77,9 @@ void slot_watch::say(const wal_warning& found) {
 }
 
 void slot_watch::drop(const kept_wal& of) {
+    dropping_ = true;  // before the verdict, which is not to be forgotten meanwhile
     {
         const std::lock_guard lock{guard_};
-        dropping_ = true;
         if (!verdict_) verdict_ = dropped(of, config_.stream);
     }
     const auto name = pgclient::quote_literal(config_.stream.slot());
@@ -100,10 +93,7 @@ void slot_watch::drop(const kept_wal& of) {
             spdlog::error("slot {}: its reader can't be ended: {}", config_.stream.slot(), to_string(ended.error()));
     }
     const auto done = connection_->exec("SELECT pg_drop_replication_slot(" + name + ')');
-    {
-        const std::lock_guard lock{guard_};
-        dropping_ = !done;
-    }
+    dropping_ = !done;
     if (done) {
         spdlog::error("slot {} was dropped: it kept {} MiB of WAL on legacy", config_.stream.slot(), of.bytes >> 20U);
     } else if (done.error().sqlstate != "55006" /* object_in_use: once more */) {

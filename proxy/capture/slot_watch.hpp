@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -41,7 +42,7 @@ class slot_watch {
     std::optional<pgclient::connection> connection_;
     std::string said_;
     mutable std::mutex guard_;
-    bool dropping_ = false;  // and somebody still reads it
+    std::atomic<bool> dropping_ = false;  // and somebody still reads it; set by the thread alone
     std::optional<setback> verdict_;
     stop_signal stop_;
     std::thread thread_;

@@ -75,16 +75,21 @@ class copy_of_stock {
     std::size_t repeats_ = 0;
 };
 
+// Nobody publishes afterwards.
+void publish_json(chaos::landscape& world, const std::string& settings) {
+    auto yaml = world.configuration();
+    const std::string name = "stream: { name: app";
+    yaml.replace(yaml.find(name), name.size(), name + ", " + settings);
+    world.proxy.stop();
+    world.proxy.configure(yaml);
+}
+
 TEST(json_events, tell_another_reader_everything_once_repeats_are_dropped) {
     if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
     chaos::landscape world{{.schema =
                                 "CREATE TABLE stock (id bigint PRIMARY KEY, note text, amount numeric, sold boolean);"
                                 "ALTER TABLE stock ALTER note SET STORAGE EXTERNAL;"}};
-    auto yaml = world.configuration();
-    const std::string name = "stream: { name: app";
-    yaml.replace(yaml.find(name), name.size(), name + ", json_events: true");
-    world.proxy.stop();
-    world.proxy.configure(yaml);
+    publish_json(world, "json_events: true");
 
     // Without its topic it waits and says so; init makes what is missing.
     world.proxy.start();
@@ -196,11 +201,7 @@ TEST(json_events, may_be_compacted_by_kafka) {
     if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
     chaos::landscape world{{.schema = "CREATE TABLE stock (id int PRIMARY KEY, note text);"
                                       "CREATE TABLE twin (id int PRIMARY KEY, note text);"}};
-    auto yaml = world.configuration();
-    const std::string name = "stream: { name: app";
-    yaml.replace(yaml.find(name), name.size(), name + ", json_events: true, json_cleanup: compact");
-    world.proxy.stop();
-    world.proxy.configure(yaml);
+    publish_json(world, "json_events: true, json_cleanup: compact");
     EXPECT_THAT(world.crossfade({"init"}).output, testing::HasSubstr("created, compacted"));
     EXPECT_THAT(world.crossfade({"check"}).output, testing::HasSubstr("cleanup.policy=compact"));
     support::alter_topic(world.broker.config(), "crossfade.app.json",
@@ -221,13 +222,10 @@ TEST(json_events, may_be_compacted_by_kafka) {
     world.legacy.exec("UPDATE public.twin SET id = id + 100 WHERE id <= 5");
 
     std::map<std::string, std::string> expected;
-    const auto add = [&] {
-        for (const char* table : {"stock", "twin"})
-            for (const auto& row : world.legacy.exec("SELECT id, note FROM public." + std::string{table}))
-                expected[R"({"id":)" + row[0] + R"(,"__dbz__physicalTableIdentifier":"crossfade.app.public.)" + table +
-                         "\"}"] = row[1];
-    };
-    add();
+    for (const char* table : {"stock", "twin"})
+        for (const auto& row : world.legacy.exec("SELECT id, note FROM public." + std::string{table}))
+            expected[R"({"id":)" + row[0] + R"(,"__dbz__physicalTableIdentifier":"crossfade.app.public.)" + table +
+                     "\"}"] = row[1];
     compacted_copy copy{world.broker.config()};
     EXPECT_TRUE(support::eventually(90s,
                                     [&] {
