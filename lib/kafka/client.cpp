@@ -53,7 +53,7 @@ void throw_exception_from_error(const failure& what, const boost::source_locatio
 }
 
 result<client_handle> make_client(rd_kafka_type_t type, const settings::kafka& config,
-                                  const std::map<std::string, std::string>& required) {
+                                  const std::map<std::string, std::string>& required, const group_callbacks& group) {
     conf_handle conf{rd_kafka_conf_new()};
     const auto set_all = [&](const std::map<std::string, std::string>& properties) -> std::optional<failure> {
         for (const auto& [name, value] : properties)
@@ -69,6 +69,10 @@ result<client_handle> make_client(rd_kafka_type_t type, const settings::kafka& c
     if (auto refused = set_all(config.properties)) return *refused;
     if (auto refused = set_all(required)) return *refused;
     if (auto refused = set_all({{"bootstrap.servers", config.brokers}, {"log.queue", "true"}})) return *refused;
+    if (group.rebalanced != nullptr) {
+        rd_kafka_conf_set_opaque(conf.get(), group.context);
+        rd_kafka_conf_set_rebalance_cb(conf.get(), group.rebalanced);
+    }
     // Events instead of callbacks: librdkafka's threads never run our code.
     rd_kafka_conf_set_events(conf.get(), RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
 

@@ -47,9 +47,17 @@ using message_handle = std::unique_ptr<rd_kafka_message_t, destroy_message>;
 using event_handle = std::unique_ptr<rd_kafka_event_t, destroy_event>;
 using queue_handle = std::unique_ptr<rd_kafka_queue_t, destroy_queue>;
 
+// What a client is asked to do by callbacks, which run in rd_kafka_consumer_poll() and rd_kafka_consumer_close() alone.
+using rebalance_callback = void (*)(rd_kafka_t*, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t*, void*);
+struct group_callbacks {
+    rebalance_callback rebalanced = nullptr;
+    void* context = nullptr;
+};
+
 // Makes a client: `required` properties are Crossfade's own and win; config.properties follow as they stand;
 // librdkafka's log goes to spdlog. Fails for a property that librdkafka refuses, naming it but not its value.
 result<client_handle> make_client(rd_kafka_type_t type, const settings::kafka& config,
-                                  const std::map<std::string, std::string>& required);
+                                  const std::map<std::string, std::string>& required,
+                                  const group_callbacks& group = {});
 
 }  // namespace crossfade::kafka

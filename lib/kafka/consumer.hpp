@@ -59,6 +59,9 @@ class partition_reader {
     // Asks the broker. Fails when it doesn't answer in time.
     result<watermarks> query_watermarks(std::chrono::milliseconds timeout);
 
+    // From now on it is about another partition of the topic: seek() next.
+    void turn_to(std::int32_t partition) { partition_ = partition; }
+
     // A hint for tools (kafka-consumer-groups.sh), sent at most once a second; never read by us.
     void note_offset(std::int64_t next);
 
