@@ -4,9 +4,9 @@
 #include <csignal>
 
 #include "cdc/admin/admin_answers.hpp"
+#include "cdc/follow/crew.hpp"
 #include "cdc/follow/ledger_keeper.hpp"
 #include "cdc/follow/source_watch.hpp"
-#include "cdc/follow/stream_follower.hpp"
 #include "cdc/follow/topic_watch.hpp"
 #include "lib/program/command_line.hpp"
 #include "lib/program/service_manager.hpp"
@@ -60,8 +60,7 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     follow::ledger_keeper ledger{config, board, measured};
     follow::source_watch source{config, board, measured};
     follow::topic_watch topic{config, board, registry};
-    follow::stream_follower stream{[&flags] { return flags.current(); }, board, measured,
-                                   [&ledger] { ledger.nudge(); }};
+    follow::crew stream{[&flags] { return flags.current(); }, board, measured, [&ledger] { ledger.nudge(); }};
     program::configuration_reload reload{name, flags, registry, [&stream] { stream.nudge(); }};
 
     telemetry::http_server http;

@@ -114,9 +114,8 @@ void declare(CLI::App& app, command& chosen) {
     auto* init = app.add_subcommand("init", "Set the stream up: schema, publication, topics, slot, progress");
     auto init_options = std::make_shared<ctl::init::options>();
     init->add_flag_callback(
-        "--replica-identity-full",
-        [init_options] { init_options->keyless = ctl::init::keyless_tables::set_replica_identity_full; },
-        "Set REPLICA IDENTITY FULL on tables without a key");
+        "--replica-identity-full", [init_options] { init_options->unfit = ctl::init::unfit_identity::set_full; },
+        "Set REPLICA IDENTITY FULL on tables that need it: without a key, or tied across partitions");
     init->add_option_function<int>(
             "--retention-hours", [init_options](int hours) { init_options->retention = std::chrono::hours(hours); },
             "Retention of topics that are created (168)")

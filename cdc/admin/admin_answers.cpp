@@ -18,6 +18,22 @@ json::object retention_status(const follow::retention_outlook& of) {
     return retention;
 }
 
+json::array partitions_of(const follow::follower_status& now) {
+    json::array all;
+    for (const auto& [number, each] : now.partitions) {
+        json::object one{{"partition", number},
+                         {"state", follow::to_string(each.now)},
+                         {"reason", each.reason},
+                         {"way_out", each.way_out},
+                         {"applied_lsn", model::to_string(each.applied_lsn)},
+                         {"next_offset", each.next_offset},
+                         {"lag_seconds", nullptr}};
+        if (each.lag_seconds) one["lag_seconds"] = *each.lag_seconds;
+        all.push_back(std::move(one));
+    }
+    return all;
+}
+
 json::object stream_status(const settings::stream& configured, const follow::follower_status& now) {
     json::object stream{{"name", configured.name},
                         {"state", follow::to_string(now.now)},
@@ -32,6 +48,7 @@ json::object stream_status(const settings::stream& configured, const follow::fol
     if (now.lag_seconds) stream["lag_seconds"] = *now.lag_seconds;
     if (now.lag_bytes) stream["lag_bytes"] = *now.lag_bytes;
     if (now.retention) stream["retention"] = retention_status(*now.retention);
+    if (configured.by_key()) stream["partitions"] = partitions_of(now);
     return stream;
 }
 

@@ -4,6 +4,7 @@
 
 #include "cdc/apply/fault.hpp"
 #include "lib/failpoint/failpoint.hpp"
+#include "lib/pgwire/array_literal.hpp"
 #include "lib/store/schema.hpp"
 
 namespace crossfade::cdc::apply {
@@ -14,12 +15,21 @@ struct applier::sorted {
     batch_plan plan;
     std::map<std::string, std::uint64_t> applied;
     std::map<std::string, std::uint64_t> skipped;
-    std::map<std::string, model::lsn> stale;  // tables of which rows are left out, and since when
-    std::string unfinished;                   // a table whose copy was broken off
-    std::string overfull;                     // one that waits for DDL, with no room for more
+    std::map<std::string, model::lsn> stale;    // tables of which rows are left out, and since when
+    std::string unfinished;                     // a table whose copy was broken off
+    std::string overfull;                       // one that waits for DDL, with no room for more
+    std::shared_ptr<const table_mapping> tied;  // one whose rows may be in each other's way
 };
 
 namespace {
+
+apply_report tied(const table_mapping& by) {
+    apply_report report;
+    report.what = apply_report::outcome::tied;
+    report.table = to_string(by.target);
+    report.constraint = *by.tied_by;
+    return report;
+}
 
 std::string_view kind_of(const model::change_event& event) {
     struct {
@@ -114,6 +124,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
                 ++made.skipped[as == treatment::copied ? "copied" : "new"];
                 continue;
             }
+            if (settings_.by_key && (*mapping)->tied_by) made.tied = *mapping;
             const bool copying = as == treatment::copied_over || as == treatment::settling;
             if (copying && !(*mapping)->key.empty()) {
                 // Under legacy-only, too: at its end the copy is to be whole.
@@ -189,6 +200,24 @@ pgclient::result<apply_report> applier::apply(const std::vector<consume::receive
     }
 }
 
+pgclient::result<apply_report> applier::apply_for(const std::vector<std::uint32_t>& partitions,
+                                                  const consume::received& event, const store::progress& advance,
+                                                  scope_filter& scopes) {
+    moves_ = partitions;
+    auto report = apply({event}, advance, scopes);
+    moves_.clear();
+    return report;
+}
+
+statement applier::moving(const store::progress& to) const {
+    auto parameters = store::advance_parameters(settings_.stream, settings_.partition, progress_, to);
+    if (moves_.empty()) return {std::string{store::advance_sql()}, std::move(parameters), std::nullopt};
+    pgwire::array_literal partitions;
+    for (const auto each : moves_) partitions.add(std::to_string(each));
+    parameters.emplace_back(partitions.take());
+    return {std::string{store::advance_several_sql()}, std::move(parameters), std::nullopt};
+}
+
 std::size_t applier::add_beginning() {
     auto& pipe = *to_.pipe;
     pipe.add("BEGIN");
@@ -214,14 +243,13 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
         report.table = batch.overfull;
         return std::optional{std::move(report)};
     }
+    if (batch.tied) return std::optional{tied(*batch.tied)};
     if (fresh) {
         so_far_ = {};
         before_rows += add_beginning();
     }
     if (advance) {
-        pipe.add(statement{std::string{store::advance_sql()},
-                           store::advance_parameters(settings_.stream, settings_.partition, progress_, *advance),
-                           std::nullopt});
+        pipe.add(moving(*advance));
         ++before_rows;
     }
     pipe.add("SAVEPOINT crossfade_batch");
@@ -253,7 +281,8 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
         report.what = apply_report::outcome::unfinished;
         report.table = batch.unfinished;
     }
-    if (advance && report.what == apply_report::outcome::applied && answers[before_rows - 2].got.affected() != 1) {
+    if (advance && report.what == apply_report::outcome::applied &&
+        answers[before_rows - 2].got.affected() != static_cast<int>(std::max<std::size_t>(moves_.size(), 1))) {
         report.what = apply_report::outcome::fenced;
     }
     if (report.what != apply_report::outcome::applied) {
@@ -271,6 +300,10 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
             auto again = sort(events, scopes);
             if (!again) return again.error();
             batch = std::move(*again);
+            if (batch.tied) {
+                if (auto done = roll_back(); !done) return done.error();
+                return std::optional{tied(*batch.tied)};
+            }
         }
         failpoint::pass("apply.careful");
         if (auto done = write_carefully(batch, scopes, report); !done) return done.error();

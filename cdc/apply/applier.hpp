@@ -27,9 +27,11 @@ struct apply_report {
         unfinished,  // a backfill began, did not finish, and nobody is at it
         fenced,      // another writer has moved the progress
         overfull,    // too much waits for a table's DDL: nothing was changed, try again later
+        tied,        // a constraint of the follower ties rows that the stream has in several partitions
     };
     outcome what = outcome::applied;
-    std::string table;  // for unfinished and overfull
+    std::string table;       // for unfinished, overfull and tied
+    std::string constraint;  // for tied
     bool careful = false;
     std::size_t rows = 0;
     std::map<std::string, std::uint64_t> applied;  // by kind
@@ -58,6 +60,10 @@ class applier {
     // `advance`: commits with this progress. Without it the events are a part of a transaction that is still open.
     pgclient::result<apply_report> apply(const std::vector<consume::received>& events,
                                          const std::optional<store::progress>& advance, scope_filter& scopes);
+    // One event that these partitions wait at, this one among them: moves the progress of all.
+    pgclient::result<apply_report> apply_for(const std::vector<std::uint32_t>& partitions,
+                                             const consume::received& event, const store::progress& advance,
+                                             scope_filter& scopes);
 
     // The same in two halves, for batches that are written side by side (lanes). prepare() writes all but the progress;
     // `admit` is told what will be touched before anything is, waits until it may be, and says false when it must not.
@@ -68,6 +74,11 @@ class applier {
     pgclient::result<apply_report> finish(const store::progress& from, const store::progress& to);
     // What operators ask for, waiting rows and the tables' states are read again before the next batch.
     void look_again() { reload_ = true; }
+    // The same, and the follower's tables may be others.
+    void begin_anew() {
+        reload_ = true;
+        catalog_.forget();
+    }
     // Others have moved the progress, on behalf of whoever uses this one.
     void moved_to(store::progress at) { progress_ = std::move(at); }
 
@@ -85,6 +96,7 @@ class applier {
     enum class treatment { apply, left_out, copied, copied_over, settling, unfinished };
     treatment treat(const model::table_name& table, const model::change_event& event);
     pgclient::result<sorted> sort(const std::vector<consume::received>& events, scope_filter& scopes);
+    statement moving(const store::progress& to) const;
     // Empty: crossfade.tables has changed, sort anew.
     pgclient::result<std::optional<apply_report>> write(const std::vector<consume::received>& events,
                                                         const std::optional<store::progress>& advance,
@@ -110,9 +122,10 @@ class applier {
     };
     std::unordered_map<std::string, known_table> tables_;
     std::string fingerprint_;
-    bool open_ = false;    // a follower's transaction is under way
-    bool reload_ = false;  // crossfade.tables is to be read before the next transaction
-    apply_report so_far_;  // of the parts before
+    bool open_ = false;                 // a follower's transaction is under way
+    std::vector<std::uint32_t> moves_;  // the partitions whose progress is moved; empty: this one's
+    bool reload_ = false;               // crossfade.tables is to be read before the next transaction
+    apply_report so_far_;               // of the parts before
 };
 
 }  // namespace crossfade::cdc::apply

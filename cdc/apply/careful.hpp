@@ -7,7 +7,7 @@
 #include "cdc/apply/pipeline.hpp"
 #include "cdc/apply/target.hpp"
 #include "cdc/apply/waiting_rows.hpp"
-#include "cdc/consume/transaction_assembler.hpp"
+#include "cdc/consume/event_order.hpp"
 #include "cdc/drift/record.hpp"
 #include "lib/events/codec.hpp"
 
@@ -25,6 +25,7 @@ struct careful_settings {
     std::string topic;
     int partition = 0;
     std::size_t most_waiting = 1'000'000;  // changes of tables that wait for DDL: cdc.ddl_waiting_changes
+    bool by_key = false;                   // the stream is ordered by key: others apply its other partitions
 };
 
 // The slow way: change by change, in commit order, each within a savepoint of the open transaction. Finds out what is

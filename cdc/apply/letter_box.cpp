@@ -21,9 +21,13 @@ struct letter_box::letter {
 };
 
 pgclient::result<void> letter_box::load() {
+    if (settings_.by_key) {
+        if (auto freed = free_what_waited(); !freed) return freed;
+    }
     rows_.clear();
     auto asked = to_.db.exec(
-        "SELECT EXISTS (SELECT FROM crossfade.dead_letters WHERE stream = $1 AND state IN ('replay', 'discard'))",
+        "SELECT EXISTS (SELECT FROM crossfade.dead_letters WHERE stream = $1 AND state IN ('replay', 'discard')" +
+            std::string{mine()} + ")",
         {settings_.stream});
     if (!asked) return asked.error();
     asked_ = asked->boolean(0, 0);
@@ -58,20 +62,39 @@ pgclient::result<void> letter_box::load() {
     return {};
 }
 
+// Each partition's letters are its applier's.
+std::string letter_box::mine() const {
+    return settings_.by_key ? " AND partition = " + std::to_string(settings_.partition) : std::string{};
+}
+
+// The applier that is told of a table's DDL frees what waits for it, but for what another was just about to put there.
+pgclient::result<void> letter_box::free_what_waited() {
+    for (const auto& table : rows_.held_tables()) {
+        auto freed = to_.db.exec(
+            "UPDATE crossfade.dead_letters l SET state = 'replay' WHERE stream = $1 AND table_name = $2"
+            " AND state = 'behind'" +
+                mine() +
+                " AND NOT EXISTS (SELECT FROM crossfade.dead_letters o WHERE o.stream = l.stream"
+                " AND o.table_name = l.table_name AND o.operation = $3)",
+            {settings_.stream, table, std::string{ddl_operation}});
+        if (!freed) return freed.error();
+    }
+    return {};
+}
+
 pgclient::result<letter_box::outcome> letter_box::serve(const store::progress& at) {
     outcome done;
     auto& db = to_.db;
-    auto mine = begin_turn(to_, settings_, at);
-    if (!mine) return mine.error();
-    if (!*mine) return done;
+    auto turn = begin_turn(to_, settings_, at);
+    if (!turn) return turn.error();
+    if (!*turn) return done;
     auto asked = db.exec(
         "SELECT l.id, l.state = 'discard', l.table_name, l.event, l.kafka_offset,"
         " EXISTS (SELECT FROM crossfade.dead_letters o WHERE o.stream = l.stream AND o.table_name = l.table_name"
         " AND (o.commit_lsn, o.ordinal) < (l.commit_lsn, l.ordinal) AND o.state IN ('refused', 'behind')"
         " AND (o.keys && l.keys OR 0 = ANY (o.keys) OR 0 = ANY (l.keys))), l.operation"
-        " FROM crossfade.dead_letters l WHERE l.stream = $1 AND l.state IN ('replay', 'discard')"
-        " ORDER BY l.commit_lsn, l.ordinal, l.id LIMIT " +
-            std::to_string(most_at_a_time),
+        " FROM crossfade.dead_letters l WHERE l.stream = $1 AND l.state IN ('replay', 'discard')" +
+            mine() + " ORDER BY l.commit_lsn, l.ordinal, l.id LIMIT " + std::to_string(most_at_a_time),
         {settings_.stream});
     if (!asked) return asked.error();
     waiting_rows kept;

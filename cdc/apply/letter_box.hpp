@@ -40,6 +40,8 @@ class letter_box {
 
   private:
     struct letter;
+    std::string mine() const;
+    pgclient::result<void> free_what_waited();
     pgclient::result<void> replay(const letter& one, outcome& so_far);
     pgclient::result<void> keep_unreadable(const letter& one, outcome& so_far);
 

@@ -18,13 +18,22 @@ std::optional<std::size_t> written(const table_mapping& mapping, std::string_vie
     return std::nullopt;
 }
 
+bool has_identity_columns(const model::relation& rel) {
+    return rel.identity == model::replica_identity::primary_key || rel.identity == model::replica_identity::index;
+}
+
+std::vector<std::string> identity_columns(const model::relation& rel) {
+    std::vector<std::string> names;
+    for (const auto& column : rel.columns)
+        if (has_identity_columns(rel) && column.key) names.push_back(column.name);
+    return names;
+}
+
 std::vector<std::size_t> key_of(const table_mapping& mapping, const target_table& target) {
     std::vector<std::size_t> key;
-    const auto identity = mapping.rel->identity;
-    if (identity == model::replica_identity::primary_key || identity == model::replica_identity::index) {
-        for (const auto& column : mapping.rel->columns) {
-            if (!column.key) continue;
-            const auto at = written(mapping, column.name);
+    if (has_identity_columns(*mapping.rel)) {
+        for (const auto& name : identity_columns(*mapping.rel)) {
+            const auto at = written(mapping, name);
             if (!at) return {};
             key.push_back(*at);
         }
@@ -71,6 +80,7 @@ table_mapping map_table(std::shared_ptr<const model::relation> rel, const target
     }
     made.key = key_of(made, *target);
     made.copyable = target->copyable;
+    made.tied_by = model::tied_by(identity_columns(*made.rel), target->ties);
     return made;
 }
 

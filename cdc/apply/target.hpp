@@ -8,6 +8,7 @@
 
 #include "lib/model/change.hpp"
 #include "lib/model/table_name.hpp"
+#include "lib/model/tie.hpp"
 
 namespace crossfade::cdc::apply {
 
@@ -35,6 +36,8 @@ struct target_table {
     std::vector<unique_key>
         keys;  // the primary key first; only those without expression, predicate and nullable column
 
+    std::vector<model::tie> ties;  // where they were asked for
+
     bool copyable = true;  // COPY is refused where row security is in force for our role
 
     const target_column* find(std::string_view column) const;
@@ -59,6 +62,7 @@ struct table_mapping {
     std::vector<std::size_t> key;       // indices into `columns`; empty: rows are known by their whole content alone
     std::optional<std::size_t> tenant;  // index in the relation
     bool copyable = true;
+    std::optional<std::string> tied_by;  // of the target's ties
 
     std::optional<unmappable> refused;  // then nothing above but rel, target and tenant counts
 };

@@ -1,5 +1,7 @@
 #include "cdc/apply/target_catalog.hpp"
 
+#include "lib/store/ties.hpp"
+
 namespace crossfade::cdc::apply {
 
 namespace {
@@ -11,7 +13,7 @@ constexpr std::string_view columns_sql =
     " a.attidentity = 'a', a.attnotnull,"
     " a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'text'::regtype, 'varchar'::regtype,"
     " 'uuid'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'date'::regtype, 'numeric'::regtype, "
-    "'bool'::regtype), NOT row_security_active(c.oid)"
+    "'bool'::regtype), NOT row_security_active(c.oid), c.oid::int8"
     " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid"
     " WHERE a.attrelid = to_regclass($1) AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
     " ORDER BY a.attnum";
@@ -31,7 +33,7 @@ constexpr std::string_view keys_sql =
 }  // namespace
 
 pgclient::result<std::shared_ptr<const target_table>> load_target(pgclient::connection& db,
-                                                                  const model::table_name& table) {
+                                                                  const model::table_name& table, bool with_ties) {
     auto columns = db.exec(std::string{columns_sql}, {model::quoted(table)});
     if (!columns) return columns.error();
     if (columns->empty()) return std::shared_ptr<const target_table>{};
@@ -56,12 +58,18 @@ pgclient::result<std::shared_ptr<const target_table>> load_target(pgclient::conn
         if (i == 0 || keys->text(i, 0) != keys->text(i - 1, 0)) found->keys.push_back({{}, keys->boolean(i, 1)});
         found->keys.back().columns.emplace_back(keys->text(i, 2));
     }
+    if (with_ties) {
+        const auto oid = *columns->integer(0, 9);
+        auto ties = store::read_ties(db, '{' + std::to_string(oid) + '}');
+        if (!ties) return ties.error();
+        found->ties = std::move((*ties)[oid]);
+    }
     return std::shared_ptr<const target_table>{std::move(found)};
 }
 
 pgclient::result<std::shared_ptr<const target_table>> target_catalog::load(pgclient::connection& db,
                                                                            const model::table_name& table) {
-    auto loaded = load_target(db, table);
+    auto loaded = load_target(db, table, with_ties_);
     if (!loaded) return loaded;
     if (targets_.size() >= capacity) targets_.clear();
     targets_.insert_or_assign(table, *loaded);

@@ -12,13 +12,16 @@ namespace crossfade::cdc::apply {
 
 // Reads one table's description from the follower; null when there is no such table that rows can be written to.
 pgclient::result<std::shared_ptr<const target_table>> load_target(pgclient::connection& db,
-                                                                  const model::table_name& table);
+                                                                  const model::table_name& table,
+                                                                  bool with_ties = false);
 
 // The follower's tables as far as they have been needed, and how the source's go into them. Queries the follower when
 // it meets a table for the first time. Not thread-safe.
 class target_catalog {
   public:
-    explicit target_catalog(std::string tenant_column) : tenant_column_(std::move(tenant_column)) {}
+    // `with_ties`: of target_table.
+    explicit target_catalog(std::string tenant_column, bool with_ties = false)
+        : tenant_column_(std::move(tenant_column)), with_ties_(with_ties) {}
 
     pgclient::result<std::shared_ptr<const table_mapping>> mapping(pgclient::connection& db,
                                                                    const std::shared_ptr<const model::relation>& rel);
@@ -36,6 +39,7 @@ class target_catalog {
                                                                const model::table_name& table);
 
     std::string tenant_column_;
+    bool with_ties_;
     std::unordered_map<model::table_name, std::shared_ptr<const target_table>> targets_;
     std::unordered_map<std::shared_ptr<const model::relation>, std::shared_ptr<const table_mapping>> mappings_;
     std::vector<std::shared_ptr<const model::relation>> refused_;

@@ -33,6 +33,7 @@ class waiting_rows {
         held_.insert(table);
     }
     bool held(const std::string& table) const { return held_.contains(table); }
+    const std::unordered_set<std::string>& held_tables() const { return held_; }
     // Changes that wait for such tables, as far as they have been counted.
     void count_held(std::size_t more) { held_changes_ += more; }
     std::size_t held_changes() const { return held_changes_; }

@@ -12,7 +12,7 @@
 #include <variant>
 #include <vector>
 
-#include "cdc/consume/transaction_assembler.hpp"
+#include "cdc/consume/event_order.hpp"
 #include "lib/events/codec.hpp"
 #include "lib/kafka/consumer.hpp"
 

@@ -7,11 +7,15 @@ namespace crossfade::cdc::consume {
 
 namespace {
 
-decision stopped(stop_cause cause, std::string what) {
+decision stopped(stop why) {
     decision made;
     made.what = decision::outcome::stopped;
-    made.why = stop{cause, std::move(what)};
+    made.why = std::move(why);
     return made;
+}
+
+decision stopped(stop_cause cause, std::string what) {
+    return stopped(stop{cause, std::move(what)});
 }
 
 decision plain(decision::outcome what) {
@@ -28,28 +32,23 @@ transaction_assembler::transaction_assembler(applied_place from, std::size_t mos
 
 decision transaction_assembler::accept(received next) {
     const auto& at = next.event.at;
-    if (at.system_identifier != handed_.system_identifier) {
-        return stopped(stop_cause::foreign_cluster, "the event at offset " + std::to_string(next.offset) +
-                                                        " is of cluster " + std::to_string(at.system_identifier) +
-                                                        ", the follower's progress of " +
-                                                        std::to_string(handed_.system_identifier));
-    }
+    if (auto foreign = judge_cluster(next, handed_)) return stopped(std::move(*foreign));
     handed_.next_offset = next.offset + 1;
 
     const auto open = find(next.event.publisher);
     // Before repeats: its LSN may be one that the new timeline has passed.
-    if (written_after_it_was_left(at)) return of_the_past(next.event);
+    if (written_after_it_was_left(at, handed_)) return stopped(of_the_past(next.event, handed_));
     const bool resynced = next.event.publisher == model::resync_publisher;
     if (at.commit_lsn < handed_.end_lsn || (resynced && at.commit_lsn == handed_.end_lsn)) {
         // An LSN that was used twice: a repeat would have the timeline that it had the first time.
-        if (at.timeline > handed_.timeline) return diverged(next.event);
+        if (at.timeline > handed_.timeline) return stopped(diverged(next.event, handed_));
         if (open != open_.end()) {
             return stopped(stop_cause::broken_transaction,
                            "publisher went back to " + model::to_string(at) + " in the middle of a transaction");
         }
         return plain(decision::outcome::repeat);
     }
-    if (at.timeline < handed_.timeline) return of_the_past(next.event);
+    if (at.timeline < handed_.timeline) return stopped(of_the_past(next.event, handed_));
     if (resynced) {
         return stopped(stop_cause::missing_events, "every table was copied anew behind " +
                                                        model::to_string(at.commit_lsn) + ", and the follower, at " +
@@ -77,12 +76,7 @@ decision transaction_assembler::begin(received&& next) {
                                                        model::to_string(*next.event.previous) +
                                                        ", but the follower is at " + model::to_string(handed_.end_lsn));
     }
-    if (at.timeline > handed_.timeline) {
-        const auto& left = next.event.left;
-        const auto ours = std::ranges::find(left, handed_.timeline, &model::timeline_end::timeline);
-        if (ours == left.end() || handed_.end_lsn > ours->end) return diverged(next.event);
-        handed_.left = left;
-    }
+    if (auto stop = cross_over(next.event, handed_.end_lsn, handed_)) return stopped(std::move(*stop));
     bool roll_back = false;
     if (const auto before = find(next.event.publisher); before != open_.end()) {
         if (before->commit_lsn != at.commit_lsn) {
@@ -109,25 +103,6 @@ decision transaction_assembler::begin(received&& next) {
     auto made = go_on(open_.insert(open_.end(), std::move(fresh)), std::move(next));
     made.roll_back = made.roll_back || roll_back;
     return made;
-}
-
-bool transaction_assembler::written_after_it_was_left(const model::position& at) const {
-    if (at.timeline >= handed_.timeline) return false;
-    const auto its = std::ranges::find(handed_.left, at.timeline, &model::timeline_end::timeline);
-    return its != handed_.left.end() && at.commit_lsn >= its->end;
-}
-
-decision transaction_assembler::of_the_past(const model::change_event& event) const {
-    return stopped(stop_cause::older_timeline, "event " + model::to_string(event.at) + " is of timeline " +
-                                                   std::to_string(event.at.timeline) + ", the follower is on " +
-                                                   std::to_string(handed_.timeline));
-}
-
-decision transaction_assembler::diverged(const model::change_event& from) const {
-    return stopped(stop_cause::diverged,
-                   "event " + model::to_string(from.at) + " is of timeline " + std::to_string(from.at.timeline) +
-                       ", which does not have what is applied, up to " + model::to_string(handed_.end_lsn) +
-                       " of timeline " + std::to_string(handed_.timeline));
 }
 
 decision transaction_assembler::go_on(open_list::iterator open, received&& next) {

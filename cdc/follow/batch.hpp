@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 #include <variant>
@@ -29,9 +30,12 @@ struct stream_follower::batch {
         const auto& last = events.back().event;
         auto to = from;
         to.next_offset = next_offset;
+        to.waits_at.reset();
         to.timeline = last.at.timeline;
         to.commit_lsn = last.at.commit_lsn;
-        to.end_lsn = last.end_lsn;
+        to.ordinal = last.at.ordinal;
+        // In a stream that is ordered by key a batch may end within a transaction.
+        to.end_lsn = last.last ? last.end_lsn : std::max(from.end_lsn, last.at.commit_lsn);
         to.commit_time = last.commit_time;
         if (const auto* beat = std::get_if<model::heartbeat>(&last.body)) to.commit_time = beat->emitted_at;
         return to;

@@ -6,7 +6,8 @@ std::optional<stream_follower::next_step> stream_follower::copy_tables(apply::ap
                                                                        backfill::backfiller& copier,
                                                                        std::chrono::milliseconds lag, bool& worked) {
     worked = false;
-    if (applier.in_transaction()) return std::nullopt;
+    // A copy beside the stream needs one place that all of it has come to.
+    if (by_key_ || applier.in_transaction()) return std::nullopt;
     auto done = copier.take(applier.progress(), lag);
     if (!done) {
         if (stop_asked_ms_ != 0) return next_step::end;

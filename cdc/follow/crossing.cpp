@@ -49,7 +49,7 @@ std::optional<stream_follower::next_step> stream_follower::cross_timelines(
         {stream_});
     // For whoever applies after a restart: what an old primary goes on to write has LSNs that the new one uses, too.
     const auto noted =
-        db.exec(std::string{store::note_left_sql()}, {stream_, std::to_string(partition), store::text_of_left(*left)});
+        db.exec(std::string{store::note_left_sql()}, {stream_, std::to_string(partition_), store::text_of_left(*left)});
     if (!beyond || !again || !noted) {
         lost("modern database", pgclient::to_string(!beyond ? beyond.error() : !again ? again.error() : noted.error()));
         return next_step::reconnect;

@@ -6,6 +6,7 @@
 
 #include "lib/failpoint/failpoint.hpp"
 #include "lib/pgwire/array_literal.hpp"
+#include "lib/store/schema.hpp"
 
 namespace crossfade::cdc::follow {
 
@@ -38,13 +39,14 @@ void ledger_keeper::run(const std::stop_token& stopping) {
     options.silence = config_.stream.silence_timeout;
     while (!stopping.stop_requested()) {
         if (!db) {
+            mine_ = false;
             if (auto opened = pgclient::connection::open(config_.modern.dsn, options)) db.emplace(std::move(*opened));
         }
         if (db) {
             // Without the schema, or the database, the follower says so; here it is only tried again.
             if (!count_drift(*db)) db.reset();
         }
-        if (db && board_.read().now != follower_state::standby) {
+        if (db && is_mine(*db)) {
             const auto published = publish_letters(stopping, *db);
             if (!published) db.reset();
         }
@@ -82,6 +84,15 @@ pgclient::result<void> ledger_keeper::count_drift(pgclient::connection& db) {
         status.dead_letters = letters->integer(0, 0).value_or(0);
     });
     return {};
+}
+
+bool ledger_keeper::is_mine(pgclient::connection& db) {
+    if (!config_.stream.by_key()) return board_.read().now != follower_state::standby;
+    if (mine_) return true;
+    const auto locked = db.exec("SELECT pg_try_advisory_lock($1::int, $2::int)",
+                                store::lock_key(store::lock::dead_letters, config_.stream.name));
+    mine_ = locked && locked->boolean(0, 0);
+    return mine_;
 }
 
 pgclient::result<bool> ledger_keeper::publish_letters(const std::stop_token& stopping, pgclient::connection& db) {

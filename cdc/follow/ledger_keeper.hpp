@@ -31,6 +31,8 @@ class ledger_keeper {
   private:
     void run(const std::stop_token& stopping);
     pgclient::result<void> count_drift(pgclient::connection& db);
+    // Where the stream's partitions have several followers, one of them brings the letters: as long as it lives.
+    bool is_mine(pgclient::connection& db);
     // Whether all that was there is published.
     pgclient::result<bool> publish_letters(const std::stop_token& stopping, pgclient::connection& db);
 
@@ -39,6 +41,7 @@ class ledger_keeper {
     metrics& measured_;
     std::unique_ptr<kafka::producer> producer_;
     std::string said_;
+    bool mine_ = false;  // while the connection lives
     interruptible_wait wait_;
     std::jthread thread_;
 };

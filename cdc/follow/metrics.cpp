@@ -49,6 +49,14 @@ metrics::metrics(prometheus::Registry& registry)
       ddl_waiting_changes_limit(gauges(registry, "crossfade_ddl_waiting_changes_limit",
                                        "Changes at which the whole stream waits (cdc.ddl_waiting_changes)")
                                     .Add({})),
+      partitions(
+          gauges(registry, "crossfade_partitions", "Partitions of the stream's topic that are followed here").Add({})),
+      barriers(counters(registry, "crossfade_apply_barriers_total",
+                        "Events that were applied when all partitions had come to them")
+                   .Add({})),
+      waited_for_others(counters(registry, "crossfade_apply_waited_for_partitions_seconds_total",
+                                 "Time for which a partition waited until the others had come as far")
+                            .Add({})),
       states_(gauges(registry, "crossfade_applier_state", "1 for the state that the applier is in")),
       stopped_(gauges(registry, "crossfade_stream_stopped", "1 when the stream can't go on by itself").Add({})),
       applied_(counters(registry, "crossfade_events_applied_total", "Events applied to the follower, by kind")),

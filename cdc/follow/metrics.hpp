@@ -16,6 +16,24 @@
 
 namespace crossfade::cdc::follow {
 
+// One thread's part of a gauge that is the sum of several.
+class share {
+  public:
+    explicit share(prometheus::Gauge& of) : of_(of) {}
+    ~share() { set(0); }
+    share(const share&) = delete;
+    share& operator=(const share&) = delete;
+
+    void set(double value) {
+        of_.Increment(value - mine_);
+        mine_ = value;
+    }
+
+  private:
+    prometheus::Gauge& of_;
+    double mine_ = 0;
+};
+
 // What crossfade-cdc measures about its stream; docs/metrics.md explains each. Thread-safe, as prometheus-cpp's metrics
 // are.
 class metrics {
@@ -42,6 +60,9 @@ class metrics {
     prometheus::Gauge& dead_letters_waiting;
     prometheus::Gauge& waiting_rows;
     prometheus::Gauge& ddl_waiting_changes_limit;
+    prometheus::Gauge& partitions;
+    prometheus::Counter& barriers;
+    prometheus::Counter& waited_for_others;
 
   private:
     prometheus::Family<prometheus::Gauge>& states_;

@@ -22,13 +22,13 @@ bool stream_follower::installed(apply::session& session, store::progress& found)
               way_out + " of this version, or use the program of the other");
         return false;
     }
-    auto progress = store::load_progress(session.db, stream_, partition);
+    auto progress = store::load_progress(session.db, stream_, partition_);
     if (!progress) {
         lost("modern database", pgclient::to_string(progress.error()));
         return false;
     }
     if (!*progress) {
-        enter(follower_state::waiting, "the modern database has no progress of stream " + stream_, way_out);
+        enter(follower_state::waiting, "the modern database has no progress of stream " + named_, way_out);
         return false;
     }
     found = std::move(**progress);
@@ -37,14 +37,16 @@ bool stream_follower::installed(apply::session& session, store::progress& found)
 
 bool stream_follower::elected(const std::stop_token& stopping, apply::session& session) {
     while (!stopping.stop_requested()) {
-        auto got = session.db.exec("SELECT pg_try_advisory_lock($1::int, $2::int)",
-                                   store::lock_key(store::lock::applying, stream_));
+        auto got = session.db.exec(
+            "SELECT pg_try_advisory_lock($1::int, $2::int)",
+            by_key_ ? store::partition_lock_key(stream_, partition_) : store::lock_key(store::lock::applying, stream_));
         if (!got) {
             lost("modern database", pgclient::to_string(got.error()));
             return false;
         }
         if (got->boolean(0, 0)) return true;
-        enter(follower_state::standby, "another crossfade-cdc applies this stream");
+        enter(follower_state::standby,
+              "another crossfade-cdc applies this " + std::string{by_key_ ? "partition" : "stream"});
         backoff_.reset();
         wait_.wait(stopping, std::chrono::milliseconds{250});
     }

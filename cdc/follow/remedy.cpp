@@ -34,15 +34,16 @@ void stream_follower::wait_for_remedy(const std::stop_token& stopping) {
         wait_.wait(stopping, interval);
         if (clock::now() - said_at >= alarm) {
             said_at = clock::now();
-            const auto status = board_.read();
-            spdlog::error("stream {}: stopped: {}; {}", stream_, status.reason, status.way_out);
+            const auto parts = board_.read().partitions;
+            if (const auto own = parts.find(partition_); own != parts.end())
+                spdlog::error("stream {}: stopped: {}; {}", named_, own->second.reason, own->second.way_out);
         }
         if (!db) {
             auto opened = pgclient::connection::open(at_start_->config.modern.dsn, options);
             if (!opened) continue;  // it is stopped all the same
             db.emplace(std::move(*opened));
         }
-        const auto now = store::load_progress(*db, stream_, partition);
+        const auto now = store::load_progress(*db, stream_, partition_);
         if (!now) {
             db.reset();
             continue;

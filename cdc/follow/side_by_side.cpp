@@ -33,6 +33,8 @@ bool stream_follower::lanes_ready(apply::session& session, const apply::applier&
     const auto& config = at_start_->config;
     // Another timeline is begun alone.
     if (next.events.back().event.at.timeline != place_before_next(applier).timeline) return false;
+    // Partitions are side by side as it is.
+    if (by_key_) return false;
     if (config.cdc.apply_connections < 2 || !session.replica_role || steady::now() < lanes_after_) return false;
     if (alone_ > 0) {
         --alone_;
@@ -40,7 +42,7 @@ bool stream_follower::lanes_ready(apply::session& session, const apply::applier&
     }
     if (lanes_) return true;
     const apply::lanes::settings wanted{config.modern.dsn,
-                                        {stream_, config.stream.topic(), partition},
+                                        {stream_, config.stream.topic(), partition_},
                                         in_force_()->config.tenants.column,
                                         origin_since_,
                                         config.stream.silence_timeout,

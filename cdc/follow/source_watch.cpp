@@ -35,12 +35,15 @@ void source_watch::run(const std::stop_token& stopping) {
         // A stream that hears a heartbeat each second is not behind by that second: within two of them the delay of the
         // last one counts.
         board_.update([&](follower_status& status) {
-            if (!status.applied_time) return;
-            const std::chrono::duration<double> age = std::chrono::system_clock::now() - *status.applied_time;
-            const std::chrono::duration<double> fresh = 2 * config_.stream.heartbeat_interval + interval;
-            if (age > fresh) status.lag_seconds = age.count();
-            if (status.lag_seconds) measured_.lag_seconds.Set(*status.lag_seconds);
+            for (auto& [number, each] : status.partitions) {
+                if (!each.applied_time) continue;
+                const std::chrono::duration<double> age = std::chrono::system_clock::now() - *each.applied_time;
+                const std::chrono::duration<double> fresh = 2 * config_.stream.heartbeat_interval + interval;
+                if (age > fresh) each.lag_seconds = age.count();
+            }
         });
+        const auto now = board_.read();
+        if (now.lag_seconds) measured_.lag_seconds.Set(*now.lag_seconds);
 
         if (!legacy) {
             auto opened = pgclient::connection::open(config_.legacy.dsn, options);
@@ -54,7 +57,7 @@ void source_watch::run(const std::stop_token& stopping) {
         }
         std::optional<std::int64_t> lag;
         if (legacy) {
-            const auto applied = model::to_string(board_.read().applied_lsn);
+            const auto applied = model::to_string(now.applied_lsn);
             const auto got = legacy->exec(
                 "SELECT greatest(0, (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE "
                 "pg_current_wal_lsn()"

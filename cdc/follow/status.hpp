@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -29,16 +30,22 @@ struct drift_count {
     std::int64_t rows = 0;
 };
 
-struct follower_status {
+// Of one partition of the stream's topic.
+struct partition_status {
     follower_state now = follower_state::waiting;
     std::string reason;
     std::string way_out;
-    model::lsn applied_lsn;  // end of the last transaction applied
+    model::lsn applied_lsn;  // everything that ended before is applied
     std::int64_t next_offset = 0;
     std::optional<model::source_time> applied_time;  // by the source's clock
     std::optional<double> lag_seconds;
-    std::optional<std::int64_t> lag_bytes;
     std::vector<std::string> limits;  // checks that are off, and why
+};
+
+// Of all that this process follows: the worst of their states, with its reason, and the one that is farthest behind.
+struct follower_status : partition_status {
+    std::map<int, partition_status> partitions;  // empty: none is followed here for now
+    std::optional<std::int64_t> lag_bytes;
     std::vector<drift_count> drift;
     std::int64_t dead_letters = 0;
     std::optional<retention_outlook> retention;  // empty: not looked at yet
@@ -47,17 +54,31 @@ struct follower_status {
     bool ready() const { return now != follower_state::waiting && now != follower_state::stopped; }
 };
 
+// Sums up, of what is known of each partition. Pure.
+partition_status sum_up(const std::map<int, partition_status>& partitions);
+
 // The status as all threads see it.
 class status_board {
   public:
     follower_status read() const {
         const std::lock_guard hold{mutex_};
-        return status_;
+        auto now = status_;
+        if (!now.partitions.empty()) static_cast<partition_status&>(now) = sum_up(now.partitions);
+        return now;
     }
     template <class Change>
     void update(Change change) {
         const std::lock_guard hold{mutex_};
         change(status_);
+    }
+    template <class Change>
+    void update(int partition, Change change) {
+        const std::lock_guard hold{mutex_};
+        change(status_.partitions[partition]);
+    }
+    void forget(int partition) {
+        const std::lock_guard hold{mutex_};
+        status_.partitions.erase(partition);
     }
 
   private:

@@ -4,6 +4,7 @@
 
 #include "cdc/follow/batch.hpp"
 #include "lib/failpoint/failpoint.hpp"
+#include "lib/store/schema.hpp"
 
 namespace crossfade::cdc::follow {
 
@@ -22,6 +23,25 @@ constexpr std::string_view resync = "copy the tables anew and go on from there: 
 milliseconds lag_of(const std::optional<model::source_time>& committed) {
     if (!committed) return milliseconds{0};
     return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now() - *committed);
+}
+
+using apply_outcome = apply::apply_report::outcome;
+
+// Until an operator has done something about it.
+bool holds_up(const apply::apply_report& of) {
+    return of.what == apply_outcome::overfull || of.what == apply_outcome::tied;
+}
+
+std::string reason_of(const apply::apply_report& of) {
+    if (of.what == apply_outcome::overfull)
+        return of.table + " waits for DDL, and no more of its changes find room on modern";
+    return "modern's " + of.constraint + " ties rows of " + of.table + " that the stream has in several partitions";
+}
+
+std::string way_out_of(const apply::apply_report& of) {
+    if (of.what == apply_outcome::overfull) return "crossfade ddl list --paused";
+    return "drop " + of.constraint + " on modern, ALTER TABLE " + of.table +
+           " REPLICA IDENTITY FULL on legacy, and make it again when the stream has passed that (docs/operations.md)";
 }
 
 std::int64_t steady_ms() {
@@ -46,16 +66,31 @@ std::string way_out_of(consume::stop_cause cause) {
     return "events are missing or damaged in the topic: " + std::string{resync};
 }
 
+// Partitions share what librdkafka may hold for one.
+settings::kafka sparing(settings::kafka config, const settings::stream& stream) {
+    constexpr int kilobytes = 16 << 10;
+    config.properties.try_emplace("queued.max.messages.kbytes",
+                                  std::to_string(std::max(kilobytes / stream.topic_partitions(), 1 << 10)));
+    return config;
+}
+
 }  // namespace
 
-stream_follower::stream_follower(std::function<settings::snapshot()> in_force, status_board& board, metrics& measured,
-                                 std::function<void()> on_records)
-    : in_force_(std::move(in_force)),
+stream_follower::stream_follower(int partition, std::function<settings::snapshot()> in_force, status_board& board,
+                                 metrics& measured, std::function<void()> on_records)
+    : partition_(partition),
+      in_force_(std::move(in_force)),
       at_start_(in_force_()),
       board_(board),
       measured_(measured),
+      held_bytes_(measured.held_bytes),
+      held_bytes_limit_(measured.held_bytes_limit),
+      read_ahead_(measured.read_ahead),
+      read_ahead_limit_(measured.read_ahead_limit),
       on_records_(std::move(on_records)),
       stream_(at_start_->config.stream.name),
+      by_key_(at_start_->config.stream.by_key()),
+      named_(by_key_ ? stream_ + '/' + std::to_string(partition) : stream_),
       backoff_(first_pause, at_start_->config.cdc.retry_max) {}
 
 stream_follower::~stream_follower() {
@@ -66,10 +101,14 @@ void stream_follower::start() {
     thread_ = std::jthread{[this](const std::stop_token& stopping) { run(stopping); }};
 }
 
+void stream_follower::ask_to_stop() {
+    if (stop_asked_ms_ == 0) stop_asked_ms_ = steady_ms();
+    thread_.request_stop();
+}
+
 void stream_follower::stop() {
     if (!thread_.joinable()) return;
-    stop_asked_ms_ = steady_ms();
-    thread_.request_stop();
+    ask_to_stop();
     thread_.join();
 }
 
@@ -80,18 +119,18 @@ bool stream_follower::interrupted() const {
 
 void stream_follower::enter(follower_state now, std::string reason, std::string way_out) {
     bool changed = false;
-    board_.update([&](follower_status& status) {
+    board_.update(partition_, [&](partition_status& status) {
         changed = status.now != now || status.reason != reason;
         status.now = now;
         status.reason = reason;
         status.way_out = way_out;
     });
-    measured_.state(now);
+    measured_.state(board_.read().now);
     if (!changed) return;
     if (reason.empty()) {
-        spdlog::info("stream {}: {}", stream_, to_string(now));
+        spdlog::info("stream {}: {}", named_, to_string(now));
     } else {
-        spdlog::warn("stream {}: {}: {}{}{}", stream_, to_string(now), reason, way_out.empty() ? "" : "; ", way_out);
+        spdlog::warn("stream {}: {}: {}{}{}", named_, to_string(now), reason, way_out.empty() ? "" : "; ", way_out);
     }
 }
 
@@ -133,20 +172,24 @@ stream_follower::next_step stream_follower::serve(const std::stop_token& stoppin
     auto& session = **opened;
     store::progress progress;
     if (!installed(session, progress)) return next_step::reconnect;
+    if (by_key_ && !may_follow_by_key(session)) return next_step::reconnect;
     if (!elected(stopping, session)) return stopping.stop_requested() ? next_step::end : next_step::reconnect;
-    if (auto marked = session.mark_origin(stream_, progress.created_at); !marked) {
+    if (auto marked =
+            session.mark_origin(stream_, progress.created_at, by_key_ ? store::first_partition + partition_ : 0);
+        !marked) {
         lost("modern database", pgclient::to_string(marked.error()));
         return next_step::reconnect;
     }
     origin_since_ = progress.created_at;
-    board_.update([&](follower_status& status) { status.limits = session.limits; });
+    board_.update(partition_, [&](partition_status& status) { status.limits = session.limits; });
     std::string limits;
     for (const auto& limit : session.limits) limits += (limits.empty() ? "" : "; ") + limit;
-    if (!limits.empty() && limits != std::exchange(said_, limits)) spdlog::warn("stream {}: {}", stream_, limits);
+    if (!limits.empty() && limits != std::exchange(said_, limits)) spdlog::warn("stream {}: {}", named_, limits);
 
-    apply::target_catalog catalog{in_force_()->config.tenants.column};
+    apply::target_catalog catalog{in_force_()->config.tenants.column, by_key_};
     apply::recent_transactions recent;
-    const apply::careful_settings place{stream_, config.stream.topic(), partition, config.cdc.ddl_waiting_changes};
+    const apply::careful_settings place{stream_, config.stream.topic(), partition_, config.cdc.ddl_waiting_changes,
+                                        by_key_};
     backfill::backfiller copier{session, catalog,           recent,
                                 place,   config.legacy.dsn, [this] { return stop_asked_ms_ != 0; }};
     std::optional<kafka::partition_reader> reader;
@@ -164,6 +207,7 @@ stream_follower::next_step stream_follower::serve(const std::stop_token& stoppin
         }
         if (!installed(session, progress)) return next_step::reconnect;
         stopped_at_ = progress;
+        others_at_ = {};
         if (progress.topic != config.stream.topic()) {
             return stop_stream("the follower's progress is of topic " + progress.topic,
                                "run crossfade init for this stream");
@@ -176,7 +220,8 @@ stream_follower::next_step stream_follower::serve(const std::stop_token& stoppin
         }
         catalog.tenant_column(in_force_()->config.tenants.column);
         if (!reader) {
-            auto made = kafka::partition_reader::open(config.kafka, progress.topic, partition, "crossfade-" + stream_);
+            auto made = kafka::partition_reader::open(by_key_ ? sparing(config.kafka, config.stream) : config.kafka,
+                                                      progress.topic, partition_, "crossfade-" + stream_);
             if (!made) {
                 lost("Kafka", kafka::to_string(made.error()));
                 wait_.wait(stopping, backoff_.next());
@@ -211,15 +256,14 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
                                                     kafka::partition_reader& reader,
                                                     std::optional<consume::preference>& prefer) {
     const auto& cdc = at_start_->config.cdc;
-    const auto& from = applier.progress();
-    consume::transaction_assembler assembler{
-        {from.system_identifier, from.timeline, from.end_lsn, from.next_offset, from.left}, cdc.batch_bytes, prefer};
+    const auto made = make_order(applier.progress(), prefer);
+    auto& order = *made;
     apply::scope_filter scopes{in_force_()};
     batch gathered;
-    measured_.held_bytes_limit.Set(static_cast<double>(cdc.batch_bytes));
-    measured_.read_ahead_limit.Set(static_cast<double>(cdc.batch_bytes));
+    held_bytes_limit_.set(static_cast<double>(cdc.batch_bytes));
+    read_ahead_limit_.set(static_cast<double>(read_ahead_limit()));
     measured_.ddl_waiting_changes_limit.Set(static_cast<double>(cdc.ddl_waiting_changes));
-    consume::topic_feed feed{reader, relations_, cdc.batch_bytes};
+    consume::topic_feed feed{reader, relations_, read_ahead_limit()};
     auto heard = steady::now();
     checked_ = steady::now();
     bool stalled = false;
@@ -239,21 +283,21 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
         const bool can_wait =
             broker_lost || ((gathered.events.empty() || !gathered.changes) && !copied && (!lanes_ || lanes_->empty()));
         auto delivered = feed.take(can_wait ? milliseconds{100} : milliseconds{0});
-        measured_.read_ahead.Set(static_cast<double>(feed.held_bytes()));
+        read_ahead_.set(static_cast<double>(feed.held_bytes()));
         const auto now = steady::now();
         if (const auto* away = std::get_if<consume::broker_lost>(&delivered)) {
-            if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return *step;
+            if (auto step = flush(applier, scopes, gathered, order.next_offset())) return *step;
             lost("Kafka", kafka::to_string(away->why));
             broker_lost = true;
             continue;
         }
         if (const auto* ended = std::get_if<consume::unreadable>(&delivered)) {
-            if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return *step;
+            if (auto step = flush(applier, scopes, gathered, order.next_offset())) return *step;
             return stop_stream("the topic can't be read on: " + kafka::to_string(ended->why),
                                "the topic was cut, emptied or made anew: " + std::string{resync});
         }
         if (const auto* bad = std::get_if<consume::no_event>(&delivered)) {
-            if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return *step;
+            if (auto step = flush(applier, scopes, gathered, order.next_offset())) return *step;
             return stop_stream("the message at offset " + std::to_string(bad->offset) + " is no event",
                                way_out_of(consume::stop_cause::bad_event));
         }
@@ -265,9 +309,11 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
         auto* lot = std::get_if<consume::event_lot>(&delivered);
         if (lot == nullptr) {
             if (broker_lost) continue;
-            const bool due = gathered.changes || copier.due({}) || now - gathered.since >= std::chrono::seconds{1};
+            // Other partitions may wait for what a heartbeat says.
+            const bool due =
+                gathered.changes || by_key_ || copier.due({}) || now - gathered.since >= std::chrono::seconds{1};
             if (!gathered.events.empty() && due && !applier.in_transaction()) {
-                if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return *step;
+                if (auto step = flush(applier, scopes, gathered, order.next_offset())) return *step;
             }
             if (applier.in_transaction() && !stalled && now - heard > idle_transaction) {
                 spdlog::warn(
@@ -285,36 +331,36 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
         heard = now;
         if (stalled) return next_step::reread;
         for (auto& each : lot->events) {
-            auto decided = assembler.accept(std::move(each));
+            auto decided = order.accept(std::move(each));
             if (decided.what == consume::decision::outcome::reread) {
                 prefer = decided.prefer;
                 return next_step::reread;
             }
-            if (auto step = take(session, applier, scopes, gathered, assembler, std::move(decided))) return *step;
+            if (auto step = take(session, applier, scopes, gathered, order, std::move(decided))) return *step;
         }
         copied = false;
         const auto lag =
             lag_of(gathered.events.empty() ? applier.progress().commit_time : gathered.events.back().event.commit_time);
         if (!applier.in_transaction() && copier.wants_a_turn(lag)) {
-            if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return *step;
+            if (auto step = flush(applier, scopes, gathered, order.next_offset())) return *step;
             if (auto step = copy_tables(applier, copier, lag_of(applier.progress().commit_time), copied)) return *step;
         }
-        measured_.held_bytes.Set(static_cast<double>(assembler.held_bytes() + gathered.bytes));
-        reader.note_offset(applier.progress().next_offset);
+        held_bytes_.set(static_cast<double>(order.held_bytes() + gathered.bytes));
+        if (!by_key_) reader.note_offset(applier.progress().next_offset);
     }
     return next_step::end;
 }
 
 std::optional<stream_follower::next_step> stream_follower::take(apply::session& session, apply::applier& applier,
                                                                 apply::scope_filter& scopes, batch& gathered,
-                                                                consume::transaction_assembler& assembler,
+                                                                consume::event_order& order,
                                                                 consume::decision decided) {
     const auto& cdc = at_start_->config.cdc;
     using outcome = consume::decision::outcome;
     if (decided.what == outcome::repeat) measured_.repeats(1);
     if (decided.what == outcome::stopped) {
         if (!applier.in_transaction()) {
-            if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return step;
+            if (auto step = flush(applier, scopes, gathered, order.next_offset())) return step;
         }
         return stop_stream(decided.why->what, way_out_of(decided.why->cause));
     }
@@ -322,20 +368,27 @@ std::optional<stream_follower::next_step> stream_follower::take(apply::session& 
         if (auto done = applier.roll_back(); !done) return next_step::reconnect;
     }
     if (!decided.part) return std::nullopt;
+    if (decided.what == outcome::barrier) {
+        return pass_barrier(applier, scopes, gathered, decided.part->events.front());
+    }
+    if (decided.after_others) {
+        const auto& event = decided.part->events.front();
+        if (auto step = heed_others(applier, scopes, gathered, event, *decided.after_others)) return step;
+    }
     const bool whole = decided.part->begins && decided.part->ends;
     if (decided.part->begins && applier.in_transaction()) return next_step::reread;
     if (decided.part->begins && !decided.part->ends) {
         // What came before is committed by itself.
-        if (auto step = flush(applier, scopes, gathered, assembler.next_offset())) return step;
+        if (auto step = flush(applier, scopes, gathered, order.next_offset())) return step;
     }
     const bool ends = decided.part->ends;
     gathered.add(std::move(*decided.part));
     if (!ends) return flush(applier, scopes, gathered, std::nullopt);
     if (!whole || gathered.events.size() >= cdc.batch_rows || gathered.bytes >= cdc.batch_bytes) {
         if (whole && lanes_ready(session, applier, gathered)) {
-            return hand_on(session, applier, scopes, gathered, assembler.next_offset());
+            return hand_on(session, applier, scopes, gathered, order.next_offset());
         }
-        return flush(applier, scopes, gathered, assembler.next_offset());
+        return flush(applier, scopes, gathered, order.next_offset());
     }
     return std::nullopt;
 }
@@ -357,8 +410,9 @@ std::optional<stream_follower::next_step> stream_follower::write(apply::applier&
                                                                  const std::optional<store::progress>& advance) {
     const auto began = steady::now();
     if (auto step = cross_timelines(applier, events)) return step;
-    auto report = applier.apply(events, advance, scopes);
-    if (auto step = hold_while_full(applier, scopes, events, advance, report)) return step;
+    const auto attempt = [&] { return applier.apply(events, advance, scopes); };
+    auto report = attempt();
+    if (auto step = hold_up(applier, scopes, report, attempt)) return step;
     if (!report) {
         if (stop_asked_ms_ != 0) return next_step::end;
         lost("modern database", pgclient::to_string(report.error()));
@@ -369,9 +423,10 @@ std::optional<stream_follower::next_step> stream_follower::write(apply::applier&
         case apply::apply_report::outcome::backfill:
         case apply::apply_report::outcome::unfinished:
         case apply::apply_report::outcome::overfull:
+        case apply::apply_report::outcome::tied:
             return next_step::reread;  // which looks at it and holds
         case apply::apply_report::outcome::fenced:
-            spdlog::warn("stream {}: the progress was moved by someone else: it is read again", stream_);
+            spdlog::warn("stream {}: the progress was moved by someone else: it is read again", named_);
             return next_step::reread;
         case apply::apply_report::outcome::applied:
             break;
@@ -408,18 +463,17 @@ void stream_follower::book(apply::applier& applier, const apply::apply_report& r
     publish_place(applier.progress());
 }
 
-std::optional<stream_follower::next_step> stream_follower::hold_while_full(
-    apply::applier& applier, apply::scope_filter& scopes, const std::vector<consume::received>& events,
-    const std::optional<store::progress>& advance, pgclient::result<apply::apply_report>& report) {
-    const auto full = [&] { return report && report->what == apply::apply_report::outcome::overfull; };
-    if (!full()) return std::nullopt;
-    while (full()) {
+std::optional<stream_follower::next_step> stream_follower::hold_up(
+    apply::applier& applier, const apply::scope_filter& scopes, pgclient::result<apply::apply_report>& report,
+    const std::function<pgclient::result<apply::apply_report>()>& again) {
+    if (!report || !holds_up(*report)) return std::nullopt;
+    while (report && holds_up(*report)) {
         if (stop_asked_ms_ != 0) return next_step::end;
         if (in_force_() != scopes.in_force()) return next_step::reread;
-        enter(follower_state::held, report->table + " waits for DDL, and no more of its changes find room on modern",
-              "crossfade ddl list --paused");
+        enter(follower_state::held, reason_of(*report), way_out_of(*report));
         wait_.wait({}, milliseconds{500});
-        report = applier.apply(events, advance, scopes);
+        applier.begin_anew();
+        report = again();
     }
     if (report) enter(follower_state::applying);
     return std::nullopt;
@@ -431,13 +485,13 @@ void stream_follower::publish_place(const store::progress& at) {
         const std::chrono::duration<double> age = std::chrono::system_clock::now() - *at.commit_time;
         lag = std::max(0.0, age.count());
     }
-    board_.update([&](follower_status& status) {
+    board_.update(partition_, [&](partition_status& status) {
         status.applied_lsn = at.end_lsn;
         status.next_offset = at.next_offset;
         status.applied_time = at.commit_time;
         status.lag_seconds = lag;
     });
-    if (lag) measured_.lag_seconds.Set(*lag);
+    if (lag) measured_.lag_seconds.Set(board_.read().lag_seconds.value_or(*lag));
 }
 
 }  // namespace crossfade::cdc::follow

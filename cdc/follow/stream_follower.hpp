@@ -11,6 +11,7 @@
 #include "cdc/apply/lanes.hpp"
 #include "cdc/backfill/backfiller.hpp"
 #include "cdc/consume/topic_feed.hpp"
+#include "cdc/consume/transaction_assembler.hpp"
 #include "cdc/follow/metrics.hpp"
 #include "cdc/follow/status.hpp"
 #include "cdc/follow/wait.hpp"
@@ -21,27 +22,27 @@
 
 namespace crossfade::cdc::follow {
 
-// Follows one stream: reads the topic, makes transactions of its events and applies them, on a thread of its own. Loses
-// its peers and finds them again; what can't be continued without a loss is a stop, which ends when an operator has set
-// progress anew.
+// Follows one partition of a stream's topic: reads it, makes transactions of its events (where the stream is ordered by
+// transaction, and has one partition) and applies them, on a thread of its own. Loses its peers and finds them again;
+// what can't be continued without a loss is a stop, which ends when an operator has set progress anew.
 class stream_follower {
   public:
     // `flags` gives the configuration in force; what isn't a flag is taken from the one at start.
-    stream_follower(std::function<settings::snapshot()> in_force, status_board& board, metrics& measured,
+    stream_follower(int partition, std::function<settings::snapshot()> in_force, status_board& board, metrics& measured,
                     std::function<void()> on_records);
     ~stream_follower();  // stops
     stream_follower(const stream_follower&) = delete;
     stream_follower& operator=(const stream_follower&) = delete;
 
     void start();
+    // Begins what stop() does, and returns at once.
+    void ask_to_stop();
     // Finishes the batch under way; a statement that then still waits for a lock is cancelled.
     void stop();
     // The configuration may have changed.
     void nudge() { wait_.nudge(); }
 
   private:
-    static constexpr int partition = 0;  // of the stream's topic
-
     struct batch;
     enum class next_step { reconnect, reread, stopped, end };
 
@@ -62,15 +63,35 @@ class stream_follower {
     std::optional<next_step> write(apply::applier& applier, apply::scope_filter& scopes,
                                    const std::vector<consume::received>& events,
                                    const std::optional<store::progress>& advance);
-    // While too much waits for DDL. Empty: applied, or a failure.
-    std::optional<next_step> hold_while_full(apply::applier& applier, apply::scope_filter& scopes,
-                                             const std::vector<consume::received>& events,
-                                             const std::optional<store::progress>& advance,
-                                             pgclient::result<apply::apply_report>& report);
+    // While too much waits for DDL, or a table's rows must not be in several partitions. Empty: applied, or a failure.
+    std::optional<next_step> hold_up(apply::applier& applier, const apply::scope_filter& scopes,
+                                     pgclient::result<apply::apply_report>& report,
+                                     const std::function<pgclient::result<apply::apply_report>()>& again);
     void book(apply::applier& applier, const apply::apply_report& report, std::chrono::duration<double> took);
     std::optional<next_step> take(apply::session& session, apply::applier& applier, apply::scope_filter& scopes,
-                                  batch& gathered, consume::transaction_assembler& assembler,
-                                  consume::decision decided);
+                                  batch& gathered, consume::event_order& order, consume::decision decided);
+
+    // Partitions of a stream that is ordered by key (cdc/follow/by_key.cpp).
+    std::size_t read_ahead_limit() const;  // bytes
+    bool may_follow_by_key(const apply::session& session);
+    std::unique_ptr<consume::event_order> make_order(const store::progress& from,
+                                                     std::optional<consume::preference> prefer) const;
+    // Waits until the partitions that it is about have come to the event, and applies it, or until another has.
+    std::optional<next_step> pass_barrier(apply::applier& applier, apply::scope_filter& scopes, batch& gathered,
+                                          const consume::received& event);
+    // At the event, until the other partitions have come to `place`.
+    std::optional<next_step> heed_others(apply::applier& applier, apply::scope_filter& scopes, batch& gathered,
+                                         const consume::received& event, const model::place& place);
+    // Applies what comes before the event, and notes that this partition waits there.
+    std::optional<next_step> arrive(apply::applier& applier, apply::scope_filter& scopes, batch& gathered,
+                                    const consume::received& event);
+    // `which`: empty for all.
+    std::optional<next_step> wait_for_others(apply::applier& applier, const model::place& place,
+                                             const std::vector<std::uint32_t>& which);
+    std::optional<next_step> wait_for_leader(apply::applier& applier, const model::place& place);
+    std::optional<next_step> look_at_others_letters(apply::applier& applier, const consume::received& event);
+    // For those that wait at an event. Says what for, after a while.
+    class waiting_at;
 
     // Batches side by side, while behind (cdc/follow/side_by_side.cpp).
     bool lanes_ready(apply::session& session, const apply::applier& applier, const batch& next);
@@ -94,12 +115,21 @@ class stream_follower {
     void lost(std::string_view peer, std::string_view why);
     void publish_place(const store::progress& at);
 
+    const int partition_;
     std::function<settings::snapshot()> in_force_;
     settings::snapshot at_start_;
     status_board& board_;
     metrics& measured_;
+    share held_bytes_;
+    share held_bytes_limit_;
+    share read_ahead_;
+    share read_ahead_limit_;
     std::function<void()> on_records_;
     std::string stream_;
+    bool by_key_;
+    model::place others_at_;     // where the other partitions are known to be
+    std::string newest_letter_;  // of any partition, when they were looked at
+    std::string named_;          // the stream, and the partition where there are several
     retry::backoff backoff_;
     interruptible_wait wait_;
     std::atomic<std::int64_t> stop_asked_ms_{0};  // steady clock; 0: not yet

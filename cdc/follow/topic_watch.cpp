@@ -3,7 +3,6 @@
 #include <spdlog/spdlog.h>
 
 #include "lib/kafka/admin.hpp"
-#include "lib/kafka/consumer.hpp"
 #include "lib/store/progress.hpp"
 
 namespace crossfade::cdc::follow {
@@ -16,7 +15,6 @@ using std::chrono::milliseconds;
 constexpr milliseconds interval{10000};
 constexpr std::chrono::minutes limits_hold{1};  // somebody may change the topic's settings at any time
 constexpr milliseconds patience{5000};
-constexpr int partition = 0;
 constexpr double said_again = 0.1;  // a warning is logged again when this much more is used up
 
 prometheus::Gauge& gauge(prometheus::Registry& in, const char* name, const char* help) {
@@ -54,7 +52,7 @@ void topic_watch::run(const std::stop_token& stopping) {
     std::string said;
     while (!stopping.stop_requested()) {
         ask_progress();
-        if (next_offset_) {
+        if (!next_offsets_.empty()) {
             // What was known stays as it was.
             if (const auto found = look()) {
                 tell(*found);
@@ -76,11 +74,13 @@ void topic_watch::ask_progress() {
         if (auto opened = pgclient::connection::open(config_.modern.dsn, options)) modern_.emplace(std::move(*opened));
     }
     if (!modern_) return;
-    const auto found = store::load_progress(*modern_, config_.stream.name, partition);
-    if (!found) {
-        modern_.reset();
-    } else if (*found && (*found)->topic == config_.stream.topic()) {
-        next_offset_ = (*found)->next_offset;
+    for (int i = 0; i < config_.stream.topic_partitions(); ++i) {
+        const auto found = store::load_progress(*modern_, config_.stream.name, i);
+        if (!found) {
+            modern_.reset();
+            return;
+        }
+        if (*found && (*found)->topic == config_.stream.topic()) next_offsets_[i] = (*found)->next_offset;
     }
 }
 
@@ -92,20 +92,32 @@ kafka::result<retention_outlook> topic_watch::look() {
         limits_ = limits_of(*settings);
         limits_read_ = steady::now();
     }
-    auto reader = kafka::partition_reader::open(sparing(config_.kafka), topic, partition, "crossfade-retention");
+    auto reader = kafka::partition_reader::open(sparing(config_.kafka), topic, 0, "crossfade-retention");
     if (!reader) return reader.error();
-    const auto marks = reader->query_watermarks(patience);
+    std::optional<retention_outlook> worst;
+    for (const auto& [partition, next] : next_offsets_) {
+        auto found = look(*reader, partition, next);
+        if (!found) return found;
+        if (!worst || (found->gone && !worst->gone) || found->used > worst->used) worst = std::move(*found);
+    }
+    return std::move(*worst);
+}
+
+kafka::result<retention_outlook> topic_watch::look(kafka::partition_reader& reader, int partition, std::int64_t next) {
+    reader.turn_to(partition);
+    const auto marks = reader.query_watermarks(patience);
     if (!marks) return marks.error();
-    topic_place at{marks->low, marks->high, *next_offset_, {}};
+    topic_place at{marks->low, marks->high, next, {}};
     if (at.low <= at.next && at.next < at.high) {
-        if (const auto sought = reader->seek(at.next, patience); !sought) return sought.error();
-        const auto read = reader->read(1, patience);
+        if (const auto sought = reader.seek(at.next, patience); !sought) return sought.error();
+        const auto read = reader.read(1, patience);
         if (!read) return read.error();
         if (!read->empty())
             if (const auto written = read->front().written_at())
                 at.age = std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now() - *written);
     }
-    return judge_retention(at, limits_, topic);
+    const auto topic = config_.stream.topic();
+    return judge_retention(at, limits_, config_.stream.by_key() ? topic + '/' + std::to_string(partition) : topic);
 }
 
 void topic_watch::tell(const retention_outlook& found) {

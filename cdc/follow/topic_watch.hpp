@@ -4,13 +4,14 @@
 #include <prometheus/registry.h>
 
 #include <chrono>
+#include <map>
 #include <optional>
 #include <thread>
 
 #include "cdc/follow/retention.hpp"
 #include "cdc/follow/status.hpp"
 #include "cdc/follow/wait.hpp"
-#include "lib/kafka/client.hpp"
+#include "lib/kafka/consumer.hpp"
 #include "lib/pgclient/connection.hpp"
 #include "lib/settings/settings.hpp"
 
@@ -34,6 +35,7 @@ class topic_watch {
     void run(const std::stop_token& stopping);
     void ask_progress();
     kafka::result<retention_outlook> look();
+    kafka::result<retention_outlook> look(kafka::partition_reader& reader, int partition, std::int64_t next);
     void tell(const retention_outlook& found);
 
     settings::configuration config_;
@@ -43,7 +45,7 @@ class topic_watch {
     prometheus::Gauge& used_;
     interruptible_wait wait_;
     std::optional<pgclient::connection> modern_;
-    std::optional<std::int64_t> next_offset_;
+    std::map<int, std::int64_t> next_offsets_;  // by partition
     retention_limits limits_;
     std::optional<std::chrono::steady_clock::time_point> limits_read_;
     double said_ = 0;  // the share at which the last warning was logged

@@ -41,13 +41,15 @@ void require_stream(const context& in, const std::vector<catalog::table>& tables
         throw stop(
             exit_code::no, "slot " + in.config.stream.slot() + " is lost",
             "SELECT pg_drop_replication_slot('" + in.config.stream.slot() + "'); then crossfade backfill --resync");
+    if (const auto other = stream::object_to_partitions(in.config.stream, *store.progress))
+        throw stop(exit_code::no, other->what, other->way_out);
     // The copy is of the timeline that legacy is on now; what the stream has yet to bring of an older one would seem
     // newer than it.
     auto replication = catalog::connect_replication(in.config, settings::side::legacy);
-    if (const auto now = stream::identify(replication).timeline; now != store.progress->timeline)
+    if (const auto now = stream::identify(replication).timeline; now != store.progress->timeline())
         throw stop(exit_code::no,
                    "legacy is on timeline " + std::to_string(now) + ", and modern is on timeline " +
-                       std::to_string(store.progress->timeline) + " yet",
+                       std::to_string(store.progress->timeline()) + " yet",
                    "see that crossfade-proxy publishes and crossfade-cdc applies (crossfade status), then again");
     const std::set<model::table_name> published(publication->tables.begin(), publication->tables.end());
     for (const auto& table : tables)
@@ -144,13 +146,18 @@ void show_progress(const context& in, crew& at_work) {
 
 // Everything up to the copy counts as applied. Where the topic ends before the slot's position, or has what legacy
 // hasn't, a publisher would rightly stop; the marker says that the copy has what counts.
+// `before`: the topic's ends from before `at`.
 void go_on_from_copy(const context& in, const stream::source_identity& source, model::lsn at,
-                     std::int64_t topic_high_before, pgclient::connection& legacy, pgclient::connection& modern) {
+                     const std::vector<stream::topic_tail>& before, pgclient::connection& legacy,
+                     pgclient::connection& modern) {
     const auto slot = catalog::read_slot(legacy, in.config.stream.slot());
     const auto confirmed = slot ? slot->confirmed.value_or(model::lsn{}) : model::lsn{};
-    const auto tail = stream::read_tail(in.config);
-    if (tail.end_lsn) stream::place_marker(in.config, source, std::min(confirmed, at));
-    stream::set_progress(modern, in.config.stream, source, at, std::max(topic_high_before, tail.low));
+    const auto now = stream::read_tails(in.config);
+    if (std::ranges::any_of(now, [](const auto& tail) { return tail.end_lsn.has_value(); }))
+        stream::place_marker(in.config, source, std::min(confirmed, at));
+    std::vector<std::int64_t> next_offsets;
+    for (std::size_t i = 0; i < now.size(); ++i) next_offsets.push_back(std::max(before[i].high, now[i].low));
+    stream::set_progress(modern, in.config.stream, source, at, next_offsets);
 }
 
 exit_code report(const context& in, const std::vector<task>& tasks, const crew& done, model::lsn at) {
@@ -202,7 +209,7 @@ void begin_anew_live(const context& in, const options& with, const std::vector<t
     auto lock = catalog::connect(in.config, settings::side::modern);
     lock_out(lock, in.config.stream.name);
     // What is in the topic by now was committed before `at`.
-    const std::int64_t topic_high = stream::read_tail(in.config).high;
+    const auto topic = stream::read_tails(in.config);
     auto replication = catalog::connect_replication(in.config, settings::side::legacy);
     const auto source = stream::identify(replication);
     const auto now = ask(legacy, "asking legacy", "SELECT pg_current_wal_flush_lsn()::text");
@@ -211,7 +218,7 @@ void begin_anew_live(const context& in, const options& with, const std::vector<t
     mark_new(modern, in.config.stream, tasks, *at);
     failpoint::pass("backfill.marked");
     request_live(in, with, tasks, modern);
-    go_on_from_copy(in, source, *at, topic_high, legacy, modern);
+    go_on_from_copy(in, source, *at, topic, legacy, modern);
 }
 
 struct copied {
@@ -249,7 +256,7 @@ exit_code run(const context& in, const options& with) {
     if (anew && !with.tables.empty()) throw stop(exit_code::usage, "--resync copies every table", "leave out --tables");
     auto modern = catalog::connect(in.config, settings::side::modern);
     const auto role = catalog::read_role(modern);
-    if (with.how == manner::live) require_replica_role(role);
+    if (with.how == manner::live) require_live(in.config.stream, role);
     if (anew) init::prepare_anew(in, {.slot_timeout = with.slot_timeout});
 
     auto legacy = catalog::connect(in.config, settings::side::legacy);
@@ -284,7 +291,7 @@ exit_code run(const context& in, const options& with) {
     failpoint::pass("backfill.marked");
     if (!role.replica_role) clear_together(modern, planned.tasks);
 
-    const std::int64_t topic_high = anew ? stream::read_tail(in.config).high : 0;
+    const auto topic = anew ? stream::read_tails(in.config) : std::vector<stream::topic_tail>{};
     crew copying(planned.tasks);
     const auto first = copy_from_snapshot(in, with.parallel, role, planned.tasks, interrupt, copying);
     for (int attempt = 1; copying.overtaken() > 0 && attempt < most_snapshots && !interrupt.flag(); ++attempt) {
@@ -293,7 +300,7 @@ exit_code run(const context& in, const options& with) {
         copy_from_snapshot(in, with.parallel, role, planned.tasks, interrupt, copying);
     }
     if (anew && copying.sum().tables_done == planned.tasks.size())
-        go_on_from_copy(in, first.source, first.at, topic_high, legacy, modern);
+        go_on_from_copy(in, first.source, first.at, topic, legacy, modern);
     return report(in, planned.tasks, copying, first.at);
 }
 

@@ -97,8 +97,13 @@ exit_code report(const context& in, const std::vector<store::backfill>& tables, 
 
 }  // namespace
 
-void require_replica_role(const catalog::role& of) {
-    if (!of.replica_role)
+void require_live(const settings::stream& stream, const catalog::role& on_modern) {
+    if (stream.by_key())
+        throw stop(exit_code::usage,
+                   "--live needs stream.ordering: transaction: a chunk is as of one place in the stream, and partitions"
+                   " that are read side by side have no such place",
+                   "leave out --live: the stream is held until these tables are copied, and goes on from there");
+    if (!on_modern.replica_role)
         throw stop(exit_code::no, "the role on modern may not set session_replication_role, which --live needs",
                    "GRANT SET ON PARAMETER session_replication_role TO ... (PostgreSQL 15), or leave out --live");
 }

@@ -6,11 +6,12 @@
 #include "ctl/backfill/plan.hpp"
 #include "ctl/catalog/read.hpp"
 #include "lib/pgclient/connection.hpp"
+#include "lib/settings/settings.hpp"
 
 namespace crossfade::ctl::backfill {
 
-// Refuses where tables can't be copied beside the stream.
-void require_replica_role(const catalog::role& of);
+// Refuses where tables can't be copied beside the stream: throws stop.
+void require_live(const settings::stream& stream, const catalog::role& on_modern);
 
 // `crossfade backfill --live`: asks crossfade-cdc to copy the tables while the stream goes on. Those that are copied
 // are left, unless they are asked for anew; those that stand still go on.

@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "ctl/catalog/progress.hpp"
 #include "lib/model/lsn.hpp"
 #include "lib/model/table_name.hpp"
+#include "lib/model/tie.hpp"
 
 // What was found in a database, as data alone: check judges it, init and backfill plan with it.
 namespace crossfade::ctl::catalog {
@@ -38,7 +40,11 @@ struct table {
     std::int64_t rows = 0;  // as ANALYZE saw it; partitions included
     std::int64_t bytes = 0;
     std::vector<column> columns;
-    std::vector<std::string> key;              // primary key, in its order; empty: none
+    std::vector<std::string> key;  // primary key, in its order; empty: none
+    // Of the replica identity by which the stream knows rows: of a partitioned table its own, whatever its leaves
+    // write. Empty: FULL, NOTHING, or none.
+    std::vector<std::string> identity_columns;
+    std::vector<model::tie> ties;
     std::vector<std::string> firing_triggers;  // that fire during apply: ENABLE ALWAYS or ENABLE REPLICA
     std::vector<std::string> ordinary_triggers;
 };
@@ -86,15 +92,6 @@ struct role {
     bool origins = false;       // may create and use replication origins
 };
 
-struct progress {
-    std::int64_t next_offset = 0;
-    std::string system_identifier;
-    std::uint32_t timeline = 0;
-    model::lsn commit_lsn;
-    model::lsn end_lsn;
-    double age_seconds = 0;  // since it last moved
-};
-
 struct store_facts {
     bool present = false;
     bool usable = false;  // the role may write to it
@@ -125,6 +122,7 @@ struct database {
     std::int64_t large_objects = 0;
     catalog::role role;
     std::optional<catalog::slot> slot;
+    std::vector<std::string> origins;  // replication origins of the whole cluster
     std::vector<standby_slot> standby_slots;
     std::int64_t standbys_without_slot = 0;  // servers that stream from it without one
     std::optional<catalog::publication> publication;

@@ -4,9 +4,11 @@
 #include <set>
 
 #include "ctl/catalog/database.hpp"
+#include "ctl/exit_code.hpp"
 #include "lib/model/table_name.hpp"
 #include "lib/pgwire/array_literal.hpp"
 #include "lib/store/ddl_watch.hpp"
+#include "lib/store/ties.hpp"
 
 namespace crossfade::ctl::catalog {
 
@@ -62,12 +64,13 @@ WHERE a.attrelid = ANY ($1::int8[]::oid[]) AND a.attnum > 0 AND NOT a.attisdropp
 ORDER BY a.attrelid, a.attnum)";
 
 constexpr const char* keys_sql = R"(
-SELECT i.indrelid::int8, a.attname
-FROM pg_index i
+SELECT i.indrelid::int8, a.attname, i.indisprimary,
+       i.indimmediate AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END
+FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
 CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-WHERE i.indisprimary AND i.indrelid = ANY ($1::int8[]::oid[]) AND k.place <= i.indnkeyatts
-ORDER BY i.indrelid, k.place)";
+WHERE (i.indisprimary OR i.indisreplident) AND i.indrelid = ANY ($1::int8[]::oid[]) AND k.place <= i.indnkeyatts
+ORDER BY i.indrelid, i.indexrelid, k.place)";
 
 constexpr const char* triggers_sql = R"(
 SELECT t.tgrelid::int8, t.tgname, t.tgenabled IN ('A', 'R')
@@ -167,8 +170,15 @@ std::vector<table> read_tables(pgclient::connection& from, const std::vector<std
                                   .filled = columns.boolean(i, 7)});
     }
     const auto keys = ask(from, doing, keys_sql, {oids});
-    for (int i = 0; i < keys.size(); ++i)
-        if (auto* owner = by_oid(tables, keys.integer(i, 0).value_or(0))) owner->key.push_back(str(keys, i, 1));
+    for (int i = 0; i < keys.size(); ++i) {
+        auto* owner = by_oid(tables, keys.integer(i, 0).value_or(0));
+        if (owner == nullptr) continue;
+        if (keys.boolean(i, 2)) owner->key.push_back(str(keys, i, 1));
+        if (keys.boolean(i, 3)) owner->identity_columns.push_back(str(keys, i, 1));
+    }
+    auto ties = store::read_ties(from, oids);
+    if (!ties) throw stop(exit_code::no, std::string{doing} + ": " + to_string(ties.error()));
+    for (auto& each : tables) each.ties = std::move((*ties)[each.oid]);
     const auto triggers = ask(from, doing, triggers_sql, {oids});
     for (int i = 0; i < triggers.size(); ++i)
         if (auto* owner = by_oid(tables, triggers.integer(i, 0).value_or(0)))
@@ -252,6 +262,24 @@ std::optional<publication> read_publication(pgclient::connection& from, const st
     return made;
 }
 
+std::optional<progress> read_progress(pgclient::connection& from, const std::string& stream) {
+    const auto rows = ask(from, "reading crossfade.progress",
+                          "SELECT partition, next_offset, timeline, commit_lsn::text, end_lsn::text,"
+                          " greatest(extract(epoch FROM now() - updated_at), 0)::text, system_identifier::text"
+                          " FROM crossfade.progress WHERE stream = $1 ORDER BY partition",
+                          {stream});
+    if (rows.empty()) return std::nullopt;
+    progress made{.system_identifier = str(rows, 0, 6), .partitions = {}};
+    for (int i = 0; i < rows.size(); ++i)
+        made.partitions.push_back({.partition = static_cast<int>(rows.integer(i, 0).value_or(0)),
+                                   .next_offset = rows.integer(i, 1).value_or(0),
+                                   .timeline = static_cast<std::uint32_t>(rows.integer(i, 2).value_or(0)),
+                                   .commit_lsn = lsn_at(rows, i, 3),
+                                   .end_lsn = lsn_at(rows, i, 4),
+                                   .age_seconds = std::stod(str(rows, i, 5))});
+    return made;
+}
+
 store_facts read_store(pgclient::connection& from, const std::string& stream) {
     store_facts made;
     const auto present = ask(from, "reading schema crossfade",
@@ -272,18 +300,7 @@ store_facts read_store(pgclient::connection& from, const std::string& stream) {
     if (!made.usable) return made;
     const auto version = ask(from, "reading crossfade.meta", "SELECT version FROM crossfade.meta");
     if (!version.empty()) made.version = static_cast<int>(version.integer(0, 0).value_or(0));
-    const auto progress = ask(from, "reading crossfade.progress",
-                              "SELECT next_offset, system_identifier::text, commit_lsn::text, end_lsn::text,"
-                              " greatest(extract(epoch FROM now() - updated_at), 0)::text, timeline"
-                              " FROM crossfade.progress WHERE stream = $1 AND partition = 0",
-                              {stream});
-    if (!progress.empty())
-        made.progress = catalog::progress{.next_offset = progress.integer(0, 0).value_or(0),
-                                          .system_identifier = str(progress, 0, 1),
-                                          .timeline = static_cast<std::uint32_t>(progress.integer(0, 5).value_or(0)),
-                                          .commit_lsn = lsn_at(progress, 0, 2),
-                                          .end_lsn = lsn_at(progress, 0, 3),
-                                          .age_seconds = std::stod(str(progress, 0, 4))};
+    made.progress = read_progress(from, stream);
     const auto states = ask(from, "reading crossfade.tables",
                             "SELECT table_name, state FROM crossfade.tables WHERE stream = $1", {stream});
     for (int i = 0; i < states.size(); ++i) made.table_states[str(states, i, 0)] = str(states, i, 1);
@@ -342,8 +359,11 @@ database read_database(pgclient::connection& from, const settings::stream& strea
         from, "reading the server's settings",
         "SELECT name, setting FROM pg_settings WHERE name IN ('wal_level', 'max_replication_slots', 'max_wal_senders',"
         " 'max_slot_wal_keep_size', 'wal_sender_timeout', 'track_commit_timestamp', 'synchronized_standby_slots',"
-        " 'idle_replication_slot_timeout')");
+        " 'idle_replication_slot_timeout', 'max_active_replication_origins')");
     for (int i = 0; i < settings.size(); ++i) made.settings[str(settings, i, 0)] = str(settings, i, 1);
+    const auto origins =
+        ask(from, "reading replication origins", "SELECT roname FROM pg_replication_origin ORDER BY 1");
+    for (int i = 0; i < origins.size(); ++i) made.origins.push_back(str(origins, i, 0));
     made.role = read_role(from);
     made.slot = read_slot(from, stream.slot());
     read_standbys(from, made);

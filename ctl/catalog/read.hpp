@@ -9,14 +9,16 @@
 
 namespace crossfade::ctl::catalog {
 
-// Tables that `patterns` name, with columns, key and triggers. Schema crossfade, the catalogs and temporary tables are
-// never among them; a partition only where its root is not.
+// Tables that `patterns` name, with columns, keys, ties and triggers. Schema crossfade, the catalogs and temporary
+// tables are never among them; a partition only where its root is not.
 std::vector<table> read_tables(pgclient::connection& from, const std::vector<std::string>& patterns);
 
 std::vector<foreign_key> read_foreign_keys(pgclient::connection& from, const std::vector<table>& tables);
 std::optional<slot> read_slot(pgclient::connection& from, const std::string& name);
 std::optional<publication> read_publication(pgclient::connection& from, const std::string& name);
 store_facts read_store(pgclient::connection& from, const std::string& stream);
+// nullopt: the stream has not begun. Fails, as ask() does, where `crossfade init` has not run.
+std::optional<progress> read_progress(pgclient::connection& from, const std::string& stream);
 role read_role(pgclient::connection& from);
 
 // All of it.

@@ -30,6 +30,7 @@ void judge_failover(const evidence& of, const catalog::database& legacy, finding
 void judge_ddl(const evidence& of, const catalog::database& legacy, findings& into);
 void judge_target(const evidence& of, const catalog::database& modern, findings& into);
 void judge_pair(const evidence& of, const catalog::database& legacy, const catalog::database& modern, findings& into);
+void judge_ties(const evidence& of, const catalog::database& legacy, const catalog::database& modern, findings& into);
 void judge_schema(const catalog::database& legacy, const catalog::database& modern, findings& into);
 void judge_kafka(const evidence& of, findings& into);
 

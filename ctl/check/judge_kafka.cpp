@@ -61,16 +61,19 @@ void judge_topic_settings(const std::string& id, const std::string& topic, const
     }
 }
 
-// Of changes: `id` "kafka.topic", and `id`_settings.
-void judge_topic(const std::string& id, const std::string& topic, const kafka::topic_facts& facts,
-                 settings::cleanup_policy wanted, const std::string& way_out, findings& into) {
+std::string count_text(int partitions) {
+    return std::to_string(partitions) + (partitions == 1 ? " partition" : " partitions");
+}
+
+// Of changes: `id` "kafka.topic", and `id`_settings. `mend`: where it has another number of partitions.
+void judge_topic(const std::string& id, const std::string& topic, const kafka::topic_facts& facts, int partitions,
+                 settings::cleanup_policy wanted, const std::string& mend, findings& into) {
     if (facts.partitions == 0) {
         into.warn(id, topic + " does not exist yet", "crossfade init");
-    } else if (facts.partitions != 1) {
-        into.fail(id, topic + " has " + std::to_string(facts.partitions) + " partitions",
-                  "commit order needs one: " + way_out);
+    } else if (facts.partitions != partitions) {
+        into.fail(id, topic + " has " + count_text(facts.partitions), mend);
     } else {
-        into.ok(id, topic + ", 1 partition");
+        into.ok(id, topic + ", " + count_text(partitions));
         judge_topic_settings(id + "_settings", topic, facts, wanted, into);
     }
 }
@@ -85,11 +88,17 @@ void judge_kafka(const evidence& of, findings& into) {
     }
     into.ok("kafka.reachable", of.kafka.brokers + ", " + std::to_string(of.kafka.broker_count) + " broker" +
                                    (of.kafka.broker_count == 1 ? "" : "s"));
-    judge_topic("kafka.topic", of.stream.topic(), of.kafka.changes, settings::cleanup_policy::remove,
-                "another stream.name, or delete the topic before crossfade init", into);
+    const std::string one = "commit order needs one: ";
+    const std::string another = "another stream.name, or delete the topic before crossfade init";
+    judge_topic("kafka.topic", of.stream.topic(), of.kafka.changes, of.stream.topic_partitions(),
+                settings::cleanup_policy::remove,
+                of.stream.by_key() ? "stream.partitions says " + std::to_string(of.stream.partitions) + ": set it to " +
+                                         std::to_string(of.kafka.changes.partitions) + ", or " + another
+                                   : one + another,
+                into);
     if (of.stream.json_events)
-        judge_topic("kafka.json_topic", of.stream.json_topic(), of.kafka.json, of.stream.json_cleanup,
-                    "delete the topic before crossfade init", into);
+        judge_topic("kafka.json_topic", of.stream.json_topic(), of.kafka.json, 1, of.stream.json_cleanup,
+                    one + "delete the topic before crossfade init", into);
     const std::string letters = of.stream.dead_letter_topic();
     if (of.kafka.dead_letters.partitions == 0) {
         into.warn("kafka.dead_letter_topic", letters + " does not exist yet", "crossfade init");

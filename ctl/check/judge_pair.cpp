@@ -38,7 +38,7 @@ void judge_sequences(const catalog::database& legacy, const catalog::database& m
 
 }  // namespace
 
-void judge_pair(const evidence&, const catalog::database& legacy, const catalog::database& modern, findings& into) {
+void judge_pair(const evidence& of, const catalog::database& legacy, const catalog::database& modern, findings& into) {
     if (legacy.system_identifier == modern.system_identifier && legacy.database_oid == modern.database_oid) {
         into.fail("same_database", "legacy and modern are one and the same database (" + legacy.name + ")",
                   "correct legacy.dsn or modern.dsn");
@@ -72,6 +72,7 @@ void judge_pair(const evidence&, const catalog::database& legacy, const catalog:
                      "'; (rows are carried in UTC and not touched by this)",
                  into);
     judge_schema(legacy, modern, into);
+    judge_ties(of, legacy, modern, into);
     judge_sequences(legacy, modern, into);
 }
 

@@ -1,5 +1,10 @@
+#include <charconv>
+#include <set>
+
+#include "ctl/backfill/command.hpp"
 #include "ctl/check/judge.hpp"
 #include "ctl/check/listing.hpp"
+#include "ctl/stream/progress.hpp"
 #include "lib/store/schema.hpp"
 
 namespace crossfade::ctl::check {
@@ -27,9 +32,11 @@ void judge_store(const evidence& of, const catalog::database& modern, findings& 
                       ": use the same version everywhere, or crossfade init");
     } else if (!store.progress) {
         into.warn(id, "no progress for stream " + of.stream.name, "crossfade init");
+    } else if (const auto other = stream::object_to_partitions(of.stream, *store.progress)) {
+        into.fail(id, other->what, other->way_out);
     } else {
         into.ok(id, "version " + std::to_string(*store.version) + ", applied up to " +
-                        to_string(store.progress->commit_lsn));
+                        to_string(store.progress->commit_lsn()));
     }
 
     std::vector<std::string> copying;
@@ -45,6 +52,66 @@ void judge_store(const evidence& of, const catalog::database& modern, findings& 
         into.warn("modern.tables", "changes are missing in " + listing(stale), "crossfade backfill --tables for these");
     } else {
         into.ok("modern.tables", "no unfinished copies");
+    }
+}
+
+void judge_replica_role(const evidence& of, const catalog::database& modern, const std::vector<std::string>& triggers,
+                        findings& into) {
+    const std::string id = "modern.replica_role";
+    if (modern.role.replica_role) {
+        into.ok(id, modern.role.name + " may set session_replication_role");
+        return;
+    }
+    const std::string role = model::quote_identifier(modern.role.name);
+    const std::string mend = modern.version >= 150000
+                                 ? "GRANT SET ON PARAMETER session_replication_role TO " + role + ";"
+                                 : "ALTER ROLE " + role + " SUPERUSER;";
+    if (!triggers.empty()) {
+        into.fail(id, "triggers would fire on applied rows: " + listing(triggers), mend);
+    } else if (of.stream.by_key()) {
+        into.fail(id,
+                  "not allowed, and stream.ordering: key needs it: foreign keys point from one partition to another",
+                  mend);
+    } else {
+        into.warn(id, "not allowed: rows are applied under foreign keys, in order, and slower", mend);
+    }
+}
+
+// Of all streams and others there, of this one's partitions, and of a backfill's connections.
+std::size_t count_origins(const settings::stream& stream, const catalog::database& modern) {
+    std::set<std::string> names(modern.origins.begin(), modern.origins.end());
+    for (int partition = 0; partition < stream.topic_partitions(); ++partition)
+        names.insert(store::origin_name(stream.name, store::first_partition + partition));
+    for (unsigned writer = 1; writer <= backfill::options{}.parallel; ++writer)
+        names.insert(store::origin_name(stream.name, static_cast<int>(writer)));
+    return names.size();
+}
+
+void judge_origins(const evidence& of, const catalog::database& modern, findings& into) {
+    const std::string id = "modern.origins";
+    if (!modern.role.origins) {
+        into.warn(id, "not allowed: rows applied by Crossfade cannot be told from others",
+                  "GRANT EXECUTE ON FUNCTION pg_replication_origin_create(text), pg_replication_origin_oid(text), "
+                  "pg_replication_origin_session_setup(text), pg_replication_origin_session_reset(), "
+                  "pg_replication_origin_session_is_setup() TO " +
+                      model::quote_identifier(modern.role.name) + ";");
+        return;
+    }
+    // How many the server keeps track of; a setting of its own since PostgreSQL 18.
+    const std::string own = "max_active_replication_origins";
+    const std::string setting = modern.setting(own).empty() ? "max_replication_slots" : own;
+    const std::string most = modern.setting(setting);
+    std::size_t room = 0;
+    std::from_chars(most.data(), most.data() + most.size(), room);
+    const std::size_t wanted = count_origins(of.stream, modern);
+    if (of.stream.by_key() && wanted > room) {
+        into.warn(id,
+                  setting + " = " + most + ", and " + std::to_string(wanted) +
+                      " origins come together (those that are there, one a partition, a backfill's): what is written"
+                      " beyond them cannot be told from others' rows, and a backfill fails",
+                  "ALTER SYSTEM SET " + setting + " = " + std::to_string(wanted + 4) + "; then restart the server");
+    } else {
+        into.ok(id, modern.role.name + " may use replication origins");
     }
 }
 
@@ -69,19 +136,7 @@ void judge_target(const evidence& of, const catalog::database& modern, findings&
         into.ok("modern.write_privilege", "all tables can be written");
     }
 
-    if (modern.role.replica_role) {
-        into.ok("modern.replica_role", modern.role.name + " may set session_replication_role");
-    } else {
-        const std::string mend = modern.version >= 150000
-                                     ? "GRANT SET ON PARAMETER session_replication_role TO " + role + ";"
-                                     : "ALTER ROLE " + role + " SUPERUSER;";
-        if (!ordinary.empty()) {
-            into.fail("modern.replica_role", "triggers would fire on applied rows: " + listing(ordinary), mend);
-        } else {
-            into.warn("modern.replica_role", "not allowed: rows are applied under foreign keys, in order, and slower",
-                      mend);
-        }
-    }
+    judge_replica_role(of, modern, ordinary, into);
     if (!firing.empty()) {
         into.fail("modern.triggers", "fire on applied rows (ENABLE ALWAYS or REPLICA): " + listing(firing),
                   "ALTER TABLE ... ENABLE TRIGGER ...; (without ALWAYS), or DISABLE TRIGGER until the cutover");
@@ -89,15 +144,7 @@ void judge_target(const evidence& of, const catalog::database& modern, findings&
         into.ok("modern.triggers", ordinary.empty() ? "none" : "silent during apply: " + listing(ordinary));
     }
 
-    if (modern.role.origins) {
-        into.ok("modern.origins", modern.role.name + " may use replication origins");
-    } else {
-        into.warn("modern.origins", "not allowed: rows applied by Crossfade cannot be told from others",
-                  "GRANT EXECUTE ON FUNCTION pg_replication_origin_create(text), pg_replication_origin_oid(text), "
-                  "pg_replication_origin_session_setup(text), pg_replication_origin_session_reset(), "
-                  "pg_replication_origin_session_is_setup() TO " +
-                      role + ";");
-    }
+    judge_origins(of, modern, into);
     if (modern.setting("track_commit_timestamp") == "on") {
         into.ok("modern.track_commit_timestamp", "on");
     } else {

@@ -68,10 +68,12 @@ situation look(const settings::configuration& config, pgclient::connection& lega
     found.legacy_system_identifier = source.system_identifier;
     found.legacy_database = std::string{ask(legacy, "asking legacy", "SELECT current_database()").text(0, 0)};
     found.tables = catalog::read_tables(legacy, config.stream.tables);
+    found.modern_tables = catalog::read_tables(modern, config.stream.tables);
     found.publication = catalog::read_publication(legacy, config.stream.publication());
     found.slot = catalog::read_slot(legacy, config.stream.slot());
     found.progress = catalog::read_store(modern, config.stream.name).progress;
-    if (topic_partitions(config, config.stream.topic()) > 0) found.topic = stream::read_tail(config);
+    found.topic_partitions = topic_partitions(config, config.stream.topic());
+    if (found.topic_partitions == config.stream.topic_partitions()) found.topic = stream::read_tails(config);
     return found;
 }
 
@@ -196,23 +198,24 @@ void ensure_topics(const settings::configuration& config, const options& with, j
     if (config.stream.json_events) topics.push_back(config.stream.json_topic());
     for (const auto& topic : topics) {
         const bool is_compacted = compact && topic == config.stream.json_topic();
-        int partitions = topic_partitions(config, topic);
+        const int wanted = topic == config.stream.topic() ? config.stream.topic_partitions() : 1;
+        const int partitions = topic_partitions(config, topic);
         std::string outcome = "existed";
         if (partitions == 0) {
-            const auto made = crossfade::kafka::create_topic(config.kafka, topic, 1, with.replication_factor,
+            const auto made = crossfade::kafka::create_topic(config.kafka, topic, wanted, with.replication_factor,
                                                              is_compacted ? compacted : events, kafka_patience);
             if (!made) throw stop(exit_code::no, "creating topic " + topic + ": " + to_string(made.error()));
             if (*made == crossfade::kafka::topic_creation::created)
                 outcome = (is_compacted ? "created, compacted"
                                         : "created, retention " + std::to_string(with.retention.count()) + " h") +
-                          ", messages up to " + output::bytes_text(crossfade::kafka::largest_message);
-            partitions = 1;
+                          (wanted > 1 ? ", " + std::to_string(wanted) + " partitions" : "") + ", messages up to " +
+                          output::bytes_text(crossfade::kafka::largest_message);
+        } else if (topic == config.stream.json_topic() && partitions != 1) {
+            // The plan has seen to the changes', and dead letters may be in any number of them.
+            throw stop(exit_code::no,
+                       "topic " + topic + " has " + std::to_string(partitions) + " partitions; commit order needs one",
+                       "delete the topic");
         }
-        if (topic != config.stream.dead_letter_topic() && partitions != 1)
-            throw stop(
-                exit_code::no,
-                "topic " + topic + " has " + std::to_string(partitions) + " partitions; commit order needs one",
-                topic == config.stream.topic() ? "another stream.name, or delete the topic" : "delete the topic");
         done.note("topic " + topic, outcome);
     }
 }
@@ -243,11 +246,15 @@ void begin_stream(const options& with, const situation& found, const plan& plann
     }
     if (!planned.begin_progress) {
         done.note("progress of stream " + found.stream.name,
-                  "existed, applied up to " + to_string(found.progress->commit_lsn));
+                  "existed, applied up to " + to_string(found.progress->commit_lsn()));
         return;
     }
-    stream::set_progress(modern, found.stream, source, at, 0);
-    done.note("progress of stream " + found.stream.name, "begins at " + to_string(at));
+    const int partitions = found.stream.topic_partitions();
+    stream::set_progress(modern, found.stream, source, at,
+                         std::vector<std::int64_t>(static_cast<std::size_t>(partitions), 0));
+    done.note(
+        "progress of stream " + found.stream.name,
+        "begins at " + to_string(at) + (partitions > 1 ? " in " + std::to_string(partitions) + " partitions" : ""));
 }
 
 }  // namespace
@@ -259,7 +266,7 @@ exit_code run(const context& in, const options& with) {
     const auto source = stream::identify(replication);
 
     const auto found = look(in.config, legacy, modern, source);
-    const auto planned = make_plan(found, with.keyless);
+    const auto planned = make_plan(found, with.unfit);
     if (!planned.objections.empty()) refuse(planned.objections);
 
     // The publication has to be there before the slot's first change is decoded, and nothing may lie between the slot
@@ -281,7 +288,7 @@ void prepare_anew(const context& in, const options& with) {
     auto modern = catalog::connect(in.config, settings::side::modern);
     auto replication = catalog::connect_replication(in.config, settings::side::legacy);
     const auto found = look(in.config, legacy, modern, stream::identify(replication));
-    const auto planned = make_plan(found, with.keyless, purpose::anew);
+    const auto planned = make_plan(found, with.unfit, purpose::anew);
     if (!planned.objections.empty()) refuse(planned.objections);
 
     journal done;

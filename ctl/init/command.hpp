@@ -9,7 +9,7 @@
 namespace crossfade::ctl::init {
 
 struct options {
-    keyless_tables keyless = keyless_tables::refuse;
+    unfit_identity unfit = unfit_identity::refuse;
     std::chrono::hours retention{24 * 7};
     int replication_factor = -1;  // the cluster's default
     std::chrono::seconds slot_timeout{60};

@@ -1,7 +1,9 @@
 #include "ctl/init/plan.hpp"
 
+#include <algorithm>
 #include <set>
 
+#include "ctl/catalog/ties.hpp"
 #include "ctl/output/table.hpp"
 
 namespace crossfade::ctl::init {
@@ -9,6 +11,7 @@ namespace crossfade::ctl::init {
 namespace {
 
 using catalog::replica_identity;
+using stream::begin_anew;
 
 // PostgreSQL refuses UPDATE and DELETE on a published table of this kind: the application would fail.
 bool mute(const catalog::table& table) {
@@ -16,7 +19,7 @@ bool mute(const catalog::table& table) {
            (table.identity == replica_identity::key && table.key.empty());
 }
 
-void plan_tables(const situation& found, keyless_tables keyless, plan& into) {
+void plan_tables(const situation& found, unfit_identity unfit, plan& into) {
     if (found.tables.empty())
         into.objections.push_back({"stream.tables names no table on legacy", "correct stream.tables or legacy.dsn"});
     std::vector<std::string> unlogged;
@@ -30,11 +33,27 @@ void plan_tables(const situation& found, keyless_tables keyless, plan& into) {
     if (!unlogged.empty())
         into.objections.push_back({"unlogged tables cannot be published: " + output::joined(unlogged),
                                    "ALTER TABLE ... SET LOGGED, or leave them out of stream.tables"});
-    if (!refused.empty() && keyless == keyless_tables::refuse)
+    if (!refused.empty() && unfit == unfit_identity::refuse)
         into.objections.push_back(
             {"without a replica identity (UPDATE and DELETE would fail once published): " + output::joined(refused),
              "give them primary keys, or allow REPLICA IDENTITY FULL: crossfade init "
              "--replica-identity-full"});
+}
+
+// After plan_tables.
+void plan_ties(const situation& found, unfit_identity unfit, plan& into) {
+    if (!found.stream.by_key()) return;
+    std::vector<std::string> refused;
+    for (const auto& table : catalog::tied_tables(found.tables, found.modern_tables)) {
+        if (std::ranges::find(into.replica_identity_full, table.name) != into.replica_identity_full.end()) continue;
+        into.replica_identity_full.push_back(table.name);
+        refused.push_back(to_string(table));
+    }
+    if (!refused.empty() && unfit == unfit_identity::refuse)
+        into.objections.push_back(
+            {"rows that are in several partitions may be in each other's way: " + output::joined(refused),
+             "ALTER TABLE ... REPLICA IDENTITY FULL on legacy, which keeps each of these tables in one partition, or "
+             "allow it: crossfade init --replica-identity-full"});
 }
 
 void plan_publication(const situation& found, plan& into) {
@@ -50,51 +69,92 @@ void plan_publication(const situation& found, plan& into) {
             into.add_to_publication.push_back(table.name);
 }
 
-void plan_stream(const situation& found, purpose of, plan& into) {
-    const std::string resync = "crossfade backfill --resync, which copies every table and starts the stream anew";
+std::optional<objection> object_to_slot(const situation& found) {
+    if (!found.slot) return std::nullopt;
     const std::string slot = found.stream.slot();
-    if (found.slot && (found.slot->plugin != "pgoutput" || found.slot->database != found.legacy_database)) {
-        into.objections.push_back(
-            {"slot " + slot + " is of plugin " + found.slot->plugin + " in database " + found.slot->database,
-             "another stream.name, or SELECT pg_drop_replication_slot('" + slot + "');"});
-        return;
+    if (found.slot->plugin != "pgoutput" || found.slot->database != found.legacy_database)
+        return objection{
+            "slot " + slot + " is of plugin " + found.slot->plugin + " in database " + found.slot->database,
+            "another stream.name, or SELECT pg_drop_replication_slot('" + slot + "');"};
+    if (found.slot->wal_status == "lost")
+        return objection{"slot " + slot + " is lost: the WAL it needs was removed",
+                         "SELECT pg_drop_replication_slot('" + slot + "'); then " + begin_anew};
+    return std::nullopt;
+}
+
+std::optional<objection> object_to_progress(const situation& found) {
+    if (!found.progress) return std::nullopt;
+    if (found.progress->system_identifier != found.legacy_system_identifier)
+        return objection{"modern was fed from another cluster (" + found.progress->system_identifier + ")",
+                         std::string{"correct legacy.dsn, or "} + begin_anew};
+    if (!found.slot)
+        return objection{"modern has progress but legacy has no slot: what changed since is not kept", begin_anew};
+    return stream::object_to_partitions(found.stream, *found.progress);
+}
+
+// A topic that can't be read as the file says.
+std::optional<objection> object_to_topic(const situation& found) {
+    const int wanted = found.stream.topic_partitions();
+    const std::string topic = "topic " + found.stream.topic();
+    const std::string anew = found.progress ? std::string{", then "} + begin_anew : "";
+    if (found.topic_partitions != 0 && found.topic_partitions != wanted) {
+        const std::string has = topic + " has " + std::to_string(found.topic_partitions) +
+                                (found.topic_partitions == 1 ? " partition" : " partitions");
+        if (!found.stream.by_key())
+            return objection{has + "; commit order needs one", "another stream.name, or delete the topic"};
+        return objection{has + ", and stream.partitions says " + std::to_string(wanted) +
+                             ": their number decides which one a row's changes are in",
+                         found.progress ? "delete the topic" + anew
+                                        : "set stream.partitions to " + std::to_string(found.topic_partitions) +
+                                              ", or another stream.name, or delete the topic"};
     }
-    if (found.slot && found.slot->wal_status == "lost") {
-        into.objections.push_back({"slot " + slot + " is lost: the WAL it needs was removed",
-                                   "SELECT pg_drop_replication_slot('" + slot + "'); then " + resync});
-        return;
+    // One partition may be of either kind.
+    for (const auto& tail : found.topic)
+        if (tail.ordering && *tail.ordering != found.stream.ordering)
+            return objection{topic + " holds events of stream.ordering: " + std::string{to_string(*tail.ordering)} +
+                                 ", and the file says " + std::string{to_string(found.stream.ordering)},
+                             "set it back, or delete the topic" + anew};
+    return std::nullopt;
+}
+
+// Where modern is in it.
+std::optional<objection> object_to_offsets(const situation& found) {
+    const std::string topic = "topic " + found.stream.topic();
+    if (!found.progress) {
+        if (std::ranges::none_of(found.topic, &stream::topic_tail::ever_written)) return std::nullopt;
+        return objection{topic + " holds events, but modern has no progress",
+                         std::string{"another stream.name, or delete the topic if it is a leftover, or "} + begin_anew};
     }
+    for (const auto& at : found.progress->partitions) {
+        const auto high = found.topic.empty() ? 0 : found.topic[static_cast<std::size_t>(at.partition)].high;
+        if (at.next_offset <= high) continue;
+        return objection{topic + " no longer has offset " + std::to_string(at.next_offset) +
+                             (found.stream.by_key() ? " of partition " + std::to_string(at.partition) : "") +
+                             ", where modern is",
+                         begin_anew};
+    }
+    return std::nullopt;
+}
+
+void plan_stream(const situation& found, purpose of, plan& into) {
+    const bool begins = of == purpose::begin;
     into.create_slot = !found.slot;
     into.enable_failover = found.slot && found.slot->failover == false;
-    if (of == purpose::anew) return;
-    if (found.progress && found.progress->system_identifier != found.legacy_system_identifier) {
-        into.objections.push_back({"modern was fed from another cluster (" + found.progress->system_identifier + ")",
-                                   "correct legacy.dsn, or " + resync});
-        return;
-    }
-    if (found.progress && !found.slot) {
-        into.objections.push_back(
-            {"modern has progress but legacy has no slot: what changed since is not kept", resync});
-        return;
-    }
-    if (found.progress && found.progress->next_offset > (found.topic ? found.topic->high : 0)) {
-        into.objections.push_back({"topic " + found.stream.topic() + " no longer has offset " +
-                                       std::to_string(found.progress->next_offset) + ", where modern is",
-                                   resync});
-        return;
-    }
-    into.begin_progress = !found.progress;
-    if (found.progress || !found.topic || !found.topic->ever_written()) return;
-
-    into.objections.push_back({"topic " + found.stream.topic() + " holds events, but modern has no progress",
-                               "another stream.name, or delete the topic if it is a leftover, or " + resync});
+    into.begin_progress = begins && !found.progress;
+    // Each but the first takes for granted what those before it have looked at.
+    auto why_not = object_to_slot(found);
+    if (!why_not && begins) why_not = object_to_progress(found);
+    if (!why_not) why_not = object_to_topic(found);
+    if (!why_not && begins) why_not = object_to_offsets(found);
+    if (why_not) into.objections.push_back(std::move(*why_not));
 }
 
 }  // namespace
 
-plan make_plan(const situation& found, keyless_tables keyless, purpose of) {
+plan make_plan(const situation& found, unfit_identity unfit, purpose of) {
     plan made;
-    plan_tables(found, keyless, made);
+    plan_tables(found, unfit, made);
+    plan_ties(found, unfit, made);
     plan_publication(found, made);
     plan_stream(found, of, made);
     return made;

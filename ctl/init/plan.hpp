@@ -5,29 +5,30 @@
 #include <vector>
 
 #include "ctl/catalog/facts.hpp"
+#include "ctl/stream/progress.hpp"
 #include "ctl/stream/topic.hpp"
 #include "lib/settings/settings.hpp"
 
 namespace crossfade::ctl::init {
 
-enum class keyless_tables { refuse, set_replica_identity_full };
+// What to do about tables that the stream needs another replica identity of.
+enum class unfit_identity { refuse, set_full };
 
 // What init found.
 struct situation {
     settings::stream stream;
     std::string legacy_system_identifier;
     std::string legacy_database;
-    std::vector<catalog::table> tables;
+    std::vector<catalog::table> tables;  // of legacy
+    std::vector<catalog::table> modern_tables;
     std::optional<catalog::publication> publication;
     std::optional<catalog::slot> slot;
     std::optional<catalog::progress> progress;
-    std::optional<stream::topic_tail> topic;  // nullopt: no such topic
+    int topic_partitions = 0;               // 0: no such topic
+    std::vector<stream::topic_tail> topic;  // by partition; empty unless it has as many as by the file
 };
 
-struct objection {
-    std::string what;
-    std::string way_out;
-};
+using stream::objection;
 
 // What init is to do. Nothing of it is done when there is an objection.
 struct plan {
@@ -45,6 +46,6 @@ enum class purpose { begin, anew };
 
 // Pure. The pair of slot (what legacy keeps) and progress (what modern has) must have begun together: one without the
 // other is mended only while the topic shows that nothing was published in between.
-plan make_plan(const situation& found, keyless_tables keyless, purpose of = purpose::begin);
+plan make_plan(const situation& found, unfit_identity unfit, purpose of = purpose::begin);
 
 }  // namespace crossfade::ctl::init

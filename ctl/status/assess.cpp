@@ -5,6 +5,7 @@
 
 #include "ctl/flags/compare.hpp"
 #include "ctl/output/table.hpp"
+#include "ctl/stream/progress.hpp"
 
 namespace crossfade::ctl::status {
 
@@ -96,10 +97,14 @@ void assess_modern(const picture& of, assessment& into) {
         return;
     }
     const auto& progress = *of.store.progress;
-    std::string line = "applied up to " + to_string(progress.end_lsn);
-    if (of.legacy_problem.empty() && of.legacy_position > progress.end_lsn)
-        line += ", " + bytes(static_cast<std::int64_t>(of.legacy_position.value - progress.end_lsn.value)) + " behind";
-    into.lines.emplace_back("modern", line + ", moved " + output::seconds_text(progress.age_seconds) + " ago");
+    const auto applied = progress.end_lsn();
+    std::string line = "applied up to " + to_string(applied);
+    if (progress.partitions.size() > 1) line += " in all " + std::to_string(progress.partitions.size()) + " partitions";
+    if (of.legacy_problem.empty() && of.legacy_position > applied)
+        line += ", " + bytes(static_cast<std::int64_t>(of.legacy_position.value - applied.value)) + " behind";
+    into.lines.emplace_back("modern", line + ", moved " + output::seconds_text(progress.age_seconds()) + " ago");
+    if (const auto other = stream::object_to_partitions(of.config.stream, progress))
+        into.troubles.push_back(other->what + ". Way out: " + other->way_out);
 
     std::map<std::string, std::vector<std::string>> by_state;
     for (const auto& [table, state] : of.store.table_states) by_state[state].push_back(table);

@@ -73,8 +73,17 @@ void print_json(const picture& of, const assessment& made, std::ostream& out) {
     for (const auto& [state, rows] : of.drift) drift[state] = rows;
     boost::json::object modern{{"problem", of.modern_problem}, {"applied_lsn", nullptr}, {"next_offset", nullptr}};
     if (of.store.progress) {
-        modern["applied_lsn"] = to_string(of.store.progress->end_lsn);
-        modern["next_offset"] = of.store.progress->next_offset;
+        modern["applied_lsn"] = to_string(of.store.progress->end_lsn());
+        if (of.config.stream.by_key()) {
+            boost::json::array partitions;
+            for (const auto& each : of.store.progress->partitions)
+                partitions.push_back({{"partition", each.partition},
+                                      {"applied_lsn", to_string(each.end_lsn)},
+                                      {"next_offset", each.next_offset}});
+            modern["partitions"] = partitions;
+        } else {
+            modern["next_offset"] = of.store.progress->partitions.front().next_offset;
+        }
     }
     modern["tables"] = tables;
     modern["drift"] = drift;

@@ -16,7 +16,6 @@ using namespace std::chrono_literals;
 using clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds patience = 10s;
-constexpr std::int32_t only_partition = 0;
 
 template <class T>
 T answered(crossfade::kafka::result<T> got, const std::string& doing) {
@@ -24,13 +23,10 @@ T answered(crossfade::kafka::result<T> got, const std::string& doing) {
     return std::move(*got);
 }
 
-}  // namespace
-
-topic_tail read_tail(const settings::configuration& config) {
+topic_tail read_tail(const settings::configuration& config, std::int32_t partition) {
     const std::string topic = config.stream.topic();
-    auto reader =
-        answered(crossfade::kafka::partition_reader::open(config.kafka, topic, only_partition, "crossfade-ctl"),
-                 "reading " + topic);
+    auto reader = answered(crossfade::kafka::partition_reader::open(config.kafka, topic, partition, "crossfade-ctl"),
+                           "reading " + topic);
     const auto marks = answered(reader.query_watermarks(patience), "asking for the ends of " + topic);
     topic_tail tail;
     tail.low = marks.low;
@@ -46,11 +42,21 @@ topic_tail read_tail(const settings::configuration& config) {
             const auto event = events::decode(message.payload(), relations);
             if (!event) throw stop(exit_code::no, "the last message of " + topic + " is no event of Crossfade");
             tail.end_lsn = event->last ? event->end_lsn : event->at.commit_lsn;
-            tail.system_identifier = event->at.system_identifier;
+            tail.ordering =
+                event->partition_previous ? settings::event_ordering::key : settings::event_ordering::transaction;
             return tail;
         }
     }
     throw stop(exit_code::unreachable, "Kafka does not hand out the last message of " + topic);
+}
+
+}  // namespace
+
+std::vector<topic_tail> read_tails(const settings::configuration& config) {
+    std::vector<topic_tail> tails;
+    for (int partition = 0; partition < config.stream.topic_partitions(); ++partition)
+        tails.push_back(read_tail(config, partition));
+    return tails;
 }
 
 void place_marker(const settings::configuration& config, const source_identity& source, model::lsn at) {
@@ -61,25 +67,35 @@ void place_marker(const settings::configuration& config, const source_identity& 
     event.at.commit_lsn = at;
     event.publisher = model::resync_publisher;
     event.previous = model::lsn{};
+    // Nothing has to have been there before.
+    if (config.stream.by_key()) event.partition_previous = model::place{};
     event.last = true;
     event.end_lsn = at;
     event.commit_time = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
     event.body = model::heartbeat{event.commit_time};
 
     const std::string doing = "writing to " + config.stream.topic();
-    auto producer = answered(crossfade::kafka::producer::open(config.kafka, 1), doing);
+    const int partitions = config.stream.topic_partitions();
+    auto producer = answered(crossfade::kafka::producer::open(config.kafka, static_cast<unsigned>(partitions)), doing);
     events::relation_encoder relations;
     const std::vector<crossfade::kafka::producer::header> headers{
         {"crossfade-position", to_string(event.at)}, {"crossfade-schema", std::string{events::schema_version}}};
-    answered(producer.produce(config.stream.topic(), only_partition, events::message_key(event),
-                              events::encode(event, relations), headers, 1),
-             doing);
+    const std::string payload = events::encode(event, relations);
+    for (int partition = 0; partition < partitions; ++partition)
+        answered(producer.produce(config.stream.topic(), partition, events::message_key(event), payload, headers,
+                                  static_cast<std::uint64_t>(partition)),
+                 doing);
+    int acknowledged = 0;
     const auto until = clock::now() + patience;
     while (clock::now() < until) {
         for (const auto& delivery : answered(producer.poll(500ms), doing)) {
-            if (delivery.acknowledged) return;
-            throw stop(exit_code::unreachable, "Kafka, " + doing + ": " + to_string(delivery.error));
+            if (!delivery.acknowledged) {
+                producer.abandon();
+                throw stop(exit_code::unreachable, "Kafka, " + doing + ": " + to_string(delivery.error));
+            }
+            ++acknowledged;
         }
+        if (acknowledged == partitions) return;
     }
     producer.abandon();
     throw stop(exit_code::unreachable, "Kafka, " + doing + ": no acknowledgement");

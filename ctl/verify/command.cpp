@@ -7,6 +7,7 @@
 #include "ctl/catalog/read.hpp"
 #include "ctl/output/json.hpp"
 #include "ctl/output/table.hpp"
+#include "ctl/stream/progress.hpp"
 #include "ctl/verify/cursor.hpp"
 #include "ctl/verify/digest.hpp"
 
@@ -30,24 +31,24 @@ struct outcome {
     bool equal() const { return missing + extra + different == 0 && problems.empty(); }
 };
 
-// Polls the follower's progress; the heartbeats move it even where nobody writes.
+// Polls the follower's progress in all partitions; the heartbeats move it even where nobody writes.
 void wait_for_stream(const context& in, std::chrono::seconds at_most, pgclient::connection& legacy,
                      pgclient::connection& modern) {
     const auto wanted = ask(legacy, "asking legacy for its position", "SELECT pg_current_wal_insert_lsn()::text");
-    const std::string target{wanted.text(0, 0)};
+    const auto target = model::parse_lsn(wanted.text(0, 0));
+    if (!target) throw stop(exit_code::no, "legacy says no place in its WAL");
     const auto until = std::chrono::steady_clock::now() + at_most;
     while (true) {
-        const auto reached = ask(modern, "reading crossfade.progress",
-                                 "SELECT end_lsn >= $2::pg_lsn, end_lsn::text FROM crossfade.progress"
-                                 " WHERE stream = $1 AND partition = 0",
-                                 {in.config.stream.name, target});
-        if (reached.empty())
+        const auto reached = catalog::read_progress(modern, in.config.stream.name);
+        if (!reached)
             throw stop(exit_code::no, "modern has no progress for stream " + in.config.stream.name, "crossfade init");
-        if (reached.boolean(0, 0)) return;
+        if (const auto other = stream::object_to_partitions(in.config.stream, *reached))
+            throw stop(exit_code::no, other->what, other->way_out);
+        if (reached->end_lsn() >= *target) return;
         if (std::chrono::steady_clock::now() >= until)
             throw stop(exit_code::no,
-                       "the stream is at " + std::string{reached.text(0, 1)} + " and did not reach " + target + " in " +
-                           std::to_string(at_most.count()) + " s",
+                       "the stream is at " + to_string(reached->end_lsn()) + " and did not reach " +
+                           to_string(*target) + " in " + std::to_string(at_most.count()) + " s",
                        "crossfade status says what holds it");
         std::this_thread::sleep_for(100ms);
     }

@@ -33,6 +33,8 @@ std::string encode(const model::change_event& event, relation_encoder& relations
 // key of an UPDATE that changes the key is the old one. Without a replica identity that has columns (NOTHING, FULL):
 // the table alone. Empty for what is not about one table's row.
 std::string message_key(const model::change_event& event);
+// The same of the row as it is after the change: another one for an UPDATE that changes the key.
+std::string message_key_after(const model::change_event& event);
 
 // Relations that have been parsed (reader's side), by their bytes; bounded the same way.
 class relation_decoder {

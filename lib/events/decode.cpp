@@ -156,6 +156,13 @@ boost::system::result<model::change_event> decode(std::string_view bytes, relati
     event.end_lsn = model::lsn{from.end_lsn()};
     event.commit_time = time_of(from.commit_time());
     event.xid = from.xid();
+    if (from.has_partition_previous_lsn())
+        event.partition_previous =
+            model::place{model::lsn{from.partition_previous_lsn()}, from.partition_previous_ordinal()};
+    if (from.has_after_others_lsn())
+        event.after_others = model::place{model::lsn{from.after_others_lsn()}, from.after_others_ordinal()};
+    event.barrier = from.barrier();
+    event.barrier_partitions.assign(from.barrier_partitions().begin(), from.barrier_partitions().end());
     switch (from.body_case()) {
         case v1::Event::kRow:
             if (!read(*from.mutable_row(), relations.parse(from.relation()), event.body.emplace<model::row_change>()))

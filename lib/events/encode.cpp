@@ -137,6 +137,23 @@ std::string encode(const model::change_event& event, relation_encoder& relations
     to.set_end_lsn(event.end_lsn.value);
     to.set_commit_time(microseconds(event.commit_time));
     to.set_xid(event.xid);
+    if (event.partition_previous) {
+        to.set_partition_previous_lsn(event.partition_previous->commit_lsn.value);
+        to.set_partition_previous_ordinal(event.partition_previous->ordinal);
+    } else {
+        to.clear_partition_previous_lsn();
+        to.clear_partition_previous_ordinal();
+    }
+    if (event.after_others) {
+        to.set_after_others_lsn(event.after_others->commit_lsn.value);
+        to.set_after_others_ordinal(event.after_others->ordinal);
+    } else {
+        to.clear_after_others_lsn();
+        to.clear_after_others_ordinal();
+    }
+    to.set_barrier(event.barrier);
+    to.clear_barrier_partitions();
+    for (const auto each : event.barrier_partitions) to.add_barrier_partitions(each);
     std::visit(write_body{to, relations}, event.body);
 
     std::string bytes = to.SerializeAsString();
@@ -144,22 +161,37 @@ std::string encode(const model::change_event& event, relation_encoder& relations
     return bytes;
 }
 
-std::string message_key(const model::change_event& event) {
-    const auto* change = std::get_if<model::row_change>(&event.body);
-    if (change == nullptr) return {};
-    const auto& rel = *change->rel;
+namespace {
+
+// `otherwise`: where a cell of the first is one that the change did not touch.
+std::string key_of(const model::relation& rel, const model::row& cells, const model::row& otherwise) {
     std::string key = to_string(rel.table);
     if (rel.identity == model::replica_identity::nothing || rel.identity == model::replica_identity::full) return key;
-
-    const auto& cells = change->before_kind == model::before_image::absent ? change->after : change->before;
     key += '\0';
     for (std::size_t i = 0; i < rel.columns.size() && i < cells.size(); ++i) {
         if (!rel.columns[i].key) continue;
-        key += std::to_string(cells[i].text.size());
+        const bool untouched = cells[i].kind == model::cell_kind::unchanged && i < otherwise.size();
+        const auto& text = untouched ? otherwise[i].text : cells[i].text;
+        key += std::to_string(text.size());
         key += ':';
-        key += cells[i].text;
+        key += text;
     }
     return key;
+}
+
+}  // namespace
+
+std::string message_key(const model::change_event& event) {
+    const auto* change = std::get_if<model::row_change>(&event.body);
+    if (change == nullptr) return {};
+    const bool after = change->before_kind == model::before_image::absent;
+    return key_of(*change->rel, after ? change->after : change->before, {});
+}
+
+std::string message_key_after(const model::change_event& event) {
+    const auto* change = std::get_if<model::row_change>(&event.body);
+    if (change == nullptr || change->operation == model::row_operation::remove) return message_key(event);
+    return key_of(*change->rel, change->after, change->before);
 }
 
 }  // namespace crossfade::events

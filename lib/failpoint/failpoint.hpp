@@ -25,6 +25,8 @@ inline constexpr std::array places{
     place{"apply.committed", "crossfade-cdc"},         // COMMIT is answered
     place{"lanes.prepared", "crossfade-cdc"},          // one of several batches is written, and waits for its turn
     place{"lanes.committed", "crossfade-cdc"},         // its COMMIT is answered, later ones are under way
+    place{"partitions.waiting", "crossfade-cdc"},      // one of many partitions has noted what it has come to
+    place{"partitions.passed", "crossfade-cdc"},       // what is about all of them is applied, COMMIT is answered
     place{"ddl.pass", "crossfade-cdc"},                // legacy's DDL is about to be run on the follower
     place{"ddl.done", "crossfade-cdc"},                // what policy wants is done and recorded, not committed
     place{"letters.asked", "crossfade-cdc"},           // operators want some replayed, no transaction is open

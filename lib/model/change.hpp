@@ -93,6 +93,12 @@ struct change_event {
     lsn end_lsn;
     source_time commit_time;
     std::uint32_t xid = 0;
+    // In a stream that is ordered by key alone: what its publisher sent to this partition before; where the other
+    // partitions have to be before it is applied; whether it is in several of them, and in which, if not in all.
+    std::optional<place> partition_previous = {};
+    std::optional<place> after_others = {};
+    bool barrier = false;
+    std::vector<std::uint32_t> barrier_partitions = {};
     std::variant<row_change, truncate, logical_message, heartbeat> body;
 };
 

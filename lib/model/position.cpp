@@ -7,4 +7,8 @@ std::string to_string(const position& at) {
            '/' + std::to_string(at.ordinal);
 }
 
+std::string to_string(const place& at) {
+    return to_string(at.commit_lsn) + " (" + std::to_string(at.ordinal) + ')';
+}
+
 }  // namespace crossfade::model

@@ -22,4 +22,17 @@ struct position {
 // "7301234567890123456/1/16/B374D848/3", for logs and message headers.
 std::string to_string(const position& at);
 
+// The same within one history: where a reader of one partition of a stream is that is ordered by key.
+struct place {
+    lsn commit_lsn;
+    std::uint64_t ordinal = 0;
+
+    friend auto operator<=>(const place&, const place&) = default;
+};
+inline place place_of(const position& at) {
+    return {at.commit_lsn, at.ordinal};
+}
+// "16/B374D848 (3)"
+std::string to_string(const place& at);
+
 }  // namespace crossfade::model

@@ -20,6 +20,8 @@ constexpr key every_key[] = {
     {"stream.name", at_start},
     {"stream.tables", at_start},
     {"stream.heartbeat_interval", at_start},
+    {"stream.ordering", at_start},
+    {"stream.partitions", at_start},
     {"stream.json_events", at_start},
     {"stream.json_cleanup", at_start},
     {"stream.ddl", at_start},

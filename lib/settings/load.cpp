@@ -20,6 +20,7 @@ namespace {
 constexpr std::size_t most_bytes = 4 * 1024 * 1024;
 constexpr std::size_t most_patterns = 10000;
 constexpr std::size_t most_groups = 1000;
+constexpr unsigned most_partitions = 128;  // each takes a connection of modern's
 constexpr std::size_t most_tenants = 10000;
 constexpr std::size_t most_tenant_groups = 20000;  // of all tenants: YAML's aliases could make 10^7 of a small file
 
@@ -173,6 +174,13 @@ void read_stream(const section& from, stream& into) {
     into.tables = read_patterns(from);
     const field_reader fields(from);
     fields.duration("heartbeat_interval", into.heartbeat_interval, 100ms, 60s);
+    std::string order{to_string(into.ordering)};
+    fields.one_of("ordering", order, {to_string(event_ordering::transaction), to_string(event_ordering::key)});
+    into.ordering = order == to_string(event_ordering::key) ? event_ordering::key : event_ordering::transaction;
+    fields.number("partitions", into.partitions, 1, most_partitions);
+    if (from.has("partitions") && !into.by_key())
+        from.out().add(from.at("partitions"), "a number of partitions with stream.ordering: transaction",
+                       "leave it out, as commit order needs one partition, or stream.ordering: key");
     fields.boolean("json_events", into.json_events);
     std::string cleanup{to_string(into.json_cleanup)};
     fields.one_of("json_cleanup", cleanup, {to_string(cleanup_policy::remove), to_string(cleanup_policy::compact)});

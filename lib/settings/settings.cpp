@@ -41,6 +41,10 @@ std::string_view to_string(auth_mode mode) {
     return mode == auth_mode::relay ? "relay" : "terminate";
 }
 
+std::string_view to_string(event_ordering order) {
+    return order == event_ordering::key ? "key" : "transaction";
+}
+
 std::string_view to_string(cleanup_policy policy) {
     return policy == cleanup_policy::compact ? "compact" : "delete";
 }

@@ -96,6 +96,13 @@ std::string_view to_string(wal_action action);
 enum class cleanup_policy { remove, compact };
 std::string_view to_string(cleanup_policy policy);  // "delete", "compact"
 
+// What order the stream's topic keeps (docs/adr/0020).
+enum class event_ordering {
+    transaction,  // commit order, whole transactions: one partition
+    key           // that of each row: many partitions, for several crossfade-cdc
+};
+std::string_view to_string(event_ordering order);
+
 // What is done about DDL of legacy's captured tables (docs/adr/0016).
 enum class ddl_policy {
     note,    // recorded; the stream goes on
@@ -109,6 +116,8 @@ struct stream {
     std::string name;                 // [a-z][a-z0-9_]{0,39}: part of slot, publication and topic
     std::vector<std::string> tables;  // patterns of model::matches
     std::chrono::milliseconds heartbeat_interval{1000};
+    event_ordering ordering = event_ordering::transaction;
+    unsigned partitions = 8;   // of topic(), where it is ordered by key
     bool json_events = false;  // published to json_topic() as well, in Debezium's shape
     cleanup_policy json_cleanup = cleanup_policy::remove;
     ddl_policy ddl = ddl_policy::note;  // in force since the last `crossfade init`
@@ -122,6 +131,8 @@ struct stream {
     std::string topic() const { return "crossfade." + name + ".changes"; }
     std::string json_topic() const { return "crossfade." + name + ".json"; }
     std::string dead_letter_topic() const { return "crossfade." + name + ".deadletters"; }
+    bool by_key() const { return ordering == event_ordering::key; }
+    int topic_partitions() const { return by_key() ? static_cast<int>(partitions) : 1; }
 
     friend bool operator==(const stream&, const stream&) = default;
 };

@@ -22,9 +22,11 @@ model::lsn lsn_at(const pgclient::rows& from, int row, int column) {
     return parsed ? *parsed : model::lsn{};
 }
 
-// Microseconds since 1970 as timestamptz, exact.
-constexpr std::string_view from_microseconds =
-    "timestamptz '1970-01-01 00:00:00+00' + ($5::bigint * interval '1 microsecond')";
+// What the statement that moves progress sets, whoever's it is; $5 are microseconds since 1970, exact.
+constexpr std::string_view advanced =
+    "timeline = $2::bigint, commit_lsn = $3::pg_lsn, end_lsn = $4::pg_lsn, ordinal = $10::bigint,"
+    " commit_time = timestamptz '1970-01-01 00:00:00+00' + ($5::bigint * interval '1 microsecond'),"
+    " waiting_lsn = $11::pg_lsn, waiting_ordinal = $12::bigint, waiting_offset = $13::bigint, updated_at = now()";
 
 }  // namespace
 
@@ -32,7 +34,7 @@ pgclient::result<std::optional<progress>> load_progress(pgclient::connection& db
                                                         int partition) {
     auto got = db.exec(
         "SELECT topic, next_offset, system_identifier, timeline, commit_lsn, end_lsn,"
-        " (extract(epoch FROM commit_time) * 1000000)::bigint, created_at, left_timelines"
+        " (extract(epoch FROM commit_time) * 1000000)::bigint, created_at, left_timelines, ordinal"
         " FROM crossfade.progress WHERE stream = $1 AND partition = $2",
         {stream, std::to_string(partition)});
     if (!got) return got.error();
@@ -46,6 +48,7 @@ pgclient::result<std::optional<progress>> load_progress(pgclient::connection& db
     found.end_lsn = lsn_at(*got, 0, 5);
     if (const auto at = got->integer(0, 6)) found.commit_time = model::source_time{std::chrono::microseconds{*at}};
     found.created_at = got->text(0, 7);
+    found.ordinal = number<std::uint64_t>(got->text(0, 9));
     if (auto left = model::parse_timeline_history(got->text(0, 8))) found.left = std::move(*left);
     return std::optional{std::move(found)};
 }
@@ -62,12 +65,32 @@ std::string text_of_left(const std::vector<model::timeline_end>& left) {
 
 std::string_view advance_sql() {
     static const std::string sql =
-        "UPDATE crossfade.progress SET next_offset = $1::bigint, timeline = $2::bigint, commit_lsn = $3::pg_lsn,"
-        " end_lsn = $4::pg_lsn, commit_time = " +
-        std::string{from_microseconds} +
-        ", updated_at = now() WHERE stream = $6::text AND partition = $7::int AND next_offset = $8::bigint"
-        " AND commit_lsn = $9::pg_lsn";
+        "UPDATE crossfade.progress SET next_offset = $1::bigint, " + std::string{advanced} +
+        " WHERE stream = $6::text AND partition = $7::int AND next_offset = $8::bigint AND commit_lsn = $9::pg_lsn";
     return sql;
+}
+
+std::string_view advance_several_sql() {
+    static const std::string sql =
+        "UPDATE crossfade.progress SET"
+        " next_offset = CASE partition WHEN $7::int THEN $1::bigint ELSE waiting_offset + 1 END, " +
+        std::string{advanced} +
+        " WHERE stream = $6::text AND partition = ANY ($14::int[]) AND CASE partition WHEN $7::int THEN next_offset = "
+        "$8::bigint AND commit_lsn = "
+        "$9::pg_lsn ELSE waiting_lsn = $3::pg_lsn AND waiting_ordinal = $10::bigint END";
+    return sql;
+}
+
+std::string_view wait_at_sql() {
+    return "UPDATE crossfade.progress SET waiting_lsn = $4::pg_lsn, waiting_ordinal = $5::bigint, waiting_offset ="
+           " $6::bigint WHERE stream = $1::text AND partition = $2::int AND next_offset = $3::bigint";
+}
+
+std::string_view stragglers_sql() {
+    return "SELECT partition FROM crossfade.progress WHERE stream = $1::text AND partition <> $2::int"
+           " AND ($5::int[] IS NULL OR partition = ANY ($5::int[])) AND (commit_lsn, ordinal) < ($3::pg_lsn, "
+           "$4::bigint)"
+           " AND (waiting_lsn IS NULL OR (waiting_lsn, waiting_ordinal) < ($3::pg_lsn, $4::bigint)) ORDER BY 1";
 }
 
 std::string_view advance_or_fail_sql() {
@@ -79,6 +102,7 @@ std::string_view advance_or_fail_sql() {
 std::vector<pgclient::parameter> advance_parameters(const std::string& stream, int partition, const progress& from,
                                                     const progress& to) {
     pgclient::parameter at;
+    const auto& waits = to.waits_at;
     if (to.commit_time) at = std::to_string(to.commit_time->time_since_epoch().count());
     return {std::to_string(to.next_offset),
             std::to_string(to.timeline),
@@ -88,7 +112,11 @@ std::vector<pgclient::parameter> advance_parameters(const std::string& stream, i
             stream,
             std::to_string(partition),
             std::to_string(from.next_offset),
-            model::to_string(from.commit_lsn)};
+            model::to_string(from.commit_lsn),
+            std::to_string(to.ordinal),
+            waits ? pgclient::parameter{model::to_string(waits->at.commit_lsn)} : std::nullopt,
+            waits ? pgclient::parameter{std::to_string(waits->at.ordinal)} : std::nullopt,
+            waits ? pgclient::parameter{std::to_string(waits->offset)} : std::nullopt};
 }
 
 pgclient::result<std::vector<table_state>> load_tables(pgclient::connection& db, const std::string& stream) {
@@ -115,7 +143,9 @@ pgclient::result<std::vector<table_state>> load_tables(pgclient::connection& db,
 std::string_view tables_fingerprint_sql() {
     return "SELECT md5(coalesce(string_agg(table_name || ' ' || state || ' ' || coalesce(copied_lsn::text, ''), ','"
            " ORDER BY table_name COLLATE \"C\"), '')) || ' ' || (SELECT count(*) FROM crossfade.dead_letters"
-           " WHERE stream = $1::text AND state IN ('replay', 'discard')) FROM crossfade.tables WHERE stream = $1::text";
+           " WHERE stream = $1::text AND state IN ('replay', 'discard')) || ' ' || (SELECT count(*) || ' ' ||"
+           " coalesce(max(id), 0) FROM crossfade.dead_letters WHERE stream = $1::text AND operation = 'ddl')"
+           " FROM crossfade.tables WHERE stream = $1::text";
 }
 
 pgclient::result<std::optional<int>> installed_version(pgclient::connection& db) {

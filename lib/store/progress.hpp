@@ -15,16 +15,28 @@ namespace crossfade::store {
 
 // A row of crossfade.progress.
 struct progress {
+    // Of a partition, what it has come to and does not go past before others have come so far.
+    struct wait {
+        model::place at;
+        std::int64_t offset = 0;
+    };
+
     std::string topic;
     std::int64_t next_offset = 0;
     std::uint64_t system_identifier = 0;
     std::uint32_t timeline = 0;
     model::lsn commit_lsn;
+    std::uint64_t ordinal = 0;  // of the last event, where the stream is ordered by key
     model::lsn end_lsn;
     std::optional<model::source_time> commit_time;
     std::string created_at;                 // timestamptz text
     std::vector<model::timeline_end> left;  // timelines that led to this one, as far as the stream has said it
+    std::optional<wait> waits_at = {};      // to be written; not read
 };
+
+inline model::place place_of(const progress& at) {
+    return {at.commit_lsn, at.ordinal};
+}
 
 // Empty when there is none. Fails like any query; 42P01 or 3F000 where `crossfade init` has not run.
 pgclient::result<std::optional<progress>> load_progress(pgclient::connection& db, const std::string& stream,
@@ -35,14 +47,25 @@ std::string_view note_left_sql();
 std::string text_of_left(const std::vector<model::timeline_end>& left);
 
 // The statement that moves progress, and its parameters: $1 next_offset, $2 timeline, $3 commit_lsn, $4 end_lsn, $5
-// commit time or null, $6 stream, $7 partition, $8 and $9 the next_offset and commit_lsn that it has to find. Touches
-// one row, or none when another writer was there first.
+// commit time or null, $6 stream, $7 partition, $8 and $9 the next_offset and commit_lsn that it has to find, $10
+// ordinal, $11 to $13 what the partition waits at, or null. Touches one row, or none when another writer was there
+// first.
 std::string_view advance_sql();
+// The same for several partitions, $14 as int[], past an event that all of them wait at: touches as many rows, and
+// fewer when one doesn't wait there any more.
+std::string_view advance_several_sql();
 // The same, failing with `not_advanced` instead of touching no row: for a pipeline whose COMMIT follows it.
 std::string_view advance_or_fail_sql();
 inline constexpr std::string_view not_advanced = "22012";  // division_by_zero, which the statement provokes
 std::vector<pgclient::parameter> advance_parameters(const std::string& stream, int partition, const progress& from,
                                                     const progress& to);
+
+// Notes what a partition has come to: $1 stream, $2 partition, $3 next_offset that it has to find, $4 and $5 place, $6
+// offset. Touches one row, or none when the progress is another one.
+std::string_view wait_at_sql();
+// $1 stream, $2 partition, $3 and $4 a place, $5 partitions as int[], null for all: those of them but this one that
+// have not come so far, neither by what is applied nor by what they wait at. One row each, in order.
+std::string_view stragglers_sql();
 
 // A row of crossfade.tables.
 struct table_state {
@@ -57,8 +80,8 @@ struct table_state {
 };
 pgclient::result<std::vector<table_state>> load_tables(pgclient::connection& db, const std::string& stream);
 
-// A query ($1 stream) whose one value changes whenever what load_tables() gives does, or something is asked of the dead
-// letters.
+// A query ($1 stream) whose one value changes whenever what load_tables() gives does, something is asked of the dead
+// letters, or other tables wait for DDL.
 std::string_view tables_fingerprint_sql();
 
 // Version of the installed schema; empty when there is none.

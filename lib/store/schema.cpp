@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS crossfade.meta (
     installed_at timestamptz NOT NULL DEFAULT now(),
     one          bool        NOT NULL DEFAULT true UNIQUE CHECK (one)
 );
-INSERT INTO crossfade.meta (version) VALUES (4)
+INSERT INTO crossfade.meta (version) VALUES (5)
     ON CONFLICT (one) DO UPDATE SET version = greatest(meta.version, excluded.version);
 
 -- Where the follower is. system_identifier and timeline are of the source; commit_lsn and end_lsn of the last transaction;
@@ -34,6 +34,14 @@ CREATE TABLE IF NOT EXISTS crossfade.progress (
 ) WITH (fillfactor = 50);
 -- The timelines that led to this one, and where each was left, as history files have them.
 ALTER TABLE crossfade.progress ADD COLUMN IF NOT EXISTS left_timelines text NOT NULL DEFAULT '';
+-- Of a stream that is ordered by key: commit_lsn and ordinal are of the last event, end_lsn is what nothing of this partition is
+-- missing before. waiting_*: the event that this partition has come to and does not go past before the others have come so far,
+-- too.
+ALTER TABLE crossfade.progress
+    ADD COLUMN IF NOT EXISTS ordinal         bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS waiting_lsn     pg_lsn,
+    ADD COLUMN IF NOT EXISTS waiting_ordinal bigint,
+    ADD COLUMN IF NOT EXISTS waiting_offset  bigint;
 
 CREATE TABLE IF NOT EXISTS crossfade.tables (
     stream      text        NOT NULL,
@@ -131,6 +139,7 @@ ALTER TABLE crossfade.dead_letters
     ADD COLUMN IF NOT EXISTS keys  bigint[] NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS tries int NOT NULL DEFAULT 1;
 CREATE INDEX IF NOT EXISTS dead_letters_asked ON crossfade.dead_letters (stream) WHERE state IN ('replay', 'discard');
+CREATE INDEX IF NOT EXISTS dead_letters_of_ddl ON crossfade.dead_letters (stream) WHERE operation = 'ddl';
 CREATE INDEX IF NOT EXISTS dead_letters_unpublished ON crossfade.dead_letters (id) WHERE published_at IS NULL;
 
 -- DDL of legacy that the stream has come by. outcome: what was done about it; a table that waits for one has a dead letter of the same
@@ -169,6 +178,10 @@ int lock_id(lock which, std::string_view stream) {
 
 std::vector<pgclient::parameter> lock_key(lock which, std::string_view stream) {
     return {std::to_string(lock_class), std::to_string(lock_id(which, stream))};
+}
+
+std::vector<pgclient::parameter> partition_lock_key(std::string_view stream, int partition) {
+    return lock_key(lock::applying, std::string{stream} + '/' + std::to_string(partition));
 }
 
 std::string origin_name(std::string_view stream, int writer) {

@@ -26,27 +26,32 @@ namespace crossfade::store {
 std::string_view schema_sql();
 
 // Version that schema_sql() installs; kept in crossfade.meta. A program refuses to run on another one.
-inline constexpr int schema_version = 4;
+inline constexpr int schema_version = 5;
 
 // The advisory lock (two int4 keys: pg_advisory_lock(class, id)) by which the follower's writers exclude each other.
 // class: "cfad" in ASCII. The one crossfade-cdc that applies holds `applying` for as long as it lives; a backfill holds
 // `backfilling` exclusively while it copies, and the applier takes it shared in each of its transactions.
 inline constexpr int lock_class = 0x63666164;
-enum class lock : int { applying = 1, backfilling = 2 };
+// `dead_letters` whoever brings them to their topic, where several may.
+enum class lock : int { applying = 1, backfilling = 2, dead_letters = 3 };
 
 // The second key: the lock and the stream's name hashed together.
 int lock_id(lock which, std::string_view stream);
 
 // Both keys, as parameters $1 and $2.
 std::vector<pgclient::parameter> lock_key(lock which, std::string_view stream);
+// `applying` one partition of a stream that is ordered by key.
+std::vector<pgclient::parameter> partition_lock_key(std::string_view stream, int partition);
 
 // Takes the lock for a transaction beside others who share it, or says false at once.
 inline constexpr std::string_view try_share_sql = "SELECT pg_try_advisory_xact_lock_shared($1::int, $2::int)";
 
 // Replication origins that mark what Crossfade itself writes to the follower (pg_replication_origin_create).
 // One a connection that writes, as PostgreSQL 15 lets a session alone use an origin: "crossfade_<stream>_<n>". 0 is the
-// applier, from 1 are the connections of a backfill, from `first_lane` those that write side by side.
+// applier, from 1 are the connections of a backfill, from `first_lane` those that write side by side, from
+// `first_partition` the appliers of a stream that is ordered by key.
 inline constexpr int first_lane = 101;
+inline constexpr int first_partition = 1000;
 std::string origin_name(std::string_view stream, int writer);
 
 }  // namespace crossfade::store

@@ -44,9 +44,12 @@ std::optional<circumstances> look_around(const settings::configuration& config) 
     }
     auto topic = kafka::partition_reader::open(config.kafka, config.stream.topic(), 0, "crossfade-publisher");
     if (!topic) return std::nullopt;
-    const auto ends = topic->query_watermarks(patience);
-    if (!ends) return std::nullopt;
-    found.topic_end = ends->high;
+    for (int i = 0; i < config.stream.topic_partitions(); ++i) {
+        topic->turn_to(i);
+        const auto ends = topic->query_watermarks(patience);
+        if (!ends) return std::nullopt;
+        found.topic_end += ends->high;
+    }
     found.message_limits = message_limit(config.kafka, config.stream.topic());
     if (config.stream.json_events)
         found.message_limits += ' ' + message_limit(config.kafka, config.stream.json_topic());

@@ -118,13 +118,16 @@ setback judge(const publish::tail_problem& from) {
     return stopped(from.reason, from.way_out);
 }
 
-std::optional<setback> judge_partitions(int partitions, const std::string& topic) {
+std::optional<setback> judge_partitions(int partitions, int wanted, const std::string& topic) {
     if (partitions == 0) return waiting("Kafka has no topic " + topic, init);
-    if (partitions != 1)
-        return waiting(
-            "topic " + topic + " has " + std::to_string(partitions) + " partitions: commit order is kept in one alone",
-            "delete the topic and run `crossfade init`");
-    return std::nullopt;
+    if (partitions == wanted) return std::nullopt;
+    const std::string found = "topic " + topic + " has " + std::to_string(partitions) + " partitions";
+    if (wanted == 1)
+        return waiting(found + ": commit order is kept in one alone", "delete the topic and run `crossfade init`");
+    return waiting(found + ", stream.partitions says " + std::to_string(wanted) +
+                       ": rows would go to others than their changes before",
+                   "set stream.partitions to what the topic was made with; where partitions were added, delete the "
+                   "topic, then `crossfade init` and `crossfade backfill --resync`");
 }
 
 }  // namespace crossfade::proxy::capture

@@ -32,6 +32,7 @@ std::optional<setback> judge(const slot_facts& facts, const settings::stream& st
 setback judge(const pgclient::failure& from, const settings::stream& stream);
 setback judge(const kafka::failure& from, const settings::stream& stream);
 setback judge(const publish::tail_problem& from);
-std::optional<setback> judge_partitions(int partitions, const std::string& topic);
+// `wanted`: how many the topic has to have.
+std::optional<setback> judge_partitions(int partitions, int wanted, const std::string& topic);
 
 }  // namespace crossfade::proxy::capture

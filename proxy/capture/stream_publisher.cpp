@@ -22,7 +22,8 @@ using namespace std::chrono_literals;
 
 constexpr auto standby_interval = 500ms;
 constexpr auto kafka_patience = 5s;
-constexpr auto tail_patience = 10s;  // below wal_sender_timeout: nothing is said to the server meanwhile
+constexpr auto tail_patience_each = 100ms;  // and for each partition of many
+constexpr auto tail_patience = 10s;         // below wal_sender_timeout: nothing is said to the server meanwhile
 constexpr auto repeat_alarm = 60s;
 constexpr auto look_again = 3s;  // whether an operator has done something about what stopped us
 
@@ -57,6 +58,24 @@ std::optional<publish::outbox::json_copy> json_copy(const settings::configuratio
         config.stream.json_topic(),
         {std::string{telemetry::version}, "crossfade." + config.stream.name, config.legacy.dbname,
          compact ? events::envelope_keys::compactable : events::envelope_keys::of_rows}};
+}
+
+struct beginning {
+    model::lsn previous;                           // of the first event
+    std::optional<publish::last_published> again;  // what has to come once more
+};
+
+publish::tail_result<beginning> where_to_begin(const std::vector<std::optional<publish::topic_tail>>& tails,
+                                               const publish::slot_place& slot, const settings::stream& stream) {
+    if (stream.by_key()) {
+        const auto again = publish::judge_by_key(tails, slot, stream.topic());
+        if (!again) return again.error();
+        return beginning{slot.confirmed, *again};
+    }
+    const auto& tail = tails.front();
+    const auto previous = publish::judge(tail, slot, stream.topic());
+    if (!previous) return previous.error();
+    return beginning{*previous, tail && tail->end_lsn > slot.confirmed ? tail->last : std::nullopt};
 }
 
 std::uint64_t draw_publisher() {
@@ -142,12 +161,12 @@ setback stream_publisher::impl::attempt() {
     if (auto obstacle = wait_for_slot(*link)) return *obstacle;
 
     // Before the slot is taken: one whose Kafka is away leaves it to another.
-    std::vector<std::string> topics{config.stream.topic()};
-    if (config.stream.json_events) topics.push_back(config.stream.json_topic());
-    for (const auto& name : topics) {
+    std::vector<std::pair<std::string, int>> topics{{config.stream.topic(), config.stream.topic_partitions()}};
+    if (config.stream.json_events) topics.emplace_back(config.stream.json_topic(), 1);
+    for (const auto& [name, partitions] : topics) {
         const auto topic = kafka::describe_topic(config.kafka, name, kafka_patience);
         if (!topic) return judge(topic.error(), config.stream);
-        if (auto obstacle = judge_partitions(topic->partitions, name)) return *obstacle;
+        if (auto obstacle = judge_partitions(topic->partitions, partitions, name)) return *obstacle;
     }
 
     pgclient::open_options options;
@@ -179,26 +198,31 @@ setback stream_publisher::impl::publish(replication_link& link, pgclient::connec
     if (!place) return judge(place.error(), config.stream);
 
     const auto look_back = 2 * static_cast<std::int64_t>(config.proxy.max_unacknowledged_events);
-    const auto tail =
-        publish::read_tail(config.kafka, config.stream.topic(), place->confirmed, look_back, tail_patience);
-    if (!tail) return judge(tail.error());
-    const auto previous =
-        publish::judge(*tail, {identity->system_identifier, identity->timelines, place->confirmed, place->wal_end},
-                       config.stream.topic());
-    if (!previous) return judge(previous.error());
+    const auto& stream = config.stream;
+    const auto tails = publish::read_tails(config.kafka, {stream.topic(), stream.topic_partitions(), stream.by_key()},
+                                           place->confirmed, look_back,
+                                           tail_patience + stream.topic_partitions() * tail_patience_each);
+    if (!tails) return judge(tails.error());
+    const publish::slot_place slot{identity->system_identifier, identity->timelines, place->confirmed, place->wal_end};
+    const auto begins = where_to_begin(*tails, slot, stream);
+    if (!begins) return judge(begins.error());
 
-    auto outbox = publish::outbox::open(
-        config.kafka, config.stream.topic(),
-        {config.proxy.max_unacknowledged_events, stream_publisher::max_unacknowledged_bytes}, json_copy(config));
-    if (!outbox) return judge(outbox.error(), config.stream);
+    auto by_key = stream.by_key()
+                      ? std::optional<publish::partitioner>{std::in_place, stream.topic_partitions(), place->confirmed}
+                      : std::nullopt;
+    auto outbox =
+        publish::outbox::open(config.kafka, stream.topic(),
+                              {config.proxy.max_unacknowledged_events, stream_publisher::max_unacknowledged_bytes},
+                              json_copy(config), std::move(by_key));
+    if (!outbox) return judge(outbox.error(), stream);
 
     watch.forget_verdict();
     board.enter_publishing(place->confirmed);
     const source_monitor monitor{std::move(ordinary), config, board};
     publishing spell{link,
                      *outbox,
-                     {identity->system_identifier, identity->timelines, draw_publisher(), *previous},
-                     *tail && (*tail)->end_lsn > place->confirmed ? (*tail)->last : std::nullopt,
+                     {identity->system_identifier, identity->timelines, draw_publisher(), begins->previous},
+                     begins->again,
                      config.stream,
                      board};
     auto ended = spell.run(stop, monitor);

@@ -6,10 +6,10 @@
 namespace crossfade::proxy::publish {
 
 kafka::result<outbox> outbox::open(const settings::kafka& config, const std::string& topic, const limits& most,
-                                   std::optional<json_copy> json) {
+                                   std::optional<json_copy> json, std::optional<partitioner> by_key) {
     auto producer = kafka::producer::open(config, most.events);
     if (!producer) return producer.error();
-    return outbox{std::move(*producer), topic, most, std::move(json)};
+    return outbox{std::move(*producer), topic, most, std::move(json), std::move(by_key)};
 }
 
 bool outbox::full() const {
@@ -17,22 +17,59 @@ bool outbox::full() const {
            acks_.unacknowledged_bytes() >= most_.bytes;
 }
 
-kafka::result<void> outbox::put(const model::change_event& event) {
-    const auto position = model::to_string(event.at);
+kafka::result<void> outbox::put(model::change_event& event) {
     if (json_) {
+        const auto position = model::to_string(event.at);
         // Before the event itself, whose acknowledgement is what confirms.
         const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
         for (auto& each : events::envelopes(event, json_->source, now)) {
-            letter copy{destination::json, std::move(each.key), std::move(each.value), {}, 0};
+            letter copy{destination::json, 0, std::move(each.key), std::move(each.value), {}, 0};
             copy.headers = {{"crossfade-schema", std::string{events::envelope_version}},
                             {"crossfade-position", position},
                             {"crossfade-table", std::move(each.table)}};
             if (const auto done = post(std::move(copy), {}); !done) return done;
         }
     }
-    letter one{destination::events, events::message_key(event), events::encode(event, relations_), {}, 0};
-    one.headers = {{"crossfade-schema", std::string{events::schema_version}}, {"crossfade-position", position}};
-    return post(std::move(one), event.last ? event.end_lsn : model::lsn{});
+    if (by_key_) return put_by_key(event);
+    // One partition: commit order is kept whole.
+    return post_event(event, events::message_key(event), 0, event.last ? event.end_lsn : model::lsn{});
+}
+
+// What is confirmed is what every partition has an event behind, so that none can lose its end without notice.
+kafka::result<void> outbox::put_by_key(model::change_event& event) {
+    auto key = events::message_key(event);
+    const auto to = by_key_->route_of(event, key);
+    if (to.first >= 0 && to.second < 0) {
+        by_key_->place(event, to.first);
+        if (const auto done = post_event(event, std::move(key), to.first, {}); !done) return done;
+    } else if (to.first >= 0) {
+        event.barrier = true;
+        for (const auto each : {to.first, to.second})
+            event.barrier_partitions.push_back(static_cast<std::uint32_t>(each));
+        for (const auto each : {to.first, to.second}) {
+            by_key_->place(event, each);
+            if (const auto done = post_event(event, key, each, {}); !done) return done;
+        }
+    } else {
+        const bool heartbeat = std::holds_alternative<model::heartbeat>(event.body);
+        event.barrier = !heartbeat;
+        for (std::int32_t i = 0; i < by_key_->partitions(); ++i) {
+            by_key_->place(event, i);
+            const bool complete = heartbeat && i + 1 == by_key_->partitions();
+            if (const auto done = post_event(event, key, i, complete ? event.end_lsn : model::lsn{}); !done)
+                return done;
+        }
+    }
+    auto next = by_key_->follow_up(event);
+    return next ? put_by_key(*next) : kafka::result<void>{};
+}
+
+kafka::result<void> outbox::post_event(const model::change_event& event, std::string key, std::int32_t partition,
+                                       model::lsn complete) {
+    letter one{destination::events, partition, std::move(key), events::encode(event, relations_), {}, 0};
+    one.headers = {{"crossfade-schema", std::string{events::schema_version}},
+                   {"crossfade-position", model::to_string(event.at)}};
+    return post(std::move(one), complete);
 }
 
 kafka::result<void> outbox::post(letter&& one, model::lsn end_lsn) {
@@ -45,8 +82,7 @@ kafka::result<void> outbox::hand_over() {
     for (; !waiting_.empty(); waiting_.pop_front()) {
         const auto& one = waiting_.front();
         const auto& topic = one.to == destination::json ? json_->topic : topic_;
-        // One partition: commit order is kept whole.
-        const auto done = producer_.produce(topic, 0, one.key, one.payload, one.headers, one.sequence);
+        const auto done = producer_.produce(topic, one.partition, one.key, one.payload, one.headers, one.sequence);
         if (!done) return done.error();
         if (*done == kafka::producer::outcome::queue_full) break;
     }

@@ -9,6 +9,7 @@
 #include "lib/events/envelope.hpp"
 #include "lib/kafka/producer.hpp"
 #include "proxy/publish/ack_tracker.hpp"
+#include "proxy/publish/partitioner.hpp"
 
 namespace crossfade::proxy::publish {
 
@@ -25,14 +26,17 @@ class outbox {
         std::string topic;
         events::envelope_source source;
     };
+    // `by_key`: of a stream that is ordered so; without it everything goes to partition 0, and commit order is kept
+    // whole.
     static kafka::result<outbox> open(const settings::kafka& config, const std::string& topic, const limits& most,
-                                      std::optional<json_copy> json);
+                                      std::optional<json_copy> json, std::optional<partitioner> by_key = {});
 
     // No event may be put while this is true.
     bool full() const;
 
-    // Fails for an event that Kafka's limits don't allow, and for an error that ends the producer.
-    kafka::result<void> put(const model::change_event& event);
+    // Fails for an event that Kafka's limits don't allow, and for an error that ends the producer. What the event says
+    // of its partition is set here.
+    kafka::result<void> put(model::change_event& event);
 
     // Takes in what Kafka has answered since, waiting up to `timeout` for the first answer. After any failure what
     // follows may have a gap before it: begin again from what the slot was told.
@@ -45,27 +49,37 @@ class outbox {
     void abandon() { producer_.abandon(); }
 
   private:
-    outbox(kafka::producer producer, std::string topic, const limits& most, std::optional<json_copy> json)
-        : topic_(std::move(topic)), most_(most), json_(std::move(json)), producer_(std::move(producer)) {}
+    outbox(kafka::producer producer, std::string topic, const limits& most, std::optional<json_copy> json,
+           std::optional<partitioner> by_key)
+        : topic_(std::move(topic)),
+          most_(most),
+          json_(std::move(json)),
+          by_key_(std::move(by_key)),
+          producer_(std::move(producer)) {}
 
     enum class destination { events, json };
     struct letter {
         destination to = destination::events;
+        std::int32_t partition = 0;
         std::string key;
         std::string payload;
         std::vector<kafka::producer::header> headers;
         std::uint64_t sequence = 0;
     };
+    kafka::result<void> put_by_key(model::change_event& event);
+    kafka::result<void> post_event(const model::change_event& event, std::string key, std::int32_t partition,
+                                   model::lsn complete);
     kafka::result<void> post(letter&& one, model::lsn end_lsn);
     kafka::result<void> hand_over();
 
     std::string topic_;
     limits most_;
     std::optional<json_copy> json_;
+    std::optional<partitioner> by_key_;
     kafka::producer producer_;
     events::relation_encoder relations_;
     ack_tracker acks_;
-    std::deque<letter> waiting_;  // of one event, for room in the producer's queue
+    std::deque<letter> waiting_;  // of one event and what follows it, for room in the producer's queue
 };
 
 }  // namespace crossfade::proxy::publish

@@ -10,7 +10,7 @@ namespace crossfade::proxy::publish {
 // The newest transaction, or heartbeat, that the topic holds whole.
 struct last_published {
     model::lsn commit_lsn;
-    model::lsn end_lsn;
+    model::lsn end_lsn;  // 0/0: not known, of a stream that is ordered by key
     std::uint32_t xid = 0;
     model::source_time commit_time;
 };

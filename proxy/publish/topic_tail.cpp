@@ -30,8 +30,8 @@ tail_problem unreachable(const std::string& why) {
 
 class tail_reader {
   public:
-    tail_reader(kafka::partition_reader reader, std::string topic, clock::time_point deadline)
-        : reader_(std::move(reader)), topic_(std::move(topic)), deadline_(deadline) {}
+    tail_reader(kafka::partition_reader reader, tail_of what, clock::time_point deadline)
+        : reader_(std::move(reader)), what_(std::move(what)), deadline_(deadline) {}
 
     kafka::partition_reader& reader() { return reader_; }
 
@@ -55,9 +55,17 @@ class tail_reader {
                 const auto event = events::decode(one.payload(), relations_);
                 if (!event)
                     return tail_problem{kind::foreign,
-                                        "topic " + topic_ + " holds what is no event of Crossfade at offset " +
+                                        "topic " + what_.topic + " holds what is no event of Crossfade at offset " +
                                             std::to_string(one.offset()),
                                         "keep other writers away from it, then " + std::string{begin_anew}};
+                if (event->partition_previous.has_value() != what_.by_key &&
+                    event->publisher != model::resync_publisher)
+                    return tail_problem{kind::foreign,
+                                        "topic " + what_.topic + " is ordered by " +
+                                            (what_.by_key ? "transaction" : "key") + ", and stream.ordering says " +
+                                            (what_.by_key ? "key" : "transaction"),
+                                        "set stream.ordering to what it was, or begin anew: delete the topic, "
+                                        "crossfade init, then crossfade backfill --resync"};
                 take(*event);
             }
         }
@@ -66,7 +74,7 @@ class tail_reader {
 
   private:
     kafka::partition_reader reader_;
-    std::string topic_;
+    tail_of what_;
     clock::time_point deadline_;
     events::relation_decoder relations_;
 };
@@ -82,29 +90,42 @@ topic_tail whole_with(const model::change_event& last) {
     return tail;
 }
 
-}  // namespace
+topic_tail end_in_partition(const model::change_event& newest) {
+    auto tail = whole_until(newest, newest.last ? newest.end_lsn : newest.at.commit_lsn);
+    // Heartbeats need not come again.
+    if (newest.xid != 0) tail.last = last_published{newest.at.commit_lsn, {}, newest.xid, newest.commit_time};
+    return tail;
+}
 
-tail_result<std::optional<topic_tail>> read_tail(const settings::kafka& config, const std::string& topic,
-                                                 model::lsn confirmed, std::int64_t look_back,
-                                                 std::chrono::milliseconds timeout) {
-    const auto deadline = clock::now() + timeout;
-    auto opened = kafka::partition_reader::open(config, topic, 0, "crossfade-publisher");
-    if (!opened) return unreachable(kafka::to_string(opened.error()));
-    tail_reader tail{std::move(*opened), topic, deadline};
-    const auto marks = tail.reader().query_watermarks(left(deadline));
-    if (!marks) return unreachable(kafka::to_string(marks.error()));
-    if (marks->low >= marks->high) return std::nullopt;
+using found_tail = tail_result<std::optional<topic_tail>>;
 
+found_tail read_by_key(tail_reader& tail, const kafka::watermarks& marks, model::lsn confirmed,
+                       std::int64_t look_back) {
+    std::optional<topic_tail> best;
+    for (std::int64_t span = 1;; span = span == 1 ? 64 : span * 16) {
+        const auto from = std::max({marks.low, marks.high - span, marks.high - look_back});
+        const auto done = tail.each(from, marks.high, [&](auto& event) {
+            auto end = end_in_partition(event);
+            if (!best || end.end_lsn >= confirmed || end.end_lsn > best->end_lsn) best = std::move(end);
+        });
+        if (!done) return done.error();
+        if (best && best->end_lsn >= confirmed) return best;
+        if (from == marks.low || marks.high - from >= look_back) return best;
+    }
+}
+
+found_tail read_by_transaction(tail_reader& tail, const kafka::watermarks& marks, model::lsn confirmed,
+                               std::int64_t look_back) {
     std::optional<model::change_event> newest;
-    if (const auto done = tail.each(marks->high - 1, marks->high, [&](auto& event) { newest = event; }); !done)
+    if (const auto done = tail.each(marks.high - 1, marks.high, [&](auto& event) { newest = event; }); !done)
         return done.error();
     if (newest && newest->last && newest->end_lsn >= confirmed) return whole_with(*newest);
 
     // A transaction that was cut off: what went before is written on its first event, however many rows that is back.
     if (newest && !newest->last && newest->at.ordinal >= 1) {
-        const auto first = marks->high - static_cast<std::int64_t>(newest->at.ordinal);
+        const auto first = marks.high - static_cast<std::int64_t>(newest->at.ordinal);
         std::optional<topic_tail> before;
-        if (first >= marks->low) {
+        if (first >= marks.low) {
             const auto done = tail.each(first, first + 1, [&](auto& event) {
                 if (event.at.ordinal == 1 && event.at.commit_lsn == newest->at.commit_lsn &&
                     event.publisher == newest->publisher && event.previous)
@@ -117,19 +138,43 @@ tail_result<std::optional<topic_tail>> read_tail(const settings::kafka& config, 
 
     std::optional<topic_tail> best;
     for (std::int64_t span = 64;; span *= 16) {
-        const auto from = std::max({marks->low, marks->high - span, marks->high - look_back});
-        const auto done = tail.each(from, marks->high, [&](auto& event) {
+        const auto from = std::max({marks.low, marks.high - span, marks.high - look_back});
+        const auto done = tail.each(from, marks.high, [&](auto& event) {
             // Of those that the slot has not passed any will do, and the last one is of the newest history.
             const bool better = !best || event.end_lsn >= confirmed || event.end_lsn > best->end_lsn;
             if (event.last && better) best = whole_with(event);
         });
         if (!done) return done.error();
         if (best && best->end_lsn >= confirmed) return best;
-        if (from == marks->low || marks->high - from >= look_back) break;
+        if (from == marks.low || marks.high - from >= look_back) break;
     }
     // Rows of a transaction whose beginning and end are both out of sight: there is something, and nothing whole.
     if (!best && newest) best = whole_until(*newest, model::lsn{});
     return best;
+}
+
+}  // namespace
+
+tail_result<std::vector<std::optional<topic_tail>>> read_tails(const settings::kafka& config, const tail_of& what,
+                                                               model::lsn confirmed, std::int64_t look_back,
+                                                               std::chrono::milliseconds timeout) {
+    const auto deadline = clock::now() + timeout;
+    auto opened = kafka::partition_reader::open(config, what.topic, 0, "crossfade-publisher");
+    if (!opened) return unreachable(kafka::to_string(opened.error()));
+    tail_reader tail{std::move(*opened), what, deadline};
+    std::vector<std::optional<topic_tail>> tails;
+    for (int i = 0; i < what.partitions; ++i) {
+        tail.reader().turn_to(i);
+        const auto marks = tail.reader().query_watermarks(left(deadline));
+        if (!marks) return unreachable(kafka::to_string(marks.error()));
+        auto& found = tails.emplace_back();
+        if (marks->low >= marks->high) continue;
+        auto read = what.by_key ? read_by_key(tail, *marks, confirmed, look_back)
+                                : read_by_transaction(tail, *marks, confirmed, look_back);
+        if (!read) return read.error();
+        found = std::move(*read);
+    }
+    return tails;
 }
 
 namespace {
@@ -184,6 +229,18 @@ tail_result<model::lsn> judge(const std::optional<topic_tail>& tail, const slot_
                 "somebody made the slot anew or moved it",
             begin_anew};
     return tail->end_lsn;
+}
+
+tail_result<std::optional<last_published>> judge_by_key(const std::vector<std::optional<topic_tail>>& tails,
+                                                        const slot_place& slot, const std::string& topic) {
+    std::optional<last_published> newest;
+    for (std::size_t i = 0; i < tails.size(); ++i) {
+        const auto judged = judge(tails[i], slot, topic + '/' + std::to_string(i));
+        if (!judged) return judged.error();
+        if (!tails[i] || !tails[i]->last || tails[i]->last->commit_lsn < slot.confirmed) continue;
+        if (!newest || tails[i]->last->commit_lsn > newest->commit_lsn) newest = tails[i]->last;
+    }
+    return newest;
 }
 
 }  // namespace crossfade::proxy::publish

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/kafka/consumer.hpp"
 #include "lib/model/change.hpp"
@@ -37,12 +38,20 @@ struct tail_problem {
 template <class T>
 using tail_result = boost::system::result<T, tail_problem>;
 
-// Reads the end of the topic; nullopt when it holds nothing. Looks back over at most `look_back` messages until it
+// Which topic of which kind. Of one that is ordered by key each partition has an end of its own, and each event is
+// whole there: what is before its commit is in the partition, and at a transaction's last event what is before its end.
+struct tail_of {
+    std::string topic;
+    int partitions = 1;
+    bool by_key = false;
+};
+
+// Reads the end of each partition; nullopt when it holds nothing. Looks back over at most `look_back` messages until it
 // meets a transaction that ends at or after `confirmed`: messages of a publisher that died may have arrived late,
 // behind those of its successor, and as many as that one had unacknowledged at most.
-tail_result<std::optional<topic_tail>> read_tail(const settings::kafka& config, const std::string& topic,
-                                                 model::lsn confirmed, std::int64_t look_back,
-                                                 std::chrono::milliseconds timeout);
+tail_result<std::vector<std::optional<topic_tail>>> read_tails(const settings::kafka& config, const tail_of& what,
+                                                               model::lsn confirmed, std::int64_t look_back,
+                                                               std::chrono::milliseconds timeout);
 
 // Where the slot is, on which cluster.
 struct slot_place {
@@ -55,5 +64,10 @@ struct slot_place {
 // Everything before the slot's confirmed position must be in the topic, and what is in the topic must be in legacy's
 // history. Returns the first event's `previous`. Pure.
 tail_result<model::lsn> judge(const std::optional<topic_tail>& tail, const slot_place& slot, const std::string& topic);
+
+// The same of every partition of a topic that is ordered by key. Returns what the slot has to bring once more, where
+// there is something: the newest transaction that any of them has. Pure.
+tail_result<std::optional<last_published>> judge_by_key(const std::vector<std::optional<topic_tail>>& tails,
+                                                        const slot_place& slot, const std::string& topic);
 
 }  // namespace crossfade::proxy::publish

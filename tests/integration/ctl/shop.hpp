@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <fstream>
 #include <memory>
@@ -18,13 +19,14 @@ namespace crossfade::ctl {
 // Two clusters with a small shop's tables, a Kafka in memory, and the command under test.
 class shop {
   public:
-    explicit shop(std::vector<std::string> legacy_settings = {})
+    // partitions: of a stream that is ordered by key; 0: it is ordered by transaction.
+    explicit shop(std::vector<std::string> legacy_settings = {}, int partitions = 0)
         : legacy({.extra_settings = std::move(legacy_settings)}) {
         legacy.start();
         modern.start();
-        kafka.create_topic("crossfade.app.changes", 1);
+        kafka.create_topic("crossfade.app.changes", std::max(partitions, 1));
         kafka.create_topic("crossfade.app.deadletters", 1);
-        write_config();
+        write_config("crossfade", partitions);
     }
 
     static constexpr const char* schema = R"(
@@ -62,11 +64,13 @@ class shop {
     }
     std::string config_path() const { return (dir_.path() / "crossfade.yaml").string(); }
 
-    void write_config(const std::string& legacy_user = "crossfade") const {
+    void write_config(const std::string& legacy_user = "crossfade", int partitions = 0) const {
+        const std::string ordering =
+            partitions == 0 ? "" : ", ordering: key, partitions: " + std::to_string(partitions);
         std::ofstream(config_path()) << "legacy: { dsn: \"" << legacy.dsn("app", legacy_user) << "\" }\n"
                                      << "modern: { dsn: \"" << modern.dsn() << "\" }\n"
                                      << "kafka: { brokers: \"" << kafka.brokers() << "\" }\n"
-                                     << "stream: { name: app, tables: [\"public.*\"] }\n"
+                                     << "stream: { name: app, tables: [\"public.*\"]" << ordering << " }\n"
                                      << "proxy: { listen: \"127.0.0.1:" << support::free_port()
                                      << "\", admin: \"127.0.0.1:" << support::free_port() << "\" }\n"
                                      << "cdc: { admin: \"127.0.0.1:" << support::free_port() << "\" }\n"

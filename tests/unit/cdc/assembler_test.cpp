@@ -45,6 +45,7 @@ std::string text_of(const decision& made) {
         case decision::outcome::stopped:
             return text + "stop:" + name_of(made.why->cause);
         case decision::outcome::ready:
+        case decision::outcome::barrier:
             break;
     }
     const auto& events = made.part->events;

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "ctl/backfill/display.hpp"
+#include "ctl/backfill/live.hpp"
 #include "ctl/backfill/plan.hpp"
 
 namespace crossfade::ctl::backfill {
@@ -64,6 +65,22 @@ TEST(backfill_plan, begins_with_the_largest_or_the_referenced) {
     auto circle = keys;
     circle.push_back({"d", {"public", "customers"}, {"public", "items"}});
     EXPECT_EQ(make_plan(tables, tables, circle, order::by_foreign_keys).problems.size(), 1U);
+}
+
+TEST(backfill_live, is_refused_where_a_chunk_has_no_place_in_the_stream) {
+    const auto way_out = [](const settings::stream& stream, bool may_set_role) {
+        try {
+            require_live(stream, {.name = "crossfade", .replica_role = may_set_role});
+        } catch (const stop& why) {
+            return why.way_out();
+        }
+        return std::string{};
+    };
+    settings::stream stream;
+    EXPECT_EQ(way_out(stream, true), "");
+    EXPECT_NE(way_out(stream, false).find("GRANT SET ON PARAMETER"), std::string::npos);
+    stream.ordering = settings::event_ordering::key;
+    EXPECT_NE(way_out(stream, true).find("leave out --live"), std::string::npos);
 }
 
 TEST(backfill_display, is_never_finished_before_it_is) {

@@ -14,7 +14,8 @@ catalog::table table_of(const std::string& name) {
     made.name = {"public", name};
     made.owned = made.readable = made.writable = true;
     made.columns = {{.name = "id", .type = "integer", .type_oid = 23, .not_null = true}};
-    made.key = {"id"};
+    made.key = made.identity_columns = {"id"};
+    made.ties = {{name + "_pkey", {"id"}}};
     return made;
 }
 
@@ -54,8 +55,7 @@ evidence healthy_pair() {
     made.modern = healthy("2");
     made.modern->store.present = made.modern->store.usable = true;
     made.modern->store.version = store::schema_version;
-    made.modern->store.progress = catalog::progress{};
-    made.modern->store.progress->system_identifier = "1";
+    made.modern->store.progress = catalog::progress{.system_identifier = "1", .partitions = {{}}};
     made.kafka.broker_count = 1;
     made.kafka.changes = {
         .partitions = 1,
@@ -68,6 +68,33 @@ evidence healthy_pair() {
 TEST(check, a_healthy_pair_has_nothing_to_mend) {
     const auto judged = judge(healthy_pair());
     for (const auto& each : judged.all()) EXPECT_EQ(each.outcome, verdict::ok) << each.id << ": " << each.found;
+}
+
+// Of four partitions.
+void by_key(evidence& of) {
+    of.stream.ordering = settings::event_ordering::key;
+    of.stream.partitions = 4;
+    of.modern->store.progress->partitions = {{.partition = 0}, {.partition = 1}, {.partition = 2}, {.partition = 3}};
+    of.modern->origins = {"crossfade_app_1000", "crossfade_other_0"};
+    of.kafka.changes.partitions = 4;
+}
+
+TEST(check, a_healthy_pair_that_is_ordered_by_key_has_nothing_to_mend) {
+    auto of = healthy_pair();
+    by_key(of);
+    const auto judged = judge(of);
+    for (const auto& each : judged.all()) EXPECT_EQ(each.outcome, verdict::ok) << each.id << ": " << each.found;
+}
+
+TEST(check, what_is_tied_matters_to_a_stream_of_several_partitions_that_divides_the_table) {
+    auto of = healthy_pair();
+    of.legacy->tables[0].ties.push_back({"items_code_key", {"code"}});
+    EXPECT_EQ(judge(of).count(verdict::fail), 0);
+    by_key(of);
+    EXPECT_EQ(judge(of).count(verdict::fail), 1);
+    of.legacy->tables[0].identity = catalog::replica_identity::full;
+    of.legacy->tables[0].identity_columns = {};
+    EXPECT_EQ(judge(of).count(verdict::fail), 0);
 }
 
 struct fault {
@@ -186,12 +213,36 @@ INSTANTIATE_TEST_SUITE_P(
                   of.modern->tables[0].ordinary_triggers = {"audit"};
               },
               "GRANT SET ON PARAMETER"},
+        fault{"modern.replica_role", fail,
+              [](auto& of) {
+                  by_key(of);
+                  of.modern->role.replica_role = false;
+              },
+              "GRANT SET ON PARAMETER"},
         fault{"modern.triggers", fail, [](auto& of) { of.modern->tables[0].firing_triggers = {"audit"}; },
               "DISABLE TRIGGER"},
         fault{"modern.origins", warn, [](auto& of) { of.modern->role.origins = false; }, "GRANT EXECUTE"},
+        fault{"modern.origins", warn,
+              [](auto& of) {
+                  by_key(of);
+                  of.modern->settings["max_replication_slots"] = "6";  // and four partitions, two copies, another's
+              },
+              "SET max_replication_slots = 11"},
+        fault{"modern.origins", warn,
+              [](auto& of) {
+                  by_key(of);
+                  of.modern->settings["max_active_replication_origins"] = "6";
+              },
+              "SET max_active_replication_origins = 11"},
         fault{"modern.track_commit_timestamp", warn,
               [](auto& of) { of.modern->settings["track_commit_timestamp"] = "off"; }, "track_commit_timestamp = on"},
         fault{"modern.store", fail, [](auto& of) { of.modern->store.version = store::schema_version + 1; }, "version"},
+        fault{"modern.store", fail,
+              [](auto& of) {
+                  by_key(of);
+                  of.modern->store.progress->partitions.pop_back();
+              },
+              "--resync"},
         fault{"modern.tables", fail, [](auto& of) { of.modern->store.table_states["public.items"] = "copying"; },
               "crossfade backfill"},
         fault{"same_database", fail, [](auto& of) { of.modern->system_identifier = "1"; }, "dsn"},
@@ -206,8 +257,26 @@ INSTANTIATE_TEST_SUITE_P(
         fault{"schema.columns", fail, [](auto& of) { of.modern->tables[0].columns[0].generated = true; },
               "ALTER TABLE"},
         fault{"schema.keys", fail, [](auto& of) { of.modern->tables[0].key = {}; }, "ADD PRIMARY KEY"},
+        fault{"tables.ties", fail,
+              [](auto& of) {
+                  by_key(of);
+                  of.legacy->tables[0].ties.push_back({"items_code_key", {"code"}});
+              },
+              "ALTER TABLE public.items REPLICA IDENTITY FULL"},
+        fault{"tables.ties", fail,
+              [](auto& of) {
+                  by_key(of);
+                  of.modern->tables[1].ties.push_back({"orders_during_excl", {""}});
+              },
+              "crossfade init --replica-identity-full"},
         fault{"kafka.reachable", fail, [](auto& of) { of.kafka.problem = "refused"; }, "kafka.brokers"},
         fault{"kafka.topic", fail, [](auto& of) { of.kafka.changes.partitions = 4; }, "one"},
+        fault{"kafka.topic", fail,
+              [](auto& of) {
+                  by_key(of);
+                  of.kafka.changes.partitions = 1;
+              },
+              "stream.partitions says 4: set it to 1"},
         fault{"kafka.json_topic", fail,
               [](auto& of) {
                   of.stream.json_events = true;

@@ -21,7 +21,7 @@ picture healthy() {
     made.slot->active = true;
     made.slot->wal_status = "reserved";
     made.store.present = true;
-    made.store.progress = catalog::progress{};
+    made.store.progress = catalog::progress{.system_identifier = "1", .partitions = {{}}};
     made.drift = {{"repaired", 4}};
     return made;
 }
@@ -39,6 +39,20 @@ TEST(status, healthy) {
     EXPECT_EQ(line(made, "proxy"), "publishing, 2 of 100 sessions, up 5.0 s");
     EXPECT_EQ(line(made, "cdc"), "applying, lag 0.2 s");
     EXPECT_EQ(line(made, "drift"), "0 confirmed, 0 suspect, 4 repaired");
+}
+
+TEST(status, of_many_partitions_is_that_of_the_last) {
+    auto of = healthy();
+    of.legacy_position = model::lsn{0x70};
+    of.store.progress->partitions[0].end_lsn = model::lsn{0x60};
+    EXPECT_EQ(line(assess(of), "modern"), "applied up to 0/60, 16 B behind, moved 0.0 s ago");
+
+    of.config.stream.ordering = settings::event_ordering::key;
+    of.config.stream.partitions = 2;
+    of.store.progress->partitions.push_back({.partition = 1, .end_lsn = model::lsn{0x50}, .age_seconds = 2});
+    const auto made = assess(of);
+    EXPECT_EQ(made.code(), exit_code::fine);
+    EXPECT_EQ(line(made, "modern"), "applied up to 0/50 in all 2 partitions, 32 B behind, moved 2.0 s ago");
 }
 
 struct trouble {
@@ -86,6 +100,8 @@ INSTANTIATE_TEST_SUITE_P(
         trouble{"no_slot", [](auto& of) { of.slot.reset(); }, "crossfade init"},
         trouble{"no_reader", [](auto& of) { of.slot->active = false; }, "nobody reads"},
         trouble{"slot_lost", [](auto& of) { of.slot->wal_status = "lost"; }, "--resync"},
+        trouble{"other_partitions", [](auto& of) { of.config.stream.ordering = settings::event_ordering::key; },
+                "Way out: set stream.ordering and stream.partitions back"},
         trouble{"no_progress", [](auto& of) { of.store.progress.reset(); }, "crossfade init"},
         trouble{"copying", [](auto& of) { of.store.table_states["public.a"] = "copying"; }, "public.a"},
         trouble{"new", [](auto& of) { of.store.table_states["public.a"] = "new"; }, "never copied"},

@@ -202,7 +202,7 @@ TEST(event_contract, a_change_that_breaks_is_named) {
          {"crossfade.v1.Event.ordinal = 4: was uint64, is now fixed64"}},
         {[](proto& p) {
              field(p, "Event", "end_lsn").set_proto3_optional(true);
-             field(p, "Event", "end_lsn").set_oneof_index(2);
+             field(p, "Event", "end_lsn").set_oneof_index(message(p, "Event").oneof_decl_size());
              message(p, "Event").add_oneof_decl()->set_name("_end_lsn");
          },
          {"crossfade.v1.Event.end_lsn = 8: was without presence, is now with presence"}},

@@ -63,6 +63,13 @@ std::vector<sample> one_of_each() {
             {}, row);
     add_row("insert_identity_index", orders(replica_identity::index), row_operation::insert, before_image::absent, {},
             row);
+    add_row("insert_by_key", rel, row_operation::insert, before_image::absent, {}, row);
+    all.back().event.partition_previous = model::place{model::lsn{0x16B374D000}, 77};
+    all.back().event.after_others = model::place{model::lsn{0x16B3740000}, 3};
+    add("barrier", model::truncate{{rel}, false, false});
+    all.back().event.partition_previous = model::place{model::lsn{}, 0};
+    all.back().event.barrier = true;
+    all.back().event.barrier_partitions = {7, 0};
     all.front().event.previous.reset();
     all[9].event.last = false;
     return all;
@@ -97,6 +104,10 @@ void expect_equal(const model::change_event& a, const model::change_event& b) {
     EXPECT_EQ(a.at, b.at);
     EXPECT_EQ(a.publisher, b.publisher);
     EXPECT_EQ(a.previous, b.previous);
+    EXPECT_EQ(a.partition_previous, b.partition_previous);
+    EXPECT_EQ(a.after_others, b.after_others);
+    EXPECT_EQ(a.barrier, b.barrier);
+    EXPECT_EQ(a.barrier_partitions, b.barrier_partitions);
     EXPECT_EQ(a.left, b.left);
     EXPECT_EQ(a.last, b.last);
     EXPECT_EQ(a.end_lsn, b.end_lsn);

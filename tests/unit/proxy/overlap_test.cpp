@@ -50,5 +50,25 @@ TEST(overlap, what_the_topic_ends_with_has_to_come_again) {
     EXPECT_TRUE(overlap{std::nullopt}.admits(event_of({300, 310, 9})));
 }
 
+// Where the stream is ordered by key an event doesn't say where its transaction ends.
+TEST(overlap, of_a_stream_that_is_ordered_by_key) {
+    const last_published expected{model::lsn{100}, {}, 7, model::source_time{std::chrono::microseconds{7}}};
+    struct {
+        const char* what;
+        std::vector<sent> events;
+        std::size_t admitted;
+    } const cases[]{
+        {"the same again", {{60, 80, 6}, {79, 80, 0}, {100, 0, 7}, {100, 120, 7}, {120, 140, 8}}, 5},
+        {"another transaction at its place", {{60, 80, 6}, {100, 0, 8}}, 1},
+        {"its place is left out", {{60, 80, 6}, {101, 0, 8}}, 1},
+    };
+    for (const auto& one : cases) {
+        overlap tested{expected};
+        std::size_t admitted = 0;
+        while (admitted < one.events.size() && tested.admits(event_of(one.events[admitted]))) ++admitted;
+        EXPECT_EQ(admitted, one.admitted) << one.what;
+    }
+}
+
 }  // namespace
 }  // namespace crossfade::proxy::publish

@@ -70,9 +70,11 @@ TEST(preflight, a_kafka_failure_is_judged_by_its_code) {
 }
 
 TEST(preflight, the_topic_has_one_partition) {
-    EXPECT_FALSE(judge_partitions(1, stream.topic()));
-    EXPECT_EQ(judge_partitions(0, stream.topic())->way_out, "run `crossfade init`");
-    EXPECT_TRUE(judge_partitions(4, stream.topic()));
+    EXPECT_FALSE(judge_partitions(1, 1, stream.topic()));
+    EXPECT_EQ(judge_partitions(0, 1, stream.topic())->way_out, "run `crossfade init`");
+    EXPECT_TRUE(judge_partitions(4, 1, stream.topic()));
+    EXPECT_FALSE(judge_partitions(4, 4, stream.topic()));
+    EXPECT_EQ(judge_partitions(5, 4, stream.topic())->state, publisher_state::waiting);
 }
 
 }  // namespace

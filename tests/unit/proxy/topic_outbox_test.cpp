@@ -23,6 +23,10 @@ model::change_event row(std::uint64_t ordinal, bool last, const std::string& id)
     return event;
 }
 
+kafka::result<void> put(outbox& into, model::change_event event) {
+    return into.put(event);
+}
+
 class topic_outbox : public testing::Test {
   protected:
     topic_outbox() {
@@ -54,8 +58,8 @@ class topic_outbox : public testing::Test {
 TEST_F(topic_outbox, confirms_what_both_topics_have) {
     auto out = open(100);
     cluster_.set_down(true);
-    ASSERT_TRUE(out.put(row(1, false, "1")));
-    ASSERT_TRUE(out.put(row(2, true, "2")));
+    ASSERT_TRUE(put(out, row(1, false, "1")));
+    ASSERT_TRUE(put(out, row(2, true, "2")));
     EXPECT_EQ(out.acks().unacknowledged_events(), 4U);
     EXPECT_EQ(out.acks().published(), model::lsn{1100});
     ASSERT_TRUE(out.settle(10ms));
@@ -77,9 +81,9 @@ TEST_F(topic_outbox, keeps_an_events_messages_together_when_the_queue_is_full) {
     // Room for three messages: the second event's own waits.
     auto out = open(3);
     cluster_.set_down(true);
-    ASSERT_TRUE(out.put(row(1, false, "1")));
+    ASSERT_TRUE(put(out, row(1, false, "1")));
     ASSERT_FALSE(out.full());
-    ASSERT_TRUE(out.put(row(2, true, "2")));
+    ASSERT_TRUE(put(out, row(2, true, "2")));
     EXPECT_TRUE(out.full());
     cluster_.set_down(false);
     EXPECT_TRUE(support::eventually(
@@ -91,7 +95,7 @@ TEST_F(topic_outbox, keeps_an_events_messages_together_when_the_queue_is_full) {
 
 TEST_F(topic_outbox, writes_no_json_unless_asked) {
     auto out = outbox::open(cluster_.config(), "changes", {100, 1 << 20}, std::nullopt).value();
-    ASSERT_TRUE(out.put(row(1, true, "1")));
+    ASSERT_TRUE(put(out, row(1, true, "1")));
     EXPECT_EQ(out.acks().unacknowledged_events(), 1U);
     EXPECT_TRUE(support::eventually(
         20s, [&] { return out.settle(50ms).has_value() && out.acks().confirmed() == model::lsn{1100}; }));

@@ -41,5 +41,30 @@ TEST(topic_tail_judgement, what_cannot_be_followed_on_says_why_and_what_to_do) {
     }
 }
 
+topic_tail ends_with(std::uint64_t commit, std::uint64_t end, std::uint32_t xid) {
+    topic_tail tail{7, 3, model::lsn{end}};
+    if (xid != 0) tail.last = last_published{model::lsn{commit}, {}, xid, {}};
+    return tail;
+}
+
+TEST(topic_tail_judgement, of_many_partitions_the_newest_transaction_has_to_come_again) {
+    const auto again = judge_by_key(
+        {ends_with(1199, 1200, 0), ends_with(1700, 1700, 5), ends_with(1800, 1800, 6), std::nullopt}, slot, "t");
+    ASSERT_TRUE(again);
+    ASSERT_TRUE(*again);
+    EXPECT_EQ((*again)->xid, 6U);
+    // Nothing that the slot is past comes again.
+    const auto past = judge_by_key({ends_with(990, 1010, 5), ends_with(1199, 1200, 0)}, slot, "t");
+    ASSERT_TRUE(past);
+    EXPECT_FALSE(*past);
+}
+
+TEST(topic_tail_judgement, one_partition_that_lost_its_end_is_enough) {
+    const auto lost = judge_by_key({ends_with(1700, 1700, 5), ends_with(989, 990, 0)}, slot, "t");
+    ASSERT_FALSE(lost);
+    EXPECT_EQ(lost.error().what, tail_problem::kind::lost);
+    EXPECT_NE(lost.error().reason.find("topic t/1 "), std::string::npos) << lost.error().reason;
+}
+
 }  // namespace
 }  // namespace crossfade::proxy::publish

@@ -28,6 +28,10 @@ std::string properties(const std::string& text) {
     auto whole = required;
     return whole.replace(whole.find("9092' }"), 7, "9092', properties: { " + text + " } }");
 }
+std::string stream_with(const std::string& more) {
+    auto whole = required;
+    return whole.insert(whole.find(" }\n", whole.find("stream")), ", " + more);
+}
 std::string unhappy(const std::string& allowed) {
     return "f.yaml:1: legacy.dsn: found a value (not shown); allowed: " + allowed;
 }
@@ -169,6 +173,19 @@ INSTANTIATE_TEST_SUITE_P(
                   "f.yaml:7: stream.tables: found 'pg_catalog.pg_class'; allowed: tables of the application",
                   "f.yaml:7: stream.tables: found 'crossfade.*'; allowed: tables of the application",
                   "f.yaml:7: stream.tables: found 'public.a' a second time; allowed: each pattern once"}},
+        bad_file{"ordering",
+                 stream_with("ordering: rows"),
+                 {"f.yaml:4: stream.ordering: found 'rows'; allowed: transaction, key"}},
+        bad_file{"too_many_partitions",
+                 stream_with("ordering: key, partitions: 129"),
+                 {"f.yaml:4: stream.partitions: found '129'; allowed: 1 to 128"}},
+        bad_file{"no_partitions",
+                 stream_with("ordering: key, partitions: 0"),
+                 {"f.yaml:4: stream.partitions: found '0'; allowed: 1 to 128"}},
+        bad_file{"partitions_of_commit_order",
+                 stream_with("partitions: 4"),
+                 {"f.yaml:4: stream.partitions: found a number of partitions with stream.ordering: transaction; "
+                  "allowed: leave it out, as commit order needs one partition, or stream.ordering: key"}},
         bad_file{"one_address_for_both",
                  required + "proxy: { listen: '0.0.0.0:9630', admin: '0.0.0.0:9630' }\n",
                  {"f.yaml:5: proxy.admin: found '0.0.0.0:9630'; allowed: another address than proxy.listen"}},

@@ -23,6 +23,8 @@ TEST(good_files, need_little) {
     EXPECT_EQ(read.legacy.dbname, "app");
     EXPECT_EQ(read.modern.server, (endpoint{"127.0.0.1", 5433}));
     EXPECT_EQ(read.stream.slot(), "crossfade_app");
+    EXPECT_EQ(read.stream.ordering, event_ordering::transaction);
+    EXPECT_EQ(read.stream.topic_partitions(), 1);
     EXPECT_EQ(read.flags.defaults(), flags{});
     EXPECT_EQ(read.proxy, proxy{});
     EXPECT_EQ(read.cdc, cdc{});
@@ -35,7 +37,7 @@ modern: { dsn: "host=[::1] hostaddr=::1 dbname=shop2 user=crossfade password='${
 kafka:
   brokers: "a:9092, SSL://b:9093"
   properties: { compression.type: lz4, sasl.password: "${KAFKA_PASSWORD}" }
-stream: { name: shop, tables: ["public.*", "sales.*"], heartbeat_interval: 250ms, json_events: true, json_cleanup: compact, ddl: pause, silence_timeout: 90s,
+stream: { name: shop, tables: ["public.*", "sales.*"], heartbeat_interval: 250ms, ordering: key, partitions: 128, json_events: true, json_cleanup: compact, ddl: pause, silence_timeout: 90s,
           retained_wal_budget: 2GiB, retained_wal_action: drop-slot }
 proxy:
   listen: "[::]:7000"
@@ -116,6 +118,8 @@ TEST(good_files, hold_every_key) {
     EXPECT_THAT(read.kafka.properties,
                 testing::ElementsAre(testing::Pair("compression.type", "lz4"), testing::Pair("sasl.password", "k")));
     EXPECT_EQ(read.stream.heartbeat_interval, 250ms);
+    EXPECT_EQ(read.stream.ordering, event_ordering::key);
+    EXPECT_EQ(read.stream.topic_partitions(), 128);
     EXPECT_TRUE(read.stream.json_events);
     EXPECT_EQ(read.stream.json_cleanup, cleanup_policy::compact);
     EXPECT_EQ(read.cdc.ddl_waiting_changes, 7U);
@@ -183,6 +187,15 @@ TEST(good_files, take_flags_from_the_environment) {
                                        {"MIGRATION_DRIFT_TOLERANCE", "1e-3"}}));
     EXPECT_EQ(read.flags.defaults(),
               (flags{true, write_strategy::modern_only, read_strategy::modern, 0.001, true, true, 100}));
+}
+
+TEST(good_files, order_by_key_in_eight_partitions_unless_they_say) {
+    const auto stream = [](const std::string& more) {
+        return taken(required.substr(0, required.find(" }\n", required.find("stream"))) + more + " }\n").stream;
+    };
+    EXPECT_EQ(stream(", ordering: key").topic_partitions(), 8);
+    EXPECT_EQ(stream(", ordering: key, partitions: 1").topic_partitions(), 1);
+    EXPECT_EQ(stream(", ordering: transaction").topic_partitions(), 1);
 }
 
 TEST(good_files, may_leave_sections_empty) {

@@ -1,0 +1,102 @@
+#include "proxy/publish/partitioner.hpp"
+
+#include <utility>
+
+#include "lib/events/codec.hpp"
+#include "lib/kafka/partition.hpp"
+
+namespace crossfade::proxy::publish {
+
+namespace {
+
+// Says that nothing else ended before the transaction does.
+model::change_event heartbeat_behind(const model::change_event& transaction) {
+    model::change_event made;
+    made.at = transaction.at;
+    made.at.commit_lsn = model::lsn{transaction.end_lsn.value - 1};  // as one of the WAL has it
+    made.at.ordinal = 0;
+    made.publisher = transaction.publisher;
+    made.previous = transaction.end_lsn;
+    made.last = true;
+    made.end_lsn = transaction.end_lsn;
+    made.commit_time = transaction.commit_time;
+    made.body = model::heartbeat{transaction.commit_time};
+    return made;
+}
+
+// Whether rows of the two versions of a table have the same message keys.
+bool divided_alike(const model::relation& one, const model::relation& other) {
+    const auto of_key = [](const model::relation& rel) {
+        std::vector<std::pair<std::uint32_t, std::int32_t>> types;
+        for (const auto& column : rel.columns)
+            if (column.key) types.emplace_back(column.type_oid, column.type_modifier);
+        return types;
+    };
+    return one.table == other.table && one.identity == other.identity && of_key(one) == of_key(other);
+}
+
+bool is_heartbeat(const model::change_event& event) {
+    return std::holds_alternative<model::heartbeat>(event.body);
+}
+
+}  // namespace
+
+partitioner::partitioner(int partitions, model::lsn begins)
+    // The place of a heartbeat that ends there: what comes next may begin at `begins` itself.
+    : partitions_(static_cast<std::size_t>(partitions), state{{model::lsn{begins.value - 1}, 0}}),
+      begins_{model::lsn{begins.value - 1}, 0},
+      newest_(begins_),
+      marked_(begins) {}
+
+partitioner::route partitioner::route_of(const model::change_event& event, std::string_view key) const {
+    const auto* change = std::get_if<model::row_change>(&event.body);
+    if (change == nullptr) return {};
+    route made{kafka::partition_of(key, partitions()), -1};
+    if (change->operation != model::row_operation::update || change->before_kind != model::before_image::key)
+        return made;
+    const auto after = kafka::partition_of(events::message_key_after(event), partitions());
+    if (after != made.first) made.second = after;
+    return made;
+}
+
+void partitioner::place(model::change_event& event, std::int32_t partition) {
+    if (event.at.timeline != timeline_) {
+        timeline_ = event.at.timeline;
+        left_ = event.left;
+    }
+    auto& there = partitions_[static_cast<std::size_t>(partition)];
+    event.partition_previous = std::exchange(there.previous, model::place_of(event.at));
+    event.after_others.reset();
+    say_since_when(event, partition);
+    newest_ = model::place_of(event.at);
+    event.left.clear();
+    if (std::exchange(there.timeline, timeline_) != timeline_) event.left = left_;
+}
+
+void partitioner::say_since_when(model::change_event& event, std::int32_t partition) {
+    const auto* change = std::get_if<model::row_change>(&event.body);
+    if (change == nullptr) return;
+    if (tables_.size() >= most_tables && !tables_.contains(change->rel->oid)) tables_.clear();
+    auto& known = tables_[change->rel->oid];
+    if (known.rel != change->rel) {
+        const bool same = known.rel && divided_alike(*known.rel, *change->rel);
+        if (!same) known = {nullptr, known.rel ? newest_ : begins_, std::vector<bool>(partitions_.size())};
+        known.rel = change->rel;
+    }
+    const auto at = static_cast<std::size_t>(partition);
+    if (known.said[at]) return;
+    known.said[at] = true;
+    event.after_others = known.since;
+}
+
+std::optional<model::change_event> partitioner::follow_up(const model::change_event& placed) {
+    if (!placed.last) return std::nullopt;
+    if (is_heartbeat(placed)) {
+        marked_ = placed.end_lsn;
+        return std::nullopt;
+    }
+    if (placed.end_lsn.value - marked_.value < most_unmarked) return std::nullopt;
+    return heartbeat_behind(placed);
+}
+
+}  // namespace crossfade::proxy::publish
