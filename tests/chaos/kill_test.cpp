@@ -11,6 +11,8 @@ unsigned rounds() {
 
 class kill_9 : public trial {
   protected:
+    using trial::trial;
+
     void strike(victim which) {
         SCOPED_TRACE(to_string(which));
         ASSERT_TRUE(goes_on(100)) << "the load stands still before the kill; last error: " << last_error();
@@ -29,6 +31,24 @@ TEST_F(kill_9, of_each_part_in_turn_loses_and_doubles_nothing) {
     start_load();
     for (unsigned round = 1; round <= rounds(); ++round)
         for (const auto which : all_victims) {
+            SCOPED_TRACE("round " + std::to_string(round));
+            strike(which);
+            if (HasFatalFailure()) return;
+        }
+    stop_load_and_check();
+}
+
+// Of a stream that is ordered by key, with two crossfade-cdc that share its partitions.
+class kill_9_by_key : public kill_9 {
+  protected:
+    kill_9_by_key() : kill_9(false, 8, 5) {}
+};
+
+TEST_F(kill_9_by_key, of_each_part_in_turn_loses_and_doubles_nothing) {
+    start_load();
+    for (unsigned round = 1; round <= rounds(); ++round)
+        for (const auto which : {victim::second_cdc, victim::cdc, victim::proxy, victim::broker, victim::legacy,
+                                 victim::modern, victim::second_cdc}) {
             SCOPED_TRACE("round " + std::to_string(round));
             strike(which);
             if (HasFatalFailure()) return;

@@ -40,6 +40,8 @@ std::string_view to_string(victim which) {
             return "legacy";
         case victim::modern:
             return "modern";
+        case victim::second_cdc:
+            return "second cdc";
     }
     return "";
 }
@@ -55,6 +57,7 @@ landscape::landscape(landscape_options options)
       publisher_admin_(support::free_port()),
       proxy_admin_(support::free_port()),
       cdc_admin_(support::free_port()),
+      second_admin_(support::free_port()),
       proxy("crossfade-proxy", configuration(), proxy_admin_),
       cdc("crossfade-cdc", configuration_of("crossfade-cdc", {}), cdc_admin_) {
     legacy.start();
@@ -81,6 +84,11 @@ landscape::landscape(landscape_options options)
     }
     proxy.start();
     cdc.start();
+    if (options_.partitions != 0) {
+        second_cdc_.emplace("crossfade-cdc", configuration_of("second", {}), second_admin_);
+        second_cdc_->start();
+        if (!second_cdc_->wait_ready(60s)) throw std::runtime_error("not ready\n" + logs());
+    }
     if (publisher_ && !publisher_->wait_ready(60s)) throw std::runtime_error("not ready\n" + logs());
     if (!proxy.wait_ready(60s) || !cdc.wait_ready(60s)) throw std::runtime_error("not ready\n" + logs());
 }
@@ -102,7 +110,8 @@ std::string landscape::configuration(const std::string& flags) const {
 
 std::string landscape::configuration_of(std::string_view program, const std::string& flags) const {
     const auto at = [](std::uint16_t port) { return "\"127.0.0.1:" + std::to_string(port) + '"'; };
-    const bool cdc_s = program == "crossfade-cdc";
+    const bool second_s = program == "second";
+    const bool cdc_s = second_s || program == "crossfade-cdc";
     const bool publisher_s = program == "publisher";
     std::string to_legacy = legacy.dsn();
     std::string to_modern = modern.dsn();
@@ -123,7 +132,9 @@ std::string landscape::configuration_of(std::string_view program, const std::str
     }
     return "legacy: { dsn: \"" + to_legacy + "\" }\nmodern: { dsn: \"" + to_modern +
            "\" }\nkafka: { brokers: " + to_kafka + " }\nstream: { name: app, tables: [\"public.*\"]" +
-           (network_ ? ", silence_timeout: 2s" : "") + " }\nproxy: { " + front + " }\ncdc: { admin: " + at(cdc_admin_) +
+           (network_ ? ", silence_timeout: 2s" : "") +
+           (options_.partitions != 0 ? ", ordering: key, partitions: " + std::to_string(options_.partitions) : "") +
+           " }\nproxy: { " + front + " }\ncdc: { admin: " + at(second_s ? second_admin_ : cdc_admin_) +
            options_.cdc_settings + " }\nflags:\n" + (flags.empty() ? "  dual_write_strategy: legacy-primary\n" : flags);
 }
 
@@ -159,6 +170,8 @@ void landscape::kill(victim which) {
             return legacy.kill9();
         case victim::modern:
             return modern.kill9();
+        case victim::second_cdc:
+            return second_cdc_->kill9();
     }
 }
 
@@ -174,6 +187,8 @@ void landscape::revive(victim which) {
             return legacy.start();
         case victim::modern:
             return modern.start();
+        case victim::second_cdc:
+            return second_cdc_->start();
     }
 }
 
@@ -214,6 +229,7 @@ std::string landscape::complaints() const {
         found += "dead letter " + row[0] + ' ' + row[1] + ": " + row[2] + '\n';
     std::vector<std::uint16_t> admins{proxy_admin_, cdc_admin_};
     if (publisher_) admins.push_back(publisher_admin_);
+    if (second_cdc_) admins.push_back(second_admin_);
     for (const auto port : admins) {
         const auto reply = support::http_get(port, "/readyz");
         if (reply.status != 200) found += "not ready: " + reply.body + '\n';
@@ -225,7 +241,8 @@ std::string landscape::complaints() const {
 
 std::string landscape::logs() const {
     return "--- proxy\n" + tail(proxy.log()) + (publisher_ ? "--- publisher\n" + tail(publisher_->log()) : "") +
-           "--- cdc\n" + tail(cdc.log()) + "--- broker\n" + tail(broker.log());
+           "--- cdc\n" + tail(cdc.log()) + (second_cdc_ ? "--- second cdc\n" + tail(second_cdc_->log()) : "") +
+           "--- broker\n" + tail(broker.log());
 }
 
 }  // namespace crossfade::chaos

@@ -13,7 +13,8 @@
 
 namespace crossfade::chaos {
 
-enum class victim { proxy, cdc, broker, legacy, modern };
+enum class victim { proxy, cdc, broker, legacy, modern, second_cdc };
+// Those that every landscape has.
 inline constexpr std::array all_victims{victim::proxy, victim::cdc, victim::broker, victim::legacy, victim::modern};
 std::string_view to_string(victim which);
 
@@ -32,6 +33,7 @@ struct landscape_options {
     // The programs' ways to the servers lead over links that can be made ill, and another crossfade-proxy publishes
     // than the one that serves the clients.
     bool over_links = false;
+    unsigned partitions = 0;         // of a stream that is ordered by key, and two crossfade-cdc; 0: by transaction
     std::string create_legacy = {};  // instead of the database `app` as it is: "CREATE DATABASE app ENCODING ..."
 };
 
@@ -43,6 +45,7 @@ class landscape {
 
     void kill(victim which);
     void revive(victim which);
+    support::crossfade_program& second() { return *second_cdc_; }
     support::crossfade_program& program(std::string_view name) { return name == "crossfade-cdc" ? cdc : proxy; }
 
     // The operators' command on this landscape: {"backfill"}.
@@ -88,6 +91,7 @@ class landscape {
     std::uint16_t publisher_admin_;
     std::uint16_t proxy_admin_;
     std::uint16_t cdc_admin_;
+    std::uint16_t second_admin_;
     std::vector<std::string> tables_;
 
   public:
@@ -95,7 +99,8 @@ class landscape {
     support::crossfade_program cdc;
 
   private:
-    std::optional<support::crossfade_program> publisher_;  // another one than `proxy`
+    std::optional<support::crossfade_program> publisher_;   // another one than `proxy`
+    std::optional<support::crossfade_program> second_cdc_;  // where there are partitions to share
 };
 
 }  // namespace crossfade::chaos

@@ -52,6 +52,8 @@ bool is_program(victim which, const failpoint::place& of) {
 
 class strikes : public trial {
   protected:
+    using trial::trial;
+
     void carry_out(const strike& one) {
         SCOPED_TRACE(one.text());
         std::cout << one.text() << '\n' << std::flush;
@@ -114,6 +116,32 @@ TEST_F(strikes, at_every_step_of_a_backfill_lose_and_double_nothing) {
         EXPECT_EQ(again.exit_code, 0) << again.output << again.errors;
     }
     EXPECT_EQ(errors(), 0U) << "the application felt it: " << last_error();
+    stop_load_and_check();
+}
+
+// Of a stream that is ordered by key, whose partitions meet again and again: rows go from one to another, tables are
+// truncated.
+class strikes_by_key : public strikes {
+  protected:
+    strikes_by_key() : strikes(false, 8, 5) {}
+};
+
+TEST_F(strikes_by_key, at_every_step_lose_and_double_nothing) {
+    start_load();
+    for (const auto& [place, nth] :
+         {std::pair{"partitions.waiting", 3U}, {"apply.written", 3U}, {"capture.put", 500U}}) {
+        carry_out({named(place), nth, {}});
+        if (HasFatalFailure()) return;
+    }
+    // So that all partitions are this one's, the first with them.
+    world().kill(victim::second_cdc);
+    for (const auto& one :
+         {strike{named("partitions.waiting"), 4, victim::modern}, strike{named("partitions.passed"), 2, {}},
+          strike{named("partitions.passed"), 3, victim::broker}, strike{named("apply.committed"), 5, {}}}) {
+        carry_out(one);
+        if (HasFatalFailure()) return;
+    }
+    world().revive(victim::second_cdc);
     stop_load_and_check();
 }
 

@@ -22,7 +22,8 @@ void trial::SetUp() {
                           .schema = std::string{workload::schema()} + ';' + turmoil::schema(),
                           .cdc_settings = ", batch_bytes: 64KiB",
                           .legacy = {.extra_settings = std::move(of_legacy)},
-                          .over_links = over_links_});
+                          .over_links = over_links_,
+                          .partitions = partitions_});
 }
 
 void trial::TearDown() {

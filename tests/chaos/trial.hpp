@@ -18,7 +18,8 @@ class trial : public testing::Test {
   protected:
     static constexpr unsigned scale = 2;
 
-    explicit trial(bool over_links = false, unsigned clients = 8) : over_links_(over_links), clients_(clients) {}
+    explicit trial(bool over_links = false, unsigned clients = 8, unsigned partitions = 0)
+        : over_links_(over_links), clients_(clients), partitions_(partitions) {}
     void SetUp() override;
     void TearDown() override;
 
@@ -39,6 +40,7 @@ class trial : public testing::Test {
 
     const bool over_links_;
     const unsigned clients_;
+    const unsigned partitions_;  // see landscape_options
     std::unique_ptr<landscape> world_;
     std::unique_ptr<workload> load_;
     std::unique_ptr<turmoil> turmoil_;
