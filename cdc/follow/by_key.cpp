@@ -146,8 +146,7 @@ std::optional<stream_follower::next_step> stream_follower::wait_for_leader(apply
             publish_place(applier.progress());
             return std::nullopt;
         }
-        if (!waiting.wait("waits until all partitions have come to " + model::to_string(place) +
-                          ", which is about all of them"))
+        if (!waiting.wait("waits until the other partitions that it is about have come to " + model::to_string(place)))
             return next_step::end;
     }
 }
@@ -160,6 +159,11 @@ std::optional<stream_follower::next_step> stream_follower::pass_barrier(apply::a
     if (which.empty()) {
         which.resize(at_start_->config.stream.partitions);
         std::iota(which.begin(), which.end(), 0U);
+    }
+    if (std::ranges::find(which, static_cast<std::uint32_t>(partition_)) == which.end()) {
+        if (auto step = flush(applier, scopes, gathered, event.offset)) return step;
+        return stop_stream("event " + model::to_string(event.event.at) + " is of other partitions than this one",
+                           way_out_of(consume::stop_cause::bad_event));
     }
     if (auto step = arrive(applier, scopes, gathered, event)) return step;
     if (auto step = cross_timelines(applier, {event})) return step;

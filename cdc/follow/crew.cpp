@@ -115,7 +115,7 @@ void crew::serve(const std::stop_token& stopping, kafka::group_member& member) {
         const auto polled = member.poll(look_up);
         if (!polled) trouble = "Kafka: " + kafka::to_string(polled.error());
         if (member.admitted()) {
-            describe(follower_state::standby, "other crossfade-cdc have all partitions");
+            describe(follower_state::standby, "its consumer group has given it no partition");
         } else {
             describe(follower_state::waiting, trouble);
         }

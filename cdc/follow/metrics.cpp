@@ -52,7 +52,7 @@ metrics::metrics(prometheus::Registry& registry)
       partitions(
           gauges(registry, "crossfade_partitions", "Partitions of the stream's topic that are followed here").Add({})),
       barriers(counters(registry, "crossfade_apply_barriers_total",
-                        "Events that were applied when all partitions had come to them")
+                        "Events that were applied when the partitions that they are about had come to them")
                    .Add({})),
       waited_for_others(counters(registry, "crossfade_apply_waited_for_partitions_seconds_total",
                                  "Time for which a partition waited until the others had come as far")

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -75,6 +76,13 @@ class status_board {
     void update(int partition, Change change) {
         const std::lock_guard hold{mutex_};
         change(status_.partitions[partition]);
+    }
+    // As read() has it, without all the rest.
+    std::optional<double> lag_seconds() const {
+        const std::lock_guard hold{mutex_};
+        std::optional<double> most;
+        for (const auto& [number, each] : status_.partitions) most = std::max(most, each.lag_seconds);
+        return most;
     }
     void forget(int partition) {
         const std::lock_guard hold{mutex_};

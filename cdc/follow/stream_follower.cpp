@@ -38,7 +38,7 @@ std::string reason_of(const apply::apply_report& of) {
     return "modern's " + of.constraint + " ties rows of " + of.table + " that the stream has in several partitions";
 }
 
-std::string way_out_of(const apply::apply_report& of) {
+std::string remedy_of(const apply::apply_report& of) {
     if (of.what == apply_outcome::overfull) return "crossfade ddl list --paused";
     return "drop " + of.constraint + " on modern, ALTER TABLE " + of.table +
            " REPLICA IDENTITY FULL on legacy, and make it again when the stream has passed that (docs/operations.md)";
@@ -48,7 +48,17 @@ std::int64_t steady_ms() {
     return std::chrono::duration_cast<milliseconds>(steady::now().time_since_epoch()).count();
 }
 
-std::string way_out_of(consume::stop_cause cause) {
+// Partitions share what librdkafka may hold for one.
+settings::kafka sparing(settings::kafka config, const settings::stream& stream) {
+    constexpr int kilobytes = 16 << 10;
+    config.properties.try_emplace("queued.max.messages.kbytes",
+                                  std::to_string(std::max(kilobytes / stream.topic_partitions(), 1 << 10)));
+    return config;
+}
+
+}  // namespace
+
+std::string stream_follower::way_out_of(consume::stop_cause cause) {
     switch (cause) {
         case consume::stop_cause::foreign_cluster:
             return "the source is another cluster than the one that was copied: " + std::string{resync};
@@ -65,16 +75,6 @@ std::string way_out_of(consume::stop_cause cause) {
     }
     return "events are missing or damaged in the topic: " + std::string{resync};
 }
-
-// Partitions share what librdkafka may hold for one.
-settings::kafka sparing(settings::kafka config, const settings::stream& stream) {
-    constexpr int kilobytes = 16 << 10;
-    config.properties.try_emplace("queued.max.messages.kbytes",
-                                  std::to_string(std::max(kilobytes / stream.topic_partitions(), 1 << 10)));
-    return config;
-}
-
-}  // namespace
 
 stream_follower::stream_follower(int partition, std::function<settings::snapshot()> in_force, status_board& board,
                                  metrics& measured, std::function<void()> on_records)
@@ -470,7 +470,7 @@ std::optional<stream_follower::next_step> stream_follower::hold_up(
     while (report && holds_up(*report)) {
         if (stop_asked_ms_ != 0) return next_step::end;
         if (in_force_() != scopes.in_force()) return next_step::reread;
-        enter(follower_state::held, reason_of(*report), way_out_of(*report));
+        enter(follower_state::held, reason_of(*report), remedy_of(*report));
         wait_.wait({}, milliseconds{500});
         applier.begin_anew();
         report = again();
@@ -491,7 +491,7 @@ void stream_follower::publish_place(const store::progress& at) {
         status.applied_time = at.commit_time;
         status.lag_seconds = lag;
     });
-    if (lag) measured_.lag_seconds.Set(board_.read().lag_seconds.value_or(*lag));
+    if (lag) measured_.lag_seconds.Set(board_.lag_seconds().value_or(*lag));
 }
 
 }  // namespace crossfade::cdc::follow

@@ -112,6 +112,7 @@ class stream_follower {
 
     void enter(follower_state now, std::string reason = {}, std::string way_out = {});
     next_step stop_stream(std::string reason, std::string way_out);
+    static std::string way_out_of(consume::stop_cause cause);
     void lost(std::string_view peer, std::string_view why);
     void publish_place(const store::progress& at);
 
