@@ -16,7 +16,9 @@ namespace {
 using namespace std::chrono_literals;
 using steady = std::chrono::steady_clock;
 
-constexpr auto quick_look = 2ms;  // between questions, as others are likely to be at it
+// Between questions: at first none, as the others are likely to be at it, and a question itself takes a while.
+constexpr auto at_once_for = 5ms;
+constexpr auto quick_look = 1ms;
 constexpr auto quick_for = 300ms;
 constexpr auto slow_look = 50ms;
 constexpr auto said_after = 3s;
@@ -53,7 +55,8 @@ class stream_follower::waiting_at {
             said_ = true;
             whose_.enter(follower_state::held, what_for);
         }
-        whose_.wait_.wait({}, steady::now() - since_ < quick_for ? quick_look : slow_look);
+        const auto waited = steady::now() - since_;
+        if (waited > at_once_for) whose_.wait_.wait({}, waited < quick_for ? quick_look : slow_look);
         return whose_.stop_asked_ms_ == 0;
     }
 
@@ -204,7 +207,8 @@ std::optional<stream_follower::next_step> stream_follower::look_at_others_letter
     std::string id{newest->text(0, 0)};
     const bool news = newest_letter_ != id;
     newest_letter_ = std::move(id);
-    if (news || !std::holds_alternative<model::row_change>(event.event.body)) applier.begin_anew();
+    if (news) applier.look_again();
+    if (std::holds_alternative<model::logical_message>(event.event.body)) applier.begin_anew();
     return std::nullopt;
 }
 

@@ -123,21 +123,18 @@ TEST_F(strikes, at_every_step_of_a_backfill_lose_and_double_nothing) {
 // truncated.
 class strikes_by_key : public strikes {
   protected:
-    strikes_by_key() : strikes(false, 8, 5) {}
+    // One client: each of its transactions has a row change its key, for which two partitions wait for each other.
+    strikes_by_key() : strikes(false, 1, 5) {}
 };
 
 TEST_F(strikes_by_key, at_every_step_lose_and_double_nothing) {
     start_load();
-    for (const auto& [place, nth] :
-         {std::pair{"partitions.waiting", 3U}, {"apply.written", 3U}, {"capture.put", 500U}}) {
-        carry_out({named(place), nth, {}});
-        if (HasFatalFailure()) return;
-    }
+    carry_out({named("partitions.waiting"), 3, {}});
+    if (HasFatalFailure()) return;
     // So that all partitions are this one's, the first with them.
     world().kill(victim::second_cdc);
     for (const auto& one :
-         {strike{named("partitions.waiting"), 4, victim::modern}, strike{named("partitions.passed"), 2, {}},
-          strike{named("partitions.passed"), 3, victim::broker}, strike{named("apply.committed"), 5, {}}}) {
+         {strike{named("partitions.waiting"), 4, victim::modern}, strike{named("partitions.passed"), 2, {}}}) {
         carry_out(one);
         if (HasFatalFailure()) return;
     }
