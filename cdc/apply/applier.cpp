@@ -4,7 +4,6 @@
 
 #include "cdc/apply/fault.hpp"
 #include "lib/failpoint/failpoint.hpp"
-#include "lib/pgwire/array_literal.hpp"
 #include "lib/store/schema.hpp"
 
 namespace crossfade::cdc::apply {
@@ -178,7 +177,8 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
 }
 
 pgclient::result<apply_report> applier::apply(const std::vector<consume::received>& events,
-                                              const std::optional<store::progress>& advance, scope_filter& scopes) {
+                                              const std::optional<store::progress>& advance, scope_filter& scopes,
+                                              const std::vector<std::uint32_t>& moved) {
     for (int attempt = 0;; ++attempt) {
         if (reload_ && !open_) {
             if (auto loaded = load_tables(); !loaded) return loaded.error();
@@ -186,7 +186,7 @@ pgclient::result<apply_report> applier::apply(const std::vector<consume::receive
         if (letters_.asked() && !open_ && advance) {
             if (auto served = serve_letters(); !served) return served.error();
         }
-        auto report = write(events, advance, scopes);
+        auto report = write(events, advance, scopes, moved);
         if (!report) {
             give_up(report.error());
             return report.error();
@@ -200,21 +200,10 @@ pgclient::result<apply_report> applier::apply(const std::vector<consume::receive
     }
 }
 
-pgclient::result<apply_report> applier::apply_for(const std::vector<std::uint32_t>& partitions,
-                                                  const consume::received& event, const store::progress& advance,
-                                                  scope_filter& scopes) {
-    moves_ = partitions;
-    auto report = apply({event}, advance, scopes);
-    moves_.clear();
-    return report;
-}
-
-statement applier::moving(const store::progress& to) const {
+statement applier::moving(const store::progress& to, const std::vector<std::uint32_t>& moved) const {
     auto parameters = store::advance_parameters(settings_.stream, settings_.partition, progress_, to);
-    if (moves_.empty()) return {std::string{store::advance_sql()}, std::move(parameters), std::nullopt};
-    pgwire::array_literal partitions;
-    for (const auto each : moves_) partitions.add(std::to_string(each));
-    parameters.emplace_back(partitions.take());
+    if (moved.empty()) return {std::string{store::advance_sql()}, std::move(parameters), std::nullopt};
+    parameters.emplace_back(store::text_of_partitions(moved));
     return {std::string{store::advance_several_sql()}, std::move(parameters), std::nullopt};
 }
 
@@ -229,7 +218,8 @@ std::size_t applier::add_beginning() {
 
 pgclient::result<std::optional<apply_report>> applier::write(const std::vector<consume::received>& events,
                                                              const std::optional<store::progress>& advance,
-                                                             scope_filter& scopes) {
+                                                             scope_filter& scopes,
+                                                             const std::vector<std::uint32_t>& moved) {
     auto sorting = sort(events, scopes);
     if (!sorting) return sorting.error();
     auto& batch = *sorting;
@@ -249,7 +239,7 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
         before_rows += add_beginning();
     }
     if (advance) {
-        pipe.add(moving(*advance));
+        pipe.add(moving(*advance, moved));
         ++before_rows;
     }
     pipe.add("SAVEPOINT crossfade_batch");
@@ -282,7 +272,7 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
         report.table = batch.unfinished;
     }
     if (advance && report.what == apply_report::outcome::applied &&
-        answers[before_rows - 2].got.affected() != static_cast<int>(std::max<std::size_t>(moves_.size(), 1))) {
+        answers[before_rows - 2].got.affected() != static_cast<int>(std::max<std::size_t>(moved.size(), 1))) {
         report.what = apply_report::outcome::fenced;
     }
     if (report.what != apply_report::outcome::applied) {

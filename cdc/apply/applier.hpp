@@ -58,12 +58,11 @@ class applier {
     pgclient::result<void> load_tables();
 
     // `advance`: commits with this progress. Without it the events are a part of a transaction that is still open.
+    // `moved`: the partitions that wait at the one event there is, this one among them, and whose progress is moved
+    // with it; empty: this one's alone.
     pgclient::result<apply_report> apply(const std::vector<consume::received>& events,
-                                         const std::optional<store::progress>& advance, scope_filter& scopes);
-    // One event that these partitions wait at, this one among them: moves the progress of all.
-    pgclient::result<apply_report> apply_for(const std::vector<std::uint32_t>& partitions,
-                                             const consume::received& event, const store::progress& advance,
-                                             scope_filter& scopes);
+                                         const std::optional<store::progress>& advance, scope_filter& scopes,
+                                         const std::vector<std::uint32_t>& moved = {});
 
     // The same in two halves, for batches that are written side by side (lanes). prepare() writes all but the progress;
     // `admit` is told what will be touched before anything is, waits until it may be, and says false when it must not.
@@ -96,11 +95,11 @@ class applier {
     enum class treatment { apply, left_out, copied, copied_over, settling, unfinished };
     treatment treat(const model::table_name& table, const model::change_event& event);
     pgclient::result<sorted> sort(const std::vector<consume::received>& events, scope_filter& scopes);
-    statement moving(const store::progress& to) const;
+    statement moving(const store::progress& to, const std::vector<std::uint32_t>& moved) const;
     // Empty: crossfade.tables has changed, sort anew.
     pgclient::result<std::optional<apply_report>> write(const std::vector<consume::received>& events,
                                                         const std::optional<store::progress>& advance,
-                                                        scope_filter& scopes);
+                                                        scope_filter& scopes, const std::vector<std::uint32_t>& moved);
     // Statements of a transaction's start; the answers to the second and third say whether a backfill copies, and
     // whether crossfade.tables is as it was loaded. Returns how many they are.
     std::size_t add_beginning();
@@ -122,10 +121,9 @@ class applier {
     };
     std::unordered_map<std::string, known_table> tables_;
     std::string fingerprint_;
-    bool open_ = false;                 // a follower's transaction is under way
-    std::vector<std::uint32_t> moves_;  // the partitions whose progress is moved; empty: this one's
-    bool reload_ = false;               // crossfade.tables is to be read before the next transaction
-    apply_report so_far_;               // of the parts before
+    bool open_ = false;    // a follower's transaction is under way
+    bool reload_ = false;  // crossfade.tables is to be read before the next transaction
+    apply_report so_far_;  // of the parts before
 };
 
 }  // namespace crossfade::cdc::apply

@@ -1,8 +1,16 @@
 #include "cdc/consume/event_order.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace crossfade::cdc::consume {
+
+decision stopped(stop why) {
+    decision made;
+    made.what = decision::outcome::stopped;
+    made.why = std::move(why);
+    return made;
+}
 
 std::optional<stop> judge_cluster(const received& next, const applied_place& at) {
     const auto found = next.event.at.system_identifier;

@@ -66,6 +66,8 @@ struct decision {
     std::optional<stop> why;
 };
 
+decision stopped(stop why);
+
 // What the follower holds. Positions are compared with the end of the last transaction: a commit record may begin
 // exactly there.
 struct applied_place {

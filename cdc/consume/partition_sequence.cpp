@@ -5,17 +5,6 @@
 
 namespace crossfade::cdc::consume {
 
-namespace {
-
-decision stopped(stop why) {
-    decision made;
-    made.what = decision::outcome::stopped;
-    made.why = std::move(why);
-    return made;
-}
-
-}  // namespace
-
 decision partition_sequence::accept(received next) {
     const auto& event = next.event;
     const auto& at = event.at;

@@ -7,13 +7,6 @@ namespace crossfade::cdc::consume {
 
 namespace {
 
-decision stopped(stop why) {
-    decision made;
-    made.what = decision::outcome::stopped;
-    made.why = std::move(why);
-    return made;
-}
-
 decision stopped(stop_cause cause, std::string what) {
     return stopped(stop{cause, std::move(what)});
 }

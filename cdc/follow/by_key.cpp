@@ -6,8 +6,8 @@
 
 #include "cdc/consume/partition_sequence.hpp"
 #include "cdc/follow/batch.hpp"
+#include "cdc/follow/list.hpp"
 #include "lib/failpoint/failpoint.hpp"
-#include "lib/pgwire/array_literal.hpp"
 
 namespace crossfade::cdc::follow {
 
@@ -22,18 +22,6 @@ constexpr auto quick_look = 1ms;
 constexpr auto quick_for = 300ms;
 constexpr auto slow_look = 50ms;
 constexpr auto said_after = 3s;
-
-std::string array_of(const std::vector<std::uint32_t>& partitions) {
-    pgwire::array_literal text;
-    for (const auto each : partitions) text.add(std::to_string(each));
-    return text.take();
-}
-
-std::string numbers(const pgclient::rows& of) {
-    std::string list;
-    for (int i = 0; i < of.size(); ++i) list += (i == 0 ? "" : ", ") + std::string{of.text(i, 0)};
-    return list;
-}
 
 }  // namespace
 
@@ -51,11 +39,11 @@ class stream_follower::waiting_at {
     // False: the follower is to stop.
     bool wait(const std::string& what_for) {
         if (whose_.stop_asked_ms_ != 0) return false;
-        if (steady::now() - since_ > said_after) {
+        const auto waited = steady::now() - since_;
+        if (waited > said_after) {
             said_ = true;
             whose_.enter(follower_state::held, what_for);
         }
-        const auto waited = steady::now() - since_;
         if (waited > at_once_for) whose_.wait_.wait({}, waited < quick_for ? quick_look : slow_look);
         return whose_.stop_asked_ms_ == 0;
     }
@@ -117,7 +105,7 @@ std::optional<stream_follower::next_step> stream_follower::arrive(apply::applier
 std::optional<stream_follower::next_step> stream_follower::wait_for_others(apply::applier& applier,
                                                                            const model::place& place,
                                                                            const std::vector<std::uint32_t>& which) {
-    const auto wanted = which.empty() ? pgclient::parameter{} : pgclient::parameter{array_of(which)};
+    const auto wanted = which.empty() ? pgclient::parameter{} : pgclient::parameter{store::text_of_partitions(which)};
     waiting_at waiting{*this};
     for (;;) {
         auto behind = applier.follower().exec(std::string{store::stragglers_sql()},
@@ -128,7 +116,7 @@ std::optional<stream_follower::next_step> stream_follower::wait_for_others(apply
             return next_step::reconnect;
         }
         if (behind->empty()) return std::nullopt;
-        if (!waiting.wait("waits until partitions " + numbers(*behind) + " have come to " + model::to_string(place)))
+        if (!waiting.wait("waits until partitions " + list_of(*behind) + " have come to " + model::to_string(place)))
             return next_step::end;
     }
 }
@@ -169,8 +157,8 @@ std::optional<stream_follower::next_step> stream_follower::pass_barrier(apply::a
                            way_out_of(consume::stop_cause::bad_event));
     }
     if (auto step = arrive(applier, scopes, gathered, event)) return step;
-    if (auto step = cross_timelines(applier, {event})) return step;
     if (which.front() != static_cast<std::uint32_t>(partition_)) {
+        if (auto step = cross_timelines(applier, {event})) return step;
         if (auto step = wait_for_leader(applier, place)) return step;
         return look_at_others_letters(applier, event);
     }
@@ -180,19 +168,9 @@ std::optional<stream_follower::next_step> stream_follower::pass_barrier(apply::a
     batch alone;
     alone.add(consume::piece{{event}, event.bytes});
     const auto advance = alone.advanced(applier.progress(), event.offset + 1);
-    const auto attempt = [&] { return applier.apply_for(which, event, advance, scopes); };
-    const auto began = steady::now();
-    auto report = attempt();
-    if (auto step = hold_up(applier, scopes, report, attempt)) return step;
-    if (!report) {
-        if (stop_asked_ms_ != 0) return next_step::end;
-        lost("modern database", pgclient::to_string(report.error()));
-        return next_step::reconnect;
-    }
-    if (report->what != apply::apply_report::outcome::applied) return next_step::reread;
+    if (auto step = write(applier, scopes, alone.events, advance, which)) return step;
     failpoint::pass("partitions.passed");
     measured_.barriers.Increment();
-    book(applier, *report, steady::now() - began);
     return std::nullopt;
 }
 

@@ -5,17 +5,12 @@
 
 #include <algorithm>
 
+#include "cdc/follow/list.hpp"
 #include "cdc/follow/stream_follower.hpp"
 
 namespace crossfade::cdc::follow {
 
 namespace {
-
-std::string names(const pgclient::rows& of) {
-    std::string list;
-    for (int i = 0; i < of.size(); ++i) list += (i == 0 ? "" : ", ") + std::string{of.text(i, 0)};
-    return list;
-}
 
 // The timelines that led to the new one, as its first event has them. That one is here, or in an earlier part of its
 // transaction.
@@ -57,11 +52,11 @@ std::optional<stream_follower::next_step> stream_follower::cross_timelines(
     if (!beyond->empty())
         return stop_stream("the source left timeline " + std::to_string(from.timeline) + " at " +
                                model::to_string(end) +
-                               ", and these were copied from what was behind it: " + names(*beyond),
+                               ", and these were copied from what was behind it: " + list_of(*beyond),
                            "copy the tables anew and go on from there: crossfade backfill --resync");
     if (!again->empty())
         spdlog::warn("stream {}: backfills begin anew, as the source has gone on to another timeline: {}", stream_,
-                     names(*again));
+                     list_of(*again));
     spdlog::info("stream {}: the source left timeline {} at {} and is on timeline {} now", stream_, from.timeline,
                  model::to_string(end), to);
     return std::nullopt;

@@ -407,12 +407,20 @@ std::optional<stream_follower::next_step> stream_follower::flush(apply::applier&
 
 std::optional<stream_follower::next_step> stream_follower::write(apply::applier& applier, apply::scope_filter& scopes,
                                                                  const std::vector<consume::received>& events,
-                                                                 const std::optional<store::progress>& advance) {
+                                                                 const std::optional<store::progress>& advance,
+                                                                 const std::vector<std::uint32_t>& moved) {
     const auto began = steady::now();
     if (auto step = cross_timelines(applier, events)) return step;
-    const auto attempt = [&] { return applier.apply(events, advance, scopes); };
-    auto report = attempt();
-    if (auto step = hold_up(applier, scopes, report, attempt)) return step;
+    auto report = applier.apply(events, advance, scopes, moved);
+    while (report && holds_up(*report)) {
+        if (stop_asked_ms_ != 0) return next_step::end;
+        if (in_force_() != scopes.in_force()) return next_step::reread;
+        enter(follower_state::held, reason_of(*report), remedy_of(*report));
+        wait_.wait({}, milliseconds{500});
+        applier.begin_anew();
+        report = applier.apply(events, advance, scopes, moved);
+        if (report && !holds_up(*report)) enter(follower_state::applying);
+    }
     if (!report) {
         if (stop_asked_ms_ != 0) return next_step::end;
         lost("modern database", pgclient::to_string(report.error()));
@@ -461,22 +469,6 @@ void stream_follower::book(apply::applier& applier, const apply::apply_report& r
         on_records_();
     }
     publish_place(applier.progress());
-}
-
-std::optional<stream_follower::next_step> stream_follower::hold_up(
-    apply::applier& applier, const apply::scope_filter& scopes, pgclient::result<apply::apply_report>& report,
-    const std::function<pgclient::result<apply::apply_report>()>& again) {
-    if (!report || !holds_up(*report)) return std::nullopt;
-    while (report && holds_up(*report)) {
-        if (stop_asked_ms_ != 0) return next_step::end;
-        if (in_force_() != scopes.in_force()) return next_step::reread;
-        enter(follower_state::held, reason_of(*report), remedy_of(*report));
-        wait_.wait({}, milliseconds{500});
-        applier.begin_anew();
-        report = again();
-    }
-    if (report) enter(follower_state::applying);
-    return std::nullopt;
 }
 
 void stream_follower::publish_place(const store::progress& at) {

@@ -60,13 +60,11 @@ class stream_follower {
     // Empty: applied, with all that is under way side by side. Otherwise what to do.
     std::optional<next_step> flush(apply::applier& applier, apply::scope_filter& scopes, batch& gathered,
                                    std::optional<std::int64_t> next_offset);
+    // Holds while too much waits for DDL, or while a table's rows must not be in several partitions.
     std::optional<next_step> write(apply::applier& applier, apply::scope_filter& scopes,
                                    const std::vector<consume::received>& events,
-                                   const std::optional<store::progress>& advance);
-    // While too much waits for DDL, or a table's rows must not be in several partitions. Empty: applied, or a failure.
-    std::optional<next_step> hold_up(apply::applier& applier, const apply::scope_filter& scopes,
-                                     pgclient::result<apply::apply_report>& report,
-                                     const std::function<pgclient::result<apply::apply_report>()>& again);
+                                   const std::optional<store::progress>& advance,
+                                   const std::vector<std::uint32_t>& moved = {});
     void book(apply::applier& applier, const apply::apply_report& report, std::chrono::duration<double> took);
     std::optional<next_step> take(apply::session& session, apply::applier& applier, apply::scope_filter& scopes,
                                   batch& gathered, consume::event_order& order, consume::decision decided);

@@ -23,10 +23,8 @@ T answered(crossfade::kafka::result<T> got, const std::string& doing) {
     return std::move(*got);
 }
 
-topic_tail read_tail(const settings::configuration& config, std::int32_t partition) {
-    const std::string topic = config.stream.topic();
-    auto reader = answered(crossfade::kafka::partition_reader::open(config.kafka, topic, partition, "crossfade-ctl"),
-                           "reading " + topic);
+// Of the partition that `reader` is turned to.
+topic_tail read_tail(crossfade::kafka::partition_reader& reader, const std::string& topic) {
     const auto marks = answered(reader.query_watermarks(patience), "asking for the ends of " + topic);
     topic_tail tail;
     tail.low = marks.low;
@@ -53,9 +51,14 @@ topic_tail read_tail(const settings::configuration& config, std::int32_t partiti
 }  // namespace
 
 std::vector<topic_tail> read_tails(const settings::configuration& config) {
+    const std::string topic = config.stream.topic();
+    auto reader =
+        answered(crossfade::kafka::partition_reader::open(config.kafka, topic, 0, "crossfade-ctl"), "reading " + topic);
     std::vector<topic_tail> tails;
-    for (int partition = 0; partition < config.stream.topic_partitions(); ++partition)
-        tails.push_back(read_tail(config, partition));
+    for (int partition = 0; partition < config.stream.topic_partitions(); ++partition) {
+        reader.turn_to(partition);
+        tails.push_back(read_tail(reader, topic));
+    }
     return tails;
 }
 

@@ -81,6 +81,12 @@ std::string_view advance_several_sql() {
     return sql;
 }
 
+std::string text_of_partitions(const std::vector<std::uint32_t>& partitions) {
+    std::string text;
+    for (const auto each : partitions) text += (text.empty() ? "" : ",") + std::to_string(each);
+    return '{' + text + '}';
+}
+
 std::string_view wait_at_sql() {
     return "UPDATE crossfade.progress SET waiting_lsn = $4::pg_lsn, waiting_ordinal = $5::bigint, waiting_offset ="
            " $6::bigint WHERE stream = $1::text AND partition = $2::int AND next_offset = $3::bigint";

@@ -60,6 +60,8 @@ inline constexpr std::string_view not_advanced = "22012";  // division_by_zero, 
 std::vector<pgclient::parameter> advance_parameters(const std::string& stream, int partition, const progress& from,
                                                     const progress& to);
 
+// As the statements take them, int[].
+std::string text_of_partitions(const std::vector<std::uint32_t>& partitions);
 // Notes what a partition has come to: $1 stream, $2 partition, $3 next_offset that it has to find, $4 and $5 place, $6
 // offset. Touches one row, or none when the progress is another one.
 std::string_view wait_at_sql();

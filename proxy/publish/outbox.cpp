@@ -1,6 +1,7 @@
 #include "proxy/publish/outbox.hpp"
 
 #include <chrono>
+#include <numeric>
 #include <utility>
 
 namespace crossfade::proxy::publish {
@@ -42,21 +43,20 @@ kafka::result<void> outbox::put_by_key(model::change_event& event) {
     if (to.first >= 0 && to.second < 0) {
         by_key_->place(event, to.first);
         if (const auto done = post_event(event, std::move(key), to.first, {}); !done) return done;
-    } else if (to.first >= 0) {
-        event.barrier = true;
-        for (const auto each : {to.first, to.second})
-            event.barrier_partitions.push_back(static_cast<std::uint32_t>(each));
-        for (const auto each : {to.first, to.second}) {
-            by_key_->place(event, each);
-            if (const auto done = post_event(event, key, each, {}); !done) return done;
-        }
     } else {
         const bool heartbeat = std::holds_alternative<model::heartbeat>(event.body);
         event.barrier = !heartbeat;
-        for (std::int32_t i = 0; i < by_key_->partitions(); ++i) {
-            by_key_->place(event, i);
-            const bool complete = heartbeat && i + 1 == by_key_->partitions();
-            if (const auto done = post_event(event, key, i, complete ? event.end_lsn : model::lsn{}); !done)
+        std::vector<std::int32_t> all{to.first, to.second};
+        if (to.first >= 0) {
+            event.barrier_partitions.assign(all.begin(), all.end());
+        } else {
+            all.resize(static_cast<std::size_t>(by_key_->partitions()));
+            std::iota(all.begin(), all.end(), 0);
+        }
+        for (const auto each : all) {
+            by_key_->place(event, each);
+            const bool complete = heartbeat && each == all.back();
+            if (const auto done = post_event(event, key, each, complete ? event.end_lsn : model::lsn{}); !done)
                 return done;
         }
     }

@@ -99,19 +99,29 @@ topic_tail end_in_partition(const model::change_event& newest) {
 
 using found_tail = tail_result<std::optional<topic_tail>>;
 
-found_tail read_by_key(tail_reader& tail, const kafka::watermarks& marks, model::lsn confirmed,
-                       std::int64_t look_back) {
+// The newest end that is good enough, in the last messages: more and more of them. `end_at`: what an event is the end
+// of.
+template <class EndAt>
+found_tail look_back_for(tail_reader& tail, const kafka::watermarks& marks, model::lsn confirmed,
+                         std::int64_t look_back, std::int64_t first_span, EndAt&& end_at) {
     std::optional<topic_tail> best;
-    for (std::int64_t span = 1;; span = span == 1 ? 64 : span * 16) {
+    for (std::int64_t span = first_span;; span = std::max<std::int64_t>(64, span * 16)) {
         const auto from = std::max({marks.low, marks.high - span, marks.high - look_back});
         const auto done = tail.each(from, marks.high, [&](auto& event) {
-            auto end = end_in_partition(event);
-            if (!best || end.end_lsn >= confirmed || end.end_lsn > best->end_lsn) best = std::move(end);
+            auto end = end_at(event);
+            // Of those that the slot has not passed any will do, and the last one is of the newest history.
+            if (end && (!best || end->end_lsn >= confirmed || end->end_lsn > best->end_lsn)) best = std::move(end);
         });
         if (!done) return done.error();
         if (best && best->end_lsn >= confirmed) return best;
         if (from == marks.low || marks.high - from >= look_back) return best;
     }
+}
+
+found_tail read_by_key(tail_reader& tail, const kafka::watermarks& marks, model::lsn confirmed,
+                       std::int64_t look_back) {
+    return look_back_for(tail, marks, confirmed, look_back, 1,
+                         [](const auto& event) { return std::optional{end_in_partition(event)}; });
 }
 
 found_tail read_by_transaction(tail_reader& tail, const kafka::watermarks& marks, model::lsn confirmed,
@@ -136,20 +146,12 @@ found_tail read_by_transaction(tail_reader& tail, const kafka::watermarks& marks
         if (before && before->end_lsn >= confirmed) return before;
     }
 
-    std::optional<topic_tail> best;
-    for (std::int64_t span = 64;; span *= 16) {
-        const auto from = std::max({marks.low, marks.high - span, marks.high - look_back});
-        const auto done = tail.each(from, marks.high, [&](auto& event) {
-            // Of those that the slot has not passed any will do, and the last one is of the newest history.
-            const bool better = !best || event.end_lsn >= confirmed || event.end_lsn > best->end_lsn;
-            if (event.last && better) best = whole_with(event);
-        });
-        if (!done) return done.error();
-        if (best && best->end_lsn >= confirmed) return best;
-        if (from == marks.low || marks.high - from >= look_back) break;
-    }
+    auto best = look_back_for(tail, marks, confirmed, look_back, 64, [](const auto& event) {
+        return event.last ? std::optional{whole_with(event)} : std::nullopt;
+    });
+    if (!best) return best;
     // Rows of a transaction whose beginning and end are both out of sight: there is something, and nothing whole.
-    if (!best && newest) best = whole_until(*newest, model::lsn{});
+    if (!*best && newest) return whole_until(*newest, model::lsn{});
     return best;
 }
 

@@ -24,6 +24,13 @@ model::change_event event_of(const sent& one) {
     return event;
 }
 
+std::size_t admitted(const last_published& expected, const std::vector<sent>& events) {
+    overlap tested{expected};
+    std::size_t count = 0;
+    while (count < events.size() && tested.admits(event_of(events[count]))) ++count;
+    return count;
+}
+
 TEST(overlap, what_the_topic_ends_with_has_to_come_again) {
     // The topic ends with transaction 7, from 100 to 120.
     const last_published expected{model::lsn{100}, model::lsn{120}, 7,
@@ -41,12 +48,7 @@ TEST(overlap, what_the_topic_ends_with_has_to_come_again) {
         {"its place is left out", {{60, 80, 6}, {120, 0, 8}}, 1},
         {"nothing comes before what is new", {{300, 310, 9}}, 0},
     };
-    for (const auto& one : cases) {
-        overlap tested{expected};
-        std::size_t admitted = 0;
-        while (admitted < one.events.size() && tested.admits(event_of(one.events[admitted]))) ++admitted;
-        EXPECT_EQ(admitted, one.admitted) << one.what;
-    }
+    for (const auto& one : cases) EXPECT_EQ(admitted(expected, one.events), one.admitted) << one.what;
     EXPECT_TRUE(overlap{std::nullopt}.admits(event_of({300, 310, 9})));
 }
 
@@ -62,12 +64,7 @@ TEST(overlap, of_a_stream_that_is_ordered_by_key) {
         {"another transaction at its place", {{60, 80, 6}, {100, 0, 8}}, 1},
         {"its place is left out", {{60, 80, 6}, {101, 0, 8}}, 1},
     };
-    for (const auto& one : cases) {
-        overlap tested{expected};
-        std::size_t admitted = 0;
-        while (admitted < one.events.size() && tested.admits(event_of(one.events[admitted]))) ++admitted;
-        EXPECT_EQ(admitted, one.admitted) << one.what;
-    }
+    for (const auto& one : cases) EXPECT_EQ(admitted(expected, one.events), one.admitted) << one.what;
 }
 
 }  // namespace
