@@ -31,8 +31,9 @@ class publishing {
     using ending = std::optional<setback>;
 
     ending read_some();
+    ending read_round();
     ending on_frame(std::string_view bytes);
-    ending on_payload(std::string_view payload);
+    ending on_payload(const pgoutput::xlog_data& data);
     ending settle(std::chrono::milliseconds timeout);
     ending tell_server(model::lsn confirmed);
     ending tell_server_if_due();
@@ -54,6 +55,8 @@ class publishing {
     clock::time_point last_heard_;         // or it wasn't listened to
     clock::time_point last_acknowledged_;  // or nothing was outstanding
     std::size_t outstanding_ = 0;
+    std::chrono::milliseconds behind_{0};  // from the last transaction's commit to its being sent
+    std::optional<clock::time_point> gather_until_;
 };
 
 }  // namespace crossfade::proxy::capture

@@ -1,6 +1,9 @@
 #include "proxy/capture/replication_link.hpp"
 
+#include <sys/socket.h>
+
 #include <charconv>
+#include <utility>
 
 #include "lib/model/table_name.hpp"
 
@@ -80,6 +83,12 @@ replication_link::arrival replication_link::next() {
 void replication_link::receive() {
     // A broken connection shows in next(), after what came before the break.
     static_cast<void>(PQconsumeInput(connection_.native()));
+}
+
+void replication_link::wake_at(int bytes) {
+    if (std::exchange(woken_at_, bytes) == bytes) return;
+    // Where it is refused, the socket is readable earlier than it would have to be.
+    static_cast<void>(::setsockopt(socket(), SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes)));
 }
 
 pgclient::result<void> replication_link::send(const pgoutput::standby_status& status) {

@@ -36,6 +36,9 @@ class replication_link {
     arrival next();
     // Takes from the socket what is there. Bounded by what TCP had buffered, so that not calling it is backpressure.
     void receive();
+    // From how many bytes on the socket is readable (SO_RCVLOWAT, where it is TCP's). What ends the connection always
+    // makes it so.
+    void wake_at(int bytes);
 
     // Queues it to be sent; left out when earlier ones could not be sent yet, because a later one says as much.
     pgclient::result<void> send(const pgoutput::standby_status& status);
@@ -56,6 +59,7 @@ class replication_link {
     pgclient::connection connection_;
     std::unique_ptr<char, free_memory> frame_;
     bool wants_to_write_ = false;
+    int woken_at_ = 1;
 };
 
 }  // namespace crossfade::proxy::capture

@@ -14,11 +14,10 @@ kafka::result<outbox> outbox::open(const settings::kafka& config, const std::str
 }
 
 bool outbox::full() const {
-    return !waiting_.empty() || acks_.unacknowledged_events() >= most_.events ||
-           acks_.unacknowledged_bytes() >= most_.bytes;
+    return acks_.unacknowledged_events() >= most_.events || acks_.unacknowledged_bytes() >= most_.bytes;
 }
 
-kafka::result<void> outbox::put(model::change_event& event) {
+void outbox::put(model::change_event& event) {
     if (json_) {
         const auto position = model::to_string(event.at);
         // Before the event itself, whose acknowledgement is what confirms.
@@ -28,21 +27,21 @@ kafka::result<void> outbox::put(model::change_event& event) {
             copy.headers = {{"crossfade-schema", std::string{events::envelope_version}},
                             {"crossfade-position", position},
                             {"crossfade-table", std::move(each.table)}};
-            if (const auto done = post(std::move(copy), {}); !done) return done;
+            post(std::move(copy), {});
         }
     }
     if (by_key_) return put_by_key(event);
     // One partition: commit order is kept whole.
-    return post_event(event, events::message_key(event), 0, event.last ? event.end_lsn : model::lsn{});
+    post_event(event, events::message_key(event), 0, event.last ? event.end_lsn : model::lsn{});
 }
 
 // What is confirmed is what every partition has an event behind, so that none can lose its end without notice.
-kafka::result<void> outbox::put_by_key(model::change_event& event) {
+void outbox::put_by_key(model::change_event& event) {
     auto key = events::message_key(event);
     const auto to = by_key_->route_of(event, key);
     if (to.first >= 0 && to.second < 0) {
         by_key_->place(event, to.first);
-        if (const auto done = post_event(event, std::move(key), to.first, {}); !done) return done;
+        post_event(event, std::move(key), to.first, {});
     } else {
         const bool heartbeat = std::holds_alternative<model::heartbeat>(event.body);
         event.barrier = !heartbeat;
@@ -56,29 +55,26 @@ kafka::result<void> outbox::put_by_key(model::change_event& event) {
         for (const auto each : all) {
             by_key_->place(event, each);
             const bool complete = heartbeat && each == all.back();
-            if (const auto done = post_event(event, key, each, complete ? event.end_lsn : model::lsn{}); !done)
-                return done;
+            post_event(event, key, each, complete ? event.end_lsn : model::lsn{});
         }
     }
-    auto next = by_key_->follow_up(event);
-    return next ? put_by_key(*next) : kafka::result<void>{};
+    if (auto next = by_key_->follow_up(event)) put_by_key(*next);
 }
 
-kafka::result<void> outbox::post_event(const model::change_event& event, std::string key, std::int32_t partition,
-                                       model::lsn complete) {
+void outbox::post_event(const model::change_event& event, std::string key, std::int32_t partition,
+                        model::lsn complete) {
     letter one{destination::events, partition, std::move(key), events::encode(event, relations_), {}, 0};
     one.headers = {{"crossfade-schema", std::string{events::schema_version}},
                    {"crossfade-position", model::to_string(event.at)}};
-    return post(std::move(one), complete);
+    post(std::move(one), complete);
 }
 
-kafka::result<void> outbox::post(letter&& one, model::lsn end_lsn) {
+void outbox::post(letter&& one, model::lsn end_lsn) {
     one.sequence = acks_.produced(end_lsn, one.key.size() + one.payload.size());
     waiting_.push_back(std::move(one));
-    return hand_over();
 }
 
-kafka::result<void> outbox::hand_over() {
+kafka::result<void> outbox::send() {
     for (; !waiting_.empty(); waiting_.pop_front()) {
         const auto& one = waiting_.front();
         const auto& topic = one.to == destination::json ? json_->topic : topic_;
@@ -96,7 +92,7 @@ kafka::result<void> outbox::settle(std::chrono::milliseconds timeout) {
         if (!answer.acknowledged) return answer.error;
         acks_.acknowledged(answer.sequence);
     }
-    return hand_over();
+    return send();
 }
 
 }  // namespace crossfade::proxy::publish

@@ -34,9 +34,13 @@ class outbox {
     // No event may be put while this is true.
     bool full() const;
 
-    // Fails for an event that Kafka's limits don't allow, and for an error that ends the producer. What the event says
-    // of its partition is set here.
-    kafka::result<void> put(model::change_event& event);
+    // Queues it for send(). What the event says of its partition is set here.
+    void put(model::change_event& event);
+
+    // Gives to the producer what was put since, all at once, so that it goes in few requests: the events of a reader
+    // that comes back for a row each time cost the broker several times as much. Fails for an event that Kafka's limits
+    // don't allow, and for an error that ends the producer.
+    kafka::result<void> send();
 
     // Takes in what Kafka has answered since, waiting up to `timeout` for the first answer. After any failure what
     // follows may have a gap before it: begin again from what the slot was told.
@@ -66,11 +70,9 @@ class outbox {
         std::vector<kafka::producer::header> headers;
         std::uint64_t sequence = 0;
     };
-    kafka::result<void> put_by_key(model::change_event& event);
-    kafka::result<void> post_event(const model::change_event& event, std::string key, std::int32_t partition,
-                                   model::lsn complete);
-    kafka::result<void> post(letter&& one, model::lsn end_lsn);
-    kafka::result<void> hand_over();
+    void put_by_key(model::change_event& event);
+    void post_event(const model::change_event& event, std::string key, std::int32_t partition, model::lsn complete);
+    void post(letter&& one, model::lsn end_lsn);
 
     std::string topic_;
     limits most_;
@@ -79,7 +81,7 @@ class outbox {
     kafka::producer producer_;
     events::relation_encoder relations_;
     ack_tracker acks_;
-    std::deque<letter> waiting_;  // of one event and what follows it, for room in the producer's queue
+    std::deque<letter> waiting_;  // for send(), or for room in the producer's queue
 };
 
 }  // namespace crossfade::proxy::publish

@@ -123,16 +123,19 @@ def decode_alone(legacy):
     return time.monotonic() - since
 
 
-def by_parts(crossfade, legacy, modern, target):
-    """Seconds from WAL to Kafka, and from Kafka to the follower, one after the other; each from the first message."""
-    end = legacy.sql("SELECT pg_current_wal_flush_lsn()")
-    confirmed = ("SELECT confirmed_flush_lsn{} FROM pg_replication_slots WHERE slot_name = 'crossfade_bench'")
+def publish(crossfade, legacy, end):
+    """Seconds from the proxy's holding the slot to all of the WAL up to `end` being in Kafka, and confirmed."""
+    slot = "SELECT {} FROM pg_replication_slots WHERE slot_name = 'crossfade_bench'"
     crossfade.start_proxy()
-    before = legacy.sql(confirmed.format(""))
-    until("the first message in Kafka", lambda: legacy.sql(confirmed.format("")) != before, 60, 0.005)
+    until("the proxy holds the slot", lambda: legacy.sql(slot.format("active")) == "t", 60, 0.001)
     since = time.monotonic()
-    until("everything in Kafka", lambda: legacy.sql(confirmed.format(f" >= '{end}'")) == "t", 600, 0.01)
-    captured = time.monotonic() - since
+    until("everything in Kafka", lambda: legacy.sql(slot.format(f"confirmed_flush_lsn >= '{end}'")) == "t", 600, 0.01)
+    return time.monotonic() - since
+
+
+def by_parts(crossfade, legacy, modern, target, end):
+    """Seconds from WAL to Kafka, and from Kafka to the follower, one after the other; the latter from the first row."""
+    captured = publish(crossfade, legacy, end)
     crossfade.stop()
     first = newest(modern, crossfade.database)
     crossfade.start_cdc()
@@ -219,11 +222,16 @@ def main():
                     seconds = drain(follower, modern, target)
                     follower.stop()
                     rates.setdefault((follower.name, shape), []).append(options.rows / seconds)
+                # Nothing else is in this slot then, either; and what it takes for nothing is taken off.
+                decode_alone(legacy)
+                nothing = decode_alone(legacy)
                 target = write_backlog(legacy, options.rows, per_transaction)
-                alone = decode_alone(legacy)
+                # No later: what others write to the WAL is confirmed when the next heartbeat is.
+                end = legacy.sql("SELECT pg_current_wal_insert_lsn()")
+                alone = decode_alone(legacy) - nothing
                 seconds = drain(followers[0], modern, target) - starts[followers[0].name][-1]
                 followers[0].stop()
-                parts.setdefault(shape, []).append((alone, seconds, *by_parts(followers[1], legacy, modern, target)))
+                parts.setdefault(shape, []).append((alone, seconds, *by_parts(followers[1], legacy, modern, target, end)))
             print(f"round {turn + 1} of {options.rounds}: steady stream", flush=True)
             for follower in followers if turn % 2 == 0 else reversed(followers):
                 lags.setdefault(follower.name, []).append(lag(servers, follower, legacy, modern, options.seconds))

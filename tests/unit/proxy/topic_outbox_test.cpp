@@ -24,7 +24,8 @@ model::change_event row(std::uint64_t ordinal, bool last, const std::string& id)
 }
 
 kafka::result<void> put(outbox& into, model::change_event event) {
-    return into.put(event);
+    into.put(event);
+    return into.send();
 }
 
 class topic_outbox : public testing::Test {
