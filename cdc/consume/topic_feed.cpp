@@ -11,6 +11,10 @@ using std::chrono::milliseconds;
 constexpr std::size_t most_messages = 500;  // a lot: few enough that the first are applied while the next are decoded
 constexpr milliseconds look_up{100};        // from waiting for messages, to see whether to stop
 constexpr milliseconds answer_time{1000};   // of a broker that is there
+// Without a message, before the broker is asked whether it is there; and for its answer, before it counts as gone.
+// librdkafka has no error for a connection that is made and broken again and again, and waits a minute for an answer.
+constexpr milliseconds silence{3000};
+constexpr milliseconds patience{3000};
 
 }  // namespace
 
@@ -68,10 +72,23 @@ bool topic_feed::read(const std::stop_token& stopping) {
         changed_.wait_for(hold, stopping, look_up, [] { return false; });
         return true;
     }
+    const auto now = std::chrono::steady_clock::now();
+    if (!messages->empty()) {
+        heard_ = now;
+    } else if (!away_ && now - heard_ > silence) {
+        heard_ = now;
+        auto sign_of_life = from_.query_watermarks(patience);
+        if (!sign_of_life && !stopping.stop_requested()) {
+            away_ = true;
+            put(broker_lost{std::move(sign_of_life.error())});
+        }
+        return true;
+    }
     if (away_) {
         // An empty answer is no sign of life.
         if (messages->empty() && !from_.query_watermarks(answer_time)) return true;
         away_ = false;
+        heard_ = now;
         put(broker_regained{});
     }
     event_lot lot;

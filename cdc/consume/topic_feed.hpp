@@ -67,7 +67,8 @@ class topic_feed {
     kafka::partition_reader& from_;
     events::relation_decoder& relations_;
     const std::size_t most_bytes_;
-    bool away_ = false;  // the thread's own
+    bool away_ = false;  // this and the next are the thread's own
+    std::chrono::steady_clock::time_point heard_ = std::chrono::steady_clock::now();
 
     mutable std::mutex mutex_;
     std::condition_variable_any changed_;

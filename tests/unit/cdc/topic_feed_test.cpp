@@ -146,6 +146,23 @@ TEST_F(feeding, says_when_the_broker_is_gone_and_when_it_is_back) {
     EXPECT_EQ(offsets(feed, 10), range(10, 20));
 }
 
+TEST_F(feeding, says_when_the_broker_says_nothing) {
+    publish(0, 10);
+    auto reader = open();
+    topic_feed feed{reader, relations_, 1 << 20};
+    EXPECT_EQ(offsets(feed, 10), range(0, 10));
+    cluster_.set_delay(60s);
+    EXPECT_TRUE(std::holds_alternative<broker_lost>(next(feed))) << "librdkafka alone would say so after a minute";
+}
+
+TEST_F(feeding, is_not_worried_by_a_topic_that_gets_nothing) {
+    publish(0, 1);
+    auto reader = open();
+    topic_feed feed{reader, relations_, 1 << 20};
+    EXPECT_EQ(offsets(feed, 1), range(0, 1));
+    EXPECT_TRUE(std::holds_alternative<nothing_yet>(feed.take(8s)));
+}
+
 TEST_F(feeding, can_end_while_it_is_full) {
     publish(0, 2000, 1000);
     auto reader = open();
