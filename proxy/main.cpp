@@ -17,6 +17,7 @@
 #include "proxy/admin/operator_desk.hpp"
 #include "proxy/capture/stream_publisher.hpp"
 #include "proxy/frontend/front.hpp"
+#include "proxy/mirror/follower_watch.hpp"
 
 namespace crossfade::proxy {
 namespace {
@@ -96,6 +97,8 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     telemetry::add_build_info(registry, name);
     std::unique_ptr<admin::operator_desk> desk;  // outlives the front, whose sessions ask it
     frontend::front front{home, [&flags] { return flags.current(); }, registry, passed_listeners()};
+    mirror::follower_watch follower{[&flags] { return flags.current(); }, registry};
+    front.mirror_by(follower);
     program::configuration_reload reload{name, flags, registry, [&front] { front.reloaded(); }};
 
     std::unique_ptr<capture::stream_publisher> publisher;
@@ -122,6 +125,7 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
 
     watch.stop();
     desk->stop();
+    follower.stop();
     if (publisher) publisher->stop();
     http.stop();
     spdlog::info("stopped");

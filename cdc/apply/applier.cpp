@@ -4,6 +4,7 @@
 
 #include "cdc/apply/fault.hpp"
 #include "lib/failpoint/failpoint.hpp"
+#include "lib/store/applied.hpp"
 #include "lib/store/schema.hpp"
 
 namespace crossfade::cdc::apply {
@@ -48,6 +49,13 @@ std::string_view kind_of(const model::change_event& event) {
         std::string_view operator()(const model::heartbeat&) const { return "heartbeat"; }
     } name;
     return std::visit(name, event.body);
+}
+
+bool asks_to_be_told(const std::vector<consume::received>& events) {
+    return std::ranges::any_of(events, [](const consume::received& each) {
+        const auto* message = std::get_if<model::logical_message>(&each.event.body);
+        return message != nullptr && message->prefix == model::telling_prefix;
+    });
 }
 
 void add_up(std::map<std::string, std::uint64_t>& into, const std::map<std::string, std::uint64_t>& more) {
@@ -216,6 +224,14 @@ std::size_t applier::add_beginning() {
     return 3;
 }
 
+// Where a proxy's session waits for it: the news comes with the commit.
+std::size_t applier::add_telling(const std::vector<consume::received>& events, model::lsn end) {
+    if (!asks_to_be_told(events)) return 0;
+    to_.pipe->add(
+        statement{std::string{store::tell_applied_sql}, {store::applied_payload(settings_.stream, end)}, std::nullopt});
+    return 1;
+}
+
 pgclient::result<std::optional<apply_report>> applier::write(const std::vector<consume::received>& events,
                                                              const std::optional<store::progress>& advance,
                                                              scope_filter& scopes,
@@ -239,6 +255,7 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
         before_rows += add_beginning();
     }
     if (advance) {
+        before_rows += add_telling(events, advance->end_lsn);
         pipe.add(moving(*advance, moved));
         ++before_rows;
     }
@@ -427,12 +444,17 @@ pgclient::result<bool> applier::prepare(const std::vector<consume::received>& ev
     so_far_.rows = batch.plan.changes;
     so_far_.applied = std::move(batch.applied);
     so_far_.skipped = std::move(batch.skipped);
+    tells_ = asks_to_be_told(events);
     failpoint::pass("lanes.prepared");
     return true;
 }
 
 pgclient::result<apply_report> applier::finish(const store::progress& from, const store::progress& to) {
     auto& pipe = *to_.pipe;
+    if (std::exchange(tells_, false))
+        pipe.add(statement{std::string{store::tell_applied_sql},
+                           {store::applied_payload(settings_.stream, to.end_lsn)},
+                           std::nullopt});
     pipe.add(statement{std::string{store::advance_or_fail_sql()},
                        store::advance_parameters(settings_.stream, settings_.partition, from, to), std::nullopt});
     pipe.add("COMMIT");

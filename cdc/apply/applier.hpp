@@ -103,6 +103,8 @@ class applier {
     // Statements of a transaction's start; the answers to the second and third say whether a backfill copies, and
     // whether crossfade.tables is as it was loaded. Returns how many they are.
     std::size_t add_beginning();
+    // What tells those who ask for it in these events; returns how many statements it is.
+    std::size_t add_telling(const std::vector<consume::received>& events, model::lsn end);
     pgclient::result<void> serve_letters();
     pgclient::result<void> write_carefully(sorted& batch, scope_filter& scopes, apply_report& report);
     bool marks_stale(const sorted& batch) const;
@@ -123,6 +125,7 @@ class applier {
     std::string fingerprint_;
     bool open_ = false;    // a follower's transaction is under way
     bool reload_ = false;  // crossfade.tables is to be read before the next transaction
+    bool tells_ = false;   // what prepare() has written asks for it
     apply_report so_far_;  // of the parts before
 };
 

@@ -179,6 +179,7 @@ struct writer {
     }
 
     std::vector<envelope> operator()(const model::logical_message& message) const {
+        if (message.prefix == model::telling_prefix) return {};  // of a proxy, and no news to anybody else
         envelope made;
         std::string prefix;
         append_json_string(prefix, message.prefix);

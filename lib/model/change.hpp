@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -74,6 +75,8 @@ struct logical_message {
     std::string prefix;
     std::string content;
 };
+// Of the messages by which a proxy asks to be told when the stream is applied up to there (lib/store/applied.hpp).
+inline constexpr std::string_view telling_prefix = "crossfade.mirror";
 
 struct heartbeat {
     source_time emitted_at;

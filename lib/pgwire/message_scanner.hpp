@@ -58,6 +58,8 @@ class message_scanner {
 
     // Whether what has been consumed ends where a message ends.
     bool at_boundary() const { return body_left_ == 0; }
+    // Bytes that the last of those messages still lacks: the next chunk begins with them.
+    std::uint32_t body_left() const { return body_left_; }
 
   private:
     static constexpr std::size_t header_size = 5;

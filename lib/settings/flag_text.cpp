@@ -14,14 +14,13 @@ std::optional<std::string> set_boolean(std::optional<bool>& into, std::string_vi
 
 std::optional<std::string> set_write_strategy(std::optional<write_strategy>& into, std::string_view text) {
     using enum write_strategy;
-    for (const auto built : {legacy_only, legacy_primary, modern_only})
+    for (const auto built : {legacy_only, legacy_primary, mirror, modern_only})
         if (text == to_string(built)) {
             into = built;
             return std::nullopt;
         }
-    std::string allowed = "legacy-only, legacy-primary or modern-only";
-    for (const auto later : {mirror, prefer_modern})
-        if (text == to_string(later)) allowed += " (" + std::string(text) + " is not built yet)";
+    std::string allowed = "legacy-only, legacy-primary, mirror or modern-only";
+    if (text == to_string(prefer_modern)) allowed += " (" + std::string(text) + " is not built yet)";
     return allowed;
 }
 

@@ -133,6 +133,7 @@ void read_proxy(const section& from, proxy& into) {
     fields.boolean("replication_sessions", into.replication_sessions);
     fields.number("statement_cache_entries", into.statement_cache_entries, 0, 1'000'000);
     fields.size("statement_cache_bytes", into.statement_cache_bytes, std::size_t{64} << 10, std::size_t{1} << 30);
+    fields.duration("mirror_timeout", into.mirror_timeout, 1ms, 1min);
     fields.boolean("capture", into.capture);
     fields.number("max_unacknowledged_events", into.max_unacknowledged_events, 1, 1'000'000);
     read_authentication(from.below("auth"), into.auth);

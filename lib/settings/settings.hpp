@@ -185,7 +185,8 @@ struct proxy {
     bool io_uring = true;              // what a loop sends in one round goes to the kernel in one call
     unsigned busy_poll_us = 0;         // how long a loop of one session asks for what comes next, before it sleeps
     bool replication_sessions = true;  // relayed to legacy, or refused
-    std::chrono::milliseconds pause_max{300000};  // how long a PAUSE holds, if nobody resumes
+    std::chrono::milliseconds pause_max{300000};     // how long a PAUSE holds, if nobody resumes
+    std::chrono::milliseconds mirror_timeout{1000};  // an answer under `mirror` waits for the follower so long at most
     struct console console;
     bool capture = true;                      // whether this proxy takes part in publishing
     unsigned statement_cache_entries = 5000;  // of each event loop, here and below

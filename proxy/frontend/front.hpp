@@ -30,6 +30,9 @@ class front {
           const std::vector<int>& passed = {});
     ~front();
 
+    // Who knows what the follower has. Before start(); stopped before the front ends.
+    void mirror_by(mirror::follower_watch& follower) { around_.follower = &follower; }
+
     void start();
 
     // After a reload: sessions take the new configuration when they are idle next, new ones get the certificates that

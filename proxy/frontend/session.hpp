@@ -20,6 +20,7 @@
 #include "proxy/frontend/greeting.hpp"
 #include "proxy/frontend/lane.hpp"
 #include "proxy/frontend/login.hpp"
+#include "proxy/frontend/mirror_gate.hpp"
 #include "proxy/frontend/refusal.hpp"
 #include "proxy/frontend/relay_loop.hpp"
 #include "proxy/frontend/route.hpp"
@@ -127,11 +128,15 @@ class session : public std::enable_shared_from_this<session> {
     void introduce(const pgwire::startup_message& opening);  // the client, to operators
     void know_server();
     bool is_held() const;
+    // Asks to be told when the follower has what the authority has committed by now. False: it isn't waited for.
+    bool wait_for_follower();
+    void follower_has_it();
     bool may_tell_client() const;  // something that doesn't come from the server
     inspection refuse_held(std::string_view chunk);
     void go_on();
     void carry_both();
     void listen(relay_loop& by);  // if the flags in force need it
+    void mirror(relay_loop& by);  // likewise
     progress carry_to_server(relay_loop& by);
     progress carry_to_client(relay_loop& by);
     void on_lane_to_server_ended();
@@ -182,10 +187,12 @@ class session : public std::enable_shared_from_this<session> {
     std::uint64_t generation_ = 0;
     strategy::session_facts facts_;
     strategy::plan plan_;
-    std::unique_ptr<ear> ear_;  // where the session may change hands, while the relay loop has it
+    std::unique_ptr<ear> ear_;           // where the session may change hands, while the relay loop has it
+    std::unique_ptr<mirror_gate> gate_;  // where it may be mirrored, while the relay loop has it
     settings::side server_side_ = settings::side::legacy;
     knowledge known_;
     bool waits_for_release_ = false;
+    bool waits_for_follower_ = false;  // the rest of an answer, in to_client_
     std::unique_ptr<refusal> refusing_;
 
     pgwire::session_tracker tracker_;

@@ -41,7 +41,7 @@ struct session::client_inspector {
 
     std::size_t wanted(char type) const {
         if (may_deny_binding(type)) return most_of_login;
-        return of.ear_ ? of.ear_->wanted_of_client(type) : 0;
+        return std::max(of.ear_ ? of.ear_->wanted_of_client(type) : 0, of.gate_ ? of.gate_->wanted_of_client(type) : 0);
     }
     bool may_deny_binding(char type) const {
         return type == pgwire::frontend::password_message && !of.tracker_.started() && both_under_tls();
@@ -50,6 +50,7 @@ struct session::client_inspector {
 
     void message(char type, std::uint32_t length, std::string_view body) {
         if (of.ear_) of.ear_->client_said(type, length, body, of.tracker_);
+        if (of.gate_) of.gate_->client_said(type, length, body, *of.in_force_, of.facts_);
         if (may_deny_binding(type) && !of.rewritten_.empty() && denies_binding(body)) misunderstood = true;
         // The server may be quicker to close than the client.
         if (type == pgwire::frontend::terminate) of.ends_by(session_end::client_left);
@@ -102,10 +103,22 @@ struct session::server_inspector {
         if (type == pgwire::backend::authentication && !of.tracker_.started() && !of.channel_binding_passes())
             offer = body;
         if (of.ear_) of.ear_->server_said(type, body);
+        if (of.gate_) of.gate_->server_said(type);
         of.tracker_.on_backend(type, body);
     }
 
     inspection operator()(std::string_view chunk) {
+        if (of.gate_) {
+            const auto waiting =
+                of.gate_->look_for_answer(chunk, of.from_server_.body_left(), of.tracker_.ready_is_due());
+            if (waiting.whole && waiting.at == 0) {
+                of.gate_->asked(chunk.size());
+                if (of.wait_for_follower()) return {.hold = true};
+            } else {
+                chunk = chunk.substr(0, waiting.at);
+                if (waiting.whole) of.to_client_.go_on();
+            }
+        }
         const bool was_started = of.tracker_.started();
         const bool was_quiet = of.tracker_.quiet();
         const auto transactions = of.tracker_.transactions();
@@ -126,6 +139,7 @@ struct session::server_inspector {
             of.since_ = now;
             of.cancelled_ = false;
         }
+        if (of.gate_) of.gate_->answered(consumed, of.tracker_.idle());
         if (const auto more = of.tracker_.transactions() - transactions)
             of.stats_->by_strategy[static_cast<std::size_t>(of.plan_.strategy)].transactions.add(more);
         if (fault != framing_fault::none) of.server_violated(describe(fault));
@@ -148,6 +162,7 @@ void session::ride(relay_loop& on) {
     client_watch_ = {.of = this, .of_server = false};
     server_watch_ = {.of = this, .of_server = true};
     listen(on);
+    mirror(on);
     if (!on.watch(client_.descriptor(), client_watch_) || !on.watch(server_.descriptor(), server_watch_))
         return fail("epoll takes no more sockets");
     carry();
@@ -220,7 +235,7 @@ void session::on_lane_to_server_ended() {
 
 progress session::carry_to_client(relay_loop& by) {
     auto how = progress::waits;
-    if (!farewell_is_due() || !client_.all_sent()) {
+    if (!waits_for_follower_ && (!farewell_is_due() || !client_.all_sent())) {
         server_inspector inspect{*this};
         how = to_client_.advance(inspect, by.scratch());
     }
@@ -247,6 +262,7 @@ progress session::carry_to_client(relay_loop& by) {
 void session::leave_loop(std::string goodbye) {
     over_ = true;
     ear_.reset();
+    gate_.reset();
     goodbye_ = std::move(goodbye);
     auto& from = *rides_on();
     for (auto [socket, watch] : {std::pair{&client_, &client_watch_}, std::pair{&server_, &server_watch_}}) {
@@ -269,7 +285,32 @@ void session::take_plan() {
     in_force_ = around_.current();
     plan_ = strategy::decide(*in_force_, facts_, {});
     if (tracker_.started()) from_client_.set_max_body(max_body(in_force_->config));
-    if (auto* by = rides_on(); by != nullptr && !over_) listen(*by);
+    if (auto* by = rides_on(); by != nullptr && !over_) {
+        listen(*by);
+        mirror(*by);
+    }
+}
+
+void session::mirror(relay_loop& by) {
+    gate_.reset();  // what it knows of prepared statements is by other flags
+    if (around_.follower != nullptr && strategy::may_be_mirrored(*in_force_, facts_))
+        gate_ = std::make_unique<mirror_gate>(by.notes());
+}
+
+bool session::wait_for_follower() {
+    auto& by = *rides_on();
+    waits_for_follower_ = around_.follower->wait_for_follower([&by, waiting = weak_from_this()] {
+        by.post([waiting] {
+            if (const auto one = waiting.lock()) one->follower_has_it();
+        });
+    });
+    return waits_for_follower_;
+}
+
+void session::follower_has_it() {
+    if (over_ || !std::exchange(waits_for_follower_, false)) return;
+    to_client_.go_on();
+    carry();
 }
 
 void session::listen(relay_loop& by) {
@@ -316,7 +357,7 @@ void session::look_at_clock(std::chrono::steady_clock::time_point now, const set
 }
 
 void session::enforce(std::chrono::steady_clock::time_point now, const settings::proxy& limits) {
-    if (!tracker_.started() || farewell_ || !server_.is_open() || waits_for_release_) return;
+    if (!tracker_.started() || farewell_ || !server_.is_open() || waits_for_release_ || waits_for_follower_) return;
     const auto waited = now - since_;
     const auto over = [&](std::chrono::milliseconds limit) { return limit.count() > 0 && waited >= limit; };
     if (!tracker_.quiet()) {
@@ -349,7 +390,7 @@ std::size_t session::counted_memory() const {
     constexpr std::size_t itself = 1536;
     constexpr std::size_t tls = std::size_t{14} << 10;
     return itself + (client_.tls() != nullptr ? tls : 0) + (server_.tls() != nullptr ? tls : 0) + tracker_.allocated() +
-           (ear_ ? sizeof *ear_ + ear_->kept_bytes() : 0);
+           (ear_ ? sizeof *ear_ + ear_->kept_bytes() : 0) + (gate_ ? sizeof *gate_ + gate_->kept_bytes() : 0);
 }
 
 void session::count_memory() {

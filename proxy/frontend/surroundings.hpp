@@ -12,6 +12,7 @@
 #include "proxy/frontend/encryption.hpp"
 #include "proxy/frontend/gatekeeper.hpp"
 #include "proxy/frontend/memory_account.hpp"
+#include "proxy/mirror/follower_watch.hpp"
 
 namespace crossfade::proxy::frontend {
 
@@ -31,6 +32,8 @@ struct surroundings {
 
     // Who carries out what consoles ask; null: there are no consoles yet.
     std::atomic<console::provider*> desk{nullptr};
+    // Whom sessions under `mirror` ask to be told; null: nobody mirrors. Set before there are any.
+    mirror::follower_watch* follower = nullptr;
     std::atomic<unsigned> consoles{0};
     std::atomic<std::uint64_t> last_session_id{0};
 

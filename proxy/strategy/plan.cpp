@@ -70,12 +70,25 @@ plan decide(const settings::in_force& flags, const session_facts& session, const
     return {authority, strategy, flags.epoch, path_of(strategy)};
 }
 
-bool may_change_hands(const settings::in_force& flags, const session_facts& session) {
+namespace {
+
+template <class Is>
+bool any_scope(const settings::in_force& flags, const session_facts& session, Is is) {
     const auto& scopes = flags.config.flags;
-    const auto follows = [&](std::string_view group) {
-        return path_of(effective_strategy(scopes.resolve(group, session.tenant))) != follower_path::none;
+    const auto holds = [&](std::string_view group) {
+        return is(path_of(effective_strategy(scopes.resolve(group, session.tenant))));
     };
-    return follows({}) || std::ranges::any_of(scopes.groups(), [&](const auto& group) { return follows(group.first); });
+    return holds({}) || std::ranges::any_of(scopes.groups(), [&](const auto& group) { return holds(group.first); });
+}
+
+}  // namespace
+
+bool may_change_hands(const settings::in_force& flags, const session_facts& session) {
+    return any_scope(flags, session, [](follower_path path) { return path != follower_path::none; });
+}
+
+bool may_be_mirrored(const settings::in_force& flags, const session_facts& session) {
+    return any_scope(flags, session, [](follower_path path) { return path == follower_path::mirror; });
 }
 
 }  // namespace crossfade::proxy::strategy

@@ -48,4 +48,7 @@ plan decide(const settings::in_force& flags, const session_facts& session, const
 // As cheap as its groups are few; to be asked once for each configuration.
 bool may_change_hands(const settings::in_force& flags, const session_facts& session);
 
+// Whether any of the session's scopes is mirrored.
+bool may_be_mirrored(const settings::in_force& flags, const session_facts& session);
+
 }  // namespace crossfade::proxy::strategy

@@ -134,8 +134,9 @@ std::string landscape::configuration_of(std::string_view program, const std::str
            "\" }\nkafka: { brokers: " + to_kafka + " }\nstream: { name: app, tables: [\"public.*\"]" +
            (network_ ? ", silence_timeout: 2s" : "") +
            (options_.partitions != 0 ? ", ordering: key, partitions: " + std::to_string(options_.partitions) : "") +
-           " }\nproxy: { " + front + " }\ncdc: { admin: " + at(second_s ? second_admin_ : cdc_admin_) +
-           options_.cdc_settings + " }\nflags:\n" + (flags.empty() ? "  dual_write_strategy: legacy-primary\n" : flags);
+           " }\nproxy: { " + front + options_.proxy_settings +
+           " }\ncdc: { admin: " + at(second_s ? second_admin_ : cdc_admin_) + options_.cdc_settings + " }\nflags:\n" +
+           (flags.empty() ? "  dual_write_strategy: " + options_.strategy + "\n" : flags);
 }
 
 bool landscape::noticed(link which) const {

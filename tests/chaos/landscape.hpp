@@ -28,6 +28,8 @@ struct landscape_options {
     std::string schema = {};        // of further tables, on both sides
     std::string rows = {};          // what legacy has in them before the stream begins
     std::string cdc_settings = {};  // more of the file's section cdc: ", batch_bytes: 64KiB"
+    std::string proxy_settings = {};
+    std::string strategy = "legacy-primary";
     support::postgres_options legacy = {};
     support::postgres_options modern = {};
     // The programs' ways to the servers lead over links that can be made ill, and another crossfade-proxy publishes

@@ -101,7 +101,8 @@ INSTANTIATE_TEST_SUITE_P(
                   "tcp_keepalive_count, tcp_user_timeout, reuse_port, io_uring, busy_poll_us, replication_sessions, "
                   "pause_max, "
                   "console, "
-                  "statement_cache_entries, statement_cache_bytes, capture, max_unacknowledged_events, auth, access",
+                  "statement_cache_entries, statement_cache_bytes, mirror_timeout, capture, max_unacknowledged_events, "
+                  "auth, access",
                   "f.yaml:7: groups.g.tables: found a text; allowed: a list"}},
         bad_file{"a_dsn_as_a_key_is_not_repeated",
                  required + "log: { 'postgresql://app:hunter2@h/app': x }\n",
@@ -301,26 +302,27 @@ INSTANTIATE_TEST_SUITE_P(
                  required + "flags:\n  hybrid_mode_enabled: perhaps\n  dual_write_strategy: mirrored\n"
                             "  hybrid_read_strategy: both\n  migration_drift_tolerance: 1.5\n  canary_percent: 101\n",
                  {"f.yaml:6: flags.hybrid_mode_enabled: found 'perhaps'; allowed: true or false",
-                  "f.yaml:7: flags.dual_write_strategy: found 'mirrored'; allowed: legacy-only, legacy-primary or "
-                  "modern-only",
+                  "f.yaml:7: flags.dual_write_strategy: found 'mirrored'; allowed: legacy-only, legacy-primary, mirror "
+                  "or modern-only",
                   "f.yaml:8: flags.hybrid_read_strategy: found 'both'; allowed: legacy or modern",
                   "f.yaml:9: flags.migration_drift_tolerance: found '1.5'; allowed: a share of rows from 0 to 1, such "
                   "as 0.0005",
                   "f.yaml:10: flags.canary_percent: found '101'; allowed: a whole number from 0 to 100"}},
-        bad_file{"not_built_yet",
-                 required +
-                     "flags: { dual_write_strategy: mirror, hybrid_read_strategy: compare, canary_percent: 10 }\n"
-                     "groups:\n  g: { tables: [a.b], flags: { dual_write_strategy: prefer-modern, "
-                     "hybrid_read_strategy: prefer-modern } }\n",
-                 {"f.yaml:5: flags.dual_write_strategy: found 'mirror'; allowed: legacy-only, legacy-primary or "
-                  "modern-only (mirror is not built yet)",
-                  "f.yaml:5: flags.hybrid_read_strategy: found 'compare'; allowed: legacy or modern (compare is not "
-                  "built yet)",
-                  "f.yaml:5: flags.canary_percent: found '10'; allowed: 100 (a canary of less is not built yet)",
-                  "f.yaml:7: groups.g.flags.dual_write_strategy: found 'prefer-modern'; allowed: legacy-only, "
-                  "legacy-primary or modern-only (prefer-modern is not built yet)",
-                  "f.yaml:7: groups.g.flags.hybrid_read_strategy: found 'prefer-modern'; allowed: legacy or modern "
-                  "(prefer-modern is not built yet)"}},
+        bad_file{
+            "not_built_yet",
+            required +
+                "flags: { dual_write_strategy: prefer-modern, hybrid_read_strategy: compare, canary_percent: 10 }\n"
+                "groups:\n  g: { tables: [a.b], flags: { dual_write_strategy: prefer-modern, "
+                "hybrid_read_strategy: prefer-modern } }\n",
+            {"f.yaml:5: flags.dual_write_strategy: found 'prefer-modern'; allowed: legacy-only, legacy-primary, mirror "
+             "or modern-only (prefer-modern is not built yet)",
+             "f.yaml:5: flags.hybrid_read_strategy: found 'compare'; allowed: legacy or modern (compare is not "
+             "built yet)",
+             "f.yaml:5: flags.canary_percent: found '10'; allowed: 100 (a canary of less is not built yet)",
+             "f.yaml:7: groups.g.flags.dual_write_strategy: found 'prefer-modern'; allowed: legacy-only, "
+             "legacy-primary, mirror or modern-only (prefer-modern is not built yet)",
+             "f.yaml:7: groups.g.flags.hybrid_read_strategy: found 'prefer-modern'; allowed: legacy or modern "
+             "(prefer-modern is not built yet)"}},
         bad_file{"reads_from_the_other_side",
                  required + "flags: { hybrid_read_strategy: modern }\n",
                  {"f.yaml:5: flags.hybrid_read_strategy: found 'modern'; allowed: legacy under dual_write_strategy "
@@ -356,7 +358,8 @@ INSTANTIATE_TEST_SUITE_P(
                       one_hand}},
         bad_file{"environment",
                  required + "flags: { canary_percent: 7 }\n",
-                 {"environment: DUAL_WRITE_STRATEGY: found 'dual'; allowed: legacy-only, legacy-primary or modern-only",
+                 {"environment: DUAL_WRITE_STRATEGY: found 'dual'; allowed: legacy-only, legacy-primary, mirror or "
+                  "modern-only",
                   "f.yaml:5: flags.canary_percent: found '7'; allowed: 100 (a canary of less is not built yet)"},
                  {{"DUAL_WRITE_STRATEGY", "dual"}, {"CANARY_PERCENT", "100"}}},
         bad_file{"environment_and_file_together",

@@ -1,0 +1,187 @@
+#include "proxy/frontend/mirror_gate.hpp"
+
+#include <algorithm>
+#include <variant>
+#include <vector>
+
+#include "lib/pgwire/bytes.hpp"
+#include "lib/pgwire/message_types.hpp"
+
+namespace crossfade::proxy::frontend {
+namespace {
+
+namespace effect = sql::effect;
+using sql::statement_kind;
+
+constexpr std::size_t longest_names = 256;  // of a portal and a statement together
+constexpr std::size_t header_size = 5;
+constexpr std::size_t name_overhead = 64;
+
+bool calm(const sql::statement& it) {
+    return it.calls <= sql::volatility::stable;
+}
+
+// Whether rows of the authority's tables may be others when it is committed.
+bool may_write(const sql::statement& it) {
+    switch (it.kind) {
+        case statement_kind::read:
+            return !it.read_only && !calm(it);
+        case statement_kind::transaction_control:
+            return std::holds_alternative<effect::commit_prepared>(it.effect);
+        case statement_kind::session:
+            return !calm(it);
+        case statement_kind::copy:
+            return it.writes_rows || !calm(it);
+        case statement_kind::lock:
+        case statement_kind::maintenance:
+            return false;
+        case statement_kind::write:
+        case statement_kind::ddl:
+        case statement_kind::execute:
+        case statement_kind::other:
+            return true;
+    }
+    return true;
+}
+
+// Whether it leaves other statements under the names of prepared ones.
+bool renames(const sql::statement& it) {
+    return std::holds_alternative<effect::prepare>(it.effect) ||
+           std::holds_alternative<effect::deallocate>(it.effect) || std::holds_alternative<effect::discard>(it.effect);
+}
+
+// Whether what it writes is of scopes that aren't mirrored, whatever its triggers do within their groups. A name
+// without a schema may be any table's.
+bool is_elsewhere(const sql::statement& it, const settings::in_force& flags, const strategy::session_facts& session) {
+    if (it.kind != statement_kind::write || it.unknown_tables || !calm(it)) return false;
+    std::vector<model::table_name> written;
+    for (const auto& table : it.tables) {
+        if (!table.written) continue;
+        if (table.schema.empty()) return false;
+        written.push_back({table.schema, table.name});
+    }
+    return !written.empty() && strategy::decide(flags, session, {written}).follower != strategy::follower_path::mirror;
+}
+
+}  // namespace
+
+std::size_t mirror_gate::wanted_of_client(char type) const {
+    switch (type) {
+        case pgwire::frontend::query:
+        case pgwire::frontend::parse:
+            return longest_read;
+        case pgwire::frontend::bind:
+        case pgwire::frontend::close:
+            return longest_names;
+        default:
+            return 0;
+    }
+}
+
+void mirror_gate::client_said(char type, std::uint32_t length, std::string_view beginning,
+                              const settings::in_force& flags, const strategy::session_facts& session) {
+    const auto missing = length - beginning.size();
+    pgwire::byte_reader body{beginning};
+    switch (type) {
+        case pgwire::frontend::query:
+            keep_calm("", false);
+            if (writes(beginning.substr(0, beginning.find('\0')), missing, flags, session)) wrote_ = true;
+            return;
+        case pgwire::frontend::parse: {
+            const auto name = body.cstring();
+            if (body.failed()) return forget_calm();
+            const auto text = body.rest();
+            keep_calm(name, !writes(text.substr(0, text.find('\0')), missing, flags, session));
+            return;
+        }
+        case pgwire::frontend::bind: {
+            body.cstring();  // the portal
+            const auto statement = body.cstring();
+            if (body.failed() || !calm_.contains(statement)) wrote_ = true;
+            return;
+        }
+        case pgwire::frontend::close: {
+            const bool of_statement = body.u8() == 'S';
+            const auto name = body.cstring();
+            if (of_statement && !body.failed()) keep_calm(name, false);
+            return;
+        }
+        case pgwire::frontend::function_call:
+            wrote_ = true;
+            return;
+        default:
+            return;
+    }
+}
+
+bool mirror_gate::writes(std::string_view text, std::size_t missing, const settings::in_force& flags,
+                         const strategy::session_facts& session) {
+    // How the server reads strings isn't known here.
+    const bool legible =
+        missing == 0 && sql::legible(text, {.standard_conforming_strings = false, .ascii_is_itself = false});
+    const auto known = legible ? notes_.statements.understand(text) : nullptr;
+    if (known == nullptr || !*known) {
+        forget_calm();
+        return true;
+    }
+    bool any = false;
+    for (const auto& each : **known) {
+        if (renames(each)) forget_calm();
+        any = any || (may_write(each) && !is_elsewhere(each, flags, session));
+    }
+    return any;
+}
+
+void mirror_gate::keep_calm(std::string_view statement, bool calm) {
+    if (!calm) {
+        if (const auto there = calm_.find(statement); there != calm_.end()) {
+            kept_ -= there->size() + name_overhead;
+            calm_.erase(there);
+        }
+    } else if (calm_.size() < most_names && calm_.emplace(statement).second) {
+        kept_ += statement.size() + name_overhead;
+    }
+}
+
+void mirror_gate::server_said(char type) {
+    // What followed may have been skipped, a Parse or a Close among it.
+    if (type != pgwire::backend::error_response) return;
+    forget_calm();
+}
+
+void mirror_gate::forget_calm() {
+    calm_.clear();
+    kept_ = 0;
+}
+
+mirror_gate::answer mirror_gate::look_for_answer(std::string_view chunk, std::size_t body_left,
+                                                 bool ready_is_due) const {
+    if (!wrote_) return {};
+    const auto idle_at = [&](std::size_t at) {
+        return chunk[at] == pgwire::backend::ready_for_query && chunk[at + header_size] == 'I';
+    };
+    for (auto at = std::min(body_left, chunk.size()); chunk.size() - at > header_size;) {
+        const auto length = pgwire::byte_reader{chunk.substr(at + 1, 4)}.u32();
+        const auto end = at + 1 + length;
+        if (length < 4) return {};
+        const bool open = at >= settled_;
+        if (open && idle_at(at)) return {at, true};
+        // An answer that nothing is due behind stands alone: its client has asked with Flush.
+        if (open && chunk[at] == pgwire::backend::command_complete && ready_is_due) {
+            if (end + header_size >= chunk.size()) return {at, false};
+            if (idle_at(end)) return {at, true};
+        }
+        if (end > chunk.size()) return {};
+        at = end;
+    }
+    return {};
+}
+
+void mirror_gate::answered(std::size_t bytes, bool idle) {
+    settled_ -= std::min(settled_, bytes);
+    if (!idle) return;
+    wrote_ = false;
+    settled_ = 0;
+}
+
+}  // namespace crossfade::proxy::frontend

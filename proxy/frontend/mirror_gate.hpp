@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "proxy/portrait/notebook.hpp"
+#include "proxy/strategy/plan.hpp"
+
+namespace crossfade::proxy::frontend {
+
+// Of a session that may be mirrored: which of the server's answers say that something is committed that the follower
+// has to have before the client hears it. What isn't known to write nothing counts as a write; what a client sends
+// before its last write is answered waits with it. For the thread of the session's loop.
+class mirror_gate {
+  public:
+    // A longer text counts as a write.
+    static constexpr std::size_t longest_read = 4096;
+    // Names of prepared statements that are known to write nothing; others count as writes.
+    static constexpr std::size_t most_names = 1000;
+
+    explicit mirror_gate(portrait::notebook& notes) : notes_(notes) {}
+
+    // How much of a message's body it needs to see.
+    std::size_t wanted_of_client(char type) const;
+    void client_said(char type, std::uint32_t length, std::string_view beginning, const settings::in_force& flags,
+                     const strategy::session_facts& session);
+    void server_said(char type);
+
+    struct answer {
+        std::size_t at = std::string_view::npos;  // where it begins; what is in front of it may go on
+        bool whole = false;                       // it is all there. If not, more has to come before that is known
+    };
+    // The first answer in the server's bytes that has to wait: CommandComplete and ReadyForQuery outside of a
+    // transaction, or the latter alone. `body_left`: bytes in front that belong to a message that has gone on.
+    answer look_for_answer(std::string_view chunk, std::size_t body_left, bool ready_is_due) const;
+    // The follower has been asked for, or isn't waited for: so much that has come is settled by that.
+    void asked(std::size_t bytes) { settled_ = bytes; }
+    // So much has gone on to the client; `idle`: nothing is under way any more.
+    void answered(std::size_t bytes, bool idle);
+
+    std::size_t kept_bytes() const { return kept_; }
+
+  private:
+    bool writes(std::string_view text, std::size_t missing, const settings::in_force& flags,
+                const strategy::session_facts& session);
+    void keep_calm(std::string_view statement, bool calm);
+    void forget_calm();
+
+    portrait::notebook& notes_;
+    std::set<std::string, std::less<>> calm_;  // prepared statements
+    std::size_t kept_ = 0;                     // their bytes
+    bool wrote_ = false;                       // since the session was idle, perhaps
+    std::size_t settled_ = 0;                  // of what the server has sent
+};
+
+}  // namespace crossfade::proxy::frontend

@@ -1,0 +1,255 @@
+#include "proxy/mirror/follower_watch.hpp"
+
+#include <spdlog/spdlog.h>
+#include <sys/poll.h>
+
+#include <algorithm>
+
+#include "lib/retry/backoff.hpp"
+#include "lib/store/applied.hpp"
+#include "lib/store/progress.hpp"
+
+namespace crossfade::proxy::mirror {
+
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::milliseconds;
+
+constexpr milliseconds look_up{50};     // from waiting for news, to see whether to stop
+constexpr milliseconds ask_again{200};  // news that somebody waits for so long may have been lost: the progress is read
+constexpr milliseconds shortest_look{1};
+constexpr milliseconds longest_look{20};
+
+pgclient::open_options as_mirror() {
+    pgclient::open_options options;
+    options.application_name = "crossfade-mirror";
+    options.connect_timeout = 2s;
+    options.silence = 3s;
+    return options;
+}
+
+prometheus::Gauge& gauge(prometheus::Registry& in, const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(in).Add({});
+}
+
+// A connection that is tried again and again, with its troubles said once.
+bool connect(std::optional<pgclient::connection>& to, const std::string& dsn, const char* what, std::string& said) {
+    if (to) return true;
+    auto opened = pgclient::connection::open(dsn, as_mirror());
+    if (opened) {
+        to.emplace(std::move(*opened));
+        said.clear();
+        return true;
+    }
+    if (const auto why = pgclient::to_string(opened.error()); why != said) {
+        spdlog::warn("mirror: {}: {}", what, why);
+        said = why;
+    }
+    return false;
+}
+
+}  // namespace
+
+follower_watch::follower_watch(std::function<settings::snapshot()> in_force, prometheus::Registry& metrics)
+    : in_force_(std::move(in_force)),
+      waiting_(gauge(metrics, "crossfade_mirror_waiting",
+                     "Sessions whose transaction is committed by legacy and not yet known to be on modern")),
+      degraded_(
+          gauge(metrics, "crossfade_mirror_degraded", "1: modern was too slow or away, and answers don't wait for it")),
+      marks_(prometheus::BuildCounter()
+                 .Name("crossfade_mirror_marks_total")
+                 .Help("Marks written to legacy's WAL to learn when modern has what is before them")
+                 .Register(metrics)
+                 .Add({})),
+      added_seconds_(prometheus::BuildHistogram()
+                         .Name("crossfade_mirror_added_seconds")
+                         .Help("How long answers waited for modern")
+                         .Register(metrics)
+                         .Add({}, prometheus::Histogram::BucketBoundaries{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+                                                                          0.05, 0.1, 0.25, 0.5, 1, 2.5, 5})) {
+    auto& ends = prometheus::BuildCounter()
+                     .Name("crossfade_mirror_waits_total")
+                     .Help("Transactions under mirror, by whether their answer waited until modern had them")
+                     .Register(metrics);
+    std::ranges::transform(wait_ends, ends_.begin(), [&](wait_end how) {
+        return &ends.Add({{"result", std::string{to_string(how)}}});
+    });
+    const auto now = config();
+    const auto& flags = now->config.flags;
+    const bool mirrored = std::ranges::any_of(flags.scopes(), [&](const auto& scope) {
+        return effective_strategy(flags.resolve(scope.group, scope.tenant)) == settings::write_strategy::mirror;
+    });
+    if (mirrored) start();
+}
+
+bool follower_watch::wait_for_follower(std::function<void()> then) {
+    const auto timeout = config()->config.proxy.mirror_timeout;
+    std::unique_lock hold{mutex_};
+    start();
+    if (!list_.enter(clock::now(), timeout, std::move(then))) {
+        ends_[static_cast<std::size_t>(wait_end::degraded)]->Increment();
+        return false;
+    }
+    waiting_.Increment();
+    if (list_.wants_mark()) changed_.notify_all();
+    return true;
+}
+
+bool follower_watch::degraded() const {
+    const std::lock_guard hold{mutex_};
+    return list_.degraded();
+}
+
+void follower_watch::start() {
+    if (started_) return;
+    started_ = true;
+    marks_thread_ = std::jthread{[this](const std::stop_token& stopping) { make_marks(stopping); }};
+    listens_thread_ = std::jthread{[this](const std::stop_token& stopping) { listen(stopping); }};
+    clock_thread_ = std::jthread{[this](const std::stop_token& stopping) { look_at_clock(stopping); }};
+}
+
+void follower_watch::stop() {
+    for (auto* each : {&clock_thread_, &marks_thread_, &listens_thread_}) each->request_stop();
+    for (auto* each : {&clock_thread_, &marks_thread_, &listens_thread_})
+        if (each->joinable()) each->join();
+    std::unique_lock hold{mutex_};
+    list_.give_up(clock::now());
+    tell(hold);
+}
+
+void follower_watch::make_marks(const std::stop_token& stopping) {
+    retry::backoff again{50ms, 1s};
+    std::string said;
+    connect(legacy_, config()->config.legacy.dsn, "marks can't be written to legacy", said);
+    while (!stopping.stop_requested()) {
+        {
+            std::unique_lock hold{mutex_};
+            if (!changed_.wait(hold, stopping, [this] { return list_.wants_mark(); })) return;
+            list_.mark_begun();
+        }
+        std::optional<model::lsn> at;
+        if (connect(legacy_, config()->config.legacy.dsn, "marks can't be written to legacy", said)) at = ask_mark();
+        {
+            std::unique_lock hold{mutex_};
+            list_.mark_made(at);
+            tell(hold);
+        }
+        if (at) {
+            marks_.Increment();
+            again.reset();
+        } else {
+            pause(stopping, again.next());
+        }
+    }
+}
+
+std::optional<model::lsn> follower_watch::ask_mark() {
+    // A transaction of its own: its commit flushes the message, and is behind all that was committed before.
+    static const std::string sql =
+        "SELECT pg_logical_emit_message(true, " + pgclient::quote_literal(model::telling_prefix) + ", '')";
+    const auto got = legacy_->exec(sql);
+    if (!got) {
+        spdlog::warn("mirror: marks can't be written to legacy: {}", pgclient::to_string(got.error()));
+        legacy_.reset();
+        return std::nullopt;
+    }
+    const auto at = model::parse_lsn(got->text(0, 0));
+    return at ? std::optional{*at} : std::nullopt;
+}
+
+void follower_watch::listen(const std::stop_token& stopping) {
+    retry::backoff again{50ms, 1s};
+    std::string said;
+    auto asked = clock::now();
+    while (!stopping.stop_requested()) {
+        const bool fresh = !modern_;
+        if (!connect(modern_, config()->config.modern.dsn, "modern can't be listened to", said)) {
+            pause(stopping, again.next());
+            continue;
+        }
+        bool well = true;
+        if (fresh) well = modern_->exec("LISTEN \"" + std::string{store::applied_channel} + '"').has_value();
+        bool somebody_waits = false;
+        {
+            const std::lock_guard hold{mutex_};
+            somebody_waits = list_.waiting() > 0;
+        }
+        const auto now = clock::now();
+        if (well && (fresh || (somebody_waits && now - asked >= ask_again))) {
+            asked = now;
+            const auto found = store::load_progress(*modern_, config()->config.stream.name, 0);
+            well = found.has_value();
+            if (well && *found) news((*found)->end_lsn);
+        }
+        if (well && hear()) {
+            again.reset();
+            continue;
+        }
+        modern_.reset();
+        pause(stopping, again.next());
+    }
+}
+
+bool follower_watch::hear() {
+    auto* const conn = modern_->native();
+    pollfd waited{PQsocket(conn), POLLIN, 0};
+    ::poll(&waited, 1, static_cast<int>(look_up.count()));
+    if (waited.revents != 0 && PQconsumeInput(conn) == 0) return false;
+    std::optional<model::lsn> newest;
+    const auto now = config();
+    const auto& stream = now->config.stream.name;
+    const auto forget = [](PGnotify* of) { PQfreemem(of); };
+    while (const std::unique_ptr<PGnotify, decltype(forget)> one{PQnotifies(conn), forget})
+        if (const auto at = store::read_applied(one->extra, stream)) newest = at;
+    news(newest);
+    return PQstatus(conn) == CONNECTION_OK;
+}
+
+void follower_watch::news(std::optional<model::lsn> applied) {
+    if (!applied) return;
+    std::unique_lock hold{mutex_};
+    list_.applied(*applied);
+    tell(hold);
+}
+
+void follower_watch::look_at_clock(const std::stop_token& stopping) {
+    while (!stopping.stop_requested()) {
+        const auto timeout = config()->config.proxy.mirror_timeout;
+        std::unique_lock hold{mutex_};
+        if (!changed_.wait(hold, stopping, [this] { return list_.waiting() > 0 || list_.degraded(); })) return;
+        list_.look_at_clock(clock::now(), timeout);
+        if (list_.wants_mark()) changed_.notify_all();  // a probe
+        tell(hold);
+        pause(stopping, std::clamp(timeout / 20, shortest_look, longest_look));
+    }
+}
+
+void follower_watch::tell(std::unique_lock<std::mutex>& hold) {
+    const auto ended = list_.take_ended(clock::now());
+    const bool degraded = list_.degraded();
+    const bool news = degraded != std::exchange(said_degraded_, degraded);
+    hold.unlock();
+    if (news) {
+        degraded_.Set(degraded ? 1 : 0);
+        if (degraded)
+            spdlog::warn(
+                "mirror: modern had not what was committed within proxy.mirror_timeout: answers don't wait for "
+                "it any more, the stream brings the rows");
+        else
+            spdlog::info("mirror: modern keeps up again: answers wait for it");
+    }
+    for (const auto& each : ended) {
+        waiting_.Decrement();
+        ends_[static_cast<std::size_t>(each.how)]->Increment();
+        added_seconds_.Observe(std::chrono::duration<double>(each.took).count());
+        each.tell();
+    }
+}
+
+void follower_watch::pause(const std::stop_token& stopping, milliseconds time) {
+    std::unique_lock hold{mutex_};
+    changed_.wait_for(hold, stopping, time, [] { return false; });
+}
+
+}  // namespace crossfade::proxy::mirror

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string_view>
+
+#include "lib/model/lsn.hpp"
+
+namespace crossfade::proxy::mirror {
+
+// How a wait ended: label `result` of crossfade_mirror_waits_total.
+enum class wait_end : std::uint8_t {
+    applied,   // the follower has it
+    late,      // it had not within proxy.mirror_timeout; the stream brings it
+    degraded,  // it wasn't waited for, as others were late before
+};
+inline constexpr std::array wait_ends{wait_end::applied, wait_end::late, wait_end::degraded};
+std::string_view to_string(wait_end how);
+
+// Transactions that the authority has committed, and whose clients have no answer yet: they wait until the follower has
+// them. What each needs is a mark, a place in the authority's WAL behind its commit, and the news that the stream is
+// applied up to there. One mark serves all who wait when it is asked for.
+//
+// One who was late makes the list degraded: nobody waits any more, until three probes in a row have come through in
+// half of the time. A probe is a wait like any other, but of nobody.
+//
+// Pure: time comes from the caller, who carries out what it asks. At most one wait a session, so it is bounded by their
+// number. Not thread-safe.
+class waiting_list {
+  public:
+    using clock = std::chrono::steady_clock;
+    using milliseconds = std::chrono::milliseconds;
+    using release = std::function<void()>;
+
+    static constexpr milliseconds probe_interval{500};
+    static constexpr int probes_to_recover = 3;
+
+    struct ended {
+        wait_end how;
+        clock::duration took;
+        release tell;  // null for a probe
+    };
+
+    // False: it need not wait, as the list is degraded.
+    bool enter(clock::time_point now, milliseconds timeout, release tell);
+
+    // Whether somebody waits without a mark, and none is being made.
+    bool wants_mark() const { return !making_ && !unmarked_.empty(); }
+    void mark_begun();
+    // The place that was got; nullopt: none, and those who waited for it need another one.
+    void mark_made(std::optional<model::lsn> at);
+
+    // The follower has the stream up to there. It may be less than before, after a failover for instance: then that
+    // counts.
+    void applied(model::lsn end);
+    // Those who have waited for too long; and, while it is degraded, probes. To be called often.
+    void look_at_clock(clock::time_point now, milliseconds timeout);
+    // Nobody waits any more: who did was late.
+    void give_up(clock::time_point now);
+
+    // Who is to be told, in the order in which they came; to be done without the lock that guards the list.
+    std::deque<ended> take_ended(clock::time_point now);
+
+    bool degraded() const { return degraded_; }
+    std::size_t waiting() const { return unmarked_.size() + making_for_.size() + marked_.size(); }
+
+  private:
+    struct wait {
+        clock::time_point since;
+        clock::time_point deadline;
+        release tell;  // null: a probe
+        model::lsn behind{};
+    };
+    void end(wait&& one, wait_end how, clock::time_point now);
+    void end_late(std::deque<wait>& of, clock::time_point now);
+    void release_applied();
+
+    std::deque<wait> unmarked_;
+    std::deque<wait> making_for_;  // those whom the mark under way is for
+    std::deque<wait> marked_;      // places rise
+    bool making_ = false;
+    model::lsn applied_;
+    std::deque<wait> through_;  // applied, not yet taken
+    std::deque<ended> ended_;
+    bool degraded_ = false;
+    bool probing_ = false;  // one is under way
+    int probes_ = 0;        // that came through in time, in a row
+    clock::time_point next_probe_{};
+};
+
+}  // namespace crossfade::proxy::mirror

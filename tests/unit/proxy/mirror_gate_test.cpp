@@ -1,0 +1,199 @@
+#include "proxy/frontend/mirror_gate.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "lib/pgwire/message_types.hpp"
+#include "lib/pgwire/query_messages.hpp"
+#include "lib/settings/load.hpp"
+
+namespace crossfade::proxy::frontend {
+namespace {
+
+std::string from_server(char type, std::string_view body) {
+    const auto length = static_cast<std::uint32_t>(body.size() + 4);
+    std::string made{type};
+    for (const int shift : {24, 16, 8, 0}) made += static_cast<char>(length >> shift & 0xff);
+    return made.append(body);
+}
+const std::string done = from_server('C', std::string_view{"INSERT 0 1\0", 11});
+const std::string row = from_server('D', "1234567");
+std::string ready(char status) {
+    return from_server('Z', std::string_view{&status, 1});
+}
+
+class a_mirror_gate : public testing::Test {
+  protected:
+    static settings::in_force flags(const std::string& more) {
+        const std::string text =
+            "legacy: { dsn: \"host=a dbname=x\" }\nmodern: { dsn: \"host=b dbname=x\" }\n"
+            "kafka: { brokers: \"k:9092\" }\nstream: { name: app, tables: [\"public.*\"] }\n" +
+            more;
+        return {settings::parse(text, "f.yaml", [](std::string_view) { return std::nullopt; }).value(), 1};
+    }
+
+    // A whole message of the client.
+    void say(std::string_view message) {
+        const auto body = message.substr(5);
+        gate_.client_said(message[0], static_cast<std::uint32_t>(body.size()),
+                          body.substr(0, gate_.wanted_of_client(message[0])), flags_, {});
+    }
+    bool holds(std::string_view answer = done + ready('I')) const {
+        return gate_.look_for_answer(answer, 0, true).whole;
+    }
+    // Whether the answer to this text waits, of a session that was idle.
+    bool waits(std::string_view text) {
+        say(pgwire::build_query(text));
+        const bool held = holds();
+        gate_.answered(1000, true);
+        return held;
+    }
+
+    portrait::notebook notes_{{}};
+    settings::in_force flags_ = flags("flags: { dual_write_strategy: mirror }\n");
+    mirror_gate gate_{notes_};
+};
+
+TEST_F(a_mirror_gate, knows_what_may_have_written) {
+    for (const auto* text : {"INSERT INTO t VALUES (1)",
+                             "UPDATE t SET a = 1",
+                             "DELETE FROM t",
+                             "TRUNCATE t",
+                             "COPY t FROM STDIN",
+                             "WITH w AS (INSERT INTO t VALUES (1) RETURNING *) SELECT * FROM w",
+                             "SELECT mine()",
+                             "SELECT nextval('s')",
+                             "DO $$ BEGIN END $$",
+                             "CALL p()",
+                             "EXECUTE s",
+                             "CREATE TABLE u (a int)",
+                             "SELECT * INTO u FROM t",
+                             "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN DELETE",
+                             "COMMIT PREPARED 'x'",
+                             "not SQL",
+                             "SELECT 1; INSERT INTO t VALUES (1)",
+                             "BEGIN; INSERT INTO t VALUES (1); COMMIT",
+                             "EXPLAIN ANALYZE DELETE FROM t",
+                             "SELECT 'a\\'; DELETE FROM t --'"})
+        EXPECT_TRUE(waits(text)) << text;
+    for (const auto* text :
+         {"SELECT * FROM t WHERE a = 1", "SELECT count(*), now() FROM t", "BEGIN", "COMMIT", "ROLLBACK",
+          "SET a.b = 'c'", "SHOW work_mem", "LISTEN x", "VACUUM t", "COPY t TO STDOUT", "SELECT * FROM t FOR UPDATE",
+          "", "-- nothing", "SELECT 1; SELECT 2", "EXPLAIN DELETE FROM t"})
+        EXPECT_FALSE(waits(text)) << text;
+    EXPECT_TRUE(waits("SELECT 1 --" + std::string(mirror_gate::longest_read, 'x')));
+}
+
+TEST_F(a_mirror_gate, lets_a_transaction_wait_at_its_end) {
+    say(pgwire::build_query("BEGIN"));
+    gate_.answered(100, false);
+    say(pgwire::build_query("INSERT INTO t VALUES (1)"));
+    EXPECT_FALSE(holds(done + ready('T')));
+    gate_.answered(100, false);
+    say(pgwire::build_query("COMMIT"));
+    EXPECT_TRUE(holds(from_server('C', std::string_view{"COMMIT\0", 7}) + ready('I')));
+    gate_.answered(100, true);
+    EXPECT_FALSE(waits("SELECT 1"));
+}
+
+TEST_F(a_mirror_gate, remembers_which_prepared_statements_write_nothing) {
+    say(pgwire::build_parse("r", "SELECT a FROM t WHERE b = $1"));
+    say(pgwire::build_parse("w", "INSERT INTO t VALUES ($1)"));
+    say(pgwire::build_parse("", "SELECT 1"));
+    say(pgwire::build_bind("", "r", {"1"}));
+    say(pgwire::build_bind("p", "", {}));
+    EXPECT_FALSE(holds());
+    say(pgwire::build_bind("", "w", {"1"}));
+    EXPECT_TRUE(holds());
+    gate_.answered(1000, true);
+    EXPECT_GT(gate_.kept_bytes(), 0U);
+
+    const auto writes = [&](std::string_view statement) {
+        say(pgwire::build_bind("", statement, {}));
+        const bool held = holds();
+        gate_.answered(1000, true);
+        return held;
+    };
+    EXPECT_FALSE(writes("r"));
+    EXPECT_TRUE(writes("never heard of"));
+    say(pgwire::build_query("SELECT 1"));
+    gate_.answered(100, true);
+    EXPECT_TRUE(writes("")) << "a simple query destroys the unnamed statement";
+    say(pgwire::build_close(pgwire::named::portal, "r"));
+    EXPECT_FALSE(writes("r"));
+    say(pgwire::build_close(pgwire::named::statement, "r"));
+    EXPECT_TRUE(writes("r"));
+    say(pgwire::build_parse("r", "SELECT 1"));
+    say(pgwire::build_parse("r", "DELETE FROM t"));
+    EXPECT_TRUE(writes("r"));
+    for (const auto* text : {"DEALLOCATE r", "DISCARD ALL", "PREPARE r AS DELETE FROM t"}) {
+        say(pgwire::build_parse("r", "SELECT 1"));
+        EXPECT_FALSE(writes("r"));
+        waits(text);
+        EXPECT_TRUE(writes("r")) << text;
+    }
+    say(pgwire::build_parse("r", "SELECT 1"));
+    gate_.server_said(pgwire::backend::error_response);
+    EXPECT_TRUE(writes("r"));
+    EXPECT_EQ(gate_.kept_bytes(), 0U);
+}
+
+TEST_F(a_mirror_gate, keeps_no_more_names_than_its_bound) {
+    for (std::size_t i = 0; i <= mirror_gate::most_names; ++i)
+        say(pgwire::build_parse("s" + std::to_string(i), "SELECT 1"));
+    say(pgwire::build_bind("", "s5", {}));
+    EXPECT_FALSE(holds());
+    say(pgwire::build_bind("", "s" + std::to_string(mirror_gate::most_names), {}));
+    EXPECT_TRUE(holds());
+}
+
+TEST_F(a_mirror_gate, looks_at_the_tables_where_groups_differ) {
+    flags_ = flags(
+        "flags: { dual_write_strategy: legacy-primary }\n"
+        "groups:\n  orders: { tables: [public.orders], flags: { dual_write_strategy: mirror } }\n");
+    EXPECT_TRUE(waits("INSERT INTO public.orders VALUES (1)"));
+    EXPECT_FALSE(waits("INSERT INTO public.users VALUES (1)"));
+    EXPECT_FALSE(waits("INSERT INTO public.users SELECT * FROM public.orders"));
+    EXPECT_TRUE(waits("INSERT INTO users VALUES (1)")) << "search_path may lead anywhere";
+    EXPECT_TRUE(waits("INSERT INTO public.users SELECT mine()"));
+    EXPECT_TRUE(waits("WITH w AS (DELETE FROM public.orders RETURNING *) INSERT INTO public.users SELECT * FROM w"));
+}
+
+// However the server's bytes are cut, nothing of the answer goes on before all of it is there.
+TEST_F(a_mirror_gate, sees_the_answer_wherever_the_bytes_are_cut) {
+    say(pgwire::build_query("INSERT INTO t VALUES (1) RETURNING *"));
+    const auto answer = row + done + ready('I');
+    for (std::size_t cut = 0; cut < answer.size(); ++cut) {
+        const auto found = gate_.look_for_answer(std::string_view{answer}.substr(0, cut), 0, true);
+        EXPECT_FALSE(found.whole) << cut;
+        const auto kept_back = cut > row.size() + 5 ? row.size() : std::string_view::npos;
+        EXPECT_EQ(found.at, kept_back) << cut;
+    }
+    const auto found = gate_.look_for_answer(answer, 0, true);
+    EXPECT_TRUE(found.whole);
+    EXPECT_EQ(found.at, row.size());
+    // In the middle of a message that looks like one.
+    EXPECT_EQ(gate_.look_for_answer(done + answer, done.size(), true).at, done.size() + row.size());
+}
+
+TEST_F(a_mirror_gate, does_not_keep_back_what_is_asked_for_by_flush) {
+    say(pgwire::build_bind("", "w", {}));
+    EXPECT_EQ(gate_.look_for_answer(done, 0, false).at, std::string_view::npos);
+    EXPECT_TRUE(gate_.look_for_answer(ready('I'), 0, true).whole);
+}
+
+TEST_F(a_mirror_gate, settles_with_one_wait_what_has_come_by_then) {
+    for (int i = 0; i < 3; ++i) say(pgwire::build_query("INSERT INTO t VALUES (1)"));
+    const auto one = done + ready('I');
+    const auto two = one + one;
+    ASSERT_EQ(gate_.look_for_answer(two, 0, true).at, 0U);
+    gate_.asked(two.size());
+    EXPECT_EQ(gate_.look_for_answer(two, 0, true).at, std::string_view::npos);
+    gate_.answered(one.size(), false);
+    EXPECT_EQ(gate_.look_for_answer(one, 0, true).at, std::string_view::npos);
+    EXPECT_EQ(gate_.look_for_answer(two, 0, true).at, one.size()) << "what came later";
+}
+
+}  // namespace
+}  // namespace crossfade::proxy::frontend
