@@ -111,7 +111,7 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     front.open_desk(*desk);
 
     telemetry::http_server http;
-    program::add_admin_routes(http, name, registry, reload, admin::answers(front, publisher.get()));
+    program::add_admin_routes(http, name, registry, reload, admin::answers(front, publisher.get(), follower));
     http.start(at_start->config.proxy.admin);
 
     front.start();

@@ -56,7 +56,8 @@ void assess_program(const std::string& name, const program_answer& program, cons
                                 (way_out.empty() ? "" : ". Way out: " + way_out));
 }
 
-// What a program warns of: events that Kafka may delete before they are applied, WAL that fills legacy's disk.
+// What a program warns of: events that Kafka may delete before they are applied, WAL that fills legacy's disk, answers
+// that don't wait for modern.
 void assess_warning(const json::object& program, std::string_view of, assessment& into) {
     const std::string warning = at(program, {"stream", of, "warning"});
     if (!warning.empty()) into.troubles.push_back(warning + ". Way out: " + at(program, {"stream", of, "way_out"}));
@@ -172,7 +173,10 @@ assessment assess(const picture& of) {
     assess_program("proxy", of.proxy, of.config.proxy.admin, sessions, made);
     assess_program("cdc", of.cdc, of.config.cdc.admin, lag, made);
     if (of.cdc.answer) assess_warning(*of.cdc.answer, "retention", made);
-    if (of.proxy.answer) assess_warning(*of.proxy.answer, "retained_wal", made);
+    if (of.proxy.answer) {
+        assess_warning(*of.proxy.answer, "retained_wal", made);
+        assess_warning(*of.proxy.answer, "mirror", made);
+    }
     assess_legacy(of, made);
     assess_modern(of, made);
     return made;

@@ -24,9 +24,18 @@ json::object stream_status(const settings::stream& configured, const capture::st
             {"retained_wal", {{"warning", now.wal_warning}, {"way_out", now.wal_way_out}}}};
 }
 
+json::object mirror_status(const mirror::follower_watch& follower) {
+    const auto now = follower.now();
+    return {{"degraded", now.degraded},
+            {"waiting", now.waiting},
+            {"warning", now.degraded ? "clients are answered before modern has what they committed" : ""},
+            {"way_out", now.degraded ? "mend the stream; it tries by itself and goes on" : ""}};
+}
+
 }  // namespace
 
-program::admin_answers answers(frontend::front& front, const capture::stream_publisher* publisher) {
+program::admin_answers answers(frontend::front& front, const capture::stream_publisher* publisher,
+                               const mirror::follower_watch& follower) {
     return {
         .ready =
             [&front] {
@@ -34,9 +43,11 @@ program::admin_answers answers(frontend::front& front, const capture::stream_pub
                 return program::readiness{!draining, draining ? "draining" : "ready"};
             },
         .status =
-            [&front, publisher](const settings::in_force& now) {
+            [&front, publisher, &follower](const settings::in_force& now) {
+                auto stream = stream_status(now.config.stream, publisher);
+                stream["mirror"] = mirror_status(follower);
                 return json::object{
-                    {"stream", stream_status(now.config.stream, publisher)},
+                    {"stream", std::move(stream)},
                     {"sessions", {{"open", front.sessions()}, {"limit", now.config.proxy.max_sessions}}}};
             },
         .before_metrics = [&front] { front.update_metrics(); },

@@ -16,7 +16,9 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 
-constexpr milliseconds look_up{50};     // from waiting for news, to see whether to stop
+// From waiting for news, to see whether to stop, or whether some are missing.
+constexpr milliseconds look_up{50};
+constexpr milliseconds look_up_idle{500};
 constexpr milliseconds ask_again{200};  // news that somebody waits for so long may have been lost: the progress is read
 constexpr milliseconds shortest_look{1};
 constexpr milliseconds longest_look{20};
@@ -75,8 +77,8 @@ follower_watch::follower_watch(std::function<settings::snapshot()> in_force, pro
     std::ranges::transform(wait_ends, ends_.begin(), [&](wait_end how) {
         return &ends.Add({{"result", std::string{to_string(how)}}});
     });
-    const auto now = config();
-    const auto& flags = now->config.flags;
+    const auto settings = config();
+    const auto& flags = settings->config.flags;
     const bool mirrored = std::ranges::any_of(flags.scopes(), [&](const auto& scope) {
         return effective_strategy(flags.resolve(scope.group, scope.tenant)) == settings::write_strategy::mirror;
     });
@@ -96,9 +98,9 @@ bool follower_watch::wait_for_follower(std::function<void()> then) {
     return true;
 }
 
-bool follower_watch::degraded() const {
+follower_watch::state follower_watch::now() const {
     const std::lock_guard hold{mutex_};
-    return list_.degraded();
+    return {list_.degraded(), list_.waiting()};
 }
 
 void follower_watch::start() {
@@ -170,19 +172,15 @@ void follower_watch::listen(const std::stop_token& stopping) {
         }
         bool well = true;
         if (fresh) well = modern_->exec("LISTEN \"" + std::string{store::applied_channel} + '"').has_value();
-        bool somebody_waits = false;
-        {
-            const std::lock_guard hold{mutex_};
-            somebody_waits = list_.waiting() > 0;
-        }
-        const auto now = clock::now();
-        if (well && (fresh || (somebody_waits && now - asked >= ask_again))) {
-            asked = now;
+        const bool somebody_waits = now().waiting > 0;
+        const auto time = clock::now();
+        if (well && (fresh || (somebody_waits && time - asked >= ask_again))) {
+            asked = time;
             const auto found = store::load_progress(*modern_, config()->config.stream.name, 0);
             well = found.has_value();
             if (well && *found) news((*found)->end_lsn);
         }
-        if (well && hear()) {
+        if (well && hear(somebody_waits ? look_up : look_up_idle)) {
             again.reset();
             continue;
         }
@@ -191,14 +189,14 @@ void follower_watch::listen(const std::stop_token& stopping) {
     }
 }
 
-bool follower_watch::hear() {
+bool follower_watch::hear(milliseconds patience) {
     auto* const conn = modern_->native();
     pollfd waited{PQsocket(conn), POLLIN, 0};
-    ::poll(&waited, 1, static_cast<int>(look_up.count()));
+    ::poll(&waited, 1, static_cast<int>(patience.count()));
     if (waited.revents != 0 && PQconsumeInput(conn) == 0) return false;
     std::optional<model::lsn> newest;
-    const auto now = config();
-    const auto& stream = now->config.stream.name;
+    const auto settings = config();
+    const auto& stream = settings->config.stream.name;
     const auto forget = [](PGnotify* of) { PQfreemem(of); };
     while (const std::unique_ptr<PGnotify, decltype(forget)> one{PQnotifies(conn), forget})
         if (const auto at = store::read_applied(one->extra, stream)) newest = at;

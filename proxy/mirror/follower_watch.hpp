@@ -34,7 +34,12 @@ class follower_watch {
     // lock: by proxy.mirror_timeout at the latest. False: the follower is away or slow, and nobody waits.
     bool wait_for_follower(std::function<void()> then);
 
-    bool degraded() const;
+    // Any thread.
+    struct state {
+        bool degraded = false;
+        std::size_t waiting = 0;
+    };
+    state now() const;
     // Ends all waits. Takes as long as a question to a database that is under way, some seconds at most.
     void stop();
 
@@ -48,7 +53,7 @@ class follower_watch {
     void look_at_clock(const std::stop_token& stopping);
 
     std::optional<model::lsn> ask_mark();
-    bool hear();  // false: the connection is broken
+    bool hear(std::chrono::milliseconds patience);  // false: the connection is broken
     void news(std::optional<model::lsn> applied);
     // With the lock held by `hold`, which it gives back.
     void tell(std::unique_lock<std::mutex>& hold);

@@ -232,6 +232,7 @@ TEST_F(mirror, goes_on_without_a_follower_that_is_away_and_comes_back_to_it) {
     EXPECT_EQ(late(), 1) << "the others don't wait";
     EXPECT_EQ(degraded(), 197);
     EXPECT_THAT(world_->proxy.log(), HasSubstr("answers don't wait for it"));
+    EXPECT_THAT(world_->crossfade({"status"}).output, HasSubstr("clients are answered before modern has"));
 
     world_->revive(chaos::victim::modern);
     EXPECT_TRUE(support::eventually(60s, [&] { return metric("crossfade_mirror_degraded") == 0; })) << world_->logs();

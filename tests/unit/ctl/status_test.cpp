@@ -97,6 +97,13 @@ INSTANTIATE_TEST_SUITE_P(
                                           .as_object();
                 },
                 "the slot keeps 9 GiB. Way out: see to Kafka"},
+        trouble{"mirror",
+                [](auto& of) {
+                    of.proxy.answer = boost::json::parse(R"({"ready": true, "stream": {"state": "publishing",
+                        "mirror": {"degraded": true, "warning": "nobody waits", "way_out": "mend it"}}})")
+                                          .as_object();
+                },
+                "nobody waits. Way out: mend it"},
         trouble{"no_slot", [](auto& of) { of.slot.reset(); }, "crossfade init"},
         trouble{"no_reader", [](auto& of) { of.slot->active = false; }, "nobody reads"},
         trouble{"slot_lost", [](auto& of) { of.slot->wal_status = "lost"; }, "--resync"},
