@@ -88,6 +88,7 @@ follower_watch::follower_watch(std::function<settings::snapshot()> in_force, pro
 bool follower_watch::wait_for_follower(std::function<void()> then) {
     const auto timeout = config()->config.proxy.mirror_timeout;
     std::unique_lock hold{mutex_};
+    if (stopped_) return false;
     start();
     if (!list_.enter(clock::now(), timeout, std::move(then))) {
         ends_[static_cast<std::size_t>(wait_end::degraded)]->Increment();
@@ -116,6 +117,7 @@ void follower_watch::stop() {
     for (auto* each : {&clock_thread_, &marks_thread_, &listens_thread_})
         if (each->joinable()) each->join();
     std::unique_lock hold{mutex_};
+    stopped_ = true;
     list_.give_up(clock::now());
     tell(hold);
 }

@@ -40,7 +40,8 @@ class follower_watch {
         std::size_t waiting = 0;
     };
     state now() const;
-    // Ends all waits. Takes as long as a question to a database that is under way, some seconds at most.
+    // Ends all waits, and nobody waits any more. Takes as long as a question to a database that is under way, some
+    // seconds at most.
     void stop();
 
   private:
@@ -71,6 +72,7 @@ class follower_watch {
     std::condition_variable_any changed_;
     waiting_list list_;
     bool started_ = false;
+    bool stopped_ = false;
     bool said_degraded_ = false;
 
     std::optional<pgclient::connection> legacy_;  // the thread's that makes marks

@@ -21,6 +21,7 @@ void trial::SetUp() {
         landscape_options{.scale = scale,
                           .schema = std::string{workload::schema()} + ';' + turmoil::schema(),
                           .cdc_settings = ", batch_bytes: 64KiB",
+                          .strategy = strategy_,
                           .legacy = {.extra_settings = std::move(of_legacy)},
                           .over_links = over_links_,
                           .partitions = partitions_});

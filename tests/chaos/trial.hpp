@@ -18,8 +18,9 @@ class trial : public testing::Test {
   protected:
     static constexpr unsigned scale = 2;
 
-    explicit trial(bool over_links = false, unsigned clients = 8, unsigned partitions = 0)
-        : over_links_(over_links), clients_(clients), partitions_(partitions) {}
+    explicit trial(bool over_links = false, unsigned clients = 8, unsigned partitions = 0,
+                   std::string strategy = "legacy-primary")
+        : over_links_(over_links), clients_(clients), partitions_(partitions), strategy_(std::move(strategy)) {}
     void SetUp() override;
     void TearDown() override;
 
@@ -40,7 +41,8 @@ class trial : public testing::Test {
 
     const bool over_links_;
     const unsigned clients_;
-    const unsigned partitions_;  // see landscape_options
+    const unsigned partitions_;   // see landscape_options
+    const std::string strategy_;  // likewise
     std::unique_ptr<landscape> world_;
     std::unique_ptr<workload> load_;
     std::unique_ptr<turmoil> turmoil_;
