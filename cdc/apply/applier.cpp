@@ -224,12 +224,10 @@ std::size_t applier::add_beginning() {
     return 3;
 }
 
-// Where a proxy's session waits for it: the news comes with the commit.
-std::size_t applier::add_telling(const std::vector<consume::received>& events, model::lsn end) {
-    if (!asks_to_be_told(events)) return 0;
-    to_.pipe->add(
-        statement{std::string{store::tell_applied_sql}, {store::applied_payload(settings_.stream, end)}, std::nullopt});
-    return 1;
+statement applier::telling(model::lsn end) const {
+    return {std::string{store::tell_applied_sql},
+            {std::string{store::applied_channel}, store::applied_payload(settings_.stream, end)},
+            std::nullopt};
 }
 
 pgclient::result<std::optional<apply_report>> applier::write(const std::vector<consume::received>& events,
@@ -255,7 +253,10 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
         before_rows += add_beginning();
     }
     if (advance) {
-        before_rows += add_telling(events, advance->end_lsn);
+        if (asks_to_be_told(events)) {
+            pipe.add(telling(advance->end_lsn));
+            ++before_rows;
+        }
         pipe.add(moving(*advance, moved));
         ++before_rows;
     }
@@ -451,10 +452,7 @@ pgclient::result<bool> applier::prepare(const std::vector<consume::received>& ev
 
 pgclient::result<apply_report> applier::finish(const store::progress& from, const store::progress& to) {
     auto& pipe = *to_.pipe;
-    if (std::exchange(tells_, false))
-        pipe.add(statement{std::string{store::tell_applied_sql},
-                           {store::applied_payload(settings_.stream, to.end_lsn)},
-                           std::nullopt});
+    if (std::exchange(tells_, false)) pipe.add(telling(to.end_lsn));
     pipe.add(statement{std::string{store::advance_or_fail_sql()},
                        store::advance_parameters(settings_.stream, settings_.partition, from, to), std::nullopt});
     pipe.add("COMMIT");

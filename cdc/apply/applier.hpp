@@ -103,8 +103,8 @@ class applier {
     // Statements of a transaction's start; the answers to the second and third say whether a backfill copies, and
     // whether crossfade.tables is as it was loaded. Returns how many they are.
     std::size_t add_beginning();
-    // What tells those who ask for it in these events; returns how many statements it is.
-    std::size_t add_telling(const std::vector<consume::received>& events, model::lsn end);
+    // For the proxies' sessions that wait for it: the news comes with the commit.
+    statement telling(model::lsn end) const;
     pgclient::result<void> serve_letters();
     pgclient::result<void> write_carefully(sorted& batch, scope_filter& scopes, apply_report& report);
     bool marks_stale(const sorted& batch) const;

@@ -1,5 +1,6 @@
 #include "lib/settings/flags.hpp"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -87,6 +88,11 @@ flags flag_set::resolve(std::string_view group, std::string_view tenant) const {
         if (within != named->second.groups.end()) found = apply(within->second, found);
     }
     return found;
+}
+
+bool flag_set::has(write_strategy strategy) const {
+    return std::ranges::any_of(
+        scopes(), [&](const scope& each) { return effective_strategy(resolve(each.group, each.tenant)) == strategy; });
 }
 
 std::vector<flag_set::scope> flag_set::scopes() const {

@@ -96,6 +96,8 @@ class flag_set {
         friend auto operator<=>(const scope&, const scope&) = default;
     };
     std::vector<scope> scopes() const;
+    // Whether that is the effective strategy of any of them.
+    bool has(write_strategy strategy) const;
 
     friend bool operator==(const flag_set&, const flag_set&) = default;
 

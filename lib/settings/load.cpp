@@ -332,11 +332,7 @@ configuration read_all(const section& root, const environment& env, findings& ou
     read_log(root.below("log"), read.log);
     read_tenancy(root.below("tenants"), read.tenants);
     read.flags = read_flags(root, env, out);
-    const auto scopes = read.flags.scopes();
-    const bool mirrored = std::ranges::any_of(scopes, [&](const auto& scope) {
-        return effective_strategy(read.flags.resolve(scope.group, scope.tenant)) == write_strategy::mirror;
-    });
-    if (mirrored && read.stream.by_key())
+    if (read.flags.has(write_strategy::mirror) && read.stream.by_key())
         out.add(root.below("stream").at("ordering"), "'key' with dual_write_strategy: mirror",
                 "transaction (commits that wait for the follower need commit order)");
     if (!read.flags.tenants().empty() && read.tenants.session == tenant_source::none && read.tenants.column.empty())

@@ -7,15 +7,15 @@
 #include "lib/model/lsn.hpp"
 
 // How a proxy learns that the follower has what it waits for: a logical message in the authority's WAL asks
-// (model::telling_prefix), and who
-// applies the stream tells on a channel of the follower, by the transaction that applies it.
+// (model::telling_prefix), and who applies the stream tells on a channel of the follower, by the transaction that
+// applies it.
 namespace crossfade::store {
 
 // The channel's name, which LISTEN needs in quotes, and the payload: the stream's name and how far it is applied.
 inline constexpr std::string_view applied_channel = "crossfade.applied";
 
-// $1 the payload. To be run in the transaction that applies.
-inline constexpr std::string_view tell_applied_sql = "SELECT pg_notify('crossfade.applied', $1::text)";
+// $1 the channel, $2 the payload. To be run in the transaction that applies.
+inline constexpr std::string_view tell_applied_sql = "SELECT pg_notify($1::text, $2::text)";
 inline std::string applied_payload(std::string_view stream, model::lsn end) {
     return model::to_string(end) + ' ' + std::string{stream};
 }

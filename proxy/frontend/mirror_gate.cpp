@@ -25,7 +25,7 @@ bool calm(const sql::statement& it) {
 bool may_write(const sql::statement& it) {
     switch (it.kind) {
         case statement_kind::read:
-            return !it.read_only && !calm(it);
+            return !calm(it);
         case statement_kind::transaction_control:
             return std::holds_alternative<effect::commit_prepared>(it.effect);
         case statement_kind::session:

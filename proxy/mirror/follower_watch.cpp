@@ -77,12 +77,7 @@ follower_watch::follower_watch(std::function<settings::snapshot()> in_force, pro
     std::ranges::transform(wait_ends, ends_.begin(), [&](wait_end how) {
         return &ends.Add({{"result", std::string{to_string(how)}}});
     });
-    const auto settings = config();
-    const auto& flags = settings->config.flags;
-    const bool mirrored = std::ranges::any_of(flags.scopes(), [&](const auto& scope) {
-        return effective_strategy(flags.resolve(scope.group, scope.tenant)) == settings::write_strategy::mirror;
-    });
-    if (mirrored) start();
+    if (config()->config.flags.has(settings::write_strategy::mirror)) start();
 }
 
 bool follower_watch::wait_for_follower(std::function<void()> then) {
@@ -136,7 +131,7 @@ void follower_watch::make_marks(const std::stop_token& stopping) {
         if (connect(legacy_, config()->config.legacy.dsn, "marks can't be written to legacy", said)) at = ask_mark();
         {
             std::unique_lock hold{mutex_};
-            list_.mark_made(at);
+            list_.mark_made(at, clock::now());
             tell(hold);
         }
         if (at) {
@@ -209,7 +204,7 @@ bool follower_watch::hear(milliseconds patience) {
 void follower_watch::news(std::optional<model::lsn> applied) {
     if (!applied) return;
     std::unique_lock hold{mutex_};
-    list_.applied(*applied);
+    list_.applied(*applied, clock::now());
     tell(hold);
 }
 
@@ -226,7 +221,7 @@ void follower_watch::look_at_clock(const std::stop_token& stopping) {
 }
 
 void follower_watch::tell(std::unique_lock<std::mutex>& hold) {
-    const auto ended = list_.take_ended(clock::now());
+    const auto ended = list_.take_ended();
     const bool degraded = list_.degraded();
     const bool news = degraded != std::exchange(said_degraded_, degraded);
     hold.unlock();

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <utility>
 
 namespace crossfade::proxy::mirror {
 
@@ -30,7 +29,7 @@ void waiting_list::mark_begun() {
     unmarked_.clear();
 }
 
-void waiting_list::mark_made(std::optional<model::lsn> at) {
+void waiting_list::mark_made(std::optional<model::lsn> at, clock::time_point now) {
     making_ = false;
     if (!at) {
         // In front of those who came since.
@@ -42,17 +41,17 @@ void waiting_list::mark_made(std::optional<model::lsn> at) {
         marked_.push_back(std::move(each));
     }
     making_for_.clear();
-    release_applied();
+    end_applied(now);
 }
 
-void waiting_list::applied(model::lsn end) {
+void waiting_list::applied(model::lsn end, clock::time_point now) {
     applied_ = end;
-    release_applied();
+    end_applied(now);
 }
 
-void waiting_list::release_applied() {
+void waiting_list::end_applied(clock::time_point now) {
     for (; !marked_.empty() && marked_.front().behind <= applied_; marked_.pop_front())
-        through_.push_back(std::move(marked_.front()));
+        end(std::move(marked_.front()), wait_end::applied, now);
 }
 
 void waiting_list::end(wait&& one, wait_end how, clock::time_point now) {
@@ -94,12 +93,6 @@ void waiting_list::give_up(clock::time_point now) {
         for (auto& each : *all) end(std::move(each), wait_end::late, now);
         all->clear();
     }
-}
-
-std::deque<waiting_list::ended> waiting_list::take_ended(clock::time_point now) {
-    for (auto& each : through_) end(std::move(each), wait_end::applied, now);
-    through_.clear();
-    return std::exchange(ended_, {});
 }
 
 }  // namespace crossfade::proxy::mirror

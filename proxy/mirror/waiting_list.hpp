@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "lib/model/lsn.hpp"
 
@@ -42,7 +43,7 @@ class waiting_list {
     struct ended {
         wait_end how;
         clock::duration took;
-        release tell;  // null for a probe
+        release tell;
     };
 
     // False: it need not wait, as the list is degraded.
@@ -52,18 +53,18 @@ class waiting_list {
     bool wants_mark() const { return !making_ && !unmarked_.empty(); }
     void mark_begun();
     // The place that was got; nullopt: none, and those who waited for it need another one.
-    void mark_made(std::optional<model::lsn> at);
+    void mark_made(std::optional<model::lsn> at, clock::time_point now);
 
     // The follower has the stream up to there. It may be less than before, after a failover for instance: then that
     // counts.
-    void applied(model::lsn end);
+    void applied(model::lsn end, clock::time_point now);
     // Those who have waited for too long; and, while it is degraded, probes. To be called often.
     void look_at_clock(clock::time_point now, milliseconds timeout);
     // Nobody waits any more: who did was late.
     void give_up(clock::time_point now);
 
-    // Who is to be told, in the order in which they came; to be done without the lock that guards the list.
-    std::deque<ended> take_ended(clock::time_point now);
+    // Who is to be told, in the order in which their waits ended; to be done without the lock that guards the list.
+    std::deque<ended> take_ended() { return std::exchange(ended_, {}); }
 
     bool degraded() const { return degraded_; }
     std::size_t waiting() const { return unmarked_.size() + making_for_.size() + marked_.size(); }
@@ -77,15 +78,14 @@ class waiting_list {
     };
     void end(wait&& one, wait_end how, clock::time_point now);
     void end_late(std::deque<wait>& of, clock::time_point now);
-    void release_applied();
+    void end_applied(clock::time_point now);
 
     std::deque<wait> unmarked_;
     std::deque<wait> making_for_;  // those whom the mark under way is for
     std::deque<wait> marked_;      // places rise
     bool making_ = false;
     model::lsn applied_;
-    std::deque<wait> through_;  // applied, not yet taken
-    std::deque<ended> ended_;
+    std::deque<ended> ended_;  // not yet taken
     bool degraded_ = false;
     bool probing_ = false;  // one is under way
     int probes_ = 0;        // that came through in time, in a row

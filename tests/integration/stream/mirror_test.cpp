@@ -6,10 +6,12 @@
 #include <atomic>
 #include <cmath>
 #include <csignal>
+#include <memory>
 #include <set>
 #include <thread>
 
 #include "lib/pgclient/connection.hpp"
+#include "lib/store/applied.hpp"
 #include "tests/chaos/landscape.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/http.hpp"
@@ -187,6 +189,21 @@ TEST_F(mirror, leaves_both_sides_equal_after_every_shape_of_statement) {
     EXPECT_GT(waits("applied"), static_cast<double>(shapes.size()) - 3);
     EXPECT_EQ(late() + degraded(), 0);
     EXPECT_EQ(world_->complaints(), "");
+}
+
+// The proxy would find it in the progress, too, a fifth of a second later.
+TEST_F(mirror, is_told_by_the_transaction_that_applies) {
+    begin("30s");
+    auto listener = pgclient::connection::open(world_->modern.dsn(), {}).value();
+    listener.exec("LISTEN \"crossfade.applied\"").value();
+    run("INSERT INTO plain VALUES (1, 'x', now(), 1)");
+    EXPECT_TRUE(listener.exec("SELECT 1"));
+    const auto forget = [](PGnotify* of) { PQfreemem(of); };
+    const std::unique_ptr<PGnotify, decltype(forget)> told{PQnotifies(listener.native()), forget};
+    ASSERT_NE(told, nullptr) << world_->logs();
+    const auto end = store::read_applied(told->extra, "app");
+    ASSERT_TRUE(end) << told->extra;
+    EXPECT_EQ(world_->modern.value("SELECT end_lsn >= '" + model::to_string(*end) + "' FROM crossfade.progress"), "t");
 }
 
 TEST_F(mirror, lets_nobody_wait_who_only_reads) {

@@ -16,12 +16,12 @@ class a_waiting_list : public testing::Test {
     }
     void mark(std::uint64_t at) {
         list_.mark_begun();
-        list_.mark_made(model::lsn{at});
+        list_.mark_made(model::lsn{at}, now_);
     }
     // Whose waits have ended, in their order, with how: "a+" applied, "b-" late.
     std::string ended() {
         std::string text;
-        for (const auto& each : list_.take_ended(now_)) {
+        for (const auto& each : list_.take_ended()) {
             each.tell();
             text += std::exchange(told_, {}) + (each.how == wait_end::applied ? '+' : '-');
         }
@@ -37,7 +37,7 @@ class a_waiting_list : public testing::Test {
         ASSERT_TRUE(list_.wants_mark());
         mark(++newest_);
         now_ += takes;
-        list_.applied(model::lsn{newest_});
+        list_.applied(model::lsn{newest_}, now_);
         EXPECT_EQ(ended(), "") << "nobody waits for it";
     }
 
@@ -55,9 +55,9 @@ TEST_F(a_waiting_list, has_one_mark_for_all_who_wait) {
     EXPECT_TRUE(list_.wants_mark());
     mark(10);
     EXPECT_FALSE(list_.wants_mark());
-    list_.applied(model::lsn{9});
+    list_.applied(model::lsn{9}, now_);
     EXPECT_EQ(ended(), "");
-    list_.applied(model::lsn{10});
+    list_.applied(model::lsn{10}, now_);
     EXPECT_EQ(ended(), "a+b+");
     EXPECT_EQ(list_.waiting(), 0U);
 }
@@ -67,8 +67,8 @@ TEST_F(a_waiting_list, gives_no_mark_to_those_who_came_after_it_was_asked_for) {
     list_.mark_begun();
     enter("b");
     EXPECT_FALSE(list_.wants_mark()) << "one at a time";
-    list_.mark_made(model::lsn{10});
-    list_.applied(model::lsn{100});
+    list_.mark_made(model::lsn{10}, now_);
+    list_.applied(model::lsn{100}, now_);
     EXPECT_EQ(ended(), "a+") << "b may have committed behind the mark";
     EXPECT_TRUE(list_.wants_mark());
     mark(20);
@@ -79,8 +79,8 @@ TEST_F(a_waiting_list, asks_again_for_a_mark_that_was_not_made) {
     enter("a");
     list_.mark_begun();
     enter("b");
-    list_.mark_made(std::nullopt);
-    list_.applied(model::lsn{100});
+    list_.mark_made(std::nullopt, now_);
+    list_.applied(model::lsn{100}, now_);
     EXPECT_EQ(ended(), "");
     EXPECT_TRUE(list_.wants_mark());
     mark(10);
@@ -103,8 +103,8 @@ TEST_F(a_waiting_list, lets_nobody_wait_for_longer_than_the_timeout) {
     EXPECT_FALSE(enter("c")) << "others don't wait any more";
     pass(400ms);
     EXPECT_EQ(ended(), "b-") << "whether or not its mark is made";
-    list_.mark_made(model::lsn{20});
-    list_.applied(model::lsn{30});
+    list_.mark_made(model::lsn{20}, now_);
+    list_.applied(model::lsn{30}, now_);
     EXPECT_EQ(ended(), "");
 }
 
@@ -124,7 +124,7 @@ TEST_F(a_waiting_list, recovers_by_three_quick_probes_in_a_row) {
     EXPECT_TRUE(enter("b"));
     pass(waiting_list::probe_interval);
     mark(5000);
-    list_.applied(model::lsn{5000});
+    list_.applied(model::lsn{5000}, now_);
     EXPECT_EQ(ended(), "b+");
 }
 
