@@ -5,7 +5,7 @@
 
 namespace crossfade::sql {
 
-// All of a statement but its fingerprint and its place in the text. The tree has a bounded depth.
+// All of a statement but its fingerprint, its place in the text and its rows. The tree has a bounded depth.
 statement classify(const PgQuery__Node& node);
 
 }  // namespace crossfade::sql

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,6 +54,20 @@ struct session_calls {
     friend bool operator==(const session_calls&, const session_calls&) = default;
 };
 
+// An INSERT, UPDATE or DELETE of one table and not within a CTE, for who adds to its RETURNING.
+struct row_write {
+    enum class operation : std::uint8_t { insert, update, remove } what = operation::insert;
+    std::string schema;  // as in table_use
+    std::string name;
+    std::string reference;  // what RETURNING calls the target by, its alias or its name, in double quotes
+    // That UPDATE or ON CONFLICT DO UPDATE assigns, in the text's order, each once; of a[1] and c.f, a and c.
+    std::vector<std::string> set_columns;
+    // Where to put in " item," if the statement has RETURNING, and " RETURNING item" if not, in bytes of the whole
+    // text: in front of RETURNING's first item, or behind the last token. The blank in front is needed: RETURNING* is
+    // SQL.
+    std::size_t returning_at = 0;
+};
+
 // What is known of a statement from its text alone. Of literals it keeps those of SET. What a catalog would add stays
 // unseen: views, rules, triggers, row security, functions behind operators, casts and columns (docs/adr/0011).
 struct statement {
@@ -70,6 +85,9 @@ struct statement {
     session_calls called;
     // Each once, in the order of the text's tree. Names of CTEs are none; sequences, indexes and types neither.
     std::vector<table_use> tables;
+    // Empty too with a CTE that writes, for what EXPLAIN, PREPARE and COPY have inside, and where a table of another
+    // schema may go by the target's name.
+    std::optional<row_write> rows;
     session_effect effect;
     // libpg_query's, the same for statements that differ in literals alone. It is that library's version 3.
     std::uint64_t fingerprint = 0;

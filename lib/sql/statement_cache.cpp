@@ -11,6 +11,10 @@ constexpr std::size_t overhead = 200;
 std::size_t size_of(const statement& it) {
     std::size_t size = sizeof it;
     for (const auto& table : it.tables) size += sizeof table + table.schema.size() + table.name.size();
+    if (const auto& rows = it.rows) {
+        size += rows->schema.size() + rows->name.size() + rows->reference.size();
+        for (const auto& column : rows->set_columns) size += sizeof column + column.size();
+    }
     for (const auto& name : it.called.settings) size += sizeof name + name.size();
     if (const auto* set = std::get_if<effect::set_parameter>(&it.effect))
         for (const auto& value : set->values) size += sizeof(std::string) + value.size();

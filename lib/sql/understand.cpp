@@ -6,6 +6,7 @@
 #include "lib/sql/classify.hpp"
 #include "lib/sql/nesting.hpp"
 #include "lib/sql/parse_tree.hpp"
+#include "lib/sql/row_writes.hpp"
 
 namespace crossfade::sql {
 namespace {
@@ -69,6 +70,7 @@ understanding understand(std::string_view text, const limits& within) {
         const auto rest = ended.size() - it.offset;
         it.length = raw->stmt_len > 0 ? std::min(rest, static_cast<std::size_t>(raw->stmt_len)) : rest;
         it.fingerprint = fingerprint_within(ended, it);
+        if (raw->stmt != nullptr) it.rows = row_write_of(*raw->stmt, it, ended);
     }
     return statements;
 }
