@@ -3,23 +3,12 @@
 #include <algorithm>
 
 #include "cdc/apply/fault.hpp"
+#include "cdc/apply/sorted.hpp"
 #include "lib/failpoint/failpoint.hpp"
 #include "lib/store/applied.hpp"
 #include "lib/store/schema.hpp"
 
 namespace crossfade::cdc::apply {
-
-// A batch without what is left out, and why that was.
-struct applier::sorted {
-    std::vector<placed_event> events;
-    batch_plan plan;
-    std::map<std::string, std::uint64_t> applied;
-    std::map<std::string, std::uint64_t> skipped;
-    std::map<std::string, model::lsn> stale;    // tables of which rows are left out, and since when
-    std::string unfinished;                     // a table whose copy was broken off
-    std::string overfull;                       // one that waits for DDL, with no room for more
-    std::shared_ptr<const table_mapping> tied;  // one whose rows may be in each other's way
-};
 
 namespace {
 
@@ -31,32 +20,20 @@ apply_report tied(const table_mapping& by) {
     return report;
 }
 
-std::string_view kind_of(const model::change_event& event) {
-    struct {
-        std::string_view operator()(const model::row_change& change) const {
-            switch (change.operation) {
-                case model::row_operation::insert:
-                    return "insert";
-                case model::row_operation::update:
-                    return "update";
-                case model::row_operation::remove:
-                    break;
-            }
-            return "delete";
-        }
-        std::string_view operator()(const model::truncate&) const { return "truncate"; }
-        std::string_view operator()(const model::logical_message&) const { return "message"; }
-        std::string_view operator()(const model::heartbeat&) const { return "heartbeat"; }
-    } name;
-    return std::visit(name, event.body);
-}
-
 bool asks_to_be_told(const std::vector<consume::received>& events) {
     return std::ranges::any_of(events, [](const consume::received& each) {
         const auto* message = std::get_if<model::logical_message>(&each.event.body);
         return message != nullptr && message->prefix == model::telling_prefix;
     });
 }
+
+bool any_of(const row_marks& these, const row_marks& among) {
+    return std::ranges::any_of(these, [&](auto mark) { return among.contains(mark); });
+}
+
+constexpr std::string_view lock_not_available = "55P03";
+constexpr int most_waits = 20;      // for transactions that mirror, each as long as the session's lock_timeout
+constexpr int most_overtaken = 10;  // times that a batch is written anew because of them
 
 void add_up(std::map<std::string, std::uint64_t>& into, const std::map<std::string, std::uint64_t>& more) {
     for (const auto& [name, count] : more) into[name] += count;
@@ -91,119 +68,30 @@ pgclient::result<void> applier::load_tables() {
     return to_.refresh_origins(settings_.stream);
 }
 
-applier::treatment applier::treat(const model::table_name& table, const model::change_event& event) {
-    if (tables_.empty()) return treatment::apply;
-    const auto found = tables_.find(model::to_string(table));
-    if (found == tables_.end()) return treatment::apply;
-    const auto& known = found->second;
-    if (known.state == "copying") return treatment::unfinished;
-    if (known.state == "new") return treatment::left_out;
-    if (known.state == "backfilling") {
-        recent_.note(event.xid);
-        if (!known.whole) {
-            const bool newer = known.settled_lsn && event.at.commit_lsn >= *known.settled_lsn;
-            return newer ? treatment::settling : treatment::copied_over;
-        }
-        // Before there is a snapshot, everything will be in it.
-        return !known.copied_at || known.copied_at->has(event.xid) ? treatment::copied : treatment::apply;
-    }
-    return known.copied_lsn && event.at.commit_lsn < *known.copied_lsn ? treatment::copied : treatment::apply;
-}
-
-pgclient::result<applier::sorted> applier::sort(const std::vector<consume::received>& events, scope_filter& scopes) {
-    sorted made;
-    batch_planner planner;
-    const auto treated = [&](const model::table_name& table, const model::change_event& event) {
-        const auto as = treat(table, event);
-        if (as == treatment::unfinished) made.unfinished = model::to_string(table);
-        return as;
-    };
-    catalog_.forget_refused();
-    const auto& waiting = letters_.rows();
-    bool waits = false;
-    for (const auto& each : events) {
-        const auto& at = each.event.at;
-        if (const auto* change = std::get_if<model::row_change>(&each.event.body)) {
-            auto mapping = catalog_.mapping(to_.db, change->rel);
-            if (!mapping) return mapping.error();
-            const auto as = treated(change->rel->table, each.event);
-            if (as == treatment::copied || as == treatment::left_out) {
-                ++made.skipped[as == treatment::copied ? "copied" : "new"];
-                continue;
-            }
-            if (settings_.by_key && (*mapping)->tied_by) made.tied = *mapping;
-            const bool copying = as == treatment::copied_over || as == treatment::settling;
-            if (copying && !(*mapping)->key.empty()) {
-                // Under legacy-only, too: at its end the copy is to be whole.
-                const auto how = as == treatment::settling ? strictness::settling : strictness::copied_over;
-                planner.add(*change, *mapping, how);
-                made.events.push_back({&each, {*mapping}, how});
-                ++made.applied[std::string{kind_of(each.event)}];
-                continue;
-            }
-            if (!copying && !scopes.applies(change->rel->table, tenant_of(**mapping, *change))) {
-                ++made.skipped["legacy-only"];
-                made.stale.try_emplace(model::to_string(change->rel->table), at.commit_lsn);
-                continue;
-            }
-            waits = waits || (!waiting.empty() && waiting.holds(to_string((*mapping)->target), *change));
-            if (waiting.held_changes() >= settings_.most_waiting && waiting.held(to_string((*mapping)->target)))
-                made.overfull = to_string((*mapping)->target);
-            planner.add(*change, *mapping);
-            made.events.push_back({&each, {*mapping}});
-        } else if (const auto* emptied = std::get_if<model::truncate>(&each.event.body)) {
-            std::vector<std::shared_ptr<const table_mapping>> mappings;
-            for (const auto& rel : emptied->relations) {
-                const auto as = treated(rel->table, each.event);
-                if (as == treatment::copied || as == treatment::left_out) continue;
-                // A truncate has no tenant: what holds for the table's group as a whole decides.
-                if (as == treatment::apply && !scopes.applies(rel->table, {})) {
-                    made.stale.try_emplace(model::to_string(rel->table), at.commit_lsn);
-                    continue;
-                }
-                auto mapping = catalog_.mapping(to_.db, rel);
-                if (!mapping) return mapping.error();
-                waits = waits || waiting.any(to_string((*mapping)->target));
-                mappings.push_back(*mapping);
-            }
-            if (mappings.empty()) {
-                ++made.skipped["truncate"];
-                continue;
-            }
-            planner.add(*emptied, mappings);
-            made.events.push_back({&each, std::move(mappings)});
-        } else if (events::is_ddl(each.event)) {
-            // At its place between the rows, and those behind it may need another mapping.
-            waits = true;
-            made.events.push_back({&each, {}});
-        }
-        ++made.applied[std::string{kind_of(each.event)}];
-    }
-    made.plan = planner.take();
-    if (waits || (!to_.replica_role && made.plan.changes > 0)) made.plan.careful = true;
-    return made;
-}
-
 pgclient::result<apply_report> applier::apply(const std::vector<consume::received>& events,
                                               const std::optional<store::progress>& advance, scope_filter& scopes,
                                               const std::vector<std::uint32_t>& moved) {
-    for (int attempt = 0;; ++attempt) {
-        if (reload_ && !open_) {
+    int waits = 0;
+    for (int attempt = 0;;) {
+        const bool fresh = !open_;
+        if (reload_ && fresh) {
             if (auto loaded = load_tables(); !loaded) return loaded.error();
         }
-        if (letters_.asked() && !open_ && advance) {
+        if (letters_.asked() && fresh && advance) {
             if (auto served = serve_letters(); !served) return served.error();
         }
         auto report = write(events, advance, scopes, moved);
         if (!report) {
+            // Who mirrors holds its locks until legacy has committed, or a timeout of the proxy's has ended it.
+            const bool again = judging_ && fresh && report.error().sqlstate == lock_not_available;
             give_up(report.error());
+            if (again && ++waits < most_waits) continue;
             return report.error();
         }
         if (*report) return std::move(**report);
-        // crossfade.tables has changed under the batch. A part can't be sorted anew alone: its forerunners were sorted
-        // by what is gone.
-        if (attempt == 3 || !advance) {
-            return pgclient::failure{"40001", "crossfade.tables changes all the time", {}, {}, {}};
+        // A part can't be sorted anew alone: its forerunners were sorted by what is gone.
+        if (++attempt == 4 || !fresh) {
+            return pgclient::failure{"40001", "crossfade.tables or crossfade.receipts change all the time", {}, {}, {}};
         }
     }
 }
@@ -224,6 +112,18 @@ std::size_t applier::add_beginning() {
     return 3;
 }
 
+applier::beginning applier::read_beginning(const std::vector<pipeline::answer>& answers) const {
+    if (!answers[1].got.boolean(0, 0)) return beginning::backfill;
+    return answers[2].got.text(0, 0) == fingerprint_ ? beginning::good : beginning::other_tables;
+}
+
+pgclient::result<std::optional<apply_report>> applier::turn_back(std::optional<apply_report> with) {
+    if (open_) {
+        if (auto done = roll_back(); !done) return done.error();
+    }
+    return with;
+}
+
 statement applier::telling(model::lsn end) const {
     return {std::string{store::tell_applied_sql},
             {std::string{store::applied_channel}, store::applied_payload(settings_.stream, end)},
@@ -234,24 +134,36 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
                                                              const std::optional<store::progress>& advance,
                                                              scope_filter& scopes,
                                                              const std::vector<std::uint32_t>& moved) {
-    auto sorting = sort(events, scopes);
-    if (!sorting) return sorting.error();
-    auto& batch = *sorting;
     auto& pipe = *to_.pipe;
     const bool fresh = !open_;
     apply_report report;
-    std::size_t before_rows = 0;
-    if (fresh && !batch.overfull.empty()) {
-        reload_ = true;  // an operator makes room
-        report.what = apply_report::outcome::overfull;
-        report.table = batch.overfull;
-        return std::optional{std::move(report)};
-    }
-    if (batch.tied) return std::optional{tied(*batch.tied)};
+    const auto turned_back = [&](beginning by) {
+        if (by == beginning::other_tables) return turn_back(std::nullopt);
+        report.what = apply_report::outcome::backfill;
+        return turn_back(std::move(report));
+    };
     if (fresh) {
         so_far_ = {};
-        before_rows += add_beginning();
+        judging_ = judges(scopes);
+        mirrored_ = {};
     }
+    if (judging_) {
+        auto began = read_receipts(events);
+        if (!began) return began.error();
+        if (*began != beginning::good) return turned_back(*began);
+    }
+    auto sorting = sort(events, scopes);
+    if (!sorting) return sorting.error();
+    auto& batch = *sorting;
+    if (fresh && !batch.overfull.empty()) {
+        report.what = apply_report::outcome::overfull;
+        report.table = batch.overfull;
+        reload_ = true;  // an operator makes room
+        return turn_back(std::move(report));
+    }
+    if (batch.tied) return std::optional{tied(*batch.tied)};
+    const bool begins = !open_;
+    std::size_t before_rows = begins ? add_beginning() : 0;
     if (advance) {
         if (asks_to_be_told(events)) {
             pipe.add(telling(advance->end_lsn));
@@ -262,66 +174,35 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
     }
     pipe.add("SAVEPOINT crossfade_batch");
     ++before_rows;
-    if (!batch.plan.careful) {
-        for (const auto& part : batch.plan.segments) {
-            for (const auto& each : many(part, to_.origins, {}, settings_.stream)) pipe.add(each);
-        }
-    }
-    std::vector<pipeline::answer> answers;
-    std::optional<pgclient::failure> fault;
-    if (auto got = pipe.run(&answers); got) {
-        answers = std::move(*got);
-    } else if (answers.size() < before_rows || !is_row_fault(got.error())) {
-        return got.error();
-    } else {
-        fault = got.error();
-    }
+    auto tried = write_at_once(batch, before_rows);
+    if (!tried) return tried.error();
     open_ = true;
     failpoint::pass("apply.begun");
 
-    if (fresh && !answers[1].got.boolean(0, 0)) report.what = apply_report::outcome::backfill;
-    if (report.what == apply_report::outcome::applied && fresh && answers[2].got.text(0, 0) != fingerprint_) {
-        if (auto done = roll_back(); !done) return done.error();
-        reload_ = true;
-        return std::optional<apply_report>{};
+    if (begins) {
+        if (const auto began = read_beginning(tried->answers); began != beginning::good) return turned_back(began);
     }
-    if (report.what == apply_report::outcome::applied && !batch.unfinished.empty()) {
+    if (!batch.unfinished.empty()) {
         report.what = apply_report::outcome::unfinished;
         report.table = batch.unfinished;
-    }
-    if (advance && report.what == apply_report::outcome::applied &&
-        answers[before_rows - 2].got.affected() != static_cast<int>(std::max<std::size_t>(moved.size(), 1))) {
+    } else if (advance && tried->answers[before_rows - 2].got.affected() !=
+                              static_cast<int>(std::max<std::size_t>(moved.size(), 1))) {
         report.what = apply_report::outcome::fenced;
     }
-    if (report.what != apply_report::outcome::applied) {
-        if (auto done = roll_back(); !done) return done.error();
-        return std::optional{std::move(report)};
-    }
-    bool careful = batch.plan.careful || fault;
-    for (const auto& each : answers) careful = careful || !each.as_expected();
-    if (careful && !batch.events.empty()) {
-        pipe.add("ROLLBACK TO SAVEPOINT crossfade_batch");
-        if (auto done = pipe.run(); !done) return done.error();
-        if (fault) {
-            // Perhaps the follower's tables are others by now.
-            catalog_.forget();
-            auto again = sort(events, scopes);
-            if (!again) return again.error();
-            batch = std::move(*again);
-            if (batch.tied) {
-                if (auto done = roll_back(); !done) return done.error();
-                return std::optional{tied(*batch.tied)};
-            }
-        }
-        failpoint::pass("apply.careful");
-        if (auto done = write_carefully(batch, scopes, report); !done) return done.error();
-    }
+    if (report.what != apply_report::outcome::applied) return turn_back(std::move(report));
+    auto seen = see_through(batch, std::move(*tried), events, scopes, report);
+    if (!seen) return seen.error();
+    if (!*seen) return turn_back(std::nullopt);
+    if (batch.tied) return turn_back(tied(*batch.tied));
     mark_stale(batch);
     report.rows = batch.plan.changes;
     add_up(so_far_.applied, batch.applied);
     add_up(so_far_.skipped, batch.skipped);
     so_far_.rows += report.rows;
     so_far_.dead_letters += report.dead_letters;
+    so_far_.healed += report.healed;
+    if (fresh) so_far_.judged = mirrored_.written.size();
+    so_far_.given_up += std::exchange(given_up_, 0);
     so_far_.careful = so_far_.careful || report.careful;
     so_far_.records.insert(so_far_.records.end(), report.records.begin(), report.records.end());
     so_far_.ddl.insert(so_far_.ddl.end(), report.ddl.begin(), report.ddl.end());
@@ -341,7 +222,92 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
     return std::optional{std::exchange(so_far_, {})};
 }
 
+pgclient::result<applier::attempted> applier::write_at_once(const sorted& batch, std::size_t before_rows) {
+    auto& pipe = *to_.pipe;
+    attempted made;
+    std::vector<std::size_t> checks;
+    auto next = before_rows;
+    for (const auto& part : batch.plan.segments) {
+        if (batch.plan.careful) break;
+        for (const auto& each : many(part, to_.origins, {}, settings_.stream)) {
+            if (each.checks) checks.push_back(next);
+            pipe.add(each);
+            ++next;
+        }
+    }
+    // What was written is locked now: who mirrors a later change of it has committed by this, or waits for us.
+    if (heeds_receipts()) pipe.add(rows_ahead(settings_.stream));
+    if (auto got = pipe.run(&made.answers); got) {
+        made.answers = std::move(*got);
+    } else if (made.answers.size() < before_rows || !is_row_fault(got.error())) {
+        return got.error();
+    } else {
+        made.fault = got.error();
+        return made;
+    }
+    made.good = !batch.plan.careful;
+    for (const auto& each : made.answers) made.good = made.good && each.as_expected();
+    if (!heeds_receipts()) return made;
+    const auto ahead = marks_in(made.answers.back().got);
+    made.good = made.good && (judging_ ? !any_of(batch.written, ahead) : ahead.empty());
+    for (const auto at : checks) {
+        for (const auto mark : marks_in(made.answers[at].got)) made.good = made.good && ahead.contains(mark);
+    }
+    return made;
+}
+
+// Runs what was added before.
+pgclient::result<void> applier::read_rows_ahead() {
+    if (heeds_receipts()) to_.pipe->add(rows_ahead(settings_.stream));
+    auto got = to_.pipe->run();
+    if (!got) return got.error();
+    if (!heeds_receipts()) return {};
+    mirrored_.ahead = marks_in(got->back().got);
+    if (!mirrored_.ahead.empty()) seen_receipts();
+    return {};
+}
+
+pgclient::result<bool> applier::see_through(sorted& batch, attempted tried,
+                                            const std::vector<consume::received>& events, scope_filter& scopes,
+                                            apply_report& report) {
+    for (int times = 0; !tried.good; ++times) {
+        if (times == most_overtaken) {
+            return pgclient::failure{"40001", "rows are mirrored while they are written, again and again", {}, {}, {}};
+        }
+        to_.pipe->add("ROLLBACK TO SAVEPOINT crossfade_batch");
+        if (auto read = read_rows_ahead(); !read) return read.error();
+        if (!judging_ && !mirrored_.ahead.empty()) return false;
+        const bool overtaken = any_of(batch.written, mirrored_.ahead);
+        if (tried.fault) catalog_.forget();  // perhaps the follower's tables are others by now
+        if (tried.fault || judging_) {
+            auto again = sort(events, scopes);
+            if (!again) return again.error();
+            batch = std::move(*again);
+            if (batch.tied) return true;
+        }
+        report = {};
+        if (overtaken && !batch.plan.careful) {
+            auto next = write_at_once(batch, 0);
+            if (!next) return next.error();
+            tried = std::move(*next);
+            continue;
+        }
+        failpoint::pass("apply.careful");
+        const auto waiting = letters_.rows();
+        if (auto done = write_carefully(batch, scopes, report); !done) return done.error();
+        if (!judging_) break;
+        if (auto read = read_rows_ahead(); !read) return read.error();
+        tried.good = !any_of(batch.written, mirrored_.ahead) && !any_of(batch.checked, mirrored_.ahead);
+        if (!tried.good) letters_.rows() = waiting;
+    }
+    return true;
+}
+
 pgclient::result<void> applier::write_carefully(sorted& batch, scope_filter& scopes, apply_report& report) {
+    if (judging_) {
+        // A proxy may have an origin that is new.
+        if (auto read = to_.refresh_origins(settings_.stream); !read) return read;
+    }
     careful_writer writer{*to_.pipe, settings_, to_.origins, letters_.rows()};
     ddl_keeper ddl{to_, settings_};
     bool changed = false;
@@ -365,6 +331,7 @@ pgclient::result<void> applier::write_carefully(sorted& batch, scope_filter& sco
         if (auto done = writer.apply(each); !done) return done;
     }
     report.careful = true;
+    report.healed = writer.healed();
     report.records = writer.records();
     report.dead_letters = writer.dead_letters();
     return {};
@@ -414,7 +381,8 @@ pgclient::result<bool> applier::prepare(const std::vector<consume::received>& ev
     // What is left out of a table that is being copied has to be known to whoever copies it (recent_transactions).
     const bool copying =
         std::ranges::any_of(tables_, [](const auto& each) { return each.second.state == "backfilling"; });
-    if (copying || letters_.asked()) return false;
+    judging_ = false;
+    if (copying || letters_.asked() || judges(scopes)) return false;
     auto sorting = sort(events, scopes);
     if (!sorting) return sorting.error();
     auto& batch = *sorting;
@@ -426,6 +394,7 @@ pgclient::result<bool> applier::prepare(const std::vector<consume::received>& ev
     for (const auto& part : batch.plan.segments) {
         for (const auto& each : many(part, to_.origins, {}, settings_.stream)) pipe.add(each);
     }
+    pipe.add(rows_ahead(settings_.stream));
     const auto answers = pipe.run();
     if (!answers) {
         if (answers.error().connection_lost()) return answers.error();
@@ -435,7 +404,7 @@ pgclient::result<bool> applier::prepare(const std::vector<consume::received>& ev
         return false;
     }
     open_ = true;
-    bool good = (*answers)[1].got.boolean(0, 0) && (*answers)[2].got.text(0, 0) == fingerprint_;
+    bool good = read_beginning(*answers) == beginning::good && answers->back().got.empty();
     for (const auto& each : *answers) good = good && each.as_expected();
     if (!good) {
         if (auto done = roll_back(); !done) return done.error();

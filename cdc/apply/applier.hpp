@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "cdc/apply/careful.hpp"
 #include "cdc/apply/ddl_keeper.hpp"
 #include "cdc/apply/letter_box.hpp"
+#include "cdc/apply/receipts.hpp"
 #include "cdc/apply/recent_transactions.hpp"
 #include "cdc/apply/scope.hpp"
 #include "cdc/apply/session.hpp"
@@ -39,12 +41,19 @@ struct apply_report {
     std::vector<drift::record> records;
     std::vector<ddl_record> ddl;
     std::size_t dead_letters = 0;
+    std::size_t judged = 0;       // transactions that a proxy has written to the follower itself
+    std::size_t healed = 0;       // rows of these that were not as the source has them
+    std::size_t given_up = 0;     // receipts whose transactions did not come by
     letter_box::outcome letters;  // what was asked of those that were there before
 };
 
 // Writes batches to the follower: its rows and its progress in one transaction. First all at once, in a way that proves
 // that the follower was as the source had it (every statement touches the number of rows that it should); where it
 // doesn't, or where the follower refuses something, the batch is rolled back and applied by careful_writer.
+//
+// Where proxies write rows to the follower themselves it judges instead: it waits for the transactions that do, takes
+// the receipts of those that the batch comes by, and leaves rows alone that are there or further on. A row is never
+// taken back: who mirrors a later change of it while the batch is written has the batch written anew.
 //
 // A failure of apply() means that nothing was committed, or, when the connection broke at COMMIT, that it isn't known:
 // load the progress again. Not thread-safe.
@@ -91,18 +100,39 @@ class applier {
 
   private:
     struct sorted;
+    // A batch's rows, written all at once.
+    struct attempted {
+        std::vector<pipeline::answer> answers;
+        std::optional<pgclient::failure> fault;  // a row's
+        bool good = false;
+    };
+    enum class beginning { good, backfill, other_tables };
     // What a table's state makes of a change.
     enum class treatment { apply, left_out, copied, copied_over, settling, unfinished };
     treatment treat(const model::table_name& table, const model::change_event& event);
     pgclient::result<sorted> sort(const std::vector<consume::received>& events, scope_filter& scopes);
     statement moving(const store::progress& to, const std::vector<std::uint32_t>& moved) const;
-    // Empty: crossfade.tables has changed, sort anew.
+    // Empty: crossfade.tables has changed, or there are receipts where none were looked for; sort anew.
     pgclient::result<std::optional<apply_report>> write(const std::vector<consume::received>& events,
                                                         const std::optional<store::progress>& advance,
                                                         scope_filter& scopes, const std::vector<std::uint32_t>& moved);
     // Statements of a transaction's start; the answers to the second and third say whether a backfill copies, and
     // whether crossfade.tables is as it was loaded. Returns how many they are.
     std::size_t add_beginning();
+    beginning read_beginning(const std::vector<pipeline::answer>& answers) const;
+    // Under that ordering a partition's applier would see other partitions' receipts, and no proxy leaves any.
+    bool heeds_receipts() const { return !settings_.by_key; }
+    bool judges(const scope_filter& scopes) const;
+    void seen_receipts();
+    pgclient::result<beginning> read_receipts(const std::vector<consume::received>& events);
+    pgclient::result<void> look_at(const std::vector<consume::received>& events, batch_judge& judge);
+    // Runs what was added before, whose statements are `before_rows`, too.
+    pgclient::result<attempted> write_at_once(const sorted& batch, std::size_t before_rows);
+    // Until the rows are there. False: as write()'s empty answer.
+    pgclient::result<bool> see_through(sorted& batch, attempted tried, const std::vector<consume::received>& events,
+                                       scope_filter& scopes, apply_report& report);
+    pgclient::result<void> read_rows_ahead();
+    pgclient::result<std::optional<apply_report>> turn_back(std::optional<apply_report> with);
     // For the proxies' sessions that wait for it: the news comes with the commit.
     statement telling(model::lsn end) const;
     pgclient::result<void> serve_letters();
@@ -123,10 +153,15 @@ class applier {
     };
     std::unordered_map<std::string, known_table> tables_;
     std::string fingerprint_;
-    bool open_ = false;    // a follower's transaction is under way
-    bool reload_ = false;  // crossfade.tables is to be read before the next transaction
-    bool tells_ = false;   // what prepare() has written asks for it
-    apply_report so_far_;  // of the parts before
+    bool open_ = false;     // a follower's transaction is under way
+    bool reload_ = false;   // crossfade.tables is to be read before the next transaction
+    bool tells_ = false;    // what prepare() has written asks for it
+    bool judging_ = false;  // in the transaction under way
+    mirrored_rows mirrored_;
+    std::chrono::steady_clock::time_point judge_until_{};
+    std::chrono::steady_clock::time_point gives_up_at_{};
+    std::size_t given_up_ = 0;  // receipts, in the transaction that is open
+    apply_report so_far_;       // of the parts before
 };
 
 }  // namespace crossfade::cdc::apply

@@ -136,7 +136,7 @@ bool changes_key(const table_mapping& mapping, const model::row_change& change) 
 }
 
 void batch_planner::add(const model::row_change& change, const std::shared_ptr<const table_mapping>& mapping,
-                        strictness how) {
+                        strictness how, std::optional<std::int64_t> mirrored) {
     ++plan_.changes;
     if (mapping->refused) {
         plan_.careful = true;
@@ -165,11 +165,12 @@ void batch_planner::add(const model::row_change& change, const std::shared_ptr<c
         plan.steps.emplace_back(single_step{&change});
         state.rows.clear();
     } else {
-        net(plan, state, change);
+        net(plan, state, change, mirrored);
     }
 }
 
-void batch_planner::net(table_plan& plan, table_state& state, const model::row_change& change) {
+void batch_planner::net(table_plan& plan, table_state& state, const model::row_change& change,
+                        std::optional<std::int64_t> mirrored) {
     const auto& mapping = *plan.mapping;
     const bool exact = plan.how == strictness::exact;
     if (plan.steps.empty() || !std::holds_alternative<net_step>(plan.steps.back())) {
@@ -186,10 +187,17 @@ void batch_planner::net(table_plan& plan, table_state& state, const model::row_c
         if (exact && row.existed && change.before_kind == before_image::whole) row.before = &change.before;
     }
     auto& row = rows[known->second];
-    if (exact && row.exists == (change.operation == row_operation::insert)) {
+    if (exact && !mirrored && row.exists == (change.operation == row_operation::insert)) {
         plan_.careful = true;
         return;
     }
+    if (mirrored) {
+        row.existed = change.operation != row_operation::remove;
+        row.before = nullptr;
+    } else if (row.mirrored && change.before_kind == before_image::whole) {
+        row.before = &change.before;
+    }
+    row.mirrored = mirrored;
     if (change.operation == row_operation::remove) {
         row.exists = false;
         row.values.clear();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -21,6 +22,8 @@ struct net_row {
     std::vector<const model::cell*> key;     // one a key column
     std::vector<const model::cell*> values;  // one a mapped column; null: not known and not touched (TOAST)
     const model::row* before = nullptr;      // the whole row before the batch, where the source says it
+    // Its mark, where a proxy has written the last change itself: the follower is to be as after it.
+    std::optional<std::int64_t> mirrored = {};
 };
 
 // Changes of one table between two barriers, at most one a key: their order among each other doesn't matter.
@@ -69,8 +72,10 @@ struct batch_plan {
 // Nets changes as they come, in commit order. Pure.
 class batch_planner {
   public:
+    // `mirrored`: the row's mark, of a change that a proxy has written to the follower itself. What comes before it no
+    // longer matters there, and what follows finds the row as it left it.
     void add(const model::row_change& change, const std::shared_ptr<const table_mapping>& mapping,
-             strictness how = strictness::exact);
+             strictness how = strictness::exact, std::optional<std::int64_t> mirrored = {});
     void add(const model::truncate& change, std::vector<std::shared_ptr<const table_mapping>> tables);
 
     batch_plan take();
@@ -81,7 +86,8 @@ class batch_planner {
         std::unordered_map<std::string, std::size_t> rows;  // by key, of the last step if that is a net_step
     };
 
-    void net(table_plan& plan, table_state& state, const model::row_change& change);
+    void net(table_plan& plan, table_state& state, const model::row_change& change,
+             std::optional<std::int64_t> mirrored);
 
     batch_plan plan_;
     std::unordered_map<const table_mapping*, table_state> tables_;

@@ -96,12 +96,15 @@ struct careful_writer::probe {
 };
 
 pgclient::result<void> careful_writer::apply(const placed_event& event) {
-    if (const auto* change = std::get_if<model::row_change>(&event.from->event.body)) {
+    if (const auto* change = event.row()) {
         const auto& mapping = *event.mappings.front();
         if (event.how != strictness::exact && !mapping.refused) return copy_over(event, *change);
         if (!waiting_.empty() && waiting_.holds(to_string(mapping.target), *change)) {
             return put_aside(event, mapping, behind(to_string(mapping.target)), "behind");
         }
+        if (mapping.refused) return apply_again(event);
+        if (event.judged == judgement::check) return check(event, *change);
+        if (event.judged == judgement::loosely) return write_over(event, *change);
     } else if (std::ranges::any_of(event.mappings,
                                    [&](const auto& mapping) { return waiting_.held(to_string(mapping->target)); })) {
         return truncate_others(event);
@@ -136,7 +139,7 @@ pgclient::result<void> careful_writer::truncate_others(const placed_event& event
 pgclient::result<void> careful_writer::apply_again(const placed_event& event) {
     const auto& body = event.from->event.body;
     if (const auto* change = std::get_if<model::truncate>(&body)) return truncate(event, *change);
-    const auto* change = std::get_if<model::row_change>(&body);
+    const auto* change = event.row();
     if (change == nullptr) return {};
     const auto& mapping = *event.mappings.front();
     if (mapping.refused)
@@ -157,6 +160,40 @@ pgclient::result<void> careful_writer::copy_over(const placed_event& event, cons
         to_.add(fetch_later(mapping, change, row_side::after, settings_.stream));
     if (auto noted = to_.run(); !noted) return noted.error();
     return {};
+}
+
+// A row that a proxy has written.
+pgclient::result<void> careful_writer::check(const placed_event& event, const model::row_change& change) {
+    const auto& mapping = *event.mappings.front();
+    const bool removed = change.operation == row_operation::remove;
+    std::optional<pgclient::failure> fault;
+    auto got = guarded({probe_one(mapping, change, removed ? nullptr : &change.after, std::nullopt)}, fault);
+    if (!got) return got.error();
+    if (fault) return reject(event, mapping, *fault);
+    const auto follower = probe::of(got->front().got);
+    const bool as_it_should = removed ? !follower.found : follower.differs && follower.differs->empty();
+    if (as_it_should) return {};
+    ++healed_;
+    return write_over(event, change);
+}
+
+// The row as the change leaves it, whatever is there.
+pgclient::result<void> careful_writer::write_over(const placed_event& event, const model::row_change& change) {
+    const auto& mapping = *event.mappings.front();
+    std::optional<pgclient::failure> fault;
+    const bool removes = change.operation == row_operation::remove;
+    auto got = guarded({removes ? remove_one(mapping, change) : overwrite_one(mapping, change.after)}, fault);
+    if (!got) return got.error();
+    if (fault) return reject(event, mapping, *fault);
+    if (removes || got->front().got.affected() > 0) return {};
+    const auto row = whole_after(change);
+    if (!row) {
+        // Where others of it follow they tell what is missing.
+        if (event.judged == judgement::loosely) return {};
+        return note(event, change, drift::kind::update_missing, drift::state::confirmed, {});
+    }
+    if (auto done = guarded({insert_one(mapping, *row)}, fault); !done) return done.error();
+    return fault ? reject(event, mapping, *fault) : pgclient::result<void>{};
 }
 
 pgclient::result<careful_writer::answers> careful_writer::guarded(const std::vector<statement>& what,

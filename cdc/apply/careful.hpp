@@ -5,6 +5,7 @@
 
 #include "cdc/apply/batch_plan.hpp"
 #include "cdc/apply/pipeline.hpp"
+#include "cdc/apply/receipts.hpp"
 #include "cdc/apply/target.hpp"
 #include "cdc/apply/waiting_rows.hpp"
 #include "cdc/consume/event_order.hpp"
@@ -18,6 +19,12 @@ struct placed_event {
     const consume::received* from = nullptr;
     std::vector<std::shared_ptr<const table_mapping>> mappings;
     strictness how = strictness::exact;  // of a row change
+    judgement judged = judgement::apply;
+    const model::row_change* half = nullptr;  // what of the row change is meant; null: all of it
+
+    const model::row_change* row() const {
+        return half != nullptr ? half : std::get_if<model::row_change>(&from->event.body);
+    }
 };
 
 struct careful_settings {
@@ -47,6 +54,8 @@ class careful_writer {
     // What has been noted since the writer was made; true only once the transaction has committed.
     const std::vector<drift::record>& records() const { return records_; }
     std::size_t dead_letters() const { return dead_letters_; }
+    // Rows that a proxy should have written and that were not as they should be.
+    std::size_t healed() const { return healed_; }
 
   private:
     struct probe;
@@ -61,6 +70,8 @@ class careful_writer {
     pgclient::result<void> modify_missing(const placed_event& event, const model::row_change& change);
     pgclient::result<void> truncate(const placed_event& event, const model::truncate& change);
     pgclient::result<void> copy_over(const placed_event& event, const model::row_change& change);
+    pgclient::result<void> check(const placed_event& event, const model::row_change& change);
+    pgclient::result<void> write_over(const placed_event& event, const model::row_change& change);
 
     // Runs statements within a savepoint of their own. A row's own fault is rolled back to it and given in `fault`.
     pgclient::result<answers> guarded(const std::vector<statement>& what, std::optional<pgclient::failure>& fault);
@@ -81,6 +92,7 @@ class careful_writer {
     events::relation_encoder relations_;
     std::vector<drift::record> records_;
     std::size_t dead_letters_ = 0;
+    std::size_t healed_ = 0;
 };
 
 }  // namespace crossfade::cdc::apply

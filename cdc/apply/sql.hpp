@@ -20,6 +20,8 @@ struct statement {
     std::optional<std::int64_t> expected;
     // COPY ... FROM STDIN, with its data as the one parameter; not prepared.
     bool copy = false;
+    // Writes nothing: its rows are the marks of rows that the follower has not as it should.
+    bool checks = false;
 };
 
 // How rows that someone else wrote are told, where the follower keeps commit timestamps.
@@ -36,7 +38,7 @@ struct sql_limits {
 
 // The whole segment as statements of many rows: truncate, then for each table deletes, updates, inserts or copies. With
 // the checks that the old row is the source's (where the event says) and was written by Crossfade (where `origins` is
-// set).
+// set). Rows that a proxy has written are looked at alone.
 // `stream`: of crossfade.refetch's rows.
 std::vector<statement> many(const segment& of, const std::optional<origin_check>& origins, const sql_limits& limits,
                             const std::string& stream = {});

@@ -28,6 +28,7 @@ class unnest {
 
     std::string from() const { return "unnest(" + from_ + ") AS s(" + names_ + ")"; }
 
+    void put(std::size_t column, std::string_view value) { arrays_[column].add(value); }
     void put(std::size_t column, const cell& value) {
         if (value.kind == cell_kind::text) {
             arrays_[column].add(value.text);
@@ -181,9 +182,15 @@ class table_statements {
         std::map<std::pair<bool, bool>, row_list> removed;  // existed, with before
         std::map<std::pair<std::vector<bool>, bool>, row_list> updated;
         row_list inserted;
+        std::map<std::vector<bool>, row_list> there;
+        row_list gone;
         for (const auto& row : of.rows) {
             const bool with_before = row.before != nullptr;
-            if (!row.exists) {
+            if (row.mirrored && row.exists) {
+                there[known(row)].push_back(&row);
+            } else if (row.mirrored) {
+                gone.push_back(&row);
+            } else if (!row.exists) {
                 removed[{row.existed, with_before}].push_back(&row);
             } else if (!row.existed) {
                 inserted.push_back(&row);
@@ -194,6 +201,8 @@ class table_statements {
         for (const auto& [kind, rows] : removed) remove(rows, kind.first ? 1 : 0, kind.second);
         for (const auto& [kind, rows] : updated) update(rows, kind.first, kind.second);
         if (!inserted.empty()) insert(inserted);
+        for (const auto& [mask, rows] : there) check(rows, mask);
+        if (!gone.empty()) check_gone(gone);
     }
 
     void operator()(const append_step& of) {
@@ -230,6 +239,7 @@ class table_statements {
 
   private:
     static inline const std::optional<origin_check> no_check;
+    static inline const target_column mark_column{.name = {}, .type = "bigint", .array_type = "bigint[]"};
 
     // New rows take the place of what is there. What was there before and isn't comes with its chunk, or has gone
     // since.
@@ -252,14 +262,62 @@ class table_statements {
         return mapping_.copyable && !mapping_.columns.empty() && rows >= limits_.copied;
     }
 
-    // Columns that the UPDATE has to set: known, and not those that found the row.
-    std::vector<bool> touched(const net_row& row) const {
+    // Columns whose values are known, but for those that found the row.
+    std::vector<bool> known(const net_row& row) const {
         std::vector<bool> mask(mapping_.columns.size());
-        for (std::size_t i = 0; i < mask.size(); ++i) {
-            mask[i] = row.values[i] != nullptr && !mapping_.columns[i].target.identity_always;
-        }
+        for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = row.values[i] != nullptr;
         for (const auto at : mapping_.key) mask[at] = false;
         return mask;
+    }
+
+    // Those of them that the UPDATE has to set.
+    std::vector<bool> touched(const net_row& row) const {
+        auto mask = known(row);
+        for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = mask[i] && !mapping_.columns[i].target.identity_always;
+        return mask;
+    }
+
+    // The marks of rows that are missing, or that have another value.
+    void check(const row_list& rows, const std::vector<bool>& mask) {
+        unnest arrays;
+        std::string differs =
+            "t." + model::quote_identifier(mapping_.columns[mapping_.key.front()].target.name) + " IS NULL";
+        std::vector<std::size_t> columns;
+        for (std::size_t i = 0; i < mask.size(); ++i) {
+            if (!mask[i]) continue;
+            const auto& column = mapping_.columns[i].target;
+            differs += " OR t." + model::quote_identifier(column.name) + "::text IS DISTINCT FROM (" +
+                       arrays.add(column) + ")::text";
+            columns.push_back(i);
+        }
+        const auto where = match(mapping_, false, std::nullopt, arrays, columns.size());
+        select_marks(rows, arrays, where, " LEFT JOIN ", " WHERE " + differs, [&](const net_row& row) {
+            for (std::size_t i = 0; i < columns.size(); ++i) arrays.put(i, *row.values[columns[i]]);
+        });
+    }
+
+    void check_gone(const row_list& rows) {
+        unnest arrays;
+        const auto where = match(mapping_, false, std::nullopt, arrays, 0);
+        select_marks(rows, arrays, where, " JOIN ", "", [](const net_row&) {});
+    }
+
+    template <class PutValues>
+    void select_marks(const row_list& rows, unnest& arrays, const matching& where, const std::string& join,
+                      const std::string& condition, PutValues put_values) {
+        const auto begin = into_.size();
+        const auto mark = arrays.add(mark_column);
+        const auto sql = "SELECT " + mark + " FROM " + arrays.from() + join + model::quoted(mapping_.target) +
+                         " AS t ON " + where.where + condition;
+        cut<const net_row*>(
+            into_, sql, arrays, rows, limits_, std::nullopt,
+            [](const auto* row) { return bytes_of(row->values) + bytes_of(row->key); },
+            [&](const auto* row) {
+                put_values(*row);
+                put_match(arrays, mapping_, where, *row, false);
+                arrays.put(where.before_at, std::to_string(*row->mirrored));
+            });
+        for (auto i = begin; i < into_.size(); ++i) into_[i].checks = true;
     }
 
     void remove(const row_list& rows, std::optional<std::int64_t> expected_each, bool with_before) {

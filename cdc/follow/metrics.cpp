@@ -66,6 +66,15 @@ metrics::metrics(prometheus::Registry& registry)
       dead_letters_(counters(registry, "crossfade_dead_letters_total", "Changes that could not be applied").Add({})),
       letters_served_(counters(registry, "crossfade_dead_letters_served_total",
                                "Dead letters of which operators asked something, by what became of them")),
+      mirror_judged_(counters(registry, "crossfade_mirror_judged_total",
+                              "Transactions that the stream came by and whose rows a proxy had written")
+                         .Add({})),
+      mirror_healed_(counters(registry, "crossfade_mirror_healed_rows_total",
+                              "Rows that a proxy should have written and that were not as the authority has them")
+                         .Add({})),
+      mirror_given_up_(counters(registry, "crossfade_mirror_given_up_total",
+                                "Receipts whose transactions the stream did not come by: legacy has lost them")
+                           .Add({})),
       seconds_(prometheus::BuildHistogram()
                    .Name("crossfade_apply_seconds")
                    .Help("Time to apply and commit one batch")
@@ -124,6 +133,9 @@ void metrics::batch(const apply::apply_report& report, double seconds) {
                                         {"behind", served.behind},
                                         {"discarded", served.discarded}})
         if (count > 0) letters_served_.Add({{"result", result}}).Increment(static_cast<double>(count));
+    mirror_judged_.Increment(static_cast<double>(report.judged));
+    mirror_healed_.Increment(static_cast<double>(report.healed));
+    mirror_given_up_.Increment(static_cast<double>(report.given_up));
     if (report.careful) careful_batches.Increment();
     seconds_.Observe(seconds);
     rows_.Observe(static_cast<double>(report.rows));

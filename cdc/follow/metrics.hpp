@@ -73,6 +73,9 @@ class metrics {
     prometheus::Family<prometheus::Counter>& conflicts_;
     prometheus::Counter& dead_letters_;
     prometheus::Family<prometheus::Counter>& letters_served_;
+    prometheus::Counter& mirror_judged_;
+    prometheus::Counter& mirror_healed_;
+    prometheus::Counter& mirror_given_up_;
     prometheus::Histogram& seconds_;
     prometheus::Histogram& rows_;
     prometheus::Family<prometheus::Gauge>& backfills_;

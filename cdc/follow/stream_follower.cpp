@@ -468,6 +468,12 @@ void stream_follower::book(apply::applier& applier, const apply::apply_report& r
                          each.tables.empty() ? "?" : each.tables, model::to_string(each.at), each.outcome, each.advice);
         on_records_();
     }
+    if (report.given_up > 0)
+        spdlog::error(
+            "stream {}: {} transactions that were mirrored did not come by: legacy has lost them, and modern has rows "
+            "of "
+            "them; crossfade verify says which",
+            stream_, report.given_up);
     publish_place(applier.progress());
 }
 

@@ -22,7 +22,9 @@ void set_progress(pgclient::connection& modern, const settings::stream& stream, 
     for (const auto each : next_offsets) offsets.add(std::to_string(each));
     catalog::ask(modern, "writing crossfade.progress",
                  "WITH others AS (DELETE FROM crossfade.progress"
-                 "  WHERE stream = $1::text AND partition >= cardinality($3::bigint[]))"
+                 "  WHERE stream = $1::text AND partition >= cardinality($3::bigint[])),"
+                 // The stream doesn't come by these any more, or as by rows that nobody has written beforehand.
+                 " receipts AS (DELETE FROM crossfade.receipts WHERE stream = $1::text)"
                  " INSERT INTO crossfade.progress (stream, topic, partition, next_offset, system_identifier, timeline,"
                  " commit_lsn, end_lsn)"
                  " SELECT $1::text, $2::text, o.place - 1, o.next_offset, $4::numeric, $5::bigint, $6::pg_lsn,"

@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS crossfade.meta (
     installed_at timestamptz NOT NULL DEFAULT now(),
     one          bool        NOT NULL DEFAULT true UNIQUE CHECK (one)
 );
-INSERT INTO crossfade.meta (version) VALUES (5)
+INSERT INTO crossfade.meta (version) VALUES (6)
     ON CONFLICT (one) DO UPDATE SET version = greatest(meta.version, excluded.version);
 
 -- Where the follower is. system_identifier and timeline are of the source; commit_lsn and end_lsn of the last transaction;
@@ -166,6 +166,16 @@ CREATE TABLE IF NOT EXISTS crossfade.ddl_seals (
     stream text  PRIMARY KEY,
     secret bytea NOT NULL
 );
+
+-- Transactions of the authority whose rows a proxy has written here itself, and which the stream has not come by yet: keys are hashes
+-- of these rows.
+CREATE TABLE IF NOT EXISTS crossfade.receipts (
+    stream      text        NOT NULL,
+    xid         bigint      NOT NULL,           -- the authority's, without its epoch
+    keys        bigint[]    NOT NULL,
+    mirrored_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (stream, xid)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 )sql";
 }
 

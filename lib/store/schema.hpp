@@ -23,10 +23,11 @@ namespace crossfade::store {
 //   dead_letters  events that could not be applied, with the reason, and those that wait behind them
 //   ddl           DDL of legacy that the stream has come by, and what was done about it
 //   ddl_seals     secrets that show that a message about DDL is legacy's own (ddl_watch.hpp)
+//   receipts      transactions that proxies have written to the follower themselves (receipts.hpp)
 std::string_view schema_sql();
 
 // Version that schema_sql() installs; kept in crossfade.meta. A program refuses to run on another one.
-inline constexpr int schema_version = 5;
+inline constexpr int schema_version = 6;
 
 // The advisory lock (two int4 keys: pg_advisory_lock(class, id)) by which the follower's writers exclude each other.
 // class: "cfad" in ASCII. The one crossfade-cdc that applies holds `applying` for as long as it lives; a backfill holds
@@ -49,9 +50,10 @@ inline constexpr std::string_view try_share_sql = "SELECT pg_try_advisory_xact_l
 // Replication origins that mark what Crossfade itself writes to the follower (pg_replication_origin_create).
 // One a connection that writes, as PostgreSQL 15 lets a session alone use an origin: "crossfade_<stream>_<n>". 0 is the
 // applier, from 1 are the connections of a backfill, from `first_lane` those that write side by side, from
-// `first_partition` the appliers of a stream that is ordered by key.
+// `first_partition` the appliers of a stream that is ordered by key, from `first_mirror` the proxies' that mirror.
 inline constexpr int first_lane = 101;
 inline constexpr int first_partition = 1000;
+inline constexpr int first_mirror = 10000;
 std::string origin_name(std::string_view stream, int writer);
 
 }  // namespace crossfade::store

@@ -14,7 +14,8 @@ using model::cell_kind;
 using model::row_operation;
 
 // A change a word; a row is its columns' values with commas: ~ is NULL, ? an unchanged TOAST value.
-//   +1,a,b insert; =1,a,b update; =1>2,a,b update of the key 1; -1 delete; T truncate
+//   +1,a,b insert; =1,a,b update; =1>2,a,b update of the key 1; -1 delete; T truncate; !+1,a,b a mirrored one;
+//   =1,a,b<1,x,y with the old row
 std::deque<model::row_change> changes;
 
 model::row row_of(const std::string& text) {
@@ -65,10 +66,12 @@ struct describe {
         std::string text = "net(";
         for (const auto& row : of.rows) {
             if (text.back() != '(') text += ' ';
+            if (row.mirrored) text += '!';
             text += row.existed ? 'x' : 'o';
             text += row.exists ? 'x' : 'o';
             text += ':' + text_of(row.key);
             if (row.exists) text += "=" + text_of(row.values);
+            if (row.before != nullptr) text += '<' + (*row.before)[1].text;
         }
         return text + ")";
     }
@@ -98,10 +101,20 @@ batch_plan plan_of(const std::string& script, const std::shared_ptr<const table_
         }
         auto& change = changes.emplace_back();
         change.rel = table->rel;
+        std::optional<std::int64_t> mirrored;
+        if (word[0] == '!') {
+            mirrored = 7;
+            word.erase(0, 1);
+        }
         change.operation = word[0] == '+'   ? row_operation::insert
                            : word[0] == '=' ? row_operation::update
                                             : row_operation::remove;
         auto text = word.substr(1);
+        if (const auto old = text.find('<'); old != std::string::npos) {
+            change.before_kind = before_image::whole;
+            change.before = row_of(text.substr(old + 1));
+            text = text.substr(0, old);
+        }
         if (const auto arrow = text.find('>'); arrow != std::string::npos) {
             change.before_kind = before_image::key;
             change.before = row_of(text.substr(0, arrow));
@@ -113,7 +126,7 @@ batch_plan plan_of(const std::string& script, const std::shared_ptr<const table_
         } else {
             change.after = row_of(text);
         }
-        tested.add(change, table);
+        tested.add(change, table, strictness::exact, mirrored);
     }
     return tested.take();
 }
@@ -155,6 +168,15 @@ INSTANTIATE_TEST_SUITE_P(
                     scenario{"truncate_is_a_barrier", "+1,a,b T +1,c,d", "net(ox:1=1,a,b) truncate net(ox:1=1,c,d)"},
                     scenario{"twice_inserted", "+1,a,b +1,a,b", "careful"},
                     scenario{"updated_after_delete", "-1 =1,a,b", "careful"},
+                    scenario{"mirrored_alone", "!+1,a,b !=2,a,? !-3", "net(!xx:1=1,a,b !xx:2=2,a,? !oo:3)"},
+                    scenario{"mirrored_last", "+1,a,b !=1,c,?", "net(!xx:1=1,c,b)"},
+                    scenario{"mirrored_last_whatever_it_finds", "-1 !=1,c,?", "net(!xx:1=1,c,?)"},
+                    scenario{"mirrored_over_an_old_row", "=1,a,b<1,x,y !=1,c,d<1,a,b", "net(!xx:1=1,c,d)"},
+                    scenario{"behind_a_mirrored_one", "!+1,a,b =1,c,?<1,a,b", "net(xx:1=1,c,b<a)"},
+                    scenario{"behind_a_mirrored_one_twice", "!+1,a,b =1,c,d<1,a,b =1,e,f<1,c,d", "net(xx:1=1,e,f<a)"},
+                    scenario{"removed_behind_a_mirrored_one", "+1,a,b !=1,c,d -1", "net(xo:1)"},
+                    scenario{"new_behind_a_mirrored_end", "!-1 +1,a,b", "net(ox:1=1,a,b)"},
+                    scenario{"a_new_one_over_a_mirrored_one", "!+1,a,b +1,c,d", "careful"},
                     scenario{"no_key_appends", "+1,a,b +1,a,b", "append(2)", false},
                     scenario{"no_key_keeps_order", "+1,a,b -1,a,b +1,a,b", "append(1) single append(1)", false}),
     [](const auto& each) { return std::string{each.param.name}; });

@@ -99,6 +99,40 @@ TEST_F(fixture, cuts_by_rows_and_bytes) {
     EXPECT_EQ(many(part, origins, {500, 1, 5000}).size(), 1001U);
 }
 
+// Rows that a proxy has written: nothing is written, and who else wrote them doesn't matter.
+TEST_F(fixture, mirrored_rows_are_looked_at) {
+    origins = origin_check{"{1}", "2026-01-01"};
+    row.mirrored = -5;
+    const auto got = made(true);
+    ASSERT_EQ(got.size(), 1U);
+    EXPECT_TRUE(got[0].checks);
+    EXPECT_EQ(got[0].sql,
+              "SELECT s.c3 FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS s(c1, c2, c3) LEFT JOIN "
+              "\"public\".\"t\" AS t ON t.\"id\" = s.c2 WHERE t.\"id\" IS NULL OR t.\"tags\"::text IS DISTINCT "
+              "FROM (s.c1::text[])::text");
+    EXPECT_EQ(got[0].parameters, (std::vector<sql_parameter>{"{\"{a}\"}", "{7}", "{-5}"}));
+    EXPECT_EQ(got[0].expected, std::nullopt);
+}
+
+TEST_F(fixture, of_mirrored_rows_what_is_not_known_is_not_looked_at) {
+    row.mirrored = -5;
+    row.values[1] = nullptr;
+    EXPECT_EQ(made(true)[0].sql,
+              "SELECT s.c2 FROM unnest($1::bigint[], $2::bigint[]) AS s(c1, c2) LEFT JOIN \"public\".\"t\" AS t ON "
+              "t.\"id\" = s.c1 WHERE t.\"id\" IS NULL");
+}
+
+TEST_F(fixture, mirrored_rows_that_are_gone_must_not_be_there) {
+    row.mirrored = -5;
+    row.exists = false;
+    const auto got = made(false);
+    ASSERT_EQ(got.size(), 1U);
+    EXPECT_TRUE(got[0].checks);
+    EXPECT_EQ(got[0].sql,
+              "SELECT s.c2 FROM unnest($1::bigint[], $2::bigint[]) AS s(c1, c2) JOIN \"public\".\"t\" AS t ON "
+              "t.\"id\" = s.c1");
+}
+
 // A table that is copied beside the stream: docs/adr/0014.
 struct copied_beside : fixture {
     const model::cell unchanged{model::cell_kind::unchanged, {}};

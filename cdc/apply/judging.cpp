@@ -1,0 +1,72 @@
+// What proxies have written to the follower themselves, and when that is to be heeded.
+#include "cdc/apply/applier.hpp"
+
+namespace crossfade::cdc::apply {
+
+namespace {
+
+constexpr std::chrono::seconds given_up_every{60};
+constexpr std::chrono::seconds heeded_for{60};  // since a receipt was seen, whatever the flags say
+
+std::vector<store::source_xid> transactions_of(const std::vector<consume::received>& events) {
+    std::vector<store::source_xid> made;
+    for (const auto& each : events) {
+        const bool row = std::holds_alternative<model::row_change>(each.event.body);
+        if (row && (made.empty() || made.back() != each.event.xid)) made.push_back(each.event.xid);
+    }
+    return made;
+}
+
+}  // namespace
+
+bool applier::judges(const scope_filter& scopes) const {
+    return heeds_receipts() && (scopes.in_force()->config.flags.has(settings::write_strategy::mirror) ||
+                                std::chrono::steady_clock::now() < judge_until_);
+}
+
+void applier::seen_receipts() {
+    judge_until_ = std::chrono::steady_clock::now() + heeded_for;
+}
+
+// With the transaction's first statements, if it has not begun.
+pgclient::result<applier::beginning> applier::read_receipts(const std::vector<consume::received>& events) {
+    auto& pipe = *to_.pipe;
+    const bool begins = !open_;
+    std::size_t before = begins ? add_beginning() : 0;
+    // Later parts are of a transaction that was asked for with its first, and have locks that one who mirrors may wait
+    // for.
+    const auto transactions = begins ? transactions_of(events) : std::vector<store::source_xid>{};
+    if (!transactions.empty()) {
+        pipe.add(wait_for_mirroring(transactions));
+        pipe.add(take_receipts(settings_.stream, transactions));
+    }
+    // Before the rest is read: their rows would count as ahead for ever.
+    const auto now = std::chrono::steady_clock::now();
+    const bool gives_up = begins && now >= gives_up_at_;
+    if (gives_up) pipe.add(statement{std::string{store::give_up_receipts_sql}, {settings_.stream}, std::nullopt});
+    pipe.add(rows_ahead(settings_.stream));
+    auto answers = pipe.run();
+    if (!answers) return answers.error();
+    open_ = true;
+    if (gives_up) {
+        gives_up_at_ = now + given_up_every;
+        given_up_ = static_cast<std::size_t>((*answers)[answers->size() - 2].got.integer(0, 0).value_or(0));
+    }
+    if (!transactions.empty()) mirrored_.written = taken_in((*answers)[before + 1].got);
+    mirrored_.ahead = marks_in(answers->back().got);
+    if (!mirrored_.written.empty() || !mirrored_.ahead.empty()) seen_receipts();
+    return begins ? read_beginning(*answers) : beginning::good;
+}
+
+pgclient::result<void> applier::look_at(const std::vector<consume::received>& events, batch_judge& judge) {
+    for (const auto& each : events) {
+        const auto* change = std::get_if<model::row_change>(&each.event.body);
+        if (change == nullptr) continue;
+        auto mapping = catalog_.mapping(to_.db, change->rel);
+        if (!mapping) return mapping.error();
+        judge.look_at(each.event, *change, **mapping);
+    }
+    return {};
+}
+
+}  // namespace crossfade::cdc::apply

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "cdc/apply/sql.hpp"
+#include "cdc/apply/target.hpp"
+#include "lib/model/change.hpp"
+#include "lib/pgclient/connection.hpp"
+#include "lib/store/receipts.hpp"
+
+// Rows that proxies have written to the follower themselves, before the stream came by them (docs/adr/0022): what
+// becomes of a batch's changes, given the receipts.
+namespace crossfade::cdc::apply {
+
+using row_marks = std::unordered_set<std::int64_t>;
+
+struct mirrored_rows {
+    // Of transactions that the stream is at, and whose receipts are taken: the follower has these rows.
+    std::unordered_map<store::source_xid, row_marks> written;
+    // Of later ones: the follower has these rows as they are going to be.
+    row_marks ahead;
+
+    bool wrote(store::source_xid transaction, std::int64_t mark) const {
+        const auto found = written.find(transaction);
+        return found != written.end() && found->second.contains(mark);
+    }
+};
+
+// Of the row before the change or after it, which are one unless the change moves it. Empty where no receipt can be
+// about it: the table can't be mapped, or has no key, or the key isn't known.
+std::optional<std::int64_t> mark_of(const table_mapping& mapping, const model::row_change& change, row_side which);
+
+enum class judgement {
+    apply,    // as if nothing were mirrored
+    ahead,    // leave it out: the follower has what became of the row later
+    loosely,  // write it, whatever is there: what is mirrored of the row comes later, and may not say all of it
+    check,    // the follower should have it
+};
+
+struct judged_change {
+    const model::row_change* change = nullptr;
+    judgement how = judgement::apply;
+    std::vector<std::int64_t> marks;  // of its rows: two where one moves to another key
+};
+
+// A row's changes in one batch go by the last of them that is mirrored: those before it are left out, it is checked,
+// and those behind it find the row as it is after it, and are exact. Pure.
+class batch_judge {
+  public:
+    // `halves` outlives what is judged: where a row moves and another transaction has written one of the two keys, the
+    // change is judged as two.
+    batch_judge(const mirrored_rows& mirrored, std::deque<model::row_change>& halves)
+        : mirrored_(mirrored), halves_(halves) {}
+
+    // Every change of the batch, before the first is judged.
+    void look_at(const model::change_event& event, const model::row_change& change, const table_mapping& mapping);
+    std::vector<judged_change> judge(const model::change_event& event, const model::row_change& change,
+                                     const table_mapping& mapping);
+
+  private:
+    struct last_written {
+        model::position at;
+        bool whole = false;  // no earlier change has to be known for what it leaves
+    };
+    void note(const model::change_event& event, std::optional<std::int64_t> mark, bool whole);
+    judgement of(const model::change_event& event, std::int64_t mark) const;
+
+    const mirrored_rows& mirrored_;
+    std::deque<model::row_change>& halves_;
+    std::unordered_map<std::int64_t, last_written> last_;
+};
+
+// Waits for the transactions on the follower that mirror these and are under way: a proxy lets legacy commit when it
+// has begun such a one.
+statement wait_for_mirroring(const std::vector<store::source_xid>& transactions);
+statement take_receipts(const std::string& stream, const std::vector<store::source_xid>& transactions);
+statement rows_ahead(const std::string& stream);
+// Their answers.
+std::unordered_map<store::source_xid, row_marks> taken_in(const pgclient::rows& got);
+row_marks marks_in(const pgclient::rows& got);
+
+}  // namespace crossfade::cdc::apply

@@ -1,0 +1,141 @@
+// What a batch comes to, by the state of its tables, the flags, what waits, and the receipts.
+#include "cdc/apply/sorted.hpp"
+
+namespace crossfade::cdc::apply {
+
+namespace {
+
+std::string_view kind_of(const model::change_event& event) {
+    struct {
+        std::string_view operator()(const model::row_change& change) const {
+            switch (change.operation) {
+                case model::row_operation::insert:
+                    return "insert";
+                case model::row_operation::update:
+                    return "update";
+                case model::row_operation::remove:
+                    break;
+            }
+            return "delete";
+        }
+        std::string_view operator()(const model::truncate&) const { return "truncate"; }
+        std::string_view operator()(const model::logical_message&) const { return "message"; }
+        std::string_view operator()(const model::heartbeat&) const { return "heartbeat"; }
+    } name;
+    return std::visit(name, event.body);
+}
+
+}  // namespace
+
+applier::treatment applier::treat(const model::table_name& table, const model::change_event& event) {
+    if (tables_.empty()) return treatment::apply;
+    const auto found = tables_.find(model::to_string(table));
+    if (found == tables_.end()) return treatment::apply;
+    const auto& known = found->second;
+    if (known.state == "copying") return treatment::unfinished;
+    if (known.state == "new") return treatment::left_out;
+    if (known.state == "backfilling") {
+        recent_.note(event.xid);
+        if (!known.whole) {
+            const bool newer = known.settled_lsn && event.at.commit_lsn >= *known.settled_lsn;
+            return newer ? treatment::settling : treatment::copied_over;
+        }
+        // Before there is a snapshot, everything will be in it.
+        return !known.copied_at || known.copied_at->has(event.xid) ? treatment::copied : treatment::apply;
+    }
+    return known.copied_lsn && event.at.commit_lsn < *known.copied_lsn ? treatment::copied : treatment::apply;
+}
+
+pgclient::result<applier::sorted> applier::sort(const std::vector<consume::received>& events, scope_filter& scopes) {
+    sorted made;
+    batch_planner planner;
+    const auto treated = [&](const model::table_name& table, const model::change_event& event) {
+        const auto as = treat(table, event);
+        if (as == treatment::unfinished) made.unfinished = model::to_string(table);
+        return as;
+    };
+    catalog_.forget_refused();
+    const auto& waiting = letters_.rows();
+    bool waits = false;
+    batch_judge judge{mirrored_, made.halves};
+    if (judging_) {
+        if (auto looked = look_at(events, judge); !looked) return looked.error();
+    }
+    for (const auto& each : events) {
+        const auto& at = each.event.at;
+        if (const auto* change = std::get_if<model::row_change>(&each.event.body)) {
+            auto mapping = catalog_.mapping(to_.db, change->rel);
+            if (!mapping) return mapping.error();
+            const auto as = treated(change->rel->table, each.event);
+            if (as == treatment::copied || as == treatment::left_out) {
+                ++made.skipped[as == treatment::copied ? "copied" : "new"];
+                continue;
+            }
+            if (settings_.by_key && (*mapping)->tied_by) made.tied = *mapping;
+            const bool copying = as == treatment::copied_over || as == treatment::settling;
+            if (copying && !(*mapping)->key.empty()) {
+                // Under legacy-only, too: at its end the copy is to be whole.
+                const auto how = as == treatment::settling ? strictness::settling : strictness::copied_over;
+                planner.add(*change, *mapping, how);
+                made.events.push_back({&each, {*mapping}, how});
+                ++made.applied[std::string{kind_of(each.event)}];
+                continue;
+            }
+            if (!copying && !scopes.applies(change->rel->table, tenant_of(**mapping, *change))) {
+                ++made.skipped["legacy-only"];
+                made.stale.try_emplace(model::to_string(change->rel->table), at.commit_lsn);
+                continue;
+            }
+            const bool behind = !waiting.empty() && waiting.holds(to_string((*mapping)->target), *change);
+            waits = waits || behind;
+            if (waiting.held_changes() >= settings_.most_waiting && waiting.held(to_string((*mapping)->target)))
+                made.overfull = to_string((*mapping)->target);
+            std::vector<judged_change> judged{{change, judgement::apply, {}}};
+            // What waits behind a dead letter goes there, whoever has written it.
+            if (judging_ && !behind) judged = judge.judge(each.event, *change, **mapping);
+            std::erase_if(judged, [](const auto& part) { return part.how == judgement::ahead; });
+            if (judged.empty()) {
+                ++made.skipped["mirrored-ahead"];
+                continue;
+            }
+            for (const auto& part : judged) {
+                const bool checks = part.how == judgement::check;
+                planner.add(*part.change, *mapping, strictness::exact,
+                            checks ? std::optional{part.marks.front()} : std::nullopt);
+                made.events.push_back({&each, {*mapping}, strictness::exact, part.how, part.change});
+                (checks ? made.checked : made.written).insert(part.marks.begin(), part.marks.end());
+            }
+        } else if (const auto* emptied = std::get_if<model::truncate>(&each.event.body)) {
+            std::vector<std::shared_ptr<const table_mapping>> mappings;
+            for (const auto& rel : emptied->relations) {
+                const auto as = treated(rel->table, each.event);
+                if (as == treatment::copied || as == treatment::left_out) continue;
+                // A truncate has no tenant: what holds for the table's group as a whole decides.
+                if (as == treatment::apply && !scopes.applies(rel->table, {})) {
+                    made.stale.try_emplace(model::to_string(rel->table), at.commit_lsn);
+                    continue;
+                }
+                auto mapping = catalog_.mapping(to_.db, rel);
+                if (!mapping) return mapping.error();
+                waits = waits || waiting.any(to_string((*mapping)->target));
+                mappings.push_back(*mapping);
+            }
+            if (mappings.empty()) {
+                ++made.skipped["truncate"];
+                continue;
+            }
+            planner.add(*emptied, mappings);
+            made.events.push_back({&each, std::move(mappings)});
+        } else if (events::is_ddl(each.event)) {
+            // At its place between the rows, and those behind it may need another mapping.
+            waits = true;
+            made.events.push_back({&each, {}});
+        }
+        ++made.applied[std::string{kind_of(each.event)}];
+    }
+    made.plan = planner.take();
+    if (waits || (!to_.replica_role && made.plan.changes > 0)) made.plan.careful = true;
+    return made;
+}
+
+}  // namespace crossfade::cdc::apply

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lib/model/table_name.hpp"
+
+// What a proxy leaves on the follower with the rows of a transaction that it has written there itself, before legacy
+// has committed it: the receipt, in crossfade.receipts, in the same transaction. Who applies the stream finds it when
+// the authority's transaction comes by, checks the rows instead of writing them, and takes the receipt away
+// (docs/adr/0022).
+namespace crossfade::store {
+
+// A transaction of the authority, as the WAL's Begin and the low half of pg_current_xact_id() name it.
+using source_xid = std::uint32_t;
+
+// Which row a receipt is about: a hash of the follower's table and of the key. `key`: the names of the key's columns
+// and their values' text, in any order. The same in every program and version that shares a follower.
+std::int64_t row_mark(const model::table_name& table,
+                      std::span<const std::pair<std::string_view, std::string_view>> key);
+
+// From before the rows are written until the transaction there has ended, its session holds the advisory lock of these
+// two keys (int4): who applies waits for the end by asking for it, too.
+inline constexpr int mirroring_lock_class = 0x63666d72;  // "cfmr" in ASCII
+inline std::int32_t mirroring_lock_id(source_xid transaction) {
+    return static_cast<std::int32_t>(transaction);
+}
+
+// $1 stream, $2 the transaction as bigint, $3 the rows' marks as bigint[].
+inline constexpr std::string_view leave_receipt_sql =
+    "INSERT INTO crossfade.receipts (stream, xid, keys) VALUES ($1::text, $2::bigint, $3::bigint[])";
+// $1 stream, $2 transactions as bigint[]: those of them that have one, which is gone by that, each with every row that
+// it is about (or with NULL). Of a transaction's rows not all need be among them: legacy's triggers write others.
+inline constexpr std::string_view take_receipts_sql =
+    "WITH taken AS (DELETE FROM crossfade.receipts WHERE stream = $1::text AND xid = ANY ($2::bigint[])"
+    " RETURNING xid, keys) SELECT xid, key FROM taken LEFT JOIN LATERAL unnest(keys) AS key ON true";
+// $1 stream: the marks of all rows that those are about that are left.
+inline constexpr std::string_view rows_ahead_sql =
+    "SELECT DISTINCT unnest(keys) FROM crossfade.receipts WHERE stream = $1::text";
+
+// $1 stream: takes away those whose transactions the stream should have come by ten minutes ago, by the source's clock,
+// and says how many they were: legacy has lost what it had committed, as a failover to a standby that lags may do.
+inline constexpr std::string_view give_up_receipts_sql =
+    "WITH given_up AS (DELETE FROM crossfade.receipts r USING crossfade.progress p"
+    " WHERE r.stream = $1::text AND p.stream = r.stream AND p.partition = 0"
+    " AND r.mirrored_at < p.commit_time - interval '10 minutes' RETURNING r.xid) SELECT count(*) FROM given_up";
+
+}  // namespace crossfade::store
