@@ -95,10 +95,11 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
 
     prometheus::Registry registry;
     telemetry::add_build_info(registry, name);
-    std::unique_ptr<admin::operator_desk> desk;  // outlives the front, whose sessions ask it
+    std::unique_ptr<admin::operator_desk> desk;                             // outlives the front, whose sessions ask it
+    mirror::keeper keeper{[&flags] { return flags.current(); }, registry};  // outlives the front's sessions
     frontend::front front{home, [&flags] { return flags.current(); }, registry, passed_listeners()};
     mirror::follower_watch follower{[&flags] { return flags.current(); }, registry};
-    front.mirror_by(follower);
+    front.mirror_by(follower, keeper);
     program::configuration_reload reload{name, flags, registry, [&front] { front.reloaded(); }};
 
     std::unique_ptr<capture::stream_publisher> publisher;
@@ -126,6 +127,7 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     watch.stop();
     desk->stop();
     follower.stop();
+    keeper.stop();
     if (publisher) publisher->stop();
     http.stop();
     spdlog::info("stopped");

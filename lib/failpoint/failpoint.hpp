@@ -17,6 +17,9 @@ inline constexpr std::array places{
     place{"capture.put_last", "crossfade-proxy"},      // librdkafka has a transaction's last event
     place{"capture.acknowledged", "crossfade-proxy"},  // Kafka has it, the slot has not been told
     place{"capture.confirmed", "crossfade-proxy"},     // the slot has been told
+    place{"mirror.written", "crossfade-proxy"},        // modern has a transaction's rows, legacy's COMMIT is not sent
+    place{"mirror.answered", "crossfade-proxy"},       // legacy has committed, modern's COMMIT is not sent
+    place{"mirror.committed", "crossfade-proxy"},      // modern has committed, the client has no answer
     place{"consume.read", "crossfade-cdc"},            // messages are here, none is looked at
     place{"apply.begun", "crossfade-cdc"},             // the follower's transaction is open
     place{"apply.careful", "crossfade-cdc"},           // taken back, to be written change by change

@@ -187,6 +187,7 @@ struct proxy {
     bool replication_sessions = true;  // relayed to legacy, or refused
     std::chrono::milliseconds pause_max{300000};     // how long a PAUSE holds, if nobody resumes
     std::chrono::milliseconds mirror_timeout{1000};  // an answer under `mirror` waits for the follower so long at most
+    unsigned mirror_connections = 16;  // to modern, for rows that are written there before legacy commits; 0: none
     struct console console;
     bool capture = true;                      // whether this proxy takes part in publishing
     unsigned statement_cache_entries = 5000;  // of each event loop, here and below

@@ -25,6 +25,7 @@ class ear {
     void settled(pgwire::transaction_status status);
 
     portrait::heard_facts facts() const { return heard_.facts(); }
+    sql::lexing lexing() const { return heard_.lexing(); }
     std::size_t kept_bytes() const { return heard_.kept_bytes(); }
 
   private:

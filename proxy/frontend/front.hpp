@@ -31,7 +31,10 @@ class front {
     ~front();
 
     // Who knows what the follower has. Before start(); stopped before the front ends.
-    void mirror_by(mirror::follower_watch& follower) { around_.follower = &follower; }
+    void mirror_by(mirror::follower_watch& follower, mirror::keeper& keeper) {
+        around_.follower = &follower;
+        around_.mirror_keeper = &keeper;
+    }
 
     void start();
 

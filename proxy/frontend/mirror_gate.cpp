@@ -22,7 +22,7 @@ bool calm(const sql::statement& it) {
 }
 
 // Whether rows of the authority's tables may be others when it is committed.
-bool may_write(const sql::statement& it) {
+bool changes_rows(const sql::statement& it) {
     switch (it.kind) {
         case statement_kind::read:
             return !calm(it);
@@ -44,12 +44,6 @@ bool may_write(const sql::statement& it) {
     return true;
 }
 
-// Whether it leaves other statements under the names of prepared ones.
-bool renames(const sql::statement& it) {
-    return std::holds_alternative<effect::prepare>(it.effect) ||
-           std::holds_alternative<effect::deallocate>(it.effect) || std::holds_alternative<effect::discard>(it.effect);
-}
-
 // Whether what it writes is of scopes that aren't mirrored, whatever its triggers do within their groups. A name
 // without a schema may be any table's.
 bool is_elsewhere(const sql::statement& it, const settings::in_force& flags, const strategy::session_facts& session) {
@@ -65,6 +59,11 @@ bool is_elsewhere(const sql::statement& it, const settings::in_force& flags, con
 
 }  // namespace
 
+bool renames_prepared(const sql::statement& it) {
+    return std::holds_alternative<effect::prepare>(it.effect) ||
+           std::holds_alternative<effect::deallocate>(it.effect) || std::holds_alternative<effect::discard>(it.effect);
+}
+
 std::size_t mirror_gate::wanted_of_client(char type) const {
     switch (type) {
         case pgwire::frontend::query:
@@ -79,25 +78,26 @@ std::size_t mirror_gate::wanted_of_client(char type) const {
 }
 
 void mirror_gate::client_said(char type, std::uint32_t length, std::string_view beginning,
-                              const settings::in_force& flags, const strategy::session_facts& session) {
+                              const settings::in_force& flags, const strategy::session_facts& session,
+                              sql::lexing how) {
     const auto missing = length - beginning.size();
     pgwire::byte_reader body{beginning};
     switch (type) {
         case pgwire::frontend::query:
             keep_calm("", false);
-            if (writes(beginning.substr(0, beginning.find('\0')), missing, flags, session)) wrote_ = true;
+            if (may_write(beginning.substr(0, beginning.find('\0')), missing, flags, session, how)) wrote();
             return;
         case pgwire::frontend::parse: {
             const auto name = body.cstring();
             if (body.failed()) return forget_calm();
             const auto text = body.rest();
-            keep_calm(name, !writes(text.substr(0, text.find('\0')), missing, flags, session));
+            keep_calm(name, !may_write(text.substr(0, text.find('\0')), missing, flags, session, how));
             return;
         }
         case pgwire::frontend::bind: {
             body.cstring();  // the portal
             const auto statement = body.cstring();
-            if (body.failed() || !calm_.contains(statement)) wrote_ = true;
+            if (body.failed() || !calm_.contains(statement)) wrote();
             return;
         }
         case pgwire::frontend::close: {
@@ -107,27 +107,28 @@ void mirror_gate::client_said(char type, std::uint32_t length, std::string_view 
             return;
         }
         case pgwire::frontend::function_call:
-            wrote_ = true;
-            return;
+            return wrote();
         default:
             return;
     }
 }
 
-bool mirror_gate::writes(std::string_view text, std::size_t missing, const settings::in_force& flags,
-                         const strategy::session_facts& session) {
-    // How the server reads strings isn't known here.
-    const bool legible =
-        missing == 0 && sql::legible(text, {.standard_conforming_strings = false, .ascii_is_itself = false});
-    const auto known = legible ? notes_.statements.understand(text) : nullptr;
+void mirror_gate::wrote() {
+    wrote_ = true;
+    ++writes_;
+}
+
+bool mirror_gate::may_write(std::string_view text, std::size_t missing, const settings::in_force& flags,
+                            const strategy::session_facts& session, sql::lexing how) {
+    const auto known = missing == 0 && sql::legible(text, how) ? notes_.statements.understand(text) : nullptr;
     if (known == nullptr || !*known) {
         forget_calm();
         return true;
     }
     bool any = false;
     for (const auto& each : **known) {
-        if (renames(each)) forget_calm();
-        any = any || (may_write(each) && !is_elsewhere(each, flags, session));
+        if (renames_prepared(each)) forget_calm();
+        any = any || (changes_rows(each) && !is_elsewhere(each, flags, session));
     }
     return any;
 }

@@ -11,6 +11,9 @@
 
 namespace crossfade::proxy::frontend {
 
+// Whether the statement leaves other statements under the names of prepared ones.
+bool renames_prepared(const sql::statement& it);
+
 // Of a session that may be mirrored: which of the server's answers say that something is committed that the follower
 // has to have before the client hears it. What isn't known to write nothing counts as a write; what a client sends
 // before its last write is answered waits with it. For the thread of the session's loop.
@@ -25,8 +28,9 @@ class mirror_gate {
 
     // How much of a message's body it needs to see.
     std::size_t wanted_of_client(char type) const;
+    // `how`: the server reads texts.
     void client_said(char type, std::uint32_t length, std::string_view beginning, const settings::in_force& flags,
-                     const strategy::session_facts& session);
+                     const strategy::session_facts& session, sql::lexing how = {false, false});
     void server_said(char type);
 
     struct answer {
@@ -41,11 +45,15 @@ class mirror_gate {
     // So much has gone on to the client; `idle`: nothing is under way any more.
     void answered(std::size_t bytes, bool idle);
 
+    // How many of the client's messages counted as writes.
+    unsigned writes() const { return writes_; }
+
     std::size_t kept_bytes() const { return kept_; }
 
   private:
-    bool writes(std::string_view text, std::size_t missing, const settings::in_force& flags,
-                const strategy::session_facts& session);
+    bool may_write(std::string_view text, std::size_t missing, const settings::in_force& flags,
+                   const strategy::session_facts& session, sql::lexing how);
+    void wrote();
     void keep_calm(std::string_view statement, bool calm);
     void forget_calm();
 
@@ -53,7 +61,8 @@ class mirror_gate {
     std::set<std::string, std::less<>> calm_;  // prepared statements
     std::size_t kept_ = 0;                     // their bytes
     bool wrote_ = false;                       // since the session was idle, perhaps
-    std::size_t settled_ = 0;                  // of what the server has sent
+    unsigned writes_ = 0;
+    std::size_t settled_ = 0;  // of what the server has sent
 };
 
 }  // namespace crossfade::proxy::frontend

@@ -107,7 +107,7 @@ void relay_loop::run() {
             if (socket == nullptr) {
                 woken = true;
             } else if (socket->of != nullptr) {
-                socket->of->on_ready(socket->of_server, event.events);
+                socket->of->on_ready(socket->what, event.events);
             }
         }
         if (!tired_.empty()) {
@@ -138,7 +138,8 @@ int relay_loop::wait(std::span<epoll_event> into) {
         now = std::chrono::steady_clock::now();
     }
     const auto* const of = count == 1 ? static_cast<const watched_socket*>(into.front().data.ptr) : nullptr;
-    busy_.told(of == nullptr ? nullptr : of->of, of != nullptr && of->of_server, now - began);
+    busy_.told(of == nullptr ? nullptr : of->of, of != nullptr && of->what == watched_socket::peer::server,
+               now - began);
     return count;
 }
 

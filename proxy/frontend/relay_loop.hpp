@@ -23,10 +23,11 @@ namespace crossfade::proxy::frontend {
 
 class session;
 
-// One of a session's two sockets, as a relay_loop knows it.
+// One of a session's sockets, as a relay_loop knows it.
 struct watched_socket {
+    enum class peer : std::uint8_t { client, server, follower };
     session* of = nullptr;  // null: what is still told of it means nothing
-    bool of_server = false;
+    peer what = peer::client;
     bool wants_room = false;
 };
 

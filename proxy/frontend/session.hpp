@@ -16,6 +16,7 @@
 #include "proxy/console/provider.hpp"
 #include "proxy/frontend/cancel_registry.hpp"
 #include "proxy/frontend/ear.hpp"
+#include "proxy/frontend/escort.hpp"
 #include "proxy/frontend/front_metrics.hpp"
 #include "proxy/frontend/greeting.hpp"
 #include "proxy/frontend/lane.hpp"
@@ -55,7 +56,7 @@ class session : public std::enable_shared_from_this<session> {
     relay_loop* rides_on() const { return rides_on_.load(std::memory_order_acquire); }
     // In that loop's thread.
     void ride(relay_loop& on);
-    void on_ready(bool of_server, std::uint32_t events);
+    void on_ready(watched_socket::peer which, std::uint32_t events);
     // Moves what there is to move, and looks whether that was all.
     void carry();
     // Ends or cancels what has taken longer than the settings allow; called four times a second.
@@ -130,7 +131,16 @@ class session : public std::enable_shared_from_this<session> {
     bool is_held() const;
     // Asks to be told when the follower has what the authority has committed by now. False: it isn't waited for.
     bool wait_for_follower();
+    bool may_answer_late(std::string_view answer);
     void follower_has_it();
+    // What the escort wants done.
+    void run_errands(relay_loop& by);
+    void write_to_follower(relay_loop& by);
+    void commit_on_follower();
+    void end_on_follower(bool well);
+    void on_follower(mirror::follower_link::state now);
+    void leave_follower(bool well);
+    void go_on_to_commit(std::optional<mirror::leave_reason> why);
     bool may_tell_client() const;  // something that doesn't come from the server
     inspection refuse_held(std::string_view chunk);
     void go_on();
@@ -179,6 +189,7 @@ class session : public std::enable_shared_from_this<session> {
     lane to_client_{server_, client_};
     watched_socket client_watch_;
     watched_socket server_watch_;
+    watched_socket follower_watch_;
     std::chrono::steady_clock::time_point closes_at_ = std::chrono::steady_clock::time_point::max();
     bool over_ = false;
     std::string goodbye_;
@@ -189,10 +200,15 @@ class session : public std::enable_shared_from_this<session> {
     strategy::plan plan_;
     std::unique_ptr<ear> ear_;           // where the session may change hands, while the relay loop has it
     std::unique_ptr<mirror_gate> gate_;  // where it may be mirrored, while the relay loop has it
+    std::unique_ptr<escort> escort_;     // likewise, once it was
+    // Where a transaction's rows are, from before they are written until it has ended there.
+    std::unique_ptr<mirror::follower_link> follower_;
+    std::chrono::steady_clock::time_point follower_due_ = std::chrono::steady_clock::time_point::max();
     settings::side server_side_ = settings::side::legacy;
     knowledge known_;
     bool waits_for_release_ = false;
     bool waits_for_follower_ = false;  // the rest of an answer, in to_client_
+    bool waits_for_escort_ = false;    // what the client has sent, in to_server_
     std::unique_ptr<refusal> refusing_;
 
     pgwire::session_tracker tracker_;

@@ -48,9 +48,14 @@ struct session::client_inspector {
     }
     bool both_under_tls() const { return of.client_.tls() != nullptr && of.server_.tls() != nullptr; }
 
-    void message(char type, std::uint32_t length, std::string_view body) {
+    sql::lexing lexing() const { return of.ear_ ? of.ear_->lexing() : sql::lexing{false, false}; }
+    void heard(char type, std::uint32_t length, std::string_view body) {
         if (of.ear_) of.ear_->client_said(type, length, body, of.tracker_);
-        if (of.gate_) of.gate_->client_said(type, length, body, *of.in_force_, of.facts_);
+        if (of.gate_) of.gate_->client_said(type, length, body, *of.in_force_, of.facts_, lexing());
+    }
+
+    void message(char type, std::uint32_t length, std::string_view body) {
+        heard(type, length, body);
         if (may_deny_binding(type) && !of.rewritten_.empty() && denies_binding(body)) misunderstood = true;
         // The server may be quicker to close than the client.
         if (type == pgwire::frontend::terminate) of.ends_by(session_end::client_left);
@@ -64,8 +69,10 @@ struct session::client_inspector {
         if (of.tracker_.idle() && of.generation_ != of.around_.generation.load(std::memory_order_acquire))
             of.take_plan();
         if (of.ear_) of.ear_->client_sends(chunk);
-        const auto [consumed, fault] = of.from_client_.scan(chunk, *this);
+        const auto [consumed, fault, instead, held] = of.escort_ ? escorted(chunk) : alone(chunk);
         if (of.ear_) of.ear_->client_sent(consumed);
+        if (held && consumed == 0) return {.hold = true};
+        if (held) of.to_server_.go_on();
         of.stats_->bytes_to_server.add(consumed);
         of.known_.bytes_from_client += consumed;
         if (was_quiet && !of.tracker_.quiet()) of.since_ = of.asked_ = std::chrono::steady_clock::now();
@@ -78,8 +85,76 @@ struct session::client_inspector {
         } else {
             of.count_memory();
         }
-        return {consumed, of.farewell_ && of.farewell_->at != farewell::moment::idle, {}};
+        return {consumed, of.farewell_ && of.farewell_->at != farewell::moment::idle, instead,
+                of.escort_ && instead.empty() && consumed > 0 && replaced_};
     }
+
+    struct passage {
+        std::size_t consumed = 0;
+        framing_fault fault = framing_fault::none;
+        std::string_view instead{};
+        bool held = false;
+    };
+
+    passage alone(std::string_view chunk) {
+        const auto [consumed, fault] = of.from_client_.scan(chunk, *this);
+        return {consumed, fault};
+    }
+
+    // Message by message, as the escort will have it.
+    passage escorted(std::string_view chunk) {
+        passage made;
+        auto& out = of.rewritten_;
+        out.clear();
+        replaced_ = false;
+        const auto left = [&] { return chunk.substr(made.consumed); };
+        // Whether all of it went through.
+        const auto take = [&](std::string_view bytes, auto& visitor) {
+            const auto [consumed, fault] = of.from_client_.scan(bytes, visitor);
+            made.consumed += consumed;
+            made.fault = fault;
+            return consumed == bytes.size() && fault == framing_fault::none;
+        };
+        while (!left().empty() && made.fault == framing_fault::none) {
+            if (const auto rest = of.from_client_.body_left(); rest > 0) {
+                const auto bytes = left().substr(0, rest);
+                if (replaced_) out.append(bytes);
+                take(bytes, *this);
+                continue;
+            }
+            const auto step = of.escort_->on_client(left(), {*of.in_force_, of.facts_, of.tracker_, lexing()});
+            using action = escort::client_step::action;
+            if (step.what == action::more || step.what == action::hold) {
+                made.held = step.what == action::hold;
+                break;
+            }
+            const auto bytes = left().substr(0, step.bytes);
+            const auto writes = of.gate_ ? of.gate_->writes() : 0;
+            if (step.what == action::pass) {
+                const auto before = made.consumed;
+                const bool whole = take(bytes, *this);
+                if (replaced_) out.append(bytes.substr(0, made.consumed - before));
+                if (!whole) break;
+            } else {
+                if (!std::exchange(replaced_, true)) out.assign(chunk.substr(0, made.consumed));
+                unseen silent;
+                if (!take(bytes, silent)) break;
+                heard(bytes.front(), static_cast<std::uint32_t>(bytes.size() - 5), bytes.substr(5));
+                for (const char type : step.types) of.tracker_.on_frontend(type);
+                out.append(step.instead);
+            }
+            if (of.gate_ && of.gate_->writes() != writes && !step.mirrored) of.escort_->other_write();
+        }
+        if (replaced_) made.instead = out;
+        return made;
+    }
+
+    // For messages that others go on in the place of.
+    struct unseen {
+        std::size_t wanted(char) const { return 0; }
+        void message(char, std::uint32_t, std::string_view) {}
+    };
+    bool replaced_ = false;
 };
 
 // Sees each message of the server on its way to the client.
@@ -113,7 +188,7 @@ struct session::server_inspector {
                 of.gate_->look_for_answer(chunk, of.from_server_.body_left(), of.tracker_.ready_is_due());
             if (waiting.whole && waiting.at == 0) {
                 of.gate_->asked(chunk.size());
-                if (of.wait_for_follower()) return {.hold = true};
+                if (of.may_answer_late(chunk)) return {.hold = true};
             } else {
                 chunk = chunk.substr(0, waiting.at);
                 if (waiting.whole) of.to_client_.go_on();
@@ -130,6 +205,13 @@ struct session::server_inspector {
             of.rewritten_ = without_binding(chunk.substr(0, consumed), std::exchange(offer, {}));
             instead = of.rewritten_;
         }
+        bool nothing = false;
+        if (of.escort_) {
+            if (const auto stripped = of.escort_->from_server(chunk.substr(0, consumed))) {
+                instead = *stripped;
+                nothing = instead.empty();
+            }
+        }
         if (of.ear_ && !was_quiet && of.tracker_.quiet()) of.ear_->settled(of.tracker_.status());
         if (!was_started && of.tracker_.started()) {
             of.logged_in();
@@ -144,7 +226,7 @@ struct session::server_inspector {
             of.stats_->by_strategy[static_cast<std::size_t>(of.plan_.strategy)].transactions.add(more);
         if (fault != framing_fault::none) of.server_violated(describe(fault));
         of.count_memory();
-        return {consumed, fault != framing_fault::none || of.farewell_is_due(), instead};
+        return {consumed, fault != framing_fault::none || of.farewell_is_due(), instead, nothing};
     }
 };
 
@@ -159,8 +241,8 @@ void session::leave_home(relay_loop& to) {
 
 void session::ride(relay_loop& on) {
     stats_ = &on.counters();
-    client_watch_ = {.of = this, .of_server = false};
-    server_watch_ = {.of = this, .of_server = true};
+    client_watch_ = {.of = this, .what = watched_socket::peer::client};
+    server_watch_ = {.of = this, .what = watched_socket::peer::server};
     listen(on);
     mirror(on);
     if (!on.watch(client_.descriptor(), client_watch_) || !on.watch(server_.descriptor(), server_watch_))
@@ -175,8 +257,12 @@ void session::fail(std::string_view why) {
     leave_loop({});
 }
 
-void session::on_ready(bool of_server, std::uint32_t events) {
-    auto& from_there = of_server ? to_client_ : to_server_;
+void session::on_ready(watched_socket::peer which, std::uint32_t events) {
+    if (which == watched_socket::peer::follower) {
+        if (follower_) on_follower(follower_->look());
+        return;
+    }
+    auto& from_there = which == watched_socket::peer::server ? to_client_ : to_server_;
     if ((events & ~std::uint32_t{EPOLLOUT}) != 0)
         from_there.arrived((events & ~std::uint32_t{EPOLLIN | EPOLLOUT}) != 0);
     carry();
@@ -198,16 +284,20 @@ void session::carry_both() {
     if (!client_.is_open()) return leave_loop({});
     const auto down = carry_to_client(by);
     if (over_) return;
+    if (escort_) run_errands(by);
+    if (over_) return;
     by.want_room(client_.descriptor(), client_watch_, !client_.all_sent());
     by.want_room(server_.descriptor(), server_watch_, !server_.all_sent());
     if (up == progress::tired || down == progress::tired) by.again(*this);
 }
 
 progress session::carry_to_server(relay_loop& by) {
-    if (!client_.is_open() || waits_for_release_ || to_server_.ended()) return progress::waits;
+    if (!client_.is_open() || waits_for_release_ || waits_for_escort_ || to_server_.ended()) return progress::waits;
     client_inspector inspect{*this};
     const auto how = to_server_.advance(inspect, by.scratch());
-    if (how == progress::holds) {
+    if (how == progress::holds && escort_ && escort_->holds()) {
+        waits_for_escort_ = true;
+    } else if (how == progress::holds) {
         waits_for_release_ = true;
         since_ = std::chrono::steady_clock::now();
     } else if (how == progress::ended) {
@@ -263,6 +353,8 @@ void session::leave_loop(std::string goodbye) {
     over_ = true;
     ear_.reset();
     gate_.reset();
+    leave_follower(false);
+    escort_.reset();
     goodbye_ = std::move(goodbye);
     auto& from = *rides_on();
     for (auto [socket, watch] : {std::pair{&client_, &client_watch_}, std::pair{&server_, &server_watch_}}) {
@@ -291,28 +383,6 @@ void session::take_plan() {
     }
 }
 
-void session::mirror(relay_loop& by) {
-    gate_.reset();  // what it knows of prepared statements is by other flags
-    if (around_.follower != nullptr && strategy::may_be_mirrored(*in_force_, facts_))
-        gate_ = std::make_unique<mirror_gate>(by.notes());
-}
-
-bool session::wait_for_follower() {
-    auto& by = *rides_on();
-    waits_for_follower_ = around_.follower->wait_for_follower([&by, waiting = weak_from_this()] {
-        by.post([waiting] {
-            if (const auto one = waiting.lock()) one->follower_has_it();
-        });
-    });
-    return waits_for_follower_;
-}
-
-void session::follower_has_it() {
-    if (over_ || !std::exchange(waits_for_follower_, false)) return;
-    to_client_.go_on();
-    carry();
-}
-
 void session::listen(relay_loop& by) {
     if (!strategy::may_change_hands(*in_force_, facts_)) {
         ear_.reset();
@@ -324,6 +394,7 @@ void session::listen(relay_loop& by) {
 
 void session::logged_in() {
     closes_at_ = never;
+    mirror(*rides_on());
     std::string{}.swap(rewritten_);
     since_ = asked_ = std::chrono::steady_clock::now();
     from_client_.set_max_body(max_body(in_force_->config));
@@ -343,71 +414,6 @@ void session::server_violated(std::string_view what) {
     bid_farewell(
         {pgwire::build_fatal(sqlstate::protocol_violation, "the database violated the protocol: " + std::string{what}),
          session_end::protocol_violation, farewell::moment::boundary});
-}
-
-void session::look_at_clock(std::chrono::steady_clock::time_point now, const settings::proxy& limits) {
-    if (now < closes_at_) {
-        enforce(now, limits);
-    } else if (!farewell_) {
-        on_login_timeout();
-    } else {
-        close();
-    }
-    if (farewell_ || !client_.is_open()) carry();
-}
-
-void session::enforce(std::chrono::steady_clock::time_point now, const settings::proxy& limits) {
-    if (!tracker_.started() || farewell_ || !server_.is_open() || waits_for_release_ || waits_for_follower_) return;
-    const auto waited = now - since_;
-    const auto over = [&](std::chrono::milliseconds limit) { return limit.count() > 0 && waited >= limit; };
-    if (!tracker_.quiet()) {
-        if (!over(limits.query_timeout)) return;
-        if (!cancelled_ && cancel_key_) {
-            // The database ends it with its own error, and the session goes on.
-            cancelled_ = true;
-            since_ = now;
-            return home_.send_cancel(in_force_, cancel_key_.request());
-        }
-        return bid_farewell({pgwire::build_fatal(sqlstate::query_canceled,
-                                                 "terminating connection due to proxy.query_timeout: the statement "
-                                                 "did not end when it was cancelled"),
-                             session_end::query_timeout, farewell::moment::boundary});
-    }
-    if (tracker_.idle()) {
-        if (over(limits.idle_timeout))
-            bid_farewell({pgwire::build_fatal(sqlstate::idle_session_timeout,
-                                              "terminating connection due to proxy.idle_timeout"),
-                          session_end::idle_timeout, farewell::moment::idle});
-    } else if (over(limits.idle_in_transaction_timeout)) {
-        bid_farewell({pgwire::build_fatal(sqlstate::idle_in_transaction_timeout,
-                                          "terminating connection due to proxy.idle_in_transaction_timeout"),
-                      session_end::idle_timeout, farewell::moment::answered});
-    }
-}
-
-std::size_t session::counted_memory() const {
-    // An idle session (as idle_memory in tests/integration/proxy measures it), and what OpenSSL has for a connection.
-    constexpr std::size_t itself = 1536;
-    constexpr std::size_t tls = std::size_t{14} << 10;
-    return itself + (client_.tls() != nullptr ? tls : 0) + (server_.tls() != nullptr ? tls : 0) + tracker_.allocated() +
-           (ear_ ? sizeof *ear_ + ear_->kept_bytes() : 0) + (gate_ ? sizeof *gate_ + gate_->kept_bytes() : 0);
-}
-
-void session::count_memory() {
-    const auto now = counted_memory();
-    const auto before = memory_.bytes();
-    if (now == before) return;
-    memory_.set(now);
-    if (now < before || farewell_) return;
-    const auto& limits = in_force_->config.proxy;
-    const bool alone = now > limits.max_session_memory;
-    if (!alone && around_.memory.held() <= limits.max_memory) return;
-    const auto* const reached = alone ? "proxy.max_session_memory" : "proxy.max_memory";
-    spdlog::warn("ended a session: {} is reached; it holds {} bytes", reached, now);
-    bid_farewell({pgwire::build_fatal(sqlstate::out_of_memory,
-                                      "out of memory: too many messages without reading their answers, and " +
-                                          std::string{reached} + " is reached"),
-                  session_end::out_of_memory, farewell::moment::boundary});
 }
 
 bool session::farewell_is_due() const {

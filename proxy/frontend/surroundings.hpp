@@ -13,6 +13,7 @@
 #include "proxy/frontend/gatekeeper.hpp"
 #include "proxy/frontend/memory_account.hpp"
 #include "proxy/mirror/follower_watch.hpp"
+#include "proxy/mirror/keeper.hpp"
 
 namespace crossfade::proxy::frontend {
 
@@ -34,6 +35,7 @@ struct surroundings {
     std::atomic<console::provider*> desk{nullptr};
     // Whom sessions under `mirror` ask to be told; null: nobody mirrors. Set before there are any.
     mirror::follower_watch* follower = nullptr;
+    mirror::keeper* mirror_keeper = nullptr;  // of what they need to write to the follower themselves; likewise
     std::atomic<unsigned> consoles{0};
     std::atomic<std::uint64_t> last_session_id{0};
 

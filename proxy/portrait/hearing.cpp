@@ -141,8 +141,7 @@ void hearing::text_said(std::string_view text, std::size_t missing, stands_in me
         return;
     }
     if (!is_suspicious(text, message)) return;
-    const auto lexing = lexing_in_flux_ ? sql::lexing{false, false} : lexing_;
-    if (!sql::legible(text, lexing)) return doubt();
+    if (!sql::legible(text, lexing())) return doubt();
     const auto known = shared_.statements.understand(text);
     if (!*known) return doubt();
     for (const auto& each : **known) note(each, text.substr(each.offset, each.length), message);

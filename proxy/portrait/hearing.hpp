@@ -42,6 +42,8 @@ class hearing {
     void settled(pgwire::transaction_status status);
 
     heard_facts facts() const;
+    // How the database reads the next text, as far as that is known.
+    sql::lexing lexing() const { return lexing_in_flux_ ? sql::lexing{false, false} : lexing_; }
     bool clear() const { return !unclear_; }
     std::size_t kept_bytes() const { return parse_.capacity(); }
 

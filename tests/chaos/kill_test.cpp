@@ -86,11 +86,14 @@ TEST_F(kill_9_mirrored, of_who_brings_the_news_loses_and_doubles_nothing) {
     EXPECT_TRUE(support::eventually(60s, [&] { return metric("crossfade_mirror_degraded") == 0; }));
     auto client = pgclient::connection::open(world().client_dsn(), {});
     ASSERT_TRUE(client);
-    const auto waits = [&] { return metric("crossfade_mirror_waits_total{result=\"applied\"}"); };
+    const auto waits = [&] {
+        return metric("crossfade_mirror_waits_total{result=\"applied\"}") + metric("crossfade_mirror_mirrored_total");
+    };
     const auto before = waits();
     ASSERT_TRUE(client->exec("UPDATE public.pgbench_tellers SET tbalance = tbalance + 1 WHERE tid = 1"));
     EXPECT_EQ(world().difference(), "");
     EXPECT_EQ(waits(), before + 1);
+    EXPECT_GT(metric("crossfade_mirror_mirrored_total"), 0) << "nothing stands in its way any more";
 }
 
 }  // namespace

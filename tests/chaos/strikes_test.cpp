@@ -142,6 +142,25 @@ TEST_F(strikes_by_key, at_every_step_lose_and_double_nothing) {
     stop_load_and_check();
 }
 
+// Of a transaction that the proxy has on both sides: at each step of its commit the proxy dies, or either side does.
+class strikes_mirrored : public strikes {
+  protected:
+    strikes_mirrored() : strikes(false, 4, 0, "mirror") {}
+};
+
+TEST_F(strikes_mirrored, at_every_step_of_a_commit_lose_and_double_nothing) {
+    std::vector<strike> all;
+    for (const auto* place : {"mirror.written", "mirror.answered", "mirror.committed"}) {
+        all.push_back({named(place), 5, {}});
+    }
+    for (const auto& [place, other] : {std::pair{"mirror.written", victim::legacy},
+                                       {"mirror.written", victim::modern},
+                                       {"mirror.answered", victim::modern},
+                                       {"mirror.committed", victim::cdc}})
+        all.push_back({named(place), 3, other});
+    carry_out_all(all);
+}
+
 TEST_F(strikes, at_random_lose_and_double_nothing) {
     const auto wanted = support::configured("CROSSFADE_CHAOS_STRIKES", 4);
     const auto seed = support::configured("CROSSFADE_CHAOS_SEED", std::random_device{}());

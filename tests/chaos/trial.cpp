@@ -16,15 +16,17 @@ void trial::SetUp() {
     std::vector<std::string> of_legacy{"max_prepared_transactions=10"};
     // What a broken link leaves behind: the slot's reader.
     if (over_links_) of_legacy.emplace_back("wal_sender_timeout=4s");
+    std::string schema = std::string{workload::schema()} + ';' + turmoil::schema();
+    // Without a key nothing of it is mirrored but by the stream.
+    if (strategy_ == "mirror") schema += "; ALTER TABLE pgbench_history ADD COLUMN id bigserial PRIMARY KEY";
     // Batches as small as can be, so that a large transaction is applied in parts.
-    world_ = std::make_unique<landscape>(
-        landscape_options{.scale = scale,
-                          .schema = std::string{workload::schema()} + ';' + turmoil::schema(),
-                          .cdc_settings = ", batch_bytes: 64KiB",
-                          .strategy = strategy_,
-                          .legacy = {.extra_settings = std::move(of_legacy)},
-                          .over_links = over_links_,
-                          .partitions = partitions_});
+    world_ = std::make_unique<landscape>(landscape_options{.scale = scale,
+                                                           .schema = std::move(schema),
+                                                           .cdc_settings = ", batch_bytes: 64KiB",
+                                                           .strategy = strategy_,
+                                                           .legacy = {.extra_settings = std::move(of_legacy)},
+                                                           .over_links = over_links_,
+                                                           .partitions = partitions_});
 }
 
 void trial::TearDown() {

@@ -92,6 +92,8 @@ void postgres_cluster::start() {
         "max_connections=200",
         "shared_buffers=64MB",
         "max_wal_size=4GB",
+        // What a killed server has to go through before it takes anybody in.
+        "checkpoint_timeout=30s",
         "jit=off",
         "fsync=" + sync,
         "full_page_writes=" + sync,
@@ -103,7 +105,7 @@ void postgres_cluster::start() {
         server.argv.push_back(std::move(setting));
     }
     server_.emplace(server);
-    const bool up = eventually(std::chrono::seconds{60}, [&] { return !running() || accepts("postgres"); });
+    const bool up = eventually(std::chrono::seconds{300}, [&] { return !running() || accepts("postgres"); });
     if (!up || !running()) throw std::runtime_error("PostgreSQL does not start\n" + log());
     if (exec("SELECT 1 FROM pg_database WHERE datname = 'app'", "postgres").empty())
         exec("CREATE DATABASE app", "postgres");

@@ -59,10 +59,13 @@ class mirror : public testing::Test {
         if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
     }
 
-    void begin(const std::string& timeout) {
+    // `connections`: on which the proxy writes rows to modern itself. With none all of them take the stream's way.
+    void begin(const std::string& timeout, int connections = 0) {
         // Whoever waits that long in vain has found a fault.
         world_ = std::make_unique<chaos::landscape>(chaos::landscape_options{
-            .schema = schema, .proxy_settings = ", mirror_timeout: " + timeout, .strategy = "mirror"});
+            .schema = schema,
+            .proxy_settings = ", mirror_timeout: " + timeout + ", mirror_connections: " + std::to_string(connections),
+            .strategy = "mirror"});
         auto opened = pgclient::connection::open(world_->client_dsn(), {});
         ASSERT_TRUE(opened) << world_->logs();
         client_.emplace(std::move(*opened));
@@ -103,8 +106,22 @@ class mirror : public testing::Test {
     double degraded_ = 0;
 };
 
+class mirror_either_way : public mirror, public testing::WithParamInterface<int> {
+  protected:
+    void begin(const std::string& timeout) {
+        mirror::begin(timeout, GetParam());
+        if (GetParam() == 0) return;
+        ASSERT_TRUE(support::eventually(60s, [&] { return metric("crossfade_mirror_tables") > 0; })) << world_->logs();
+        ASSERT_TRUE(support::eventually(60s, [&] { return metric("crossfade_mirror_connections") > 1; }));
+    }
+    double mirrored() { return metric("crossfade_mirror_mirrored_total"); }
+};
+INSTANTIATE_TEST_SUITE_P(, mirror_either_way, testing::Values(0, 8), [](const auto& each) {
+    return std::string{each.param == 0 ? "by_the_stream" : "by_the_proxy"};
+});
+
 // After each statement the sides are equal, at once: nothing is waited for here.
-TEST_F(mirror, leaves_both_sides_equal_after_every_shape_of_statement) {
+TEST_P(mirror_either_way, leaves_both_sides_equal_after_every_shape_of_statement) {
     begin("30s");
     const std::vector<std::string> shapes{
         "INSERT INTO plain VALUES (1, 'now', now(), 1)",
@@ -186,7 +203,12 @@ TEST_F(mirror, leaves_both_sides_equal_after_every_shape_of_statement) {
     while (const auto* last = PQgetResult(conn)) EXPECT_EQ(PQresultStatus(last), PGRES_COMMAND_OK);
     ASSERT_EQ(world_->difference(), "");
 
-    EXPECT_GT(waits("applied"), static_cast<double>(shapes.size()) - 3);
+    EXPECT_GT(waits("applied") + mirrored(), static_cast<double>(shapes.size()) - 3);
+    if (GetParam() > 0) {
+        EXPECT_GT(mirrored(), 15);
+    } else {
+        EXPECT_EQ(mirrored(), 0);
+    }
     EXPECT_EQ(late() + degraded(), 0);
     EXPECT_EQ(world_->complaints(), "");
 }
@@ -269,7 +291,7 @@ TEST_F(mirror, goes_on_without_a_follower_that_is_away_and_comes_back_to_it) {
 }
 
 // The promise itself: legacy, the broker and both programs die at one moment, and what clients were told is on modern.
-TEST_F(mirror, leaves_nothing_on_legacy_alone_that_was_answered) {
+TEST_P(mirror_either_way, leaves_nothing_on_legacy_alone_that_was_answered) {
     begin("30s");
     constexpr int clients = 6;
     std::atomic<bool> stop{false};

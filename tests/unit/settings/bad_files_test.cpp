@@ -101,7 +101,8 @@ INSTANTIATE_TEST_SUITE_P(
                   "tcp_keepalive_count, tcp_user_timeout, reuse_port, io_uring, busy_poll_us, replication_sessions, "
                   "pause_max, "
                   "console, "
-                  "statement_cache_entries, statement_cache_bytes, mirror_timeout, capture, max_unacknowledged_events, "
+                  "statement_cache_entries, statement_cache_bytes, mirror_timeout, mirror_connections, capture, "
+                  "max_unacknowledged_events, "
                   "auth, access",
                   "f.yaml:7: groups.g.tables: found a text; allowed: a list"}},
         bad_file{"a_dsn_as_a_key_is_not_repeated",

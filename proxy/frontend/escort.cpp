@@ -1,0 +1,392 @@
+#include "proxy/frontend/escort.hpp"
+
+#include <algorithm>
+#include <array>
+#include <variant>
+
+#include "lib/pgwire/message_types.hpp"
+#include "lib/pgwire/query_messages.hpp"
+#include "lib/pgwire/session_status.hpp"
+#include "proxy/frontend/hidden_column.hpp"
+#include "proxy/frontend/mirror_gate.hpp"
+#include "proxy/frontend/whole_message.hpp"
+
+namespace crossfade::proxy::frontend {
+namespace {
+
+namespace effect = sql::effect;
+namespace frontend = pgwire::frontend;
+using mirror::leave_reason;
+
+bool commits_now(const sql::statement& it) {
+    const auto* commit = std::get_if<effect::commit>(&it.effect);
+    return commit != nullptr && !commit->chain;
+}
+
+bool ends(const sql::statement& it) {
+    const auto* rollback = std::get_if<effect::rollback>(&it.effect);
+    return commits_now(it) || (rollback != nullptr && !rollback->chain);
+}
+
+}  // namespace
+
+escort::client_step escort::on_client(std::string_view from, const circumstances& now) {
+    if (from.size() < header_size) return {.what = client_step::action::more};
+    if (holds()) return hold();
+    const char type = from.front();
+    const auto size = size_of(from);
+    if (now.where.copying() != pgwire::copy_mode::none) return pass(size);
+    constexpr std::array read{frontend::query, frontend::parse,    frontend::bind,
+                              frontend::close, frontend::describe, frontend::execute};
+    if (std::ranges::find(read, type) == read.end()) {
+        if (type == frontend::sync) return sync(from.substr(0, size), now.where);
+        if (type == frontend::function_call) owe({due::kind::function_call});
+        return pass(size);
+    }
+    if (size > longest_message) {
+        // Whatever it is about, nothing is known of it any more.
+        forget_prepared();
+        portals_.clear();
+        constexpr std::array kinds{due::kind::query, due::kind::parse,    due::kind::bind,
+                                   due::kind::close, due::kind::describe, due::kind::execute};
+        owe({kinds[static_cast<std::size_t>(std::ranges::find(read, type) - read.begin())]});
+        return pass(size);
+    }
+    if (from.size() < size) return {.what = client_step::action::more};
+    const auto message = from.substr(0, size);
+    switch (type) {
+        case frontend::query:
+            return query(message, now);
+        case frontend::parse:
+            return parse(from, size, now);
+        case frontend::bind:
+            return bind(message, now);
+        case frontend::describe:
+            return describe(message);
+        case frontend::execute:
+            return execute(message);
+        default:
+            return close(message);
+    }
+}
+
+escort::client_step escort::replace(std::size_t bytes, std::string_view types, bool mirrored) {
+    types_ = types;
+    return {client_step::action::replace, bytes, out_, types_, mirrored};
+}
+
+void escort::owe(due what) {
+    if (what.what == due::kind::sync) skipping_ = false;
+    if (!skipping_) due_.push_back(what);
+}
+
+std::shared_ptr<const sql::understanding> escort::understand(std::string_view text, sql::lexing how) {
+    if (!sql::legible(text, how)) return nullptr;
+    return notes_.statements.understand(text);
+}
+
+const sql::statement* escort::only(const std::shared_ptr<const sql::understanding>& known) {
+    return known != nullptr && *known && (**known).size() == 1 ? &(**known).front() : nullptr;
+}
+
+void escort::heed(const sql::statement& it) {
+    using sql::statement_kind;
+    if (renames_prepared(it) || it.kind == statement_kind::other || it.unknown_tables ||
+        it.calls == sql::volatility::unknown)
+        forget_prepared();
+    if (it.kind == statement_kind::ddl) ddl_ = true;
+    if (std::holds_alternative<effect::create_temporary>(it.effect)) trusted_ = false;
+    if (const auto* set = std::get_if<effect::set_parameter>(&it.effect);
+        set != nullptr && (set->name == "role" || set->name == "session_authorization"))
+        trusted_ = false;
+    if (it.called.unknown_setting || std::ranges::find(it.called.settings, "role") != it.called.settings.end() ||
+        std::ranges::find(it.called.settings, "session_authorization") != it.called.settings.end())
+        trusted_ = false;
+    if (std::holds_alternative<effect::rollback_to_savepoint>(it.effect) ||
+        std::holds_alternative<effect::prepare_transaction>(it.effect))
+        other_write(leave_reason::transaction);
+}
+
+std::optional<escort::manner> escort::mirrors(const sql::statement& it, const circumstances& now) {
+    if (!active_ || !it.rows || !trusted_) return std::nullopt;
+    const auto tables = books_.tables();
+    const auto* const table = tables == nullptr ? nullptr : tables->find(it.rows->schema, it.rows->name);
+    if (table == nullptr || !mirror::takes(*table, it, role_)) return std::nullopt;
+    const auto plan = strategy::decide(now.flags, now.facts, {{&table->name, 1}});
+    if (plan.follower != strategy::follower_path::mirror) return std::nullopt;
+    manner how{.strip = true, .returning = it.has_returning};
+    switch (it.rows->what) {
+        case sql::row_write::operation::insert:
+            how.what = it.has_on_conflict ? change::put : change::insert;
+            break;
+        case sql::row_write::operation::update:
+            how.what = change::update;
+            break;
+        case sql::row_write::operation::remove:
+            how.what = change::remove;
+            break;
+    }
+    return how;
+}
+
+escort::text_and_shift escort::rewritten(std::string_view text, const sql::statement& it) {
+    const auto hidden = mirror::hidden_column(it.rows->reference);
+    // A blank in front: RETURNING* is one, too.
+    const auto added = it.has_returning ? ' ' + hidden + ',' : " RETURNING " + hidden;
+    const auto front = text.substr(0, it.rows->returning_at);
+    // Of UTF-8; those that begin one.
+    const auto begins = [](char byte) { return (static_cast<unsigned char>(byte) & 0xc0) != 0x80; };
+    const auto characters = [&](std::string_view of) {
+        return static_cast<std::uint32_t>(std::ranges::count_if(of, begins));
+    };
+    std::string made{front};
+    made += added;
+    made += text.substr(it.rows->returning_at);
+    return {std::move(made), {characters(front), characters(added)}};
+}
+
+void escort::forget_prepared() {
+    prepared_.clear();
+}
+
+escort::client_step escort::query(std::string_view message, const circumstances& now) {
+    prepared_.erase("");
+    portals_.erase("");
+    const auto text = pgwire::byte_reader{body_of(message)}.cstring();
+    const auto known = understand(text, now.lexing);
+    ends_explicitly_ = false;
+    const auto* const it = only(known);
+    if (it == nullptr) {
+        // Nothing in it is known, or several at once.
+        forget_prepared();
+        if (known != nullptr && *known)
+            for (const auto& each : **known) heed(each);
+        owe({due::kind::query});
+        return pass(message.size());
+    }
+    if (commits_now(*it) && must_wait_to_commit()) {
+        phase_ = phase::settling;
+        implicit_ = false;
+        return hold();
+    }
+    heed(*it);
+    if (commits_now(*it) && cleared_) phase_ = phase::committing;
+    ends_explicitly_ = ends(*it) && now.where.quiet() && now.where.status() != pgwire::transaction_status::idle;
+    const auto how = now.where.quiet() && now.where.status() != pgwire::transaction_status::failed ? mirrors(*it, now)
+                                                                                                   : std::nullopt;
+    // Parameters have no place in a simple query, and are an error of another kind in the other.
+    if (!how || text.find('$') != std::string_view::npos) {
+        owe({due::kind::query});
+        return pass(message.size());
+    }
+    const auto [sql, moved] = rewritten(text, *it);
+    if (now.where.status() == pgwire::transaction_status::in_transaction) {
+        out_ = pgwire::build_query(sql);
+        owe({due::kind::query, false, *how, moved});
+        return replace(message.size(), "Q", true);
+    }
+    // In a transaction of its own, which a simple query would end by itself.
+    out_ = pgwire::build_parse("", sql) + pgwire::build_bind("", "", {});
+    owe({due::kind::parse, true, {}, moved});
+    owe({due::kind::bind, true});
+    if (how->returning) {
+        out_ += pgwire::build_describe(pgwire::named::portal, "");
+        owe({due::kind::describe, false, *how});
+    }
+    out_ += pgwire::build_execute("", 0) + pgwire::build_flush();
+    owe({due::kind::execute, false, *how});
+    phase_ = phase::settling;
+    implicit_ = true;
+    flushed_ = true;
+    return replace(message.size(), how->returning ? "PBDE" : "PBE", true);
+}
+
+escort::client_step escort::parse(std::string_view from, std::size_t size, const circumstances& now) {
+    const auto message = from.substr(0, size);
+    const auto asked = pgwire::parse_parse(body_of(message));
+    if (!asked) {
+        forget_prepared();
+        owe({due::kind::parse});
+        return pass(size);
+    }
+    const auto known = understand(asked->sql, now.lexing);
+    const auto* const it = only(known);
+    if (it != nullptr && commits_now(*it) && must_wait_to_commit()) {
+        phase_ = phase::settling;
+        implicit_ = false;
+        return hold();
+    }
+    std::string name{asked->statement};
+    prepared_.erase(name);
+    if (known == nullptr || !*known) forget_prepared();
+    auto how = it == nullptr || prepared_.size() >= most_prepared ? std::nullopt : mirrors(*it, now);
+    if (how && name.empty() && how->returning) {
+        // With formats for each of the client's columns there has to be one more, which can't be put into a Bind that
+        // is too long to be seen whole.
+        const auto behind = from.substr(size);
+        const bool bound = behind.size() > header_size && behind.front() == frontend::bind;
+        if (!bound || size_of(behind) > longest_message) how.reset();
+    }
+    auto& kept = prepared_[name];
+    kept.text = known;
+    if (!how) {
+        owe({due::kind::parse});
+        return pass(size);
+    }
+    kept.how = *how;
+    const auto [sql, moved] = rewritten(asked->sql, *it);
+    owe({due::kind::parse, false, {}, name.empty() ? moved : shift{}});
+    if (name.empty()) {
+        out_ = pgwire::build_parse("", sql, asked->types);
+        return replace(size, "P", false);
+    }
+    // The client's own is there, too, and is used whenever ours isn't.
+    kept.hidden = "crossfade_" + std::to_string(++serial_);
+    out_ = std::string{message} + pgwire::build_parse(kept.hidden, sql, asked->types);
+    owe({due::kind::parse, true});
+    return replace(size, "PP", false);
+}
+
+escort::client_step escort::bind(std::string_view message, const circumstances& now) {
+    pgwire::byte_reader in{body_of(message)};
+    std::string portal{in.cstring()};
+    const auto found = prepared_.find(in.cstring());
+    const auto* const it = found == prepared_.end() ? nullptr : only(found->second.text);
+    if (it != nullptr && commits_now(*it)) {
+        if (must_wait_to_commit()) {
+            phase_ = phase::settling;
+            implicit_ = false;
+            return hold();
+        }
+    }
+    auto& bound = portals_[portal] = {};
+    owe({due::kind::bind});
+    if (it == nullptr) {
+        if (found == prepared_.end()) forget_prepared();  // it may be anything, a DEALLOCATE too
+        return pass(message.size());
+    }
+    heed(*it);
+    if (it->kind == sql::statement_kind::transaction_control) {
+        ends_explicitly_ = ends(*it) && !batch_controls_ && !now.where.ready_is_due() &&
+                           now.where.status() != pgwire::transaction_status::idle;
+        batch_controls_ = true;
+    }
+    if (prepared_.empty()) return pass(message.size());  // which heed() has seen to
+    const auto& known = found->second;
+    if (!known.how.strip) return pass(message.size());
+    auto made = rebound(body_of(message), known.hidden);
+    if (!made) return pass(message.size());
+    bound.how = known.how;
+    out_ = std::move(*made);
+    return replace(message.size(), "B", true);
+}
+
+escort::client_step escort::describe(std::string_view message) {
+    pgwire::byte_reader in{body_of(message)};
+    const bool of_statement = in.u8() == 'S';
+    const auto name = in.cstring();
+    manner how{};
+    if (of_statement) {
+        const auto found = prepared_.find(name);
+        if (found != prepared_.end() && found->second.hidden.empty()) how = found->second.how;
+    } else if (const auto found = portals_.find(name); found != portals_.end()) {
+        how = found->second.how;
+    }
+    owe({due::kind::describe, false, how});
+    return pass(message.size());
+}
+
+escort::client_step escort::execute(std::string_view message) {
+    pgwire::byte_reader in{body_of(message)};
+    const auto portal = in.cstring();
+    const auto most = in.u32();
+    const auto found = portals_.find(portal);
+    if (found == portals_.end() || !found->second.how.strip) {
+        owe({due::kind::execute});
+        return pass(message.size());
+    }
+    const auto& how = found->second.how;
+    batch_mirrors_ = true;
+    owe({due::kind::execute, false, how});
+    if (most == 0 || how.returning) return pass(message.size());
+    // A statement that returns nothing is carried out whole, whatever the limit is.
+    out_ = pgwire::build_execute(portal, 0);
+    return replace(message.size(), "E", true);
+}
+
+escort::client_step escort::close(std::string_view message) {
+    pgwire::byte_reader in{body_of(message)};
+    const bool of_statement = in.u8() == 'S';
+    const auto name = in.cstring();
+    owe({due::kind::close});
+    if (!of_statement) {
+        if (const auto found = portals_.find(name); found != portals_.end()) portals_.erase(found);
+        return pass(message.size());
+    }
+    const auto found = prepared_.find(name);
+    if (found == prepared_.end()) return pass(message.size());
+    const auto hidden = found->second.hidden;
+    prepared_.erase(found);
+    if (hidden.empty()) return pass(message.size());
+    out_ = std::string{message} + pgwire::build_close(pgwire::named::statement, hidden);
+    owe({due::kind::close, true});
+    return replace(message.size(), "CC", false);
+}
+
+escort::client_step escort::sync(std::string_view message, const pgwire::session_tracker& where) {
+    const bool mirrors = std::exchange(batch_mirrors_, false);
+    const bool controls = std::exchange(batch_controls_, false);
+    if (cleared_) phase_ = phase::committing;
+    // Where the session stands is known only if nothing before this batch is still to be answered.
+    const bool known = !where.ready_is_due();
+    if (mirrors && (!known || (controls && where.status() == pgwire::transaction_status::idle)))
+        other_write(leave_reason::transaction);
+    if (!active_ || !mirrors || !known || controls || !covered_ || where.status() != pgwire::transaction_status::idle) {
+        owe({due::kind::sync});
+        return pass(message.size());
+    }
+    out_ = pgwire::build_flush();
+    phase_ = phase::settling;
+    implicit_ = true;
+    flushed_ = true;
+    return replace(message.size(), "", true);
+}
+
+void escort::other_write(leave_reason why) {
+    wrote_ = true;
+    if (covered_) why_ = why;
+    covered_ = false;
+}
+
+// ---- What becomes of it
+
+escort::errand escort::next() {
+    if (phase_ != phase::settling) return errand::none;
+    if (!due_.empty()) return std::exchange(flushed_, true) ? errand::none : errand::flush;
+    if (failed_ || !covered_ || taken_.rows.empty()) return errand::proceed;
+    phase_ = phase::writing;
+    return errand::write;
+}
+
+mirror::mirrored_transaction escort::take_rows() {
+    taken_bytes_ = 0;
+    return std::exchange(taken_, {});
+}
+
+bool escort::go_on(std::optional<leave_reason> why) {
+    if (why) other_write(*why);
+    on_follower_ = !why && phase_ == phase::writing;
+    flushed_ = false;
+    cleared_ = true;
+    phase_ = implicit_ ? phase::committing : phase::open;
+    if (implicit_) owe({due::kind::sync});
+    return implicit_;
+}
+
+std::size_t escort::kept_bytes() const {
+    constexpr std::size_t each = 256;
+    return out_.capacity() + answer_.capacity() + partial_.capacity() + taken_bytes_ + due_.size() * sizeof(due) +
+           (prepared_.size() + portals_.size()) * each;
+}
+
+}  // namespace crossfade::proxy::frontend

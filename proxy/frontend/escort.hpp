@@ -1,0 +1,211 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "lib/pgwire/session_tracker.hpp"
+#include "proxy/mirror/keeper.hpp"
+#include "proxy/mirror/row_text.hpp"
+#include "proxy/portrait/notebook.hpp"
+#include "proxy/strategy/plan.hpp"
+
+namespace crossfade::proxy::frontend {
+
+// Goes along with a session that is mirrored, and gets from its own statements what they write (docs/adr/0022): a
+// hidden column in front of RETURNING gives the rows, and the client sees nothing of it. Before the transaction is
+// committed everything stands still until the follower has the rows: an explicit COMMIT is held, and the Sync of an
+// implicit transaction goes on as a Flush first.
+//
+// What it can't follow it leaves alone and says so; the stream brings the rows then, as it does anyway, and the answer
+// waits for it. Changes bytes and keeps an account of what is to be answered; knows no sockets. For the thread of the
+// session's loop.
+class escort {
+  public:
+    // Longer messages of a client are passed on unread.
+    static constexpr std::size_t longest_message = std::size_t{12} << 10;
+    // Of one transaction.
+    static constexpr std::size_t most_rows = 500;
+    static constexpr std::size_t most_bytes = std::size_t{1} << 20;
+    // Prepared statements of a session that it has a version of.
+    static constexpr std::size_t most_prepared = 500;
+
+    // `role`: whom the session logged in as.
+    escort(mirror::ledger& books, portrait::notebook& notes, std::string role)
+        : books_(books), notes_(notes), role_(std::move(role)) {}
+
+    struct client_step {
+        enum class action : std::uint8_t {
+            pass,     // `bytes` of the client's go on, or as many as there are
+            replace,  // `instead` goes on in their place: messages of `types`
+            hold,     // not now
+            more,     // the message is to be seen whole
+        };
+        action what = action::pass;
+        std::size_t bytes = 0;
+        std::string_view instead{};
+        std::string_view types{};
+        bool mirrored = false;  // what it writes will be seen
+    };
+    // Where a message is sent, and how it is understood.
+    struct circumstances {
+        const settings::in_force& flags;
+        const strategy::session_facts& facts;
+        const pgwire::session_tracker& where;
+        sql::lexing lexing;
+    };
+    // `from` begins at a message.
+    client_step on_client(std::string_view from, const circumstances& now);
+    // Something was passed on that may write what can't be seen.
+    void other_write(mirror::leave_reason why = mirror::leave_reason::statement);
+
+    // What the client is to get of these bytes of the server, the next in their order; nothing: all of them as they
+    // are.
+    std::optional<std::string_view> from_server(std::string_view bytes);
+
+    // What is to be done before more of the client's goes on.
+    enum class errand : std::uint8_t {
+        none,
+        flush,    // have the server answer what it was asked
+        write,    // take_rows() to the follower, and then go_on()
+        proceed,  // nothing: go_on()
+    };
+    errand next();
+    mirror::mirrored_transaction take_rows();
+    // The rows are with the follower, or not: `why`. What was held goes on. True: by a Sync of ours first.
+    bool go_on(std::optional<mirror::leave_reason> why);
+    // Whether the answer that ends the transaction is one on which the follower is to commit, too. `answer`: the
+    // server's bytes from its CommandComplete or ReadyForQuery.
+    bool commits(std::string_view answer) const;
+    // The follower has committed, or not.
+    void committed(bool well);
+
+    // Holds what the client sends.
+    bool holds() const { return phase_ != phase::open; }
+    std::size_t kept_bytes() const;
+
+    // Whether nothing was written since the session was idle, for certain, or all of it is undone by this answer (see
+    // commits()).
+    bool wrote_nothing(std::string_view answer) const;
+
+    // Whether the session is mirrored by now. If not, what it has still under way is only stripped.
+    void mirror(bool is) { active_ = is; }
+
+  private:
+    enum class phase : std::uint8_t { open, settling, writing, committing };
+    using change = mirror::mirrored_row::change;
+
+    struct manner {
+        bool strip = false;      // its rows begin with the hidden column
+        bool returning = false;  // and the client has asked for others
+        change what = change::insert;
+    };
+    // What was put into a text, in characters: errors name a place behind it.
+    struct shift {
+        std::uint32_t behind = 0;
+        std::uint32_t by = 0;
+    };
+    struct due {
+        enum class kind : std::uint8_t { query, sync, function_call, parse, bind, describe, execute, close };
+        kind what;
+        bool hide = false;  // ours: the client hears nothing of the answer
+        manner how{};
+        shift moved{};
+    };
+    // What is known of a prepared statement.
+    struct known_statement {
+        std::shared_ptr<const sql::understanding> text;  // null: nothing
+        std::string hidden;  // ours; empty: the client's own is the one that is rewritten, or none
+        manner how{};
+    };
+    struct known_portal {
+        manner how{};
+        bool commits = false;
+    };
+
+    client_step query(std::string_view message, const circumstances& now);
+    client_step parse(std::string_view from, std::size_t size, const circumstances& now);
+    client_step bind(std::string_view message, const circumstances& now);
+    client_step describe(std::string_view message);
+    client_step execute(std::string_view message);
+    client_step close(std::string_view message);
+    client_step sync(std::string_view message, const pgwire::session_tracker& where);
+
+    client_step pass(std::size_t bytes) const { return {.what = client_step::action::pass, .bytes = bytes}; }
+    client_step hold() const { return {.what = client_step::action::hold}; }
+    client_step replace(std::size_t bytes, std::string_view types, bool mirrored);
+    void owe(due what);
+
+    std::shared_ptr<const sql::understanding> understand(std::string_view text, sql::lexing how);
+    static const sql::statement* only(const std::shared_ptr<const sql::understanding>& known);
+    // What the statement does to what is known of the session.
+    void heed(const sql::statement& it);
+    std::optional<manner> mirrors(const sql::statement& it, const circumstances& now);
+    struct text_and_shift {
+        std::string text;
+        shift moved;
+    };
+    static text_and_shift rewritten(std::string_view text, const sql::statement& it);
+    bool must_wait_to_commit() const { return !cleared_ && covered_ && !taken_.rows.empty(); }
+    void forget_prepared();
+
+    // One message of the server's, as much of it as was asked for; what becomes of the rest of it.
+    std::size_t wanted(std::string_view beginning) const;
+    void on_message(std::string_view beginning, std::size_t size);
+    void on_row(std::string_view beginning, std::size_t size);
+    void on_error();
+    void on_ready(char status);
+    void tell(std::string_view bytes);
+    void differ();
+    void pop(due::kind what);
+    void capture(std::string_view hidden, change what);
+
+    mirror::ledger& books_;
+    portrait::notebook& notes_;
+    std::string role_;
+    bool active_ = true;
+    bool trusted_ = true;  // neither another role nor temporary relations that may hide tables
+
+    phase phase_ = phase::open;
+    bool implicit_ = false;  // what is held is followed by a Sync of ours
+    bool flushed_ = false;
+    bool cleared_ = false;  // the COMMIT may go on
+    bool ddl_ = false;      // in this transaction
+
+    std::deque<due> due_;
+    bool skipping_ = false;  // the server does, up to a Sync that hasn't been sent
+    bool batch_mirrors_ = false;
+    bool batch_controls_ = false;  // has something in it that begins or ends transactions
+    std::map<std::string, known_statement, std::less<>> prepared_;
+    std::map<std::string, known_portal, std::less<>> portals_;
+    unsigned serial_ = 0;
+
+    // Of the transaction.
+    mirror::mirrored_transaction taken_;
+    std::size_t taken_bytes_ = 0;
+    bool covered_ = true;  // all that it wrote is in there
+    bool wrote_ = false;
+    bool failed_ = false;           // since the last ReadyForQuery
+    bool ends_explicitly_ = false;  // the next CommandComplete of a COMMIT or ROLLBACK is of all that is under way
+    bool on_follower_ = false;
+    bool undone_ = false;
+    bool mirrored_ = false;
+    mirror::leave_reason why_ = mirror::leave_reason::statement;
+
+    std::string out_;  // to the server
+    std::string types_;
+    std::string partial_;  // of a server's message
+    std::string answer_;   // to the client, where it isn't what the server has sent
+    std::string_view given_;
+    std::size_t unchanged_ = 0;  // of that, from its beginning
+    bool changed_ = false;
+    std::size_t rest_ = 0;  // of the server's message at hand
+    std::size_t drop_ = 0;  // of that, what the client doesn't get, which comes first
+};
+
+}  // namespace crossfade::proxy::frontend

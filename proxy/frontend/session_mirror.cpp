@@ -1,0 +1,140 @@
+// A session whose transactions are to be on the follower before its client is answered.
+#include "lib/failpoint/failpoint.hpp"
+#include "lib/pgwire/message_types.hpp"
+#include "lib/pgwire/query_messages.hpp"
+#include "proxy/frontend/session.hpp"
+
+namespace crossfade::proxy::frontend {
+namespace {
+
+constexpr auto never = std::chrono::steady_clock::time_point::max();
+
+}  // namespace
+
+void session::mirror(relay_loop& by) {
+    gate_.reset();  // what it knows of prepared statements is by other flags
+    if (around_.follower != nullptr && strategy::may_be_mirrored(*in_force_, facts_))
+        gate_ = std::make_unique<mirror_gate>(by.notes());
+    const bool eager = gate_ && around_.mirror_keeper != nullptr && in_force_->config.proxy.mirror_connections > 0;
+    if (escort_) {
+        escort_->mirror(eager);
+    } else if (eager && tracker_.started()) {
+        escort_ = std::make_unique<escort>(*around_.mirror_keeper, by.notes(), place_.user());
+    }
+}
+
+// Whether the answer has to wait for the follower: `answer` ends a transaction that has written, perhaps.
+bool session::may_answer_late(std::string_view answer) {
+    if (follower_ && escort_->commits(answer)) {
+        commit_on_follower();
+        return waits_for_follower_;
+    }
+    leave_follower(false);
+    return !(escort_ && escort_->wrote_nothing(answer)) && wait_for_follower();
+}
+
+void session::run_errands(relay_loop& by) {
+    switch (escort_->next()) {
+        case escort::errand::none:
+            break;
+        case escort::errand::flush:
+            if (!server_.send(pgwire::build_flush(), &by.scratch().out)) server_.close();
+            break;
+        case escort::errand::write:
+            write_to_follower(by);
+            break;
+        case escort::errand::proceed:
+            go_on_to_commit(std::nullopt);
+            break;
+    }
+    if (waits_for_escort_ && !escort_->holds()) {
+        waits_for_escort_ = false;
+        to_server_.go_on();
+        by.again(*this);
+    }
+}
+
+void session::write_to_follower(relay_loop& by) {
+    const auto rows = escort_->take_rows();
+    follower_ = around_.mirror_keeper->take();
+    if (!follower_) return go_on_to_commit(mirror::leave_reason::no_follower);
+    follower_watch_ = {.of = this, .what = watched_socket::peer::follower};
+    if (!by.watch(follower_->socket(), follower_watch_)) return fail("epoll takes no more sockets");
+    follower_due_ = std::chrono::steady_clock::now() + in_force_->config.proxy.mirror_timeout;
+    on_follower(follower_->write(rows));
+}
+
+void session::commit_on_follower() {
+    failpoint::pass("mirror.answered");
+    follower_due_ = std::chrono::steady_clock::now() + in_force_->config.proxy.mirror_timeout;
+    const auto now = follower_->commit();
+    waits_for_follower_ = now == mirror::follower_link::state::busy;
+    if (waits_for_follower_) {
+        on_follower(now);
+    } else {
+        end_on_follower(now == mirror::follower_link::state::done);
+    }
+}
+
+void session::end_on_follower(bool well) {
+    if (well) failpoint::pass("mirror.committed");
+    leave_follower(well);
+    escort_->committed(well);
+    // The stream brings it.
+    if (!well) wait_for_follower();
+}
+
+void session::on_follower(mirror::follower_link::state now) {
+    using state = mirror::follower_link::state;
+    if (now == state::busy) return rides_on()->want_room(follower_->socket(), follower_watch_, follower_->wants_room());
+    const bool well = now == state::done;
+    if (std::exchange(waits_for_follower_, false)) {
+        end_on_follower(well);
+        if (waits_for_follower_) return;
+        waits_for_follower_ = true;
+        return follower_has_it();
+    }
+    follower_due_ = never;
+    if (well) failpoint::pass("mirror.written");
+    if (!well) leave_follower(false);
+    go_on_to_commit(well ? std::nullopt : std::optional{mirror::leave_reason::refused});
+}
+
+void session::leave_follower(bool well) {
+    if (!follower_) return;
+    rides_on()->forget(follower_->socket(), follower_watch_);
+    follower_due_ = never;
+    if (well) {
+        around_.mirror_keeper->give_back(std::move(follower_));
+    } else {
+        around_.mirror_keeper->take_back(std::move(follower_));
+    }
+}
+
+void session::go_on_to_commit(std::optional<mirror::leave_reason> why) {
+    auto& by = *rides_on();
+    if (escort_->go_on(why)) {
+        tracker_.on_frontend(pgwire::frontend::sync);
+        by.scratch().out.on_behalf_of(*this);
+        if (!server_.send(pgwire::build_sync(), &by.scratch().out)) server_.close();
+    }
+    by.again(*this);
+}
+
+bool session::wait_for_follower() {
+    auto& by = *rides_on();
+    waits_for_follower_ = around_.follower->wait_for_follower([&by, waiting = weak_from_this()] {
+        by.post([waiting] {
+            if (const auto one = waiting.lock()) one->follower_has_it();
+        });
+    });
+    return waits_for_follower_;
+}
+
+void session::follower_has_it() {
+    if (over_ || !std::exchange(waits_for_follower_, false)) return;
+    to_client_.go_on();
+    carry();
+}
+
+}  // namespace crossfade::proxy::frontend

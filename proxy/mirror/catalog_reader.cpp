@@ -1,0 +1,136 @@
+#include "proxy/mirror/catalog_reader.hpp"
+
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+namespace crossfade::proxy::mirror {
+namespace {
+
+// Of legacy's: what their statements do is in their rows alone. A default of a function that isn't PostgreSQL's own may
+// write elsewhere. money's text depends on a setting that rows don't tell. Later versions' columns of the
+// publication's catalogs are asked for in a way that older ones understand.
+constexpr const char* fit_tables_sql = R"sql(
+SELECT c.oid::bigint, n.nspname, c.relname,
+       NOT EXISTS (SELECT FROM pg_constraint f WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.confupdtype NOT IN ('a', 'r')),
+       NOT EXISTS (SELECT FROM pg_constraint f WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.confdeltype NOT IN ('a', 'r'))
+  FROM pg_publication_tables p
+  JOIN pg_namespace n ON n.nspname = p.schemaname
+  JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+ WHERE p.pubname = $1
+   AND c.relkind = 'r' AND c.relpersistence = 'p' AND c.relreplident = 'd'
+   AND NOT c.relispartition AND NOT c.relhassubclass AND NOT c.relhasrules AND NOT c.relrowsecurity
+   AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate AND i.indisvalid)
+   AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D')
+   AND NOT EXISTS (SELECT FROM pg_attrdef d JOIN pg_depend e ON e.classid = 'pg_attrdef'::regclass AND e.objid = d.oid
+                    WHERE d.adrelid = c.oid AND e.refclassid = 'pg_proc'::regclass AND e.refobjid >= 16384)
+   AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid = 'money'::regtype)
+   AND NOT EXISTS (SELECT FROM pg_publication_rel r JOIN pg_publication u ON u.oid = r.prpubid
+                    WHERE u.pubname = $1 AND r.prrelid = c.oid
+                      AND (to_jsonb(r) ->> 'prattrs' IS NOT NULL OR to_jsonb(r) ->> 'prqual' IS NOT NULL))
+   AND NOT EXISTS (SELECT FROM pg_class o WHERE o.relname = c.relname AND o.oid <> c.oid
+                      AND o.relkind IN ('r', 'p', 'v', 'm', 'f') AND o.relpersistence <> 't')
+)sql";
+
+// $1: the tables, as "{1,2}".
+constexpr const char* columns_sql = R"sql(
+SELECT a.attrelid::bigint, a.attname, a.attgenerated <> '', coalesce(a.attnum = ANY (i.indkey::int2[]), false)
+  FROM pg_attribute a LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
+ WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
+ ORDER BY a.attrelid, a.attnum
+)sql";
+constexpr const char* readers_sql = R"sql(
+SELECT t.oid::bigint, r.rolname FROM unnest($1::oid[]) AS t(oid), pg_roles r
+ WHERE r.rolcanlogin AND has_table_privilege(r.oid, t.oid, 'SELECT')
+)sql";
+
+// Of modern's, those that take rows as they come. $1: whether triggers are asleep but for those that say otherwise; $2:
+// the stream.
+constexpr const char* followers_sql = R"sql(
+SELECT n.nspname, c.relname, a.attname, a.attgenerated <> '', a.attidentity = 'a',
+       coalesce(a.attnum = ANY (i.indkey::int2[]), false)
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary AND i.indimmediate AND i.indisvalid
+ WHERE c.relkind IN ('r', 'p') AND NOT c.relhasrules AND NOT row_security_active(c.oid)
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'crossfade')
+   AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+                      AND (t.tgenabled IN ('R', 'A') OR (t.tgenabled = 'O' AND NOT $1::bool)))
+   AND NOT EXISTS (SELECT FROM crossfade.tables k WHERE k.stream = $2 AND k.table_name = n.nspname || '.' || c.relname
+                      AND k.state <> 'live')
+)sql";
+
+struct follower_column {
+    bool generated = false;
+    bool identity_always = false;
+    bool key = false;
+};
+using follower_columns = std::map<std::string, follower_column, std::less<>>;
+
+// Whether the follower takes all that the authority's table has, under the same key.
+bool match(table_facts& table, const follower_columns& follower) {
+    std::size_t keys = 0;
+    for (auto& each : table.columns) {
+        const auto found = follower.find(each.name);
+        if (found == follower.end() || found->second.generated == each.written || found->second.key != each.key)
+            return false;
+        each.settable = !found->second.identity_always;
+        keys += each.key ? 1 : 0;
+    }
+    for (const auto& [name, column] : follower) keys -= column.key ? 1 : 0;
+    return keys == 0;
+}
+
+}  // namespace
+
+pgclient::result<std::vector<table_facts>> read_tables(pgclient::connection& legacy, pgclient::connection& modern,
+                                                       const std::string& publication, const std::string& stream,
+                                                       bool triggers_sleep) {
+    auto fit = legacy.exec(fit_tables_sql, {publication});
+    if (!fit) return fit.error();
+    std::vector<table_facts> tables;
+    std::unordered_map<std::int64_t, std::size_t> places;
+    std::string oids;
+    for (int i = 0; i < fit->size(); ++i) {
+        const auto oid = fit->integer(i, 0).value_or(0);
+        places.emplace(oid, tables.size());
+        oids += (oids.empty() ? "{" : ",") + std::to_string(oid);
+        auto& table = tables.emplace_back();
+        table.oid = static_cast<std::uint32_t>(oid);
+        table.name = {std::string{fit->text(i, 1)}, std::string{fit->text(i, 2)}};
+        table.updates = fit->boolean(i, 3);
+        table.removes = fit->boolean(i, 4);
+    }
+    if (tables.empty()) return tables;
+    oids += '}';
+    auto columns = legacy.exec(columns_sql, {oids});
+    if (!columns) return columns.error();
+    for (int i = 0; i < columns->size(); ++i) {
+        table_facts::column column{std::string{columns->text(i, 1)}};
+        column.written = !columns->boolean(i, 2);
+        column.key = columns->boolean(i, 3);
+        tables[places.at(columns->integer(i, 0).value_or(0))].columns.push_back(std::move(column));
+    }
+    auto readers = legacy.exec(readers_sql, {oids});
+    if (!readers) return readers.error();
+    for (int i = 0; i < readers->size(); ++i)
+        tables[places.at(readers->integer(i, 0).value_or(0))].readers.emplace(readers->text(i, 1));
+
+    auto followers = modern.exec(followers_sql, {triggers_sleep ? "t" : "f", stream});
+    if (!followers) return followers.error();
+    std::map<model::table_name, follower_columns> there;
+    for (int i = 0; i < followers->size(); ++i) {
+        auto& table = there[{std::string{followers->text(i, 0)}, std::string{followers->text(i, 1)}}];
+        table.emplace(followers->text(i, 2),
+                      follower_column{followers->boolean(i, 3), followers->boolean(i, 4), followers->boolean(i, 5)});
+    }
+    std::erase_if(tables, [&](table_facts& each) {
+        const auto found = there.find(each.name);
+        return found == there.end() || !match(each, found->second);
+    });
+    return tables;
+}
+
+}  // namespace crossfade::proxy::mirror

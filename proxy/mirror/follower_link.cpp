@@ -1,0 +1,198 @@
+#include "proxy/mirror/follower_link.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "lib/store/schema.hpp"
+
+namespace crossfade::proxy::mirror {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Who else waits for the same rows is done within milliseconds, or waits for us: the stream brings them then.
+constexpr std::string_view lock_timeout = "100ms";
+// Origins that are tried before there is none.
+constexpr int most_origins = 1000;
+
+pgclient::result<void> take_origin(pgclient::connection& db, const std::string& stream) {
+    for (int writer = store::first_mirror; writer < store::first_mirror + most_origins; ++writer) {
+        const auto name = store::origin_name(stream, writer);
+        auto made = db.exec(
+            "SELECT pg_replication_origin_create($1) WHERE NOT EXISTS (SELECT FROM pg_replication_origin WHERE roname "
+            "= $1)",
+            {name});
+        // Another one may have made it at the same moment.
+        if (!made && made.error().sqlstate != "23505") return made.error();
+        const auto set = db.exec("SELECT pg_replication_origin_session_setup($1)", {name});
+        if (set) return {};
+        if (set.error().sqlstate != "55006") return set.error();
+    }
+    return pgclient::failure{"55006", "all replication origins are in use", {}, {}, {}};
+}
+
+std::string marks_of(const mirrored_transaction& of) {
+    std::vector<std::int64_t> marks;
+    for (const auto& row : of.rows) {
+        std::vector<std::pair<std::string_view, std::string_view>> key;
+        for (std::size_t i = 0; i < row.table->columns.size(); ++i) {
+            const auto& value = row.values[i];
+            if (row.table->columns[i].key)
+                key.emplace_back(row.table->columns[i].name, value ? *value : std::string_view{});
+        }
+        marks.push_back(store::row_mark(row.table->name, key));
+    }
+    std::ranges::sort(marks);
+    const auto repeats = std::ranges::unique(marks);
+    marks.erase(repeats.begin(), repeats.end());
+    std::string text;
+    for (const auto mark : marks) text += (text.empty() ? "{" : ",") + std::to_string(mark);
+    return text + '}';
+}
+
+const table_facts::row_sql& sql_of(const mirrored_row& row) {
+    switch (row.what) {
+        case mirrored_row::change::insert:
+            return row.table->insert;
+        case mirrored_row::change::put:
+            return row.table->put;
+        case mirrored_row::change::update:
+            return row.table->update;
+        case mirrored_row::change::remove:
+            break;
+    }
+    return row.table->remove;
+}
+
+}  // namespace
+
+pgclient::result<std::unique_ptr<follower_link>> follower_link::open(const options& how) {
+    pgclient::open_options options;
+    options.application_name = "crossfade-mirror " + how.stream;
+    options.connect_timeout = 2s;
+    options.silence = 3s;
+    auto db = pgclient::connection::open(how.dsn, options);
+    if (!db) return db.error();
+    // A proxy that is stopped in the middle must not keep others from its rows: the server ends its transaction.
+    const auto timeout = std::to_string(how.timeout.count());
+    for (const auto& setting :
+         {"SET lock_timeout = '" + std::string{lock_timeout} + "'", "SET statement_timeout = " + timeout,
+          "SET idle_in_transaction_session_timeout = " + std::to_string(2 * how.timeout.count()),
+          std::string{"SET plan_cache_mode = force_generic_plan"}, std::string{"SET jit = off"},
+          std::string{"SET tcp_keepalives_idle = 10"}, std::string{"SET tcp_user_timeout = 30000"}}) {
+        if (auto done = db->exec(setting); !done) return done.error();
+    }
+    const auto replica = db->exec("SET session_replication_role = replica");
+    if (!replica && replica.error().connection_lost()) return replica.error();
+    if (how.needs_origin) {
+        if (auto taken = take_origin(*db, how.stream); !taken) return taken.error();
+    }
+    auto* const conn = db->native();
+    if (PQsetnonblocking(conn, 1) != 0 || PQenterPipelineMode(conn) != 1) return db->failure_of(nullptr);
+    return std::unique_ptr<follower_link>{new follower_link{std::move(*db), how.stream, replica.has_value()}};
+}
+
+int follower_link::socket() const {
+    return PQsocket(db_.native());
+}
+
+bool follower_link::ask(const std::string& name, const std::string& sql, const parameters& values,
+                        std::shared_ptr<const table_facts> row_of) {
+    auto* const conn = db_.native();
+    if (!prepared_.contains(name)) {
+        if (PQsendPrepare(conn, name.c_str(), sql.c_str(), 0, nullptr) != 1) return false;
+        prepared_.insert(name);
+        asked_.emplace_back();
+    }
+    std::vector<const char*> pointers;
+    pointers.reserve(values.size());
+    for (const auto& value : values) pointers.push_back(value ? value->c_str() : nullptr);
+    asked_.push_back(std::move(row_of));
+    return PQsendQueryPrepared(conn, name.c_str(), static_cast<int>(pointers.size()), pointers.data(), nullptr, nullptr,
+                               0) == 1;
+}
+
+bool follower_link::ask_row(const mirrored_row& row) {
+    const auto& sql = sql_of(row);
+    parameters values;
+    values.reserve(sql.parameters.size());
+    for (const auto column : sql.parameters) values.push_back(row.values[column]);
+    return ask(sql.name, sql.text, values, row.table);
+}
+
+follower_link::state follower_link::write(const mirrored_transaction& what) {
+    bool well = ask("begin", "BEGIN", {}) &&
+                ask("lock", "SELECT pg_advisory_xact_lock($1::int, $2::int)",
+                    {std::to_string(store::mirroring_lock_class), std::to_string(store::mirroring_lock_id(what.id))});
+    for (const auto& row : what.rows) well = well && ask_row(row);
+    return sent(well && ask("receipt", std::string{store::leave_receipt_sql},
+                            {stream_, std::to_string(what.id), marks_of(what)}));
+}
+
+follower_link::state follower_link::commit() {
+    return sent(ask("commit", "COMMIT", {}));
+}
+
+bool follower_link::roll_back() {
+    // What is under way may take as long as it likes.
+    if (ends_ > 0 || why_.connection_lost() || PQstatus(db_.native()) != CONNECTION_OK) return false;
+    why_ = {};
+    at_fault_.reset();
+    return sent(ask("rollback", "ROLLBACK", {})) != state::failed;
+}
+
+follower_link::state follower_link::sent(bool well) {
+    if (!well || PQpipelineSync(db_.native()) != 1) return fail(nullptr);
+    ++ends_;
+    return look();
+}
+
+follower_link::state follower_link::fail(const PGresult* with) {
+    why_ = db_.failure_of(with);
+    return state::failed;
+}
+
+follower_link::state follower_link::look() {
+    auto* const conn = db_.native();
+    const int left = PQflush(conn);
+    if (left < 0 || PQconsumeInput(conn) != 1) return fail(nullptr);
+    wants_room_ = left > 0;
+    while (ends_ > 0 && PQisBusy(conn) == 0) {
+        const std::unique_ptr<PGresult, pgclient::clear_result> got{PQgetResult(conn)};
+        if (PQstatus(conn) != CONNECTION_OK) return fail(got.get());
+        if (!got) continue;  // between two answers
+        const auto status = PQresultStatus(got.get());
+        if (status == PGRES_PIPELINE_SYNC) {
+            --ends_;
+            continue;
+        }
+        if (asked_.empty()) return fail(got.get());
+        auto row_of = std::move(asked_.front());
+        asked_.pop_front();
+        if (status == PGRES_PIPELINE_ABORTED) continue;
+        if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+            refuse(db_.failure_of(got.get()), std::move(row_of));
+        } else if (row_of && std::string_view{PQcmdTuples(got.get())} != "1") {
+            // It should be there and isn't: the stream finds out what is the matter.
+            refuse({"02000", "the follower's row is not there", {}, {}, {}}, std::move(row_of));
+        }
+    }
+    if (ends_ > 0) return state::busy;
+    return why_.sqlstate.empty() ? state::done : state::failed;
+}
+
+void follower_link::refuse(pgclient::failure why, std::shared_ptr<const table_facts> row_of) {
+    if (!why_.sqlstate.empty()) return;
+    why_ = std::move(why);
+    at_fault_ = std::move(row_of);
+}
+
+const table_facts* follower_link::at_fault() const {
+    // A row that is there, or isn't, or is locked, is this one row's matter.
+    const bool by_kind = why_.sqlstate.starts_with("42") || why_.sqlstate.starts_with("0A") ||
+                         why_.sqlstate.starts_with("22") ||
+                         (why_.sqlstate.starts_with("23") && why_.sqlstate != "23505");
+    return by_kind ? at_fault_.get() : nullptr;
+}
+
+}  // namespace crossfade::proxy::mirror

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/pgclient/connection.hpp"
+#include "lib/store/receipts.hpp"
+#include "proxy/mirror/table_facts.hpp"
+
+namespace crossfade::proxy::mirror {
+
+// A row as a transaction of the authority leaves it, or the one that it takes away.
+struct mirrored_row {
+    enum class change : std::uint8_t { insert, put, update, remove };
+    std::shared_ptr<const table_facts> table;
+    change what = change::insert;
+    std::vector<std::optional<std::string>> values;  // one a column of the table
+};
+
+// What one transaction of the authority has written, in its order.
+struct mirrored_transaction {
+    store::source_xid id = 0;
+    std::vector<mirrored_row> rows;
+};
+
+// A connection to the follower on which one transaction of the authority at a time is written. Opening it waits; from
+// then on nothing does: libpq's pipeline mode, for an event loop that watches socket().
+class follower_link {
+  public:
+    struct options {
+        std::string dsn;
+        std::string stream;
+        std::chrono::milliseconds timeout{1000};  // proxy.mirror_timeout: the server gives up on its own then
+        bool needs_origin = false;                // where the follower tells by origins who wrote a row (docs/adr/0004)
+    };
+    // Fails like any connection; with 55006 or 53400 where there is no origin to be had.
+    static pgclient::result<std::unique_ptr<follower_link>> open(const options& how);
+
+    int socket() const;
+    // Whether triggers and foreign keys are kept from firing.
+    bool replica_role() const { return replica_role_; }
+
+    enum class state : std::uint8_t {
+        busy,    // look() again when the socket has something to read, or to take where wants_room()
+        done,    // what was asked last is done
+        failed,  // it isn't, for why(); roll_back() is next
+    };
+    // Writes the rows and the receipt, and leaves the transaction open.
+    state write(const mirrored_transaction& what);
+    // Ends it. A failure of the connection leaves open whether it has ended.
+    state commit();
+    state look();
+    // Undoes what was written, without waiting: the link may be used for another transaction at once. False: it is of
+    // no use any more.
+    bool roll_back();
+
+    bool wants_room() const { return wants_room_; }
+    const pgclient::failure& why() const { return why_; }
+    // The table that doesn't take rows as they are, if that is what it failed by.
+    const table_facts* at_fault() const;
+
+  private:
+    follower_link(pgclient::connection db, std::string stream, bool replica_role)
+        : db_(std::move(db)), stream_(std::move(stream)), replica_role_(replica_role) {}
+
+    using parameters = std::vector<std::optional<std::string>>;
+    // Prepares it where it isn't yet. `row_of`: it has to touch one row, of that table.
+    bool ask(const std::string& name, const std::string& sql, const parameters& values,
+             std::shared_ptr<const table_facts> row_of = nullptr);
+    bool ask_row(const mirrored_row& row);
+    state sent(bool well);
+    state fail(const PGresult* with);
+
+    void refuse(pgclient::failure why, std::shared_ptr<const table_facts> row_of);
+
+    pgclient::connection db_;
+    std::string stream_;
+    bool replica_role_;
+    std::set<std::string, std::less<>> prepared_;
+    std::deque<std::shared_ptr<const table_facts>> asked_;  // not yet answered; of rows, whose
+    std::size_t ends_ = 0;                                  // of pipelines, likewise
+    bool wants_room_ = false;
+    pgclient::failure why_;
+    std::shared_ptr<const table_facts> at_fault_;
+};
+
+}  // namespace crossfade::proxy::mirror

@@ -1,0 +1,269 @@
+#include "proxy/mirror/keeper.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "lib/retry/backoff.hpp"
+#include "lib/store/receipts.hpp"
+#include "proxy/mirror/catalog_reader.hpp"
+
+namespace crossfade::proxy::mirror {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto look_interval = 2s;   // at the catalogs, if no DDL is seen
+constexpr auto rest_of_table = 10s;  // whose rows the follower has refused
+constexpr auto say_again = 60s;      // why rows were refused, each reason by itself
+constexpr std::size_t links_at_first = 2;
+// Receipts that nobody has judged yet. Where crossfade-cdc is away for long they would only grow.
+constexpr std::int64_t most_receipts = 10000;
+
+pgclient::open_options as_keeper() {
+    pgclient::open_options options;
+    options.application_name = "crossfade-mirror";
+    options.connect_timeout = 2s;
+    options.silence = 3s;
+    return options;
+}
+
+prometheus::Gauge& gauge(prometheus::Registry& in, const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(in).Add({});
+}
+
+bool same(const table_facts& one, const table_facts& other) {
+    const auto shape = [](const table_facts& of) { return std::tie(of.name, of.updates, of.removes, of.readers); };
+    return shape(one) == shape(other) &&
+           std::ranges::equal(one.columns, other.columns, [](const auto& a, const auto& b) {
+               return std::tie(a.name, a.written, a.key, a.settable) == std::tie(b.name, b.written, b.key, b.settable);
+           });
+}
+
+}  // namespace
+
+std::string_view to_string(leave_reason why) {
+    switch (why) {
+        case leave_reason::statement:
+            return "statement";
+        case leave_reason::table:
+            return "table";
+        case leave_reason::transaction:
+            return "transaction";
+        case leave_reason::settings:
+            return "settings";
+        case leave_reason::too_large:
+            return "too_large";
+        case leave_reason::no_follower:
+            return "no_follower";
+        case leave_reason::refused:
+            return "refused";
+    }
+    return "";
+}
+
+keeper::keeper(std::function<settings::snapshot()> in_force, prometheus::Registry& metrics)
+    : in_force_(std::move(in_force)),
+      mirrored_(prometheus::BuildCounter()
+                    .Name("crossfade_mirror_mirrored_total")
+                    .Help("Transactions whose rows the proxy wrote to modern itself")
+                    .Register(metrics)
+                    .Add({})),
+      open_(gauge(metrics, "crossfade_mirror_connections", "Connections to modern for rows that are mirrored")),
+      most_(gauge(metrics, "crossfade_mirror_connections_limit", "How many there may be: proxy.mirror_connections")),
+      tables_known_(
+          gauge(metrics, "crossfade_mirror_tables", "Tables whose rows the proxy can write to modern itself")) {
+    auto& left = prometheus::BuildCounter()
+                     .Name("crossfade_mirror_streamed_total")
+                     .Help("Transactions under mirror that were left to the stream, by reason")
+                     .Register(metrics);
+    std::ranges::transform(leave_reasons, streamed_.begin(), [&](leave_reason why) {
+        return &left.Add({{"reason", std::string{to_string(why)}}});
+    });
+    thread_ = std::jthread{[this](const std::stop_token& stopping) { run(stopping); }};
+}
+
+void keeper::stop() {
+    thread_.request_stop();
+    if (thread_.joinable()) thread_.join();
+    publish(nullptr);
+    const std::lock_guard hold{mutex_};
+    idle_.clear();
+}
+
+void keeper::look_again() {
+    {
+        const std::lock_guard hold{mutex_};
+        ++doubts_;
+        look_again_ = true;
+        std::atomic_store(&tables_, std::shared_ptr<const catalog>{});
+    }
+    changed_.notify_all();
+}
+
+std::unique_ptr<follower_link> keeper::take() {
+    std::unique_lock hold{mutex_};
+    if (!idle_.empty()) {
+        auto link = std::move(idle_.back());
+        idle_.pop_back();
+        return link;
+    }
+    more_wanted_ = true;
+    hold.unlock();
+    changed_.notify_all();
+    return nullptr;
+}
+
+void keeper::give_back(std::unique_ptr<follower_link> link) {
+    const std::lock_guard hold{mutex_};
+    idle_.push_back(std::move(link));
+}
+
+void keeper::take_back(std::unique_ptr<follower_link> link) {
+    bool news = false;
+    {
+        const std::lock_guard hold{mutex_};
+        if (!link->why().sqlstate.empty()) {
+            auto& said = said_of_[link->why().sqlstate];
+            news = said < clock::now() - say_again;
+            if (news) said = clock::now();
+        }
+        if (const auto* table = link->at_fault()) {
+            refused_[table->oid] = clock::now() + rest_of_table;
+            look_again_ = true;
+        }
+    }
+    if (news) spdlog::warn("mirror: a transaction is left to the stream: {}", pgclient::to_string(link->why()));
+    if (link->roll_back()) {
+        give_back(std::move(link));
+    } else {
+        const std::lock_guard hold{mutex_};
+        --made_;
+        more_wanted_ = true;
+    }
+    changed_.notify_all();
+}
+
+bool keeper::wanted() const {
+    const auto now = config();
+    return now->config.flags.has(settings::write_strategy::mirror) && now->config.proxy.mirror_connections > 0 &&
+           !now->config.modern.dsn.empty();
+}
+
+void keeper::run(const std::stop_token& stopping) {
+    while (!stopping.stop_requested()) {
+        if (wanted()) {
+            read_catalogs();
+            if (tables() != nullptr) open_links(stopping);
+        } else if (tables() != nullptr) {
+            publish(nullptr);
+        }
+        std::unique_lock hold{mutex_};
+        const auto most = config()->config.proxy.mirror_connections;
+        most_.Set(most);
+        open_.Set(static_cast<double>(made_));
+        changed_.wait_for(hold, stopping, look_interval,
+                          [&] { return look_again_ || (more_wanted_ && made_ < most && tables_ != nullptr); });
+    }
+}
+
+void keeper::say(std::string what) {
+    if (what == said_) return;
+    said_ = std::move(what);
+    if (!said_.empty()) spdlog::warn("mirror: rows come by the stream alone: {}", said_);
+}
+
+void keeper::publish(std::shared_ptr<const catalog> made) {
+    tables_known_.Set(made == nullptr ? 0 : static_cast<double>(made->size()));
+    std::atomic_store(&tables_, std::move(made));
+}
+
+void keeper::read_catalogs() {
+    std::uint64_t doubts = 0;
+    {
+        const std::lock_guard hold{mutex_};
+        look_again_ = false;
+        doubts = doubts_;
+    }
+    auto read = read_tables();
+    if (!read) {
+        say(pgclient::to_string(read.error()));
+        legacy_.reset();
+        modern_.reset();
+        return publish(nullptr);
+    }
+    std::map<std::uint32_t, std::shared_ptr<const table_facts>> known;
+    const std::lock_guard hold{mutex_};
+    std::erase_if(refused_, [](const auto& each) { return each.second <= clock::now(); });
+    for (auto& each : *read) {
+        if (refused_.contains(each.oid)) continue;
+        const auto before = known_.find(each.oid);
+        if (before != known_.end() && same(*before->second, each)) {
+            known.insert(*before);
+            continue;
+        }
+        write_row_sql(each, ++serial_);
+        const auto oid = each.oid;
+        known.emplace(oid, std::make_shared<const table_facts>(std::move(each)));
+    }
+    if (doubts != doubts_) return;  // what was read may be older than what gave rise to doubts
+    const auto current = tables();
+    if (current != nullptr && known == known_) return;
+    known_ = std::move(known);
+    publish(std::make_shared<const catalog>(known_));
+}
+
+pgclient::result<std::vector<table_facts>> keeper::read_tables() {
+    const auto settings = config();
+    for (const auto& [to, dsn] :
+         {std::pair{&legacy_, &settings->config.legacy.dsn}, std::pair{&modern_, &settings->config.modern.dsn}}) {
+        if (*to) continue;
+        auto opened = pgclient::connection::open(*dsn, as_keeper());
+        if (!opened) return opened.error();
+        to->emplace(std::move(*opened));
+        if (to != &modern_) continue;
+        replica_role_ = (*to)->exec("SET session_replication_role = replica").has_value();
+        const auto tracked = (*to)->exec("SELECT current_setting('track_commit_timestamp') = 'on'");
+        if (!tracked) return tracked.error();
+        needs_origin_ = tracked->boolean(0, 0);
+    }
+    const auto& stream = settings->config.stream;
+    const auto left = modern_->exec("SELECT count(*) FROM (SELECT FROM crossfade.receipts WHERE stream = $1 LIMIT " +
+                                        std::to_string(most_receipts) + ") AS waiting",
+                                    {stream.name});
+    if (!left) return left.error();
+    if (left->integer(0, 0).value_or(0) >= most_receipts)
+        return pgclient::failure{"54000", "crossfade-cdc is away, and too many receipts wait for it", {}, {}, {}};
+    auto read = mirror::read_tables(*legacy_, *modern_, stream.publication(), stream.name, replica_role_);
+    if (read) say({});
+    return read;
+}
+
+void keeper::open_links(const std::stop_token& stopping) {
+    for (bool first = true; !stopping.stop_requested(); first = false) {
+        const auto settings = config();
+        {
+            const std::lock_guard hold{mutex_};
+            const bool wanted = more_wanted_ || made_ < links_at_first;
+            if (!wanted || made_ >= settings->config.proxy.mirror_connections) return;
+            // One more than was missed, at a time.
+            if (!first && idle_.size() >= links_at_first) {
+                more_wanted_ = false;
+                return;
+            }
+        }
+        follower_link::options how;
+        how.dsn = settings->config.modern.dsn;
+        how.stream = settings->config.stream.name;
+        how.timeout = settings->config.proxy.mirror_timeout;
+        how.needs_origin = needs_origin_;
+        auto opened = follower_link::open(how);
+        if (!opened) return say(pgclient::to_string(opened.error()));
+        const std::lock_guard hold{mutex_};
+        ++made_;
+        idle_.push_back(std::move(*opened));
+        open_.Set(static_cast<double>(made_));
+    }
+}
+
+}  // namespace crossfade::proxy::mirror

@@ -1,0 +1,125 @@
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/registry.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "lib/pgclient/connection.hpp"
+#include "lib/settings/reload.hpp"
+#include "proxy/mirror/follower_link.hpp"
+#include "proxy/mirror/table_facts.hpp"
+
+namespace crossfade::proxy::mirror {
+
+// Why a transaction that wrote under `mirror` was left to the stream: label `reason` of
+// crossfade_mirror_streamed_total.
+enum class leave_reason : std::uint8_t {
+    statement,  // what it did can't be told from rows: COPY, functions, CTEs that write, several statements in one text
+    table,      // a table with triggers and the like, or one that isn't known yet
+    transaction,  // savepoints rolled back to, two phases, more than one transaction at once
+    settings,     // the session's text settings aren't those by which values are the same everywhere
+    too_large,
+    no_follower,  // no connection was to be had
+    refused,      // the follower refused the rows, or had others; or was too slow
+};
+inline constexpr std::array leave_reasons{
+    leave_reason::statement, leave_reason::table,       leave_reason::transaction, leave_reason::settings,
+    leave_reason::too_large, leave_reason::no_follower, leave_reason::refused,
+};
+std::string_view to_string(leave_reason why);
+
+// What a session's escort asks, and tells.
+class ledger {
+  public:
+    virtual ~ledger() = default;
+    // Null while nothing is known, or nothing is to be mirrored this way.
+    virtual std::shared_ptr<const catalog> tables() const = 0;
+    // DDL has gone by: nothing is known until the catalogs have been read again.
+    virtual void look_again() = 0;
+    virtual void count_mirrored() = 0;
+    virtual void count_streamed(leave_reason why) = 0;
+};
+
+// What sessions need to write rows to the follower themselves, and share: which tables are fit for it, and connections.
+// Both are looked after by a thread that waits for databases, so that nobody else does.
+class keeper : public ledger {
+  public:
+    keeper(std::function<settings::snapshot()> in_force, prometheus::Registry& metrics);
+    ~keeper() override { stop(); }
+    keeper(const keeper&) = delete;
+    keeper& operator=(const keeper&) = delete;
+
+    // Any thread.
+    std::shared_ptr<const catalog> tables() const override { return std::atomic_load(&tables_); }
+    void look_again() override;
+    void count_mirrored() override { mirrored_.Increment(); }
+    void count_streamed(leave_reason why) override { streamed_[static_cast<std::size_t>(why)]->Increment(); }
+
+    // Null: there is none, and nobody waits for one.
+    std::unique_ptr<follower_link> take();
+    void give_back(std::unique_ptr<follower_link> link);
+    // One on which a transaction has not come to an end, and is not to.
+    void take_back(std::unique_ptr<follower_link> link);
+
+    void stop();
+
+  private:
+    using clock = std::chrono::steady_clock;
+
+    void run(const std::stop_token& stopping);
+    bool wanted() const;
+    void read_catalogs();
+    pgclient::result<std::vector<table_facts>> read_tables();
+    void open_links(const std::stop_token& stopping);
+    void publish(std::shared_ptr<const catalog> made);
+    void say(std::string what);
+    settings::snapshot config() const { return in_force_(); }
+
+    const std::function<settings::snapshot()> in_force_;
+    prometheus::Counter& mirrored_;
+    std::array<prometheus::Counter*, leave_reasons.size()> streamed_;
+    prometheus::Gauge& open_;
+    prometheus::Gauge& most_;
+    prometheus::Gauge& tables_known_;
+
+    std::shared_ptr<const catalog> tables_;  // by std::atomic_load and std::atomic_store
+
+    mutable std::mutex mutex_;
+    std::condition_variable_any changed_;
+    std::vector<std::unique_ptr<follower_link>> idle_;
+    std::size_t made_ = 0;     // open ones, those in use among them
+    bool more_wanted_ = true;  // somebody found none
+    bool look_again_ = false;
+    std::uint64_t doubts_ = 0;  // how often look_again() was called
+    std::map<std::uint32_t, clock::time_point>
+        refused_;  // tables whose rows the follower refused, and until when they rest
+
+    std::map<std::string, clock::time_point> said_of_;  // by SQLSTATE
+
+    // The thread's.
+    std::optional<pgclient::connection> legacy_;
+    std::optional<pgclient::connection> modern_;
+    std::map<std::uint32_t, std::shared_ptr<const table_facts>> known_;
+    bool needs_origin_ = false;
+    bool replica_role_ = false;
+    std::uint64_t serial_ = 0;
+    std::string said_;
+    std::jthread thread_;
+};
+
+}  // namespace crossfade::proxy::mirror

@@ -1,0 +1,94 @@
+#include "proxy/mirror/row_text.hpp"
+
+#include <charconv>
+
+namespace crossfade::proxy::mirror {
+namespace {
+
+using field = std::optional<std::string>;
+
+// The text of a row value, as record_out of rowtypes.c writes it: fields between commas, null as nothing; quotes around
+// what needs them, and within them quotes and backslashes doubled.
+std::optional<std::vector<field>> fields_of(std::string_view record) {
+    if (record.size() < 2 || record.front() != '(' || record.back() != ')') return std::nullopt;
+    record = record.substr(1, record.size() - 2);
+    std::vector<field> made;
+    for (std::size_t at = 0;;) {
+        auto& value = made.emplace_back();
+        if (at < record.size() && record[at] == '"') {
+            value.emplace();
+            for (++at;; ++at) {
+                if (at >= record.size()) return std::nullopt;
+                if (record[at] == '"' || record[at] == '\\') {
+                    const bool doubled = at + 1 < record.size() && record[at + 1] == record[at];
+                    if (!doubled && record[at] == '"') break;
+                    if (!doubled) return std::nullopt;
+                    ++at;
+                }
+                value->push_back(record[at]);
+            }
+            ++at;
+        } else {
+            const auto end = std::min(record.find(',', at), record.size());
+            if (end > at) value.emplace(record.substr(at, end - at));
+            at = end;
+        }
+        if (at == record.size()) return made;
+        if (record[at++] != ',') return std::nullopt;
+    }
+}
+
+template <class Number>
+std::optional<Number> number(const field& text) {
+    Number value{};
+    if (!text) return std::nullopt;
+    const auto [end, fault] = std::from_chars(text->data(), text->data() + text->size(), value);
+    if (fault != std::errc{} || end != text->data() + text->size()) return std::nullopt;
+    return value;
+}
+
+// Floats with all of their digits, dates that are read alike whatever the reader's DateStyle, and text that is UTF-8.
+bool faithful(std::string_view settings) {
+    const auto next = [&] {
+        const auto end = std::min(settings.find('/'), settings.size());
+        const auto one = settings.substr(0, end);
+        settings.remove_prefix(std::min(end + 1, settings.size()));
+        return one;
+    };
+    const auto encoding = next();
+    const auto digits = next();
+    const auto interval = next();
+    const auto date = next();
+    return encoding == "UTF8" && !digits.empty() && digits.front() != '-' && digits != "0" && interval == "postgres" &&
+           date.starts_with("ISO");
+}
+
+constexpr std::size_t own_fields = 3;
+
+}  // namespace
+
+std::string hidden_column(std::string_view reference) {
+    // None of these settings can hold a slash.
+    return "ROW(pg_catalog.txid_current(), " + std::string{reference} +
+           ".tableoid, pg_catalog.concat_ws('/', pg_catalog.current_setting('client_encoding'),"
+           " pg_catalog.current_setting('extra_float_digits'), pg_catalog.current_setting('IntervalStyle'),"
+           " pg_catalog.current_setting('DateStyle')), " +
+           std::string{reference} + ".*)::pg_catalog.text";
+}
+
+std::optional<row_text> read_row(std::string_view hidden) {
+    auto fields = fields_of(hidden);
+    if (!fields || fields->size() < own_fields) return std::nullopt;
+    const auto transaction = number<std::uint64_t>((*fields)[0]);
+    const auto table = number<std::uint32_t>((*fields)[1]);
+    if (!transaction || !table || !(*fields)[2]) return std::nullopt;
+    row_text made;
+    made.transaction = static_cast<store::source_xid>(*transaction);  // without its epoch
+    made.table = *table;
+    made.faithful = faithful(*(*fields)[2]);
+    fields->erase(fields->begin(), fields->begin() + own_fields);
+    made.values = std::move(*fields);
+    return made;
+}
+
+}  // namespace crossfade::proxy::mirror

@@ -1,0 +1,108 @@
+#include "proxy/mirror/table_facts.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace crossfade::proxy::mirror {
+namespace {
+
+// A list of SQL's, of what `each` makes of the columns for which it makes anything.
+template <class Each>
+std::string list(const table_facts& of, std::string_view between, Each each) {
+    std::string text;
+    for (std::size_t i = 0; i < of.columns.size(); ++i) {
+        const std::string part = each(i, of.columns[i]);
+        if (!part.empty()) text += (text.empty() ? "" : std::string{between}) + part;
+    }
+    return text;
+}
+
+using column = table_facts::column;
+
+std::string place(table_facts::row_sql& in, std::size_t of) {
+    in.parameters.push_back(of);
+    return "$" + std::to_string(in.parameters.size());
+}
+
+std::string where_key(const table_facts& of, table_facts::row_sql& in) {
+    return list(of, " AND ", [&](std::size_t i, const column& each) {
+        return each.key ? model::quote_identifier(each.name) + " = " + place(in, i) : std::string{};
+    });
+}
+
+}  // namespace
+
+void write_row_sql(table_facts& of, std::uint64_t serial) {
+    const auto name = [&](std::string_view kind) { return "crossfade_" + std::string{kind} + std::to_string(serial); };
+    const auto table = model::quoted(of.name);
+    const auto value_of = [](const column& each) { return model::quote_identifier(each.name); };
+    const auto changes = [](const column& each) { return each.written && each.settable && !each.key; };
+
+    of.insert = {name("i"), {}, {}};
+    const auto columns =
+        list(of, ", ", [&](std::size_t, const column& each) { return each.written ? value_of(each) : std::string{}; });
+    const auto values = list(of, ", ", [&](std::size_t i, const column& each) {
+        return each.written ? place(of.insert, i) : std::string{};
+    });
+    of.insert.text = "INSERT INTO " + table + " (" + columns + ") OVERRIDING SYSTEM VALUE VALUES (" + values + ")";
+
+    of.put = {name("p"), {}, of.insert.parameters};
+    const auto key =
+        list(of, ", ", [&](std::size_t, const column& each) { return each.key ? value_of(each) : std::string{}; });
+    const auto replaced = list(of, ", ", [&](std::size_t, const column& each) {
+        return changes(each) ? value_of(each) + " = excluded." + value_of(each) : std::string{};
+    });
+    of.put.text =
+        of.insert.text + " ON CONFLICT (" + key + ") DO " + (replaced.empty() ? "NOTHING" : "UPDATE SET " + replaced);
+
+    of.update = {name("u"), {}, {}};
+    auto set = list(of, ", ", [&](std::size_t i, const column& each) {
+        return changes(each) ? value_of(each) + " = " + place(of.update, i) : std::string{};
+    });
+    if (set.empty()) {
+        // The row still has to be there.
+        const auto first = std::ranges::find_if(of.columns, &column::key);
+        set = value_of(*first) + " = " + value_of(*first);
+    }
+    of.update.text = "UPDATE " + table + " SET " + set + " WHERE ";
+    of.update.text += where_key(of, of.update);
+
+    of.remove = {name("d"), "DELETE FROM " + table + " WHERE ", {}};
+    of.remove.text += where_key(of, of.remove);
+}
+
+catalog::catalog(const std::map<std::uint32_t, std::shared_ptr<const table_facts>>& tables)
+    : by_oid_(tables.begin(), tables.end()) {
+    for (const auto& [oid, each] : tables) by_name_.emplace(each->name.name, each);
+}
+
+const table_facts* catalog::find(std::string_view schema, std::string_view name) const {
+    const auto found = by_name_.find(std::string{name});
+    if (found == by_name_.end() || (!schema.empty() && found->second->name.schema != schema)) return nullptr;
+    return found->second.get();
+}
+
+std::shared_ptr<const table_facts> catalog::find(std::uint32_t oid) const {
+    const auto found = by_oid_.find(oid);
+    return found == by_oid_.end() ? nullptr : found->second;
+}
+
+bool takes(const table_facts& table, const sql::statement& it, std::string_view role) {
+    using operation = sql::row_write::operation;
+    if (!it.rows || it.calls > sql::volatility::volatile_ || !table.readers.contains(role)) return false;
+    const auto& set = it.rows->set_columns;
+    const bool moves = std::ranges::any_of(
+        table.columns, [&](const column& each) { return each.key && std::ranges::find(set, each.name) != set.end(); });
+    if (moves) return false;
+    switch (it.rows->what) {
+        case operation::insert:
+            return set.empty() || table.updates;
+        case operation::update:
+            return table.updates;
+        case operation::remove:
+            return table.removes;
+    }
+    return false;
+}
+
+}  // namespace crossfade::proxy::mirror

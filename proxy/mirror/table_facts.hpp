@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "lib/model/table_name.hpp"
+#include "lib/sql/statement.hpp"
+
+namespace crossfade::proxy::mirror {
+
+// A table whose rows a proxy may write to the follower itself, as what a statement does to it is all in what its
+// RETURNING says: no trigger, rule, policy or foreign key's action of the authority's adds to it, and the follower's
+// table takes the same columns under the same primary key.
+struct table_facts {
+    struct column {
+        std::string name;
+        bool written = true;  // not generated
+        bool key = false;
+        bool settable = true;  // by UPDATE on the follower; an identity that is GENERATED ALWAYS isn't
+    };
+
+    std::uint32_t oid = 0;  // on the authority
+    model::table_name name;
+    std::vector<column> columns;                 // all of the authority's table, in its order
+    bool updates = true;                         // an UPDATE changes this table's rows alone
+    bool removes = true;                         // likewise
+    std::set<std::string, std::less<>> readers;  // roles that may read all of it, which RETURNING needs
+
+    // For the follower, with what their parameters are: indices into `columns`.
+    struct row_sql {
+        std::string name;  // unique within a process, for prepared statements
+        std::string text;
+        std::vector<std::size_t> parameters;
+    };
+    row_sql insert;  // fails where the row is there
+    row_sql put;     // in the place of what is there
+    row_sql update;
+    row_sql remove;
+};
+
+// Fills in the statements. `serial` makes their names unique.
+void write_row_sql(table_facts& of, std::uint64_t serial);
+
+// Such tables of an authority, as they were when the catalogs were read. Immutable, shared by threads.
+class catalog {
+  public:
+    explicit catalog(const std::map<std::uint32_t, std::shared_ptr<const table_facts>>& tables);
+
+    // By what a statement calls it; null where it isn't one of them. Names are unique among all of the authority's
+    // relations, so that search_path makes no difference.
+    const table_facts* find(std::string_view schema, std::string_view name) const;
+    std::shared_ptr<const table_facts> find(std::uint32_t oid) const;
+    std::size_t size() const { return by_oid_.size(); }
+
+  private:
+    std::unordered_map<std::uint32_t, std::shared_ptr<const table_facts>> by_oid_;
+    std::unordered_map<std::string, std::shared_ptr<const table_facts>> by_name_;
+};
+
+// Whether what the statement does to the table, on behalf of the role, is all in its rows.
+bool takes(const table_facts& table, const sql::statement& it, std::string_view role);
+
+}  // namespace crossfade::proxy::mirror

@@ -1,0 +1,393 @@
+// Rows that the proxy writes to modern itself (docs/adr/0022), with everything for real.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <csignal>
+#include <memory>
+#include <random>
+#include <thread>
+
+#include "lib/pgclient/connection.hpp"
+#include "tests/chaos/landscape.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/http.hpp"
+
+namespace crossfade {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char* schema = R"sql(
+    CREATE TYPE mood AS ENUM ('sad', 'so so', 'happy');
+    CREATE TYPE pair AS (a int, b text);
+    CREATE TABLE accounts (id int PRIMARY KEY, balance bigint NOT NULL DEFAULT 0, note text);
+    CREATE TABLE odd (id text, part int, PRIMARY KEY (part, id), n numeric, f double precision, at timestamptz, d date,
+                      i interval, b bytea, j jsonb, t text[], u uuid, o bool, c char(5), m mood, p pair, r int4range,
+                      "Mixed ""Name" text, twice text GENERATED ALWAYS AS (id || id) STORED);
+    CREATE TABLE numbered (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text DEFAULT 'as ever');
+    CREATE TABLE keys (id int PRIMARY KEY);
+)sql";
+
+class mirror_rows : public testing::Test {
+  protected:
+    void SetUp() override {
+        if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
+    }
+
+    void begin(const std::string& timeout) {
+        world_ = std::make_unique<chaos::landscape>(
+            chaos::landscape_options{.schema = schema,
+                                     .proxy_settings = ", mirror_timeout: " + timeout + ", mirror_connections: 8",
+                                     .strategy = "mirror"});
+        auto opened = pgclient::connection::open(world_->client_dsn(), {});
+        ASSERT_TRUE(opened) << world_->logs();
+        client_.emplace(std::move(*opened));
+        run("SET search_path = public");
+        int id = 1'000'000;
+        ASSERT_TRUE(support::eventually(60s, [&] {
+            run("INSERT INTO accounts (id) VALUES (" + std::to_string(++id) + ")");
+            return mirrored() > 0 && metric("crossfade_mirror_degraded") == 0 &&
+                   metric("crossfade_mirror_connections") > 1;
+        })) << world_->logs();
+        ASSERT_EQ(world_->settle(30s), "");
+    }
+
+    void run(const std::string& sql) {
+        const auto done = client_->exec(sql);
+        EXPECT_TRUE(done) << sql << ": " << (done ? "" : pgclient::to_string(done.error()));
+    }
+    double metric(const std::string& name) {
+        const auto value = support::sample_value(support::http_get(world_->proxy.admin_port(), "/metrics").body, name);
+        return std::isnan(value) ? 0 : value;
+    }
+    double mirrored() { return metric("crossfade_mirror_mirrored_total"); }
+    std::string receipts() { return world_->modern.value("SELECT count(*) FROM crossfade.receipts"); }
+
+    // What is left when the stream has come by all of it.
+    void expect_nothing_left() {
+        EXPECT_EQ(world_->settle(30s), "");
+        EXPECT_TRUE(support::eventually(10s, [&] { return receipts() == "0"; })) << receipts();
+        EXPECT_EQ(world_->complaints(), "");
+    }
+
+    std::unique_ptr<chaos::landscape> world_;
+    std::optional<pgclient::connection> client_;
+};
+
+TEST_F(mirror_rows, are_on_modern_while_the_stream_stands_still) {
+    begin("10s");
+    world_->cdc.signal(SIGSTOP);
+    const auto before = mirrored();
+    const std::vector<std::string> alone{
+        "INSERT INTO accounts VALUES (1, 10, 'one'), (2, 20, NULL), (3, 30, '')",
+        "INSERT INTO public.accounts VALUES (4, 40, 'it''s \"quoted\", \\ and (so) on')",
+        "UPDATE accounts SET balance = balance + 1",
+        "UPDATE accounts AS a SET note = b.note || 'x' FROM accounts b WHERE b.id = a.id - 1 RETURNING a.id, b.note",
+        "DELETE FROM accounts WHERE id = 3 RETURNING *",
+        "INSERT INTO accounts VALUES (1, 0, 'again') ON CONFLICT (id) DO UPDATE SET balance = accounts.balance + 100",
+        "INSERT INTO accounts SELECT n, n * 2, repeat('x', n) FROM generate_series(100, 150) n",
+        "INSERT INTO numbered DEFAULT VALUES",
+        "INSERT INTO numbered (note) VALUES ('a'), ('b') RETURNING id, upper(note) AS loud -- and so on",
+        "WITH seven AS (SELECT 7 AS id) INSERT INTO keys SELECT id FROM seven /* ; */ ;",
+        "INSERT INTO odd VALUES ('k', 1, 1.50, 0.1::float8 + 0.2, clock_timestamp(), '2024-02-29', '1 mon -3 days', "
+        "'\\xdeadbeef00', '{\"a\": [1, null, \"x\"]}', '{a,\"b c\",NULL,\"\"}', gen_random_uuid(), true, 'ab', 'so "
+        "so', "
+        "'(1,\"x, y\")', '[1,5)', 'größer')",
+        "UPDATE odd SET f = 'NaN', n = 'Infinity', at = '-infinity', c = '', t = '{{1,2},{3,4}}', p = NULL",
+        "UPDATE odd SET b = NULL, \"Mixed \"\"Name\" = E'tab\\tnew\\nline' WHERE part = 1",
+    };
+    for (const auto& sql : alone) {
+        run(sql);
+        ASSERT_EQ(world_->difference(), "") << sql << '\n' << world_->logs();
+    }
+    EXPECT_EQ(mirrored(), before + static_cast<double>(alone.size()));
+
+    auto* const conn = client_->native();
+    const auto good = [&](PGresult* got) {
+        const pgclient::rows kept{got};
+        EXPECT_TRUE(PQresultStatus(got) == PGRES_COMMAND_OK || PQresultStatus(got) == PGRES_TUPLES_OK)
+            << PQerrorMessage(conn);
+    };
+    const char* const values[] = {"5", "with parameters"};
+    good(PQexecParams(conn, "INSERT INTO accounts (id, note) VALUES ($1, $2) RETURNING id", 2, nullptr, values, nullptr,
+                      nullptr, 1));
+    EXPECT_EQ(world_->difference(), "") << "unnamed, results in binary";
+    good(PQprepare(conn, "s", "UPDATE accounts SET note = $2 WHERE id = $1", 0, nullptr));
+    good(PQdescribePrepared(conn, "s"));
+    for (int i = 0; i < 3; ++i) good(PQexecPrepared(conn, "s", 2, values, nullptr, nullptr, 0));
+    EXPECT_EQ(world_->difference(), "") << "prepared";
+    EXPECT_EQ(mirrored(), before + static_cast<double>(alone.size()) + 4);
+
+    run("BEGIN");
+    run("INSERT INTO accounts VALUES (200, 1, 'in a transaction')");
+    good(PQexecPrepared(conn, "s", 2, values, nullptr, nullptr, 0));
+    run("DELETE FROM accounts WHERE id = 100");
+    run("INSERT INTO accounts VALUES (100, 5, 'anew')");
+    EXPECT_EQ(world_->modern.value("SELECT count(*) FROM public.accounts WHERE id = 200"), "0");
+    run("COMMIT");
+    EXPECT_EQ(world_->difference(), "") << "a transaction";
+    run("BEGIN; ");
+    run("INSERT INTO accounts VALUES (201, 1, 'taken back')");
+    run("ROLLBACK");
+    run("BEGIN");
+    EXPECT_FALSE(client_->exec("INSERT INTO accounts VALUES (1, 1, 'is there')"));
+    run("COMMIT");
+    EXPECT_EQ(world_->difference(), "");
+    EXPECT_EQ(mirrored(), before + static_cast<double>(alone.size()) + 5);
+
+    ASSERT_EQ(PQenterPipelineMode(conn), 1);
+    constexpr int many = 50;
+    for (int i = 0; i < many; ++i) {
+        const auto id = std::to_string(300 + i);
+        const char* const row[] = {id.c_str(), "piped"};
+        for (const auto* sql : {"BEGIN", "COMMIT"}) {
+            if (i % 3 == 0) PQsendQueryParams(conn, sql, 0, nullptr, nullptr, nullptr, nullptr, 0);
+            if (*sql == 'B')
+                PQsendQueryParams(conn, "INSERT INTO accounts (id, note) VALUES ($1, $2)", 2, nullptr, row, nullptr,
+                                  nullptr, 0);
+        }
+        ASSERT_EQ(PQpipelineSync(conn), 1);
+    }
+    for (int synced = 0; synced < many;) {
+        const pgclient::rows got{PQgetResult(conn)};
+        if (got.native() == nullptr) continue;
+        const auto status = PQresultStatus(got.native());
+        ASSERT_TRUE(status == PGRES_COMMAND_OK || status == PGRES_PIPELINE_SYNC) << PQerrorMessage(conn);
+        if (status == PGRES_PIPELINE_SYNC) ++synced;
+    }
+    ASSERT_EQ(PQexitPipelineMode(conn), 1);
+    world_->cdc.signal(SIGCONT);
+    EXPECT_EQ(world_->settle(30s), "");
+    expect_nothing_left();
+}
+
+// An answer as a client sees it.
+std::string told(const PGresult* got) {
+    std::string text =
+        std::string{PQresStatus(PQresultStatus(got))} + " [" + PQcmdStatus(const_cast<PGresult*>(got)) + "]";
+    for (const int field : {PG_DIAG_SQLSTATE, PG_DIAG_MESSAGE_PRIMARY, PG_DIAG_STATEMENT_POSITION, PG_DIAG_CONTEXT})
+        if (const char* value = PQresultErrorField(got, field)) text += std::string{" / "} + value;
+    for (int p = 0; p < PQnparams(got); ++p) text += " $" + std::to_string(PQparamtype(got, p));
+    for (int column = 0; column < PQnfields(got); ++column)
+        text += " | " + std::string{PQfname(got, column)} + ':' + std::to_string(PQftype(got, column)) + ':' +
+                std::to_string(PQfmod(got, column)) + ':' + std::to_string(PQfformat(got, column)) + ':' +
+                std::to_string(PQftablecol(got, column));
+    for (int row = 0; row < PQntuples(got); ++row) {
+        text += "\n   ";
+        for (int column = 0; column < PQnfields(got); ++column)
+            text += PQgetisnull(got, row, column) != 0
+                        ? " null"
+                        : " '" +
+                              std::string(PQgetvalue(got, row, column),
+                                          static_cast<std::size_t>(PQgetlength(got, row, column))) +
+                              "'";
+    }
+    return text;
+}
+
+// Everything that a client may do, and what it is told.
+std::string conversation(PGconn* conn) {
+    std::string all;
+    const auto note = [&](PGresult* got) { all += told(pgclient::rows{got}.native()) + '\n'; };
+    note(PQexec(conn, "SET search_path = public"));
+    const std::vector<const char*> statements{
+        "DELETE FROM accounts",
+        "INSERT INTO accounts VALUES (1, 10, 'one'), (2, 20, NULL)",
+        "INSERT INTO accounts VALUES (3, 30, 'ü') RETURNING *",
+        "INSERT INTO accounts VALUES (4, 30, 'ü') RETURNING 'ü', balance + 1 AS more, note, nope",
+        "INSERT INTO accounts VALUES (4, 30, 'ü') RETURNING balance / 0",
+        "INSERT INTO accounts VALUES (1, 10, 'twice')",
+        "INSERT INTO accounts (id, nope) VALUES (1, 10)",
+        "UPDATE accounts SET balance = balance + 1 RETURNING id AS \"Id\", note",
+        "UPDATE accounts SET balance = NULL",
+        "UPDATE accounts SET id = id + 100 WHERE id = 2",
+        "DELETE FROM accounts a USING (VALUES (1)) AS v (x) WHERE v.x = a.id RETURNING a.*, v.x",
+        "DELETE FROM accounts WHERE id = 99",
+        "INSERT INTO accounts VALUES (1, 1) ON CONFLICT DO NOTHING RETURNING id",
+        "INSERT INTO accounts VALUES (1, 1) ON CONFLICT DO NOTHING RETURNING id",
+        "TABLE accounts",
+        "",
+        "INSERT INTO accounts VALUES (8, 1); INSERT INTO accounts VALUES (9, 1) RETURNING id",
+    };
+    for (const auto* sql : statements) note(PQexec(conn, sql));
+    for (const int format : {0, 1})
+        for (const auto* sql : statements) note(PQexecParams(conn, sql, 0, nullptr, nullptr, nullptr, nullptr, format));
+    for (const auto* ends : {"COMMIT", "ROLLBACK", "END"}) {
+        for (const auto* sql : statements) {
+            note(PQexec(conn, "BEGIN"));
+            note(PQexec(conn, sql));
+            note(PQexecParams(conn, sql, 0, nullptr, nullptr, nullptr, nullptr, 0));
+            note(PQexec(conn, ends));
+        }
+    }
+    const char* const values[] = {"50", "p"};
+    int n = 0;
+    for (const auto* sql :
+         {"INSERT INTO accounts (id, note) VALUES ($1, $2)", "UPDATE accounts SET note = $2 WHERE id = $1",
+          "UPDATE accounts SET note = $2 WHERE id = $1 RETURNING id, note, balance",
+          "DELETE FROM accounts WHERE id = $1 AND note = $2 RETURNING note"}) {
+        const auto name = "s" + std::to_string(n++);
+        note(PQprepare(conn, name.c_str(), sql, 0, nullptr));
+        note(PQdescribePrepared(conn, name.c_str()));
+        for (int i = 0; i < 2; ++i) note(PQexecPrepared(conn, name.c_str(), 2, values, nullptr, nullptr, i));
+        note(PQprepare(conn, "", sql, 0, nullptr));
+        note(PQdescribePrepared(conn, ""));
+        note(PQexecPrepared(conn, "", 2, values, nullptr, nullptr, 1));
+        note(PQexec(conn, ("DEALLOCATE " + name).c_str()));
+        note(PQexecPrepared(conn, name.c_str(), 2, values, nullptr, nullptr, 0));
+    }
+    // Errors in the middle of pipelines, and what comes behind them.
+    all += std::to_string(PQenterPipelineMode(conn));
+    for (int i = 0; i < 6; ++i) {
+        for (const auto* sql :
+             {"INSERT INTO accounts VALUES (60, 1) RETURNING id", "SELECT 1", "INSERT INTO accounts VALUES (61)",
+              "DELETE FROM accounts WHERE id IN (60, 61)", "INSERT INTO accounts VALUES (1)"}) {
+            PQsendQueryParams(conn, sql, 0, nullptr, nullptr, nullptr, nullptr, i % 2);
+            if (i >= 4) PQpipelineSync(conn);
+        }
+        PQpipelineSync(conn);
+    }
+    for (int synced = 0, nothing = 0; synced < 6 + 2 * 5 && nothing < 1000;) {
+        const pgclient::rows got{PQgetResult(conn)};
+        nothing = got.native() == nullptr ? nothing + 1 : 0;
+        if (got.native() == nullptr) continue;
+        all += told(got.native()) + '\n';
+        if (PQresultStatus(got.native()) == PGRES_PIPELINE_SYNC) ++synced;
+    }
+    all += std::to_string(PQexitPipelineMode(conn));
+    note(PQexec(conn, "TABLE accounts"));
+    return all;
+}
+
+TEST_F(mirror_rows, are_not_seen_by_the_client) {
+    begin("10s");
+    auto direct = pgclient::connection::open(world_->legacy.dsn(), {});
+    ASSERT_TRUE(direct);
+    direct->exec("DELETE FROM public.accounts").value();
+    const auto expected = conversation(direct->native());
+    direct->exec("DELETE FROM public.accounts").value();
+    ASSERT_EQ(world_->settle(30s), "");
+    const auto before = mirrored();
+    const auto found = conversation(client_->native());
+    EXPECT_GT(mirrored(), before + 20);
+    EXPECT_EQ(found, expected);
+    expect_nothing_left();
+}
+
+// What a client was told is on modern, and stays there, whoever else writes the same rows, by whichever way.
+TEST_F(mirror_rows, never_go_back_under_conflicts) {
+    begin("10s");
+    run("INSERT INTO accounts SELECT n, 1000, 'hot' FROM generate_series(1, 5) n");
+    run("INSERT INTO accounts SELECT n, 0, 'counter' FROM generate_series(11, 12) n");
+    std::atomic<bool> stop{false};
+    std::atomic<int> answered{0};
+    std::atomic<int> behind{0};
+    std::atomic<int> errors{0};
+    {
+        std::vector<std::jthread> workers;
+        for (int who = 0; who < 6; ++who)
+            workers.emplace_back([&, who] {
+                // One of them goes round the proxy.
+                auto db = pgclient::connection::open(who == 5 ? world_->legacy.dsn() : world_->client_dsn(), {});
+                auto modern = pgclient::connection::open(world_->modern.dsn(), {});
+                ASSERT_TRUE(db && modern);
+                std::mt19937 random{static_cast<unsigned>(who)};
+                const auto ask = [&](const std::string& sql) {
+                    auto got = db->exec(sql);
+                    // Deadlocks are the application's own.
+                    if (!got && !got.error().sqlstate.starts_with("40P")) ++errors;
+                    return got;
+                };
+                for (int round = 0; !stop; ++round) {
+                    const auto one = std::to_string(1 + random() % 5);
+                    const auto other = std::to_string(1 + random() % 5);
+                    switch (random() % 4) {
+                        case 0: {
+                            const auto counter = std::to_string(11 + random() % 2);
+                            const auto got =
+                                ask("UPDATE public.accounts SET balance = balance + 1 WHERE id = " + counter +
+                                    " RETURNING balance");
+                            if (!got || who == 5) break;
+                            const auto there =
+                                modern->exec("SELECT balance FROM public.accounts WHERE id = " + counter);
+                            if (!there || there->integer(0, 0) < got->integer(0, 0)) ++behind;
+                            break;
+                        }
+                        case 1:
+                            if (ask("BEGIN") &&
+                                ask("UPDATE public.accounts SET balance = balance - 1 WHERE id = " + one) &&
+                                ask("UPDATE public.accounts SET balance = balance + 1 WHERE id = " + other))
+                                ask("COMMIT");
+                            else
+                                ask("ROLLBACK");
+                            break;
+                        case 2:
+                            ask("DELETE FROM public.accounts WHERE id = 2" + one);
+                            break;
+                        case 3:
+                            ask("INSERT INTO public.accounts VALUES (2" + one + ", " + std::to_string(round) +
+                                ") ON CONFLICT (id) DO UPDATE SET balance = excluded.balance, note = 'over'");
+                            break;
+                        default:
+                            break;
+                    }
+                    ++answered;
+                }
+            });
+        EXPECT_TRUE(support::eventually(60s, [&] { return answered > 1500; })) << world_->logs();
+        world_->kill(chaos::victim::cdc);
+        world_->revive(chaos::victim::cdc);
+        const int then = answered;
+        EXPECT_TRUE(support::eventually(60s, [&] { return answered > then + 1500; })) << world_->logs();
+        stop = true;
+    }
+    EXPECT_EQ(errors, 0);
+    EXPECT_EQ(metric("crossfade_mirror_waits_total{result=\"late\"}"), 0);
+    EXPECT_EQ(behind, 0) << "of " << answered;
+    EXPECT_GT(mirrored(), 500);
+    expect_nothing_left();
+}
+
+// Whatever is the matter with modern, the application goes on.
+TEST_F(mirror_rows, are_left_to_the_stream_where_modern_refuses_them) {
+    begin("2s");
+    const auto refused = [&] { return metric("crossfade_mirror_streamed_total{reason=\"refused\"}"); };
+    run("INSERT INTO accounts VALUES (1, 1), (2, 2)");
+    auto other = pgclient::connection::open(world_->modern.dsn(), {}).value();
+    other.exec("BEGIN").value();
+    other.exec("SELECT * FROM public.accounts WHERE id = 1 FOR UPDATE").value();
+    const auto before = refused();
+    std::jthread lets_go{[&] {
+        support::eventually(5s, [&] { return refused() > before; });
+        other.exec("ROLLBACK").value();
+    }};
+    run("UPDATE accounts SET balance = 5 WHERE id = 1");
+    lets_go.join();
+    EXPECT_EQ(refused(), before + 1);
+    EXPECT_EQ(world_->settle(30s), "");
+
+    // A row that modern has already: the stream says so, and sets it right.
+    world_->modern.exec("INSERT INTO public.keys VALUES (7)");
+    run("INSERT INTO keys VALUES (7)");
+    EXPECT_EQ(world_->settle(30s), "");
+    EXPECT_THAT(world_->complaints(), testing::HasSubstr("insert_exists"));
+
+    // In the middle of a transaction modern goes away.
+    run("BEGIN");
+    run("UPDATE accounts SET balance = 6 WHERE id = 1");
+    world_->kill(chaos::victim::modern);
+    run("COMMIT");
+    run("UPDATE accounts SET balance = 7 WHERE id = 1");
+    world_->revive(chaos::victim::modern);
+    EXPECT_EQ(world_->settle(60s), "");
+    const auto count = mirrored();
+    EXPECT_TRUE(support::eventually(60s, [&] {
+        run("UPDATE accounts SET balance = balance + 1 WHERE id = 2");
+        return mirrored() > count;
+    })) << "it comes back by itself";
+}
+
+}  // namespace
+}  // namespace crossfade

@@ -1,0 +1,81 @@
+#include "proxy/mirror/table_facts.hpp"
+
+#include <gtest/gtest.h>
+
+#include "lib/sql/understand.hpp"
+
+namespace crossfade::proxy::mirror {
+namespace {
+
+table_facts orders() {
+    table_facts made;
+    made.oid = 17;
+    made.name = {"sales", "Orders"};
+    made.columns = {{.name = "id", .key = true, .settable = false},
+                    {.name = "part", .key = true},
+                    {.name = "no\"te"},
+                    {.name = "twice", .written = false},
+                    {.name = "serial", .settable = false}};
+    made.readers = {"app"};
+    return made;
+}
+
+TEST(a_table_s_statements, write_what_is_not_generated_by_the_key) {
+    auto of = orders();
+    write_row_sql(of, 3);
+    EXPECT_EQ(
+        of.insert.text,
+        R"(INSERT INTO "sales"."Orders" ("id", "part", "no""te", "serial") OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4))");
+    EXPECT_EQ(of.insert.parameters, (std::vector<std::size_t>{0, 1, 2, 4}));
+    EXPECT_EQ(of.put.text,
+              of.insert.text + R"( ON CONFLICT ("id", "part") DO UPDATE SET "no""te" = excluded."no""te")");
+    EXPECT_EQ(of.put.parameters, of.insert.parameters);
+    EXPECT_EQ(of.update.text, R"(UPDATE "sales"."Orders" SET "no""te" = $1 WHERE "id" = $2 AND "part" = $3)");
+    EXPECT_EQ(of.update.parameters, (std::vector<std::size_t>{2, 0, 1}));
+    EXPECT_EQ(of.remove.text, R"(DELETE FROM "sales"."Orders" WHERE "id" = $1 AND "part" = $2)");
+    EXPECT_EQ(of.insert.name, "crossfade_i3");
+}
+
+TEST(a_table_s_statements, may_have_nothing_but_a_key) {
+    auto of = orders();
+    of.columns.resize(2);
+    write_row_sql(of, 1);
+    EXPECT_TRUE(of.put.text.ends_with(R"(ON CONFLICT ("id", "part") DO NOTHING)")) << of.put.text;
+    EXPECT_EQ(of.update.text, R"(UPDATE "sales"."Orders" SET "id" = "id" WHERE "id" = $1 AND "part" = $2)");
+}
+
+bool taken(const char* text, const table_facts& by = orders(), std::string_view role = "app") {
+    return takes(by, (*sql::understand(text)).front(), role);
+}
+
+TEST(a_table, takes_what_is_all_in_its_rows) {
+    EXPECT_TRUE(taken(R"(INSERT INTO "Orders" VALUES (nextval('s'), 1))"));
+    EXPECT_TRUE(taken(R"(INSERT INTO "Orders" VALUES (1, 1) ON CONFLICT (id, part) DO UPDATE SET serial = 2)"));
+    EXPECT_TRUE(taken(R"(UPDATE "Orders" SET serial = random())"));
+    EXPECT_TRUE(taken(R"(DELETE FROM "Orders")"));
+    EXPECT_FALSE(taken(R"(UPDATE "Orders" SET part = 2)")) << "another key";
+    EXPECT_FALSE(taken(R"(INSERT INTO "Orders" VALUES (1) ON CONFLICT (id) DO UPDATE SET (serial, id) = (1, 2))"));
+    EXPECT_FALSE(taken(R"(INSERT INTO "Orders" VALUES (my_function()))")) << "it may write elsewhere";
+    EXPECT_FALSE(taken(R"(WITH x AS (DELETE FROM "Orders" RETURNING *) INSERT INTO "Orders" SELECT * FROM x)"));
+    EXPECT_FALSE(taken(R"(TRUNCATE "Orders")"));
+    EXPECT_FALSE(taken("DELETE FROM \"Orders\"", orders(), "stranger")) << "RETURNING reads";
+    auto tied = orders();
+    tied.updates = tied.removes = false;
+    EXPECT_TRUE(taken(R"(INSERT INTO "Orders" VALUES (1))", tied));
+    EXPECT_FALSE(taken(R"(INSERT INTO "Orders" VALUES (1) ON CONFLICT (id) DO UPDATE SET serial = 2)", tied));
+    EXPECT_FALSE(taken(R"(UPDATE "Orders" SET serial = 1)", tied));
+    EXPECT_FALSE(taken(R"(DELETE FROM "Orders")", tied));
+}
+
+TEST(a_catalog, finds_by_oid_and_by_name) {
+    const catalog all{{{17, std::make_shared<const table_facts>(orders())}}};
+    EXPECT_NE(all.find(17), nullptr);
+    EXPECT_EQ(all.find(18), nullptr);
+    EXPECT_NE(all.find("", "Orders"), nullptr);
+    EXPECT_NE(all.find("sales", "Orders"), nullptr);
+    EXPECT_EQ(all.find("public", "Orders"), nullptr);
+    EXPECT_EQ(all.find("", "orders"), nullptr);
+}
+
+}  // namespace
+}  // namespace crossfade::proxy::mirror
