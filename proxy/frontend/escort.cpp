@@ -339,7 +339,7 @@ escort::client_step escort::sync(std::string_view message, const pgwire::session
     if (cleared_) phase_ = phase::committing;
     // Where the session stands is known only if nothing before this batch is still to be answered.
     const bool known = !where.ready_is_due();
-    if (mirrors && (!known || (controls && where.status() == pgwire::transaction_status::idle)))
+    if (mirrors && !cleared_ && (!known || (controls && where.status() == pgwire::transaction_status::idle)))
         other_write(leave_reason::transaction);
     if (!active_ || !mirrors || !known || controls || !covered_ || where.status() != pgwire::transaction_status::idle) {
         owe({due::kind::sync});

@@ -68,6 +68,9 @@ class escort {
     // are.
     std::optional<std::string_view> from_server(std::string_view bytes);
 
+    // The server has answered all that it was asked. What a COPY swallows isn't known here.
+    void nothing_is_due();
+
     // What is to be done before more of the client's goes on.
     enum class errand : std::uint8_t {
         none,
@@ -151,7 +154,7 @@ class escort {
         shift moved;
     };
     static text_and_shift rewritten(std::string_view text, const sql::statement& it);
-    bool must_wait_to_commit() const { return !cleared_ && covered_ && !taken_.rows.empty(); }
+    bool must_wait_to_commit() const { return !cleared_ && covered_ && (batch_mirrors_ || !taken_.rows.empty()); }
     void forget_prepared();
 
     // One message of the server's, as much of it as was asked for; what becomes of the rest of it.

@@ -59,6 +59,10 @@ std::optional<std::string_view> escort::from_server(std::string_view bytes) {
     return given_.substr(0, unchanged_);
 }
 
+void escort::nothing_is_due() {
+    if (partial_.empty() && rest_ == 0) due_.clear();
+}
+
 // The next of what was given goes on as it is.
 void escort::tell(std::string_view bytes) {
     if (changed_) {

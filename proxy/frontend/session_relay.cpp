@@ -211,6 +211,7 @@ struct session::server_inspector {
                 instead = *stripped;
                 nothing = instead.empty();
             }
+            if (of.tracker_.quiet()) of.escort_->nothing_is_due();
         }
         if (of.ear_ && !was_quiet && of.tracker_.quiet()) of.ear_->settled(of.tracker_.status());
         if (!was_started && of.tracker_.started()) {

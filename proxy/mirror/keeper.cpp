@@ -157,6 +157,9 @@ void keeper::run(const std::stop_token& stopping) {
             if (tables() != nullptr) open_links(stopping);
         } else if (tables() != nullptr) {
             publish(nullptr);
+            const std::lock_guard hold{mutex_};
+            made_ -= idle_.size();
+            idle_.clear();
         }
         std::unique_lock hold{mutex_};
         const auto most = config()->config.proxy.mirror_connections;

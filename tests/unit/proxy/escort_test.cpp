@@ -218,6 +218,46 @@ TEST_F(an_escort, holds_the_commit_of_a_transaction_until_its_rows_are_written) 
     EXPECT_EQ(say(""), pgwire::build_query("SELECT 1"));
 }
 
+TEST_F(an_escort, holds_the_commit_in_the_middle_of_a_pipeline) {
+    const auto piece = [](const char* sql) {
+        return pgwire::build_parse("", sql) + pgwire::build_bind("", "", {}) + pgwire::build_execute("", 0);
+    };
+    const auto commit = piece("COMMIT");
+    const auto insert = pgwire::build_parse("", rewritten("INSERT INTO t VALUES (1)")) +
+                        pgwire::build_bind("", "", {}) + pgwire::build_execute("", 0);
+    EXPECT_EQ(say(piece("BEGIN") + piece("INSERT INTO t VALUES (1)") + commit + pgwire::build_sync()),
+              piece("BEGIN") + insert);
+    ASSERT_EQ(escort_.next(), errand::flush);
+    EXPECT_EQ(escort_.next(), errand::none) << "once";
+    hear(parsed + bound + complete("BEGIN") + parsed + bound + row({hidden("1,")}) + complete("INSERT 0 1"));
+    ASSERT_EQ(escort_.next(), errand::write);
+    EXPECT_EQ(escort_.take_rows().rows.size(), 1U);
+    EXPECT_FALSE(go_on());
+    EXPECT_EQ(say(""), commit + pgwire::build_sync());
+    EXPECT_EQ(hear(parsed + bound), parsed + bound);
+    EXPECT_TRUE(escort_.commits(complete("COMMIT") + ready('I')));
+    escort_.committed(true);
+    hear(complete("COMMIT") + ready('I'));
+    EXPECT_EQ(books_.mirrored, 1);
+    EXPECT_FALSE(escort_.holds());
+}
+
+// The server swallows the Sync that comes while it waits for the COPY's data.
+TEST_F(an_escort, is_not_led_astray_by_a_copy) {
+    say(pgwire::build_query("BEGIN"));
+    hear(complete("BEGIN") + ready('T'));
+    say(pgwire::build_parse("", "COPY t FROM STDIN") + pgwire::build_bind("", "", {}) + pgwire::build_execute("", 0) +
+        pgwire::build_sync());
+    hear(parsed + bound + framed('G', std::string(3, '\0')));
+    say(pgwire::build_copy_data("1\n") + pgwire::build_copy_done() + pgwire::build_sync());
+    hear(complete("COPY 1") + ready('T'));
+    ASSERT_TRUE(tracker_.quiet());
+    escort_.nothing_is_due();
+    say(pgwire::build_query("INSERT INTO t VALUES (1) RETURNING id"));
+    EXPECT_EQ(hear(columns({"row", "id"}) + row({hidden("1,"), "1"}) + complete("INSERT 0 1") + ready('T')),
+              columns({"id"}) + row({"1"}) + complete("INSERT 0 1") + ready('T'));
+}
+
 TEST_F(an_escort, leaves_what_it_can_not_follow_to_the_stream) {
     say(pgwire::build_query("BEGIN"));
     hear(complete("BEGIN") + ready('T'));
