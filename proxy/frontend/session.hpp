@@ -138,6 +138,7 @@ class session : public std::enable_shared_from_this<session> {
     void write_to_follower(relay_loop& by);
     void commit_on_follower();
     void end_on_follower(bool well);
+    void hear_follower();
     void on_follower(mirror::follower_link::state now);
     void leave_follower(bool well);
     void go_on_to_commit(std::optional<mirror::leave_reason> why);
@@ -203,6 +204,7 @@ class session : public std::enable_shared_from_this<session> {
     std::unique_ptr<escort> escort_;     // likewise, once it was
     // Where a transaction's rows are, from before they are written until it has ended there.
     std::unique_ptr<mirror::follower_link> follower_;
+    bool follower_asked_ = false;  // something that it has not answered
     std::chrono::steady_clock::time_point follower_due_ = std::chrono::steady_clock::time_point::max();
     settings::side server_side_ = settings::side::legacy;
     knowledge known_;

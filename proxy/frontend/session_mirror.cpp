@@ -55,19 +55,32 @@ void session::run_errands(relay_loop& by) {
 }
 
 void session::write_to_follower(relay_loop& by) {
+    leave_follower(false);
     const auto rows = escort_->take_rows();
     follower_ = around_.mirror_keeper->take();
     if (!follower_) return go_on_to_commit(mirror::leave_reason::no_follower);
     follower_watch_ = {.of = this, .what = watched_socket::peer::follower};
     if (!by.watch(follower_->socket(), follower_watch_)) return fail("epoll takes no more sockets");
     follower_due_ = std::chrono::steady_clock::now() + in_force_->config.proxy.mirror_timeout;
+    follower_asked_ = true;
     on_follower(follower_->write(rows));
+}
+
+void session::hear_follower() {
+    if (!follower_) return;
+    const auto now = follower_->look();
+    if (follower_asked_) return on_follower(now);
+    // While legacy commits: it may only say that it goes away, and then the stream brings the rows.
+    if (now != mirror::follower_link::state::failed) return;
+    leave_follower(false);
+    escort_->committed(false);
 }
 
 void session::commit_on_follower() {
     failpoint::pass("mirror.answered");
     follower_due_ = std::chrono::steady_clock::now() + in_force_->config.proxy.mirror_timeout;
     const auto now = follower_->commit();
+    follower_asked_ = true;
     waits_for_follower_ = now == mirror::follower_link::state::busy;
     if (waits_for_follower_) {
         on_follower(now);
@@ -88,6 +101,7 @@ void session::on_follower(mirror::follower_link::state now) {
     using state = mirror::follower_link::state;
     if (now == state::busy) return rides_on()->want_room(follower_->socket(), follower_watch_, follower_->wants_room());
     const bool well = now == state::done;
+    follower_asked_ = false;
     if (std::exchange(waits_for_follower_, false)) {
         end_on_follower(well);
         if (waits_for_follower_) return;
@@ -104,6 +118,7 @@ void session::leave_follower(bool well) {
     if (!follower_) return;
     rides_on()->forget(follower_->socket(), follower_watch_);
     follower_due_ = never;
+    follower_asked_ = false;
     if (well) {
         around_.mirror_keeper->give_back(std::move(follower_));
     } else {

@@ -260,8 +260,7 @@ void session::fail(std::string_view why) {
 
 void session::on_ready(watched_socket::peer which, std::uint32_t events) {
     if (which == watched_socket::peer::follower) {
-        if (follower_) on_follower(follower_->look());
-        return;
+        return hear_follower();
     }
     auto& from_there = which == watched_socket::peer::server ? to_client_ : to_server_;
     if ((events & ~std::uint32_t{EPOLLOUT}) != 0)

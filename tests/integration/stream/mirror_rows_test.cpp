@@ -350,6 +350,35 @@ TEST_F(mirror_rows, never_go_back_under_conflicts) {
     expect_nothing_left();
 }
 
+// A transaction of one statement, whose Sync is the proxy's own: the client gets one answer, whatever becomes of
+// modern.
+TEST_F(mirror_rows, are_answered_once_where_modern_goes_away_before_legacy_has_committed) {
+    begin("5s");
+    world_->proxy.kill9();
+    world_->proxy.start({{"CROSSFADE_FAILPOINT", "mirror.written:1:stop"}});
+    ASSERT_TRUE(support::eventually(60s, [&] {
+        return metric("crossfade_mirror_tables") > 0 && metric("crossfade_mirror_connections") > 1;
+    })) << world_->logs();
+    auto opened = pgclient::connection::open(world_->client_dsn(), {});
+    ASSERT_TRUE(opened) << world_->logs();
+    auto* const conn = opened->native();
+    // What libpq says of a message that it hasn't asked for.
+    std::string notices;
+    PQsetNoticeProcessor(
+        conn, [](void* to, const char* text) { *static_cast<std::string*>(to) += text; }, &notices);
+    ASSERT_EQ(PQsendQuery(conn, "INSERT INTO public.accounts VALUES (1, 1, 'one')"), 1);
+    ASSERT_TRUE(support::eventually(10s, [&] { return world_->proxy.stopped(); })) << world_->logs();
+    world_->kill(chaos::victim::modern);
+    world_->proxy.signal(SIGCONT);
+    const pgclient::rows answer{PQgetResult(conn)};
+    EXPECT_STREQ(PQcmdStatus(answer.native()), "INSERT 0 1") << PQerrorMessage(conn);
+    EXPECT_EQ(PQgetResult(conn), nullptr);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(opened->exec("SELECT " + std::to_string(i))->text(0, 0), std::to_string(i));
+    EXPECT_EQ(notices, "");
+    world_->revive(chaos::victim::modern);
+    expect_nothing_left();
+}
+
 // Whatever is the matter with modern, the application goes on.
 TEST_F(mirror_rows, are_left_to_the_stream_where_modern_refuses_them) {
     begin("2s");

@@ -1,0 +1,192 @@
+"""What it costs to have every write in two databases before the client is answered, both of them durable.
+
+Two pairs of databases: one without a stream, for PostgreSQL alone, for the proxy as a mere relay, and for pgpool-II's
+native replication; one with it, for Crossfade. The ways are measured in turn, never at once."""
+
+import argparse
+import itertools
+import re
+import shutil
+import statistics
+import subprocess
+
+from proxy import latencies
+from servers import BIN, Servers, free_port, http, listens, pgbench, until
+
+CLIENTS = (1, 8, 32)
+HISTORY = "ALTER TABLE pgbench_history ADD COLUMN id bigserial PRIMARY KEY"  # without a key nothing of it is mirrored
+ACCOUNT = "\\set aid random(1, 100000 * :scale)\n\\set delta random(-5000, 5000)\n"
+WORKLOADS = {
+    "insert": "INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (1, 1, 1, 1, CURRENT_TIMESTAMP);\n",
+    "-N": ACCOUNT + """BEGIN;
+UPDATE pgbench_accounts SET abalance = abalance + :delta WHERE aid = :aid;
+SELECT abalance FROM pgbench_accounts WHERE aid = :aid;
+INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (1, 1, :aid, :delta, CURRENT_TIMESTAMP);
+END;
+""",
+    "TPC-B": ACCOUNT + """\\set bid random(1, :scale)
+\\set tid random(1, 10 * :scale)
+BEGIN;
+UPDATE pgbench_accounts SET abalance = abalance + :delta WHERE aid = :aid;
+SELECT abalance FROM pgbench_accounts WHERE aid = :aid;
+UPDATE pgbench_tellers SET tbalance = tbalance + :delta WHERE tid = :tid;
+UPDATE pgbench_branches SET bbalance = bbalance + :delta WHERE bid = :bid;
+INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (:tid, :bid, :aid, :delta, CURRENT_TIMESTAMP);
+END;
+""",
+}
+SCALE = 10
+WAYS = ("direct", "relay", "primary", "mirror", "stream", "pgpool")
+DURABLE = {"fsync": "on", "full_page_writes": "on", "max_connections": 200}
+
+
+def configuration(legacy, modern, kafka, ports, strategy, connections, capture):
+    return f"""
+legacy: {{ dsn: "{legacy.dsn()}" }}
+modern: {{ dsn: "{modern.dsn()}" }}
+kafka: {{ brokers: "127.0.0.1:{kafka}", properties: {{ compression.type: lz4 }} }}
+stream: {{ name: bench, tables: ["public.*"] }}
+proxy: {{ listen: "127.0.0.1:{ports[0]}", admin: "127.0.0.1:{ports[1]}", mirror_connections: {connections}, capture: {capture} }}
+cdc: {{ admin: "127.0.0.1:{ports[2]}" }}
+flags: {{ hybrid_mode_enabled: true, dual_write_strategy: {strategy}, hybrid_read_strategy: legacy }}
+log: {{ level: warn }}
+"""
+
+
+def pair(servers, name):
+    """Two databases with pgbench's tables, equal."""
+    both = [servers.postgres(f"{name}-{side}", **DURABLE) for side in ("legacy", "modern")]
+    for each in both:
+        pgbench(each.port, "-i", "-q", "-s", str(SCALE))
+        each.sql(HISTORY)
+    return both
+
+
+def pgpool(servers, legacy, modern):
+    port = free_port()
+    folder = servers.folder / "pgpool"
+    folder.mkdir()
+    if servers.user:
+        shutil.chown(folder, servers.user["user"])
+    config = servers.write("pgpool.conf", f"""
+backend_clustering_mode = 'native_replication'
+listen_addresses = '127.0.0.1'
+port = {port}
+pcp_port = {free_port()}
+unix_socket_directories = '{folder}'
+pcp_socket_dir = '{folder}'
+pid_file_name = '{folder}/pid'
+logdir = '{folder}'
+backend_hostname0 = '127.0.0.1'
+backend_port0 = {legacy.port}
+backend_hostname1 = '127.0.0.1'
+backend_port1 = {modern.port}
+num_init_children = 40
+max_pool = 1
+enable_pool_hba = off
+load_balance_mode = off
+replicate_select = off
+insert_lock = on
+sr_check_period = 0
+health_check_period = 0
+""")
+    process = servers.start("pgpool", shutil.which("pgpool") or "/usr/sbin/pgpool", "-n", "-f", config, "-F",
+                            servers.write("pcp.conf", ""), "-a", servers.write("pool_hba.conf", ""))
+    until("pgpool", lambda: process.check() or listens(port))
+    return port
+
+
+class Crossfade:
+    """A stream between the second pair, and a proxy for each way; that of `mirror` publishes."""
+
+    def __init__(self, servers, legacy, modern):
+        self.legacy, self.modern = legacy, modern
+        kafka = servers.kafka()
+        self.port, self.admin = {}, {}
+        for way, (strategy, connections) in {"mirror": ("mirror", 32), "stream": ("mirror", 0),
+                                             "primary": ("legacy-primary", 0)}.items():
+            ports = [free_port() for _ in range(3)]
+            config = servers.write(f"{way}.yaml", configuration(legacy, modern, kafka, ports, strategy, connections,
+                                                                "true" if way == "mirror" else "false"))
+            if way == "mirror":
+                done = subprocess.run([BIN / "crossfade", "--config", config, "init"], capture_output=True, text=True)
+                if done.returncode:
+                    raise SystemExit(f"crossfade init: {done.stdout}{done.stderr}")
+                for table in ("accounts", "branches", "tellers"):  # both have them already
+                    modern.sql(f"UPDATE crossfade.tables SET state = 'live' WHERE table_name = 'public.pgbench_{table}'")
+                servers.crossfade("crossfade-cdc", config, ports[2])
+            servers.crossfade("crossfade-proxy", config, ports[1])
+            self.port[way], self.admin[way] = ports[0], ports[1]
+        until("tables that can be mirrored", lambda: self.sample("mirror", "crossfade_mirror_tables") >= 4)
+
+    def sample(self, way, name):
+        found = re.search(rf"^{re.escape(name)} (\S+)$", http(self.admin[way], "/metrics") or "", re.M)
+        return float(found.group(1)) if found else 0.0
+
+    def settle(self):
+        """Until the stream is applied as far as legacy has come."""
+        at = self.legacy.sql("SELECT pg_current_wal_insert_lsn()")
+        self.legacy.sql("SELECT pg_logical_emit_message(true, 'bench', 'settled')")
+        until("the stream", lambda: self.modern.sql(
+            f"SELECT coalesce(bool_and(end_lsn >= '{at}'), false) FROM crossfade.progress") == "t", 600)
+
+
+def measure(servers, port, script, clients, seconds, rate=0):
+    """Transactions a second, and the median and the 99th percentile in microseconds."""
+    said = pgbench(port, "-f", str(script), "-s", str(SCALE), "-c", str(clients), "-j", str(min(clients, 2)), "-T",
+                   str(seconds), "-l", f"--log-prefix={servers.folder}/latency", *(["-R", str(rate)] if rate else []))
+    return float(re.search(r"tps = ([\d.]+)", said).group(1)), *latencies(servers.folder)
+
+
+def main():
+    def some(known, kind=str):
+        return lambda text: [kind(each) for each in text.split(",") if kind(each) in known]
+
+    options = argparse.ArgumentParser()
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--seconds", type=int, default=3)
+    options.add_argument("--rows", help="for the stream's measurement; nothing here")
+    options.add_argument("--workloads", type=some(WORKLOADS), default=list(WORKLOADS))
+    options.add_argument("--clients", type=some(CLIENTS, int), default=CLIENTS)
+    options.add_argument("--candidates", type=some(WAYS), default=WAYS)
+    options = options.parse_args()
+
+    with Servers() as servers:
+        plain, mirrored = pair(servers, "plain"), pair(servers, "mirrored")
+        crossfade = Crossfade(servers, *mirrored)
+        relay = [free_port() for _ in range(3)]
+        servers.crossfade("crossfade-proxy", servers.write(
+            "relay.yaml", configuration(*plain, 9, relay, "legacy-only", 0, "false")), relay[1])
+        ports = {"direct": plain[0].port, "relay": relay[0], **crossfade.port}
+        if "pgpool" in options.candidates and shutil.which("pgpool", path="/usr/sbin:/usr/bin"):
+            ports["pgpool"] = pgpool(servers, *plain)
+        ports = {name: port for name, port in ports.items() if name in options.candidates}
+        scripts = {name: servers.write(f"{name.strip('-')}.sql", WORKLOADS[name]) for name in options.workloads}
+        cells = list(itertools.product(options.workloads, options.clients))
+        results = {}
+        for turn in range(options.rounds):
+            print(f"round {turn + 1} of {options.rounds}: {len(cells) * len(ports)} measurements of {options.seconds} s",
+                  flush=True)
+            for workload, clients in cells:
+                for way in sorted(ports, key=WAYS.index):
+                    results.setdefault((way, workload, clients), []).append(
+                        measure(servers, ports[way], scripts[workload], clients, options.seconds))
+                    if way in crossfade.port:
+                        crossfade.settle()
+        for workload, clients in cells:
+            print(f"\n{workload}, {clients} client{'s' if clients > 1 else ''}, both databases durable")
+            print(f"{'':10}{'tps':>9}{'/relay':>9}{'p50':>12}{'added':>12}{'p99':>12}")
+            medians = {way: [statistics.median(each) for each in zip(*results[way, workload, clients])]
+                       for way in sorted(ports, key=WAYS.index)}
+            base = medians.get("relay") or next(iter(medians.values()))
+            for way, (tps, p50, p99) in medians.items():
+                print(f"{way:10}{tps:9.0f}{tps / base[0]:9.2f}{p50:9.0f} µs{p50 - base[1]:9.0f} µs{p99:9.0f} µs")
+        counted = {name: crossfade.sample("mirror", name) for name in (
+            "crossfade_mirror_mirrored_total", 'crossfade_mirror_streamed_total{reason="no_follower"}',
+            'crossfade_mirror_streamed_total{reason="refused"}')}
+        print("\nby the proxy itself, and left to the stream: "
+              + ", ".join(f"{name.removeprefix('crossfade_mirror_')} {count:.0f}" for name, count in counted.items()))
+
+
+if __name__ == "__main__":
+    main()
