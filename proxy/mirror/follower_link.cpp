@@ -15,9 +15,26 @@ constexpr std::string_view lock_timeout = "100ms";
 // Origins that are tried before there is none.
 constexpr int most_origins = 1000;
 
+// Origins that whoever applies, and a backfill, may still need. Each one that was ever used keeps its place.
+constexpr int left_for_others = 6;
+constexpr const char* free_places =
+    "SELECT coalesce(current_setting('max_active_replication_origins', true), "
+    "current_setting('max_replication_slots'))::int - count(*), coalesce(bool_or(external_id = $1), false)"
+    " FROM pg_replication_origin_status";
+
 pgclient::result<void> take_origin(pgclient::connection& db, const std::string& stream) {
     for (int writer = store::first_mirror; writer < store::first_mirror + most_origins; ++writer) {
         const auto name = store::origin_name(stream, writer);
+        const auto places = db.exec(free_places, {name});
+        if (!places) return places.error();
+        if (!places->boolean(0, 1) && places->integer(0, 0) <= left_for_others) {
+            return pgclient::failure{"53400",
+                                     "no more replication origins: raise max_replication_slots on modern, "
+                                     "max_active_replication_origins from PostgreSQL 18 on",
+                                     {},
+                                     {},
+                                     {}};
+        }
         auto made = db.exec(
             "SELECT pg_replication_origin_create($1) WHERE NOT EXISTS (SELECT FROM pg_replication_origin WHERE roname "
             "= $1)",

@@ -155,9 +155,10 @@ void keeper::run(const std::stop_token& stopping) {
         if (wanted()) {
             read_catalogs();
             if (tables() != nullptr) open_links(stopping);
-        } else if (tables() != nullptr) {
-            publish(nullptr);
+        } else {
+            if (tables() != nullptr) publish(nullptr);
             const std::lock_guard hold{mutex_};
+            look_again_ = false;
             made_ -= idle_.size();
             idle_.clear();
         }
@@ -165,8 +166,9 @@ void keeper::run(const std::stop_token& stopping) {
         const auto most = config()->config.proxy.mirror_connections;
         most_.Set(most);
         open_.Set(static_cast<double>(made_));
-        changed_.wait_for(hold, stopping, look_interval,
-                          [&] { return look_again_ || (more_wanted_ && made_ < most && tables_ != nullptr); });
+        changed_.wait_for(hold, stopping, look_interval, [&] {
+            return look_again_ || (more_wanted_ && made_ < most && tables() != nullptr && clock::now() >= opens_at_);
+        });
     }
 }
 
@@ -248,7 +250,7 @@ void keeper::open_links(const std::stop_token& stopping) {
         {
             const std::lock_guard hold{mutex_};
             const bool wanted = more_wanted_ || made_ < links_at_first;
-            if (!wanted || made_ >= settings->config.proxy.mirror_connections) return;
+            if (!wanted || made_ >= settings->config.proxy.mirror_connections || clock::now() < opens_at_) return;
             // One more than was missed, at a time.
             if (!first && idle_.size() >= links_at_first) {
                 more_wanted_ = false;
@@ -261,8 +263,14 @@ void keeper::open_links(const std::stop_token& stopping) {
         how.timeout = settings->config.proxy.mirror_timeout;
         how.needs_origin = needs_origin_;
         auto opened = follower_link::open(how);
-        if (!opened) return say(pgclient::to_string(opened.error()));
         const std::lock_guard hold{mutex_};
+        if (!opened) {
+            opens_at_ = clock::now() + look_interval;
+            if (const auto why = pgclient::to_string(opened.error()); why != std::exchange(no_more_, why))
+                spdlog::warn("mirror: {} connections to modern, and no more: {}", made_, why);
+            return;
+        }
+        no_more_.clear();
         ++made_;
         idle_.push_back(std::move(*opened));
         open_.Set(static_cast<double>(made_));

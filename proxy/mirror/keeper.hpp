@@ -118,6 +118,8 @@ class keeper : public ledger {
     bool needs_origin_ = false;
     bool replica_role_ = false;
     std::uint64_t serial_ = 0;
+    clock::time_point opens_at_{};  // connections, after one that could not be made; with the lock
+    std::string no_more_;
     std::string said_;
     std::jthread thread_;
 };
