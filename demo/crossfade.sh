@@ -49,6 +49,8 @@ state_is() { [[ $(metric "$1" "$2" "state=\"$3\"") == 1 ]]; }
 applying() { state_is "$cdc_admin" crossfade_applier_state applying; }
 held() { state_is "$cdc_admin" crossfade_applier_state held; }
 
+mirrors() { (($(metric "$proxy_admin" crossfade_mirror_mirrored_total) > 20)); }
+
 caught_up() {
     applying && metric "$cdc_admin" crossfade_stream_lag_seconds | awk '{ near = $1 < 2 } END { exit !near }'
 }

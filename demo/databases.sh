@@ -16,7 +16,7 @@ if ((EUID == 0)); then as_postgres=(setpriv --reuid=postgres --regid=postgres --
 start_cluster() {
     local name=$1 port=$2
     shift 2
-    local data=$work/$name/data settings=()
+    local data=$work/$name/data
     mkdir -p "$work/$name"
     ((EUID != 0)) || chown postgres: "$work/$name"
     (cd "$work/$name" && "${as_postgres[@]}" "$pg/initdb" -D "$data" -U crossfade -A trust -E UTF8 --locale=C.UTF-8 --no-sync) \
@@ -28,14 +28,20 @@ start_cluster() {
 	host  all         all  127.0.0.1/32 trust
 	host  replication all  127.0.0.1/32 trust
 	HBA
-    local setting
+    run_cluster "$name" "$port" "$@"
+    on "$name" postgres -c "CREATE ROLE shop LOGIN PASSWORD 'window'" -c "CREATE DATABASE app OWNER shop"
+}
+
+# As start_cluster, of one that is there.
+run_cluster() {
+    local name=$1 port=$2 setting settings=()
+    shift 2
     for setting in listen_addresses=127.0.0.1 "port=$port" "unix_socket_directories=$work/$name" fsync=off \
         max_connections=60 log_min_messages=warning "$@"; do
         settings+=(-c "$setting")
     done
-    start "$name" env -C "$work/$name" "${as_postgres[@]}" "$pg/postgres" -D "$data" "${settings[@]}"
+    start "$name" env -C "$work/$name" "${as_postgres[@]}" "$pg/postgres" -D "$work/$name/data" "${settings[@]}"
     wait_for 30 "PostgreSQL ($name)" "$pg/pg_isready" -q -U crossfade -d postgres -h 127.0.0.1 -p "$port"
-    on "$name" postgres -c "CREATE ROLE shop LOGIN PASSWORD 'window'" -c "CREATE DATABASE app OWNER shop"
 }
 
 # on legacy|modern [DATABASE] PSQL-ARGUMENTS...: as an administrator, past the proxy. Unaligned, tuples only.
