@@ -1,7 +1,6 @@
 #include "proxy/frontend/escort.hpp"
 
 #include <algorithm>
-#include <array>
 #include <variant>
 
 #include "lib/pgwire/message_types.hpp"
@@ -18,9 +17,20 @@ namespace effect = sql::effect;
 namespace frontend = pgwire::frontend;
 using mirror::leave_reason;
 
+constexpr std::size_t longest_name = 256;  // of a portal
+
 bool commits_now(const sql::statement& it) {
     const auto* commit = std::get_if<effect::commit>(&it.effect);
     return commit != nullptr && !commit->chain;
+}
+
+// Whether what follows a Parse of the statement without a name binds it, and is all there.
+bool binds_unnamed(std::string_view behind) {
+    if (behind.size() < header_size || behind.front() != frontend::bind || size_of(behind) > behind.size())
+        return false;
+    pgwire::byte_reader in{body_of(behind)};
+    in.cstring();  // the portal
+    return !in.failed() && in.cstring().empty() && size_of(behind) <= escort::longest_message;
 }
 
 bool ends(const sql::statement& it) {
@@ -30,27 +40,45 @@ bool ends(const sql::statement& it) {
 
 }  // namespace
 
+std::optional<escort::due::kind> escort::kind_of(char type) {
+    switch (type) {
+        case frontend::query:
+            return due::kind::query;
+        case frontend::sync:
+            return due::kind::sync;
+        case frontend::function_call:
+            return due::kind::function_call;
+        case frontend::parse:
+            return due::kind::parse;
+        case frontend::bind:
+            return due::kind::bind;
+        case frontend::describe:
+            return due::kind::describe;
+        case frontend::execute:
+            return due::kind::execute;
+        case frontend::close:
+            return due::kind::close;
+        default:
+            return std::nullopt;
+    }
+}
+
 escort::client_step escort::on_client(std::string_view from, const circumstances& now) {
     if (from.size() < header_size) return {.what = client_step::action::more};
     if (holds()) return hold();
     const char type = from.front();
     const auto size = size_of(from);
     if (now.where.copying() != pgwire::copy_mode::none) return pass(size);
-    constexpr std::array read{frontend::query, frontend::parse,    frontend::bind,
-                              frontend::close, frontend::describe, frontend::execute};
-    if (std::ranges::find(read, type) == read.end()) {
-        if (type == frontend::sync) return sync(from.substr(0, size), now.where);
-        if (type == frontend::function_call) owe({due::kind::function_call});
+    if (!kind_of(type)) return pass(size);
+    if (type == frontend::sync) return sync(from.substr(0, size), now.where);
+    if (type == frontend::function_call) {
+        owe({due::kind::function_call});
         return pass(size);
     }
     if (size > longest_message) {
-        // Whatever it is about, nothing is known of it any more.
-        forget_prepared();
-        portals_.clear();
-        constexpr std::array kinds{due::kind::query, due::kind::parse,    due::kind::bind,
-                                   due::kind::close, due::kind::describe, due::kind::execute};
-        owe({kinds[static_cast<std::size_t>(std::ranges::find(read, type) - read.begin())]});
-        return pass(size);
+        const auto seen = header_size + longest_name;
+        if (from.size() < seen) return {.what = client_step::action::more};
+        return unread(type, from.substr(header_size, longest_name), size);
     }
     if (from.size() < size) return {.what = client_step::action::more};
     const auto message = from.substr(0, size);
@@ -93,7 +121,7 @@ void escort::heed(const sql::statement& it) {
     using sql::statement_kind;
     if (renames_prepared(it) || it.kind == statement_kind::other || it.unknown_tables ||
         it.calls == sql::volatility::unknown)
-        forget_prepared();
+        prepared_.clear();
     if (it.kind == statement_kind::ddl) ddl_ = true;
     if (std::holds_alternative<effect::create_temporary>(it.effect)) trusted_ = false;
     if (const auto* set = std::get_if<effect::set_parameter>(&it.effect);
@@ -145,30 +173,53 @@ escort::text_and_shift escort::rewritten(std::string_view text, const sql::state
     return {std::move(made), {characters(front), characters(added)}};
 }
 
-void escort::forget_prepared() {
+escort::client_step escort::hold_commit() {
+    phase_ = phase::settling;
+    implicit_ = false;
+    return hold();
+}
+
+void escort::settle_by_sync() {
+    phase_ = phase::settling;
+    implicit_ = true;
+    flushed_ = true;
+}
+
+escort::client_step escort::make_up_for_unnamed() {
+    out_ = std::exchange(unnamed_, {});
+    owe({due::kind::parse, true});
+    return replace(0, "P", false);
+}
+
+escort::client_step escort::unread(char type, std::string_view beginning, std::size_t size) {
+    // What it is about may be anything, a DEALLOCATE too.
     prepared_.clear();
+    if (!unnamed_.empty()) return make_up_for_unnamed();
+    if (type == frontend::bind) {
+        const auto portal = pgwire::byte_reader{beginning}.cstring();
+        if (const auto found = portals_.find(portal); found != portals_.end()) portals_.erase(found);
+    }
+    owe({*kind_of(type)});
+    return pass(size);
 }
 
 escort::client_step escort::query(std::string_view message, const circumstances& now) {
     prepared_.erase("");
     portals_.erase("");
+    unnamed_.clear();
     const auto text = pgwire::byte_reader{body_of(message)}.cstring();
     const auto known = understand(text, now.lexing);
     ends_explicitly_ = false;
     const auto* const it = only(known);
     if (it == nullptr) {
         // Nothing in it is known, or several at once.
-        forget_prepared();
+        prepared_.clear();
         if (known != nullptr && *known)
             for (const auto& each : **known) heed(each);
         owe({due::kind::query});
         return pass(message.size());
     }
-    if (commits_now(*it) && must_wait_to_commit()) {
-        phase_ = phase::settling;
-        implicit_ = false;
-        return hold();
-    }
+    if (commits_now(*it) && must_wait_to_commit()) return hold_commit();
     heed(*it);
     if (commits_now(*it) && cleared_) phase_ = phase::committing;
     ends_explicitly_ = ends(*it) && now.where.quiet() && now.where.status() != pgwire::transaction_status::idle;
@@ -195,9 +246,7 @@ escort::client_step escort::query(std::string_view message, const circumstances&
     }
     out_ += pgwire::build_execute("", 0) + pgwire::build_flush();
     owe({due::kind::execute, false, *how});
-    phase_ = phase::settling;
-    implicit_ = true;
-    flushed_ = true;
+    settle_by_sync();
     return replace(message.size(), how->returning ? "PBDE" : "PBE", true);
 }
 
@@ -205,28 +254,20 @@ escort::client_step escort::parse(std::string_view from, std::size_t size, const
     const auto message = from.substr(0, size);
     const auto asked = pgwire::parse_parse(body_of(message));
     if (!asked) {
-        forget_prepared();
+        prepared_.clear();
         owe({due::kind::parse});
         return pass(size);
     }
     const auto known = understand(asked->sql, now.lexing);
     const auto* const it = only(known);
-    if (it != nullptr && commits_now(*it) && must_wait_to_commit()) {
-        phase_ = phase::settling;
-        implicit_ = false;
-        return hold();
-    }
-    std::string name{asked->statement};
+    if (it != nullptr && commits_now(*it) && must_wait_to_commit()) return hold_commit();
+    const std::string name{asked->statement};
+    const bool unnamed = name.empty();
     prepared_.erase(name);
-    if (known == nullptr || !*known) forget_prepared();
+    if (unnamed) unnamed_.clear();
+    if (known == nullptr || !*known) prepared_.clear();
     auto how = it == nullptr || prepared_.size() >= most_prepared ? std::nullopt : mirrors(*it, now);
-    if (how && name.empty() && how->returning) {
-        // With formats for each of the client's columns there has to be one more, which can't be put into a Bind that
-        // is too long to be seen whole.
-        const auto behind = from.substr(size);
-        const bool bound = behind.size() > header_size && behind.front() == frontend::bind;
-        if (!bound || size_of(behind) > longest_message) how.reset();
-    }
+    if (unnamed && !binds_unnamed(from.substr(size))) how.reset();
     auto& kept = prepared_[name];
     kept.text = known;
     if (!how) {
@@ -235,48 +276,44 @@ escort::client_step escort::parse(std::string_view from, std::size_t size, const
     }
     kept.how = *how;
     const auto [sql, moved] = rewritten(asked->sql, *it);
-    owe({due::kind::parse, false, {}, name.empty() ? moved : shift{}});
-    if (name.empty()) {
-        out_ = pgwire::build_parse("", sql, asked->types);
-        return replace(size, "P", false);
+    kept.hidden = "crossfade_" + std::to_string(unnamed ? 0 : ++serial_);
+    const auto ours = pgwire::build_parse(kept.hidden, sql, asked->types);
+    if (unnamed) {
+        // Executed at once, and hardly ever again: the client's own has to be there only if it is.
+        unnamed_ = message;
+        out_ = pgwire::build_close(pgwire::named::statement, kept.hidden) + ours;
+        owe({due::kind::close, true});
+        owe({due::kind::parse, false, {}, moved});
+        return replace(size, "CP", false);
     }
     // The client's own is there, too, and is used whenever ours isn't.
-    kept.hidden = "crossfade_" + std::to_string(++serial_);
-    out_ = std::string{message} + pgwire::build_parse(kept.hidden, sql, asked->types);
+    out_ = std::string{message} + ours;
+    owe({due::kind::parse});
     owe({due::kind::parse, true});
     return replace(size, "PP", false);
 }
 
 escort::client_step escort::bind(std::string_view message, const circumstances& now) {
     pgwire::byte_reader in{body_of(message)};
-    std::string portal{in.cstring()};
-    const auto found = prepared_.find(in.cstring());
-    const auto* const it = found == prepared_.end() ? nullptr : only(found->second.text);
-    if (it != nullptr && commits_now(*it)) {
-        if (must_wait_to_commit()) {
-            phase_ = phase::settling;
-            implicit_ = false;
-            return hold();
-        }
-    }
-    auto& bound = portals_[portal] = {};
-    owe({due::kind::bind});
-    if (it == nullptr) {
-        if (found == prepared_.end()) forget_prepared();  // it may be anything, a DEALLOCATE too
-        return pass(message.size());
-    }
-    heed(*it);
-    if (it->kind == sql::statement_kind::transaction_control) {
+    const std::string portal{in.cstring()};
+    const auto name = in.cstring();
+    const auto found = prepared_.find(name);
+    const auto known = found == prepared_.end() ? known_statement{} : found->second;
+    const auto* const it = only(known.text);
+    if (it != nullptr && commits_now(*it) && must_wait_to_commit()) return hold_commit();
+    if (name.empty() && !known.how.strip && !unnamed_.empty()) return make_up_for_unnamed();
+    portals_[portal] = {};
+    if (it == nullptr && found == prepared_.end()) prepared_.clear();  // it may be anything, a DEALLOCATE too
+    if (it != nullptr) heed(*it);
+    if (it != nullptr && it->kind == sql::statement_kind::transaction_control) {
         ends_explicitly_ = ends(*it) && !batch_controls_ && !now.where.ready_is_due() &&
                            now.where.status() != pgwire::transaction_status::idle;
         batch_controls_ = true;
     }
-    if (prepared_.empty()) return pass(message.size());  // which heed() has seen to
-    const auto& known = found->second;
-    if (!known.how.strip) return pass(message.size());
-    auto made = rebound(body_of(message), known.hidden);
+    owe({due::kind::bind});
+    auto made = known.how.strip ? rebound(body_of(message), known.hidden) : std::nullopt;
     if (!made) return pass(message.size());
-    bound.how = known.how;
+    portals_[portal] = known.how;
     out_ = std::move(*made);
     return replace(message.size(), "B", true);
 }
@@ -285,13 +322,9 @@ escort::client_step escort::describe(std::string_view message) {
     pgwire::byte_reader in{body_of(message)};
     const bool of_statement = in.u8() == 'S';
     const auto name = in.cstring();
+    if (of_statement && name.empty() && !unnamed_.empty()) return make_up_for_unnamed();
     manner how{};
-    if (of_statement) {
-        const auto found = prepared_.find(name);
-        if (found != prepared_.end() && found->second.hidden.empty()) how = found->second.how;
-    } else if (const auto found = portals_.find(name); found != portals_.end()) {
-        how = found->second.how;
-    }
+    if (const auto found = portals_.find(name); !of_statement && found != portals_.end()) how = found->second;
     owe({due::kind::describe, false, how});
     return pass(message.size());
 }
@@ -301,11 +334,11 @@ escort::client_step escort::execute(std::string_view message) {
     const auto portal = in.cstring();
     const auto most = in.u32();
     const auto found = portals_.find(portal);
-    if (found == portals_.end() || !found->second.how.strip) {
+    if (found == portals_.end() || !found->second.strip) {
         owe({due::kind::execute});
         return pass(message.size());
     }
-    const auto& how = found->second.how;
+    const auto& how = found->second;
     batch_mirrors_ = true;
     owe({due::kind::execute, false, how});
     if (most == 0 || how.returning) return pass(message.size());
@@ -323,6 +356,7 @@ escort::client_step escort::close(std::string_view message) {
         if (const auto found = portals_.find(name); found != portals_.end()) portals_.erase(found);
         return pass(message.size());
     }
+    if (name.empty()) unnamed_.clear();
     const auto found = prepared_.find(name);
     if (found == prepared_.end()) return pass(message.size());
     const auto hidden = found->second.hidden;
@@ -346,9 +380,7 @@ escort::client_step escort::sync(std::string_view message, const pgwire::session
         return pass(message.size());
     }
     out_ = pgwire::build_flush();
-    phase_ = phase::settling;
-    implicit_ = true;
-    flushed_ = true;
+    settle_by_sync();
     return replace(message.size(), "", true);
 }
 
@@ -385,8 +417,8 @@ bool escort::go_on(std::optional<leave_reason> why) {
 
 std::size_t escort::kept_bytes() const {
     constexpr std::size_t each = 256;
-    return out_.capacity() + answer_.capacity() + partial_.capacity() + taken_bytes_ + due_.size() * sizeof(due) +
-           (prepared_.size() + portals_.size()) * each;
+    return out_.capacity() + answer_.capacity() + partial_.capacity() + taken_bytes_ + unnamed_.capacity() +
+           due_.size() * sizeof(due) + (prepared_.size() + portals_.size()) * each;
 }
 
 }  // namespace crossfade::proxy::frontend

@@ -68,8 +68,9 @@ class escort {
     // are.
     std::optional<std::string_view> from_server(std::string_view bytes);
 
-    // The server has answered all that it was asked. What a COPY swallows isn't known here.
-    void nothing_is_due();
+    // The server has answered all that it was asked; `idle`: and nothing is open there. What a COPY swallows isn't
+    // known here.
+    void nothing_is_due(bool idle);
 
     // What is to be done before more of the client's goes on.
     enum class errand : std::uint8_t {
@@ -120,15 +121,13 @@ class escort {
         manner how{};
         shift moved{};
     };
+    // What a message of the client is answered as; nothing: not at all.
+    static std::optional<due::kind> kind_of(char type);
     // What is known of a prepared statement.
     struct known_statement {
         std::shared_ptr<const sql::understanding> text;  // null: nothing
-        std::string hidden;  // ours; empty: the client's own is the one that is rewritten, or none
+        std::string hidden;                              // ours; empty: there is none
         manner how{};
-    };
-    struct known_portal {
-        manner how{};
-        bool commits = false;
     };
 
     client_step query(std::string_view message, const circumstances& now);
@@ -138,6 +137,14 @@ class escort {
     client_step execute(std::string_view message);
     client_step close(std::string_view message);
     client_step sync(std::string_view message, const pgwire::session_tracker& where);
+
+    // A longer message than what is read.
+    client_step unread(char type, std::string_view beginning, std::size_t size);
+    // The client's statement without a name, in front of what needs it to be there.
+    client_step make_up_for_unnamed();
+    client_step hold_commit();
+    // Holds what follows, until it is answered and its rows are written; a Sync of ours ends it.
+    void settle_by_sync();
 
     client_step pass(std::size_t bytes) const { return {.what = client_step::action::pass, .bytes = bytes}; }
     client_step hold() const { return {.what = client_step::action::hold}; }
@@ -155,7 +162,6 @@ class escort {
     };
     static text_and_shift rewritten(std::string_view text, const sql::statement& it);
     bool must_wait_to_commit() const { return !cleared_ && covered_ && (batch_mirrors_ || !taken_.rows.empty()); }
-    void forget_prepared();
 
     // One message of the server's, as much of it as was asked for; what becomes of the rest of it.
     std::size_t wanted(std::string_view beginning) const;
@@ -185,7 +191,10 @@ class escort {
     bool batch_mirrors_ = false;
     bool batch_controls_ = false;  // has something in it that begins or ends transactions
     std::map<std::string, known_statement, std::less<>> prepared_;
-    std::map<std::string, known_portal, std::less<>> portals_;
+    // As the server has them, or fewer: an entry too many is of a name that no Execute succeeds with.
+    std::map<std::string, manner, std::less<>> portals_;
+    // The Parse of the client's statement without a name, where the server has got ours alone.
+    std::string unnamed_;
     unsigned serial_ = 0;
 
     // Of the transaction.

@@ -42,15 +42,13 @@ std::optional<std::string_view> escort::from_server(std::string_view bytes) {
             continue;
         }
         // As much of the next one as has to be seen at once.
-        for (;;) {
-            const auto needed = wanted(partial_);
-            if (partial_.size() >= needed) break;
+        auto needed = wanted(partial_);
+        for (; partial_.size() < needed && !bytes.empty(); needed = wanted(partial_)) {
             const auto some = bytes.substr(0, needed - partial_.size());
-            if (some.empty()) break;
             partial_.append(some);
             bytes.remove_prefix(some.size());
         }
-        if (partial_.size() < wanted(partial_)) break;
+        if (partial_.size() < needed) break;
         on_message(partial_, size_of(partial_));
         partial_.clear();
     }
@@ -59,8 +57,10 @@ std::optional<std::string_view> escort::from_server(std::string_view bytes) {
     return given_.substr(0, unchanged_);
 }
 
-void escort::nothing_is_due() {
-    if (partial_.empty() && rest_ == 0) due_.clear();
+void escort::nothing_is_due(bool idle) {
+    if (!partial_.empty() || rest_ > 0) return;
+    due_.clear();
+    if (idle) portals_.clear();
 }
 
 // The next of what was given goes on as it is.
@@ -202,8 +202,7 @@ void escort::capture(std::string_view hidden, change what) {
 void escort::on_error() {
     failed_ = true;
     // What wasn't answered may not be there, and a Close may not have been heard.
-    forget_prepared();
-    portals_.clear();
+    prepared_.clear();
     if (due_.empty()) return;
     const auto ends = [](const due& each) {
         return each.what == due::kind::query || each.what == due::kind::sync || each.what == due::kind::function_call;
@@ -235,7 +234,6 @@ void escort::on_ready(char status) {
         }
     }
     if (std::exchange(ddl_, false)) books_.look_again();
-    portals_.clear();
     taken_ = {};
     taken_bytes_ = 0;
     covered_ = true;

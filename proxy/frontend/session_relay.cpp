@@ -10,6 +10,7 @@
 #include "proxy/frontend/channel_binding.hpp"
 #include "proxy/frontend/event_loop.hpp"
 #include "proxy/frontend/session.hpp"
+#include "proxy/frontend/whole_message.hpp"
 
 namespace crossfade::proxy::frontend {
 namespace {
@@ -139,7 +140,8 @@ struct session::client_inspector {
                 if (!std::exchange(replaced_, true)) out.assign(chunk.substr(0, made.consumed));
                 unseen silent;
                 if (!take(bytes, silent)) break;
-                heard(bytes.front(), static_cast<std::uint32_t>(bytes.size() - 5), bytes.substr(5));
+                if (!bytes.empty())
+                    heard(bytes.front(), static_cast<std::uint32_t>(body_of(bytes).size()), body_of(bytes));
                 for (const char type : step.types) of.tracker_.on_frontend(type);
                 out.append(step.instead);
             }
@@ -211,7 +213,7 @@ struct session::server_inspector {
                 instead = *stripped;
                 nothing = instead.empty();
             }
-            if (of.tracker_.quiet()) of.escort_->nothing_is_due();
+            if (of.tracker_.quiet()) of.escort_->nothing_is_due(of.tracker_.idle());
         }
         if (of.ear_ && !was_quiet && of.tracker_.quiet()) of.ear_->settled(of.tracker_.status());
         if (!was_started && of.tracker_.started()) {
@@ -259,9 +261,7 @@ void session::fail(std::string_view why) {
 }
 
 void session::on_ready(watched_socket::peer which, std::uint32_t events) {
-    if (which == watched_socket::peer::follower) {
-        return hear_follower();
-    }
+    if (which == watched_socket::peer::follower) return hear_follower();
     auto& from_there = which == watched_socket::peer::server ? to_client_ : to_server_;
     if ((events & ~std::uint32_t{EPOLLOUT}) != 0)
         from_there.arrived((events & ~std::uint32_t{EPOLLIN | EPOLLOUT}) != 0);

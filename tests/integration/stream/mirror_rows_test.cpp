@@ -238,6 +238,22 @@ std::string conversation(PGconn* conn) {
         note(PQexec(conn, ("DEALLOCATE " + name).c_str()));
         note(PQexecPrepared(conn, name.c_str(), 2, values, nullptr, nullptr, 0));
     }
+    // Parameters that are longer than what is looked at, and statements without a name that outlive an error.
+    const std::string longest(20'000, 'x');
+    const char* const wide[] = {"70", longest.c_str()};
+    for (const auto* sql :
+         {"INSERT INTO accounts (id, note) VALUES ($1, $2)", "DELETE FROM accounts WHERE id = $1 OR note = $2",
+          "INSERT INTO accounts (id, note) VALUES ($1, $2) RETURNING id, note"}) {
+        note(PQexecParams(conn, sql, 2, nullptr, wide, nullptr, nullptr, 1));
+        note(PQprepare(conn, "", sql, 0, nullptr));
+        for (const auto* const row : {values, values, wide, values})
+            note(PQexecPrepared(conn, "", 2, row, nullptr, nullptr, 0));
+        note(PQdescribePrepared(conn, ""));
+        note(PQexecParams(conn, sql, 2, nullptr, values, nullptr, nullptr, 0));
+        note(PQexecPrepared(conn, "", 2, values, nullptr, nullptr, 0));
+        note(PQdescribePrepared(conn, ""));
+        note(PQexecPrepared(conn, "", 2, wide, nullptr, nullptr, 1));
+    }
     // Errors in the middle of pipelines, and what comes behind them.
     all += std::to_string(PQenterPipelineMode(conn));
     for (int i = 0; i < 6; ++i) {

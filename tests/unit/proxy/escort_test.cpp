@@ -223,13 +223,14 @@ TEST_F(an_escort, holds_the_commit_in_the_middle_of_a_pipeline) {
         return pgwire::build_parse("", sql) + pgwire::build_bind("", "", {}) + pgwire::build_execute("", 0);
     };
     const auto commit = piece("COMMIT");
-    const auto insert = pgwire::build_parse("", rewritten("INSERT INTO t VALUES (1)")) +
-                        pgwire::build_bind("", "", {}) + pgwire::build_execute("", 0);
+    const auto insert = pgwire::build_close(pgwire::named::statement, "crossfade_0") +
+                        pgwire::build_parse("crossfade_0", rewritten("INSERT INTO t VALUES (1)")) +
+                        pgwire::build_bind("", "crossfade_0", {}) + pgwire::build_execute("", 0);
     EXPECT_EQ(say(piece("BEGIN") + piece("INSERT INTO t VALUES (1)") + commit + pgwire::build_sync()),
               piece("BEGIN") + insert);
     ASSERT_EQ(escort_.next(), errand::flush);
     EXPECT_EQ(escort_.next(), errand::none) << "once";
-    hear(parsed + bound + complete("BEGIN") + parsed + bound + row({hidden("1,")}) + complete("INSERT 0 1"));
+    hear(parsed + bound + complete("BEGIN") + closed + parsed + bound + row({hidden("1,")}) + complete("INSERT 0 1"));
     ASSERT_EQ(escort_.next(), errand::write);
     EXPECT_EQ(escort_.take_rows().rows.size(), 1U);
     EXPECT_FALSE(go_on());
@@ -242,6 +243,58 @@ TEST_F(an_escort, holds_the_commit_in_the_middle_of_a_pipeline) {
     EXPECT_FALSE(escort_.holds());
 }
 
+// What a client sends bit by bit, and answers that come in between.
+TEST_F(an_escort, knows_portals_for_as_long_as_the_server_does) {
+    const auto parse = pgwire::build_parse("s", "INSERT INTO t VALUES ($1)");
+    const std::string longest(20'000, 'x');
+    for (const auto& answer : {parsed + ready('I'), error("1") + ready('I')}) {
+        say(parse + pgwire::build_sync());
+        hear(parsed + parsed + ready('I'));
+        say(pgwire::build_parse("other", "SELECT 1") + pgwire::build_sync());
+        say(pgwire::build_bind("p", "s", {{"1"}}));
+        say(pgwire::build_bind("q", "other", {{longest}}));
+        hear(answer);
+        say(pgwire::build_execute("p", 0) + pgwire::build_sync());
+        EXPECT_EQ(hear(bound + bound + row({hidden("1,")}) + complete("INSERT 0 1")),
+                  bound + bound + complete("INSERT 0 1"));
+        ASSERT_EQ(escort_.next(), errand::write);
+        EXPECT_EQ(escort_.take_rows().rows.size(), 1U);
+        go_on();
+        EXPECT_EQ(hear(ready('I')), ready('I'));
+    }
+}
+
+// The client's own is not on the server until it is asked for without being sent anew.
+TEST_F(an_escort, gives_the_statement_without_a_name_back) {
+    const auto parse = pgwire::build_parse("", "INSERT INTO t VALUES ($1)");
+    const auto bind = pgwire::build_bind("", "", {{"1"}});
+    const auto describe = pgwire::build_describe(pgwire::named::statement, "");
+    const auto execute = pgwire::build_execute("", 0);
+    const auto ours = pgwire::build_close(pgwire::named::statement, "crossfade_0") +
+                      pgwire::build_parse("crossfade_0", rewritten("INSERT INTO t VALUES ($1)")) +
+                      pgwire::build_bind("", "crossfade_0", {{"1"}}) + execute;
+    EXPECT_EQ(say(parse + bind + execute + pgwire::build_sync()), ours + pgwire::build_flush());
+    EXPECT_EQ(hear(closed + parsed + bound + error("1")), parsed + bound + error("1"));
+    EXPECT_EQ(escort_.next(), errand::proceed);
+    go_on();
+    hear(ready('I'));
+    EXPECT_EQ(say(bind + execute + pgwire::build_sync()), parse + bind + execute + pgwire::build_sync());
+    EXPECT_EQ(hear(parsed + bound + complete("INSERT 0 1") + ready('I')), bound + complete("INSERT 0 1") + ready('I'));
+    EXPECT_EQ(say(bind), bind) << "it is there now";
+
+    const auto longest = pgwire::build_bind("", "", {{std::string(20'000, 'x')}});
+    EXPECT_EQ(say(parse + longest), parse + longest) << "what can't be seen whole is left alone";
+    hear(bound + parsed + bound);
+    say(parse + bind + execute);
+    hear(closed + parsed + bound + row({hidden("1,")}) + complete("INSERT 0 1"));
+    EXPECT_EQ(say(longest), parse + longest);
+    EXPECT_EQ(hear(parsed + bound), bound);
+    say(parse + bind + execute);
+    hear(closed + parsed + bound + row({hidden("2,")}) + complete("INSERT 0 1"));
+    EXPECT_EQ(say(describe), parse + describe);
+    EXPECT_EQ(hear(parsed + framed('n', {})), framed('n', {}));
+}
+
 // The server swallows the Sync that comes while it waits for the COPY's data.
 TEST_F(an_escort, is_not_led_astray_by_a_copy) {
     say(pgwire::build_query("BEGIN"));
@@ -252,7 +305,7 @@ TEST_F(an_escort, is_not_led_astray_by_a_copy) {
     say(pgwire::build_copy_data("1\n") + pgwire::build_copy_done() + pgwire::build_sync());
     hear(complete("COPY 1") + ready('T'));
     ASSERT_TRUE(tracker_.quiet());
-    escort_.nothing_is_due();
+    escort_.nothing_is_due(false);
     say(pgwire::build_query("INSERT INTO t VALUES (1) RETURNING id"));
     EXPECT_EQ(hear(columns({"row", "id"}) + row({hidden("1,"), "1"}) + complete("INSERT 0 1") + ready('T')),
               columns({"id"}) + row({"1"}) + complete("INSERT 0 1") + ready('T'));
@@ -327,11 +380,13 @@ TEST_F(an_escort, tells_of_no_rows_where_none_were_asked_for) {
     const auto describe = pgwire::build_describe(pgwire::named::portal, "");
     EXPECT_EQ(say(pgwire::build_parse("", "DELETE FROM t") + bind + describe + pgwire::build_execute("", 1) +
                   pgwire::build_sync()),
-              pgwire::build_parse("", rewritten("DELETE FROM t")) + bind + describe + pgwire::build_execute("", 0) +
+              pgwire::build_close(pgwire::named::statement, "crossfade_0") +
+                  pgwire::build_parse("crossfade_0", rewritten("DELETE FROM t")) +
+                  pgwire::build_bind("", "crossfade_0", {}) + describe + pgwire::build_execute("", 0) +
                   pgwire::build_flush());
-    EXPECT_EQ(
-        hear(parsed + bound + columns({"row"}) + row({hidden("1,")}) + row({hidden("2,")}) + complete("DELETE 2")),
-        parsed + bound + framed('n', {}) + complete("DELETE 2"));
+    EXPECT_EQ(hear(closed + parsed + bound + columns({"row"}) + row({hidden("1,")}) + row({hidden("2,")}) +
+                   complete("DELETE 2")),
+              parsed + bound + framed('n', {}) + complete("DELETE 2"));
     EXPECT_EQ(escort_.next(), errand::write);
 }
 
