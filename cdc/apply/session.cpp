@@ -43,10 +43,7 @@ pgclient::result<std::unique_ptr<session>> session::open(const std::string& dsn,
 
 pgclient::result<void> session::mark_origin(const std::string& stream, const std::string& since, int writer) {
     const auto name = store::origin_name(stream, writer);
-    auto set = db.exec(
-        "SELECT pg_replication_origin_create($1) WHERE NOT EXISTS (SELECT FROM pg_replication_origin WHERE roname = "
-        "$1)",
-        {name});
+    auto set = db.exec(std::string{store::make_origin_sql}, {name});
     if (set) set = db.exec("SELECT pg_replication_origin_session_setup($1)", {name});
     if (!set) {
         // The session that held it before may not have ended yet.

@@ -111,10 +111,7 @@ void clear_together(pgclient::connection& modern, const std::vector<task>& tasks
 // So that what the copy writes is not taken for the work of others. One origin a session.
 void use_origin(pgclient::connection& target, const std::string& stream, int writer) {
     const std::string name = store::origin_name(stream, writer);
-    ask(target, "setting up the replication origin",
-        "SELECT pg_replication_origin_create($1) WHERE NOT EXISTS"
-        " (SELECT 1 FROM pg_replication_origin WHERE roname = $1)",
-        {name});
+    ask(target, "setting up the replication origin", std::string{store::make_origin_sql}, {name});
     ask(target, "setting up the replication origin", "SELECT pg_replication_origin_session_setup($1)", {name});
 }
 

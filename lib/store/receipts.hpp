@@ -42,6 +42,9 @@ inline constexpr std::string_view take_receipts_sql =
 inline constexpr std::string_view rows_ahead_sql =
     "SELECT DISTINCT unnest(keys) FROM crossfade.receipts WHERE stream = $1::text";
 
+// $1 stream, $2 the most that matters: how many there are.
+inline constexpr std::string_view count_receipts_sql =
+    "SELECT count(*) FROM (SELECT FROM crossfade.receipts WHERE stream = $1::text LIMIT $2::bigint) AS waiting";
 // $1 stream: takes away those whose transactions the stream should have come by ten minutes ago, by the source's clock,
 // and says how many they were: legacy has lost what it had committed, as a failover to a standby that lags may do.
 inline constexpr std::string_view give_up_receipts_sql =

@@ -4,15 +4,9 @@
 #include <boost/throw_exception.hpp>
 #include <stdexcept>
 
-#include "lib/pgwire/bytes.hpp"
+#include "proxy/frontend/whole_message.hpp"
 
 namespace crossfade::proxy::frontend {
-namespace {
-
-constexpr std::size_t header_size = 5;
-
-}  // namespace
-
 std::string_view to_string(message_reader::fault fault) {
     switch (fault) {
         case message_reader::fault::gone:

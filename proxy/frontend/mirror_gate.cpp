@@ -4,8 +4,8 @@
 #include <variant>
 #include <vector>
 
-#include "lib/pgwire/bytes.hpp"
 #include "lib/pgwire/message_types.hpp"
+#include "proxy/frontend/whole_message.hpp"
 
 namespace crossfade::proxy::frontend {
 namespace {
@@ -14,7 +14,6 @@ namespace effect = sql::effect;
 using sql::statement_kind;
 
 constexpr std::size_t longest_names = 256;  // of a portal and a statement together
-constexpr std::size_t header_size = 5;
 constexpr std::size_t name_overhead = 64;
 
 bool calm(const sql::statement& it) {

@@ -2,16 +2,15 @@
 
 #include <algorithm>
 
-#include "lib/pgwire/bytes.hpp"
 #include "lib/pgwire/diagnostics.hpp"
 #include "lib/pgwire/message_types.hpp"
 #include "lib/pgwire/session_status.hpp"
+#include "proxy/frontend/whole_message.hpp"
 
 namespace crossfade::proxy::frontend {
 
 refusal::outcome refusal::drop(std::string_view chunk) {
     namespace said = pgwire::frontend;
-    constexpr std::size_t header_size = 5;
     outcome so_far;
     auto& at = so_far.dropped;
     for (;;) {

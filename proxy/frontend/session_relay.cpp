@@ -105,7 +105,7 @@ struct session::client_inspector {
     // Message by message, as the escort will have it.
     passage escorted(std::string_view chunk) {
         passage made;
-        auto& out = of.rewritten_;
+        auto& out = of.rides_on()->scratch().rewritten;
         out.clear();
         replaced_ = false;
         const auto left = [&] { return chunk.substr(made.consumed); };

@@ -21,6 +21,7 @@ struct scratch_space {
     // All that one filling of the above decrypts to, behind what was held back: a record that came in pieces (16 KiB)
     // and the start-up packet's followers (10 KiB) are in front.
     std::array<char, std::size_t{96} << 10> plain;
+    std::string rewritten;  // what goes on in the place of a chunk
     outbox out;
 };
 

@@ -4,11 +4,10 @@
 #include <utility>
 
 #include "lib/store/schema.hpp"
+#include "proxy/mirror/outfit.hpp"
 
 namespace crossfade::proxy::mirror {
 namespace {
-
-using namespace std::chrono_literals;
 
 // Who else waits for the same rows is done within milliseconds, or waits for us: the stream brings them then.
 constexpr std::string_view lock_timeout = "100ms";
@@ -35,10 +34,7 @@ pgclient::result<void> take_origin(pgclient::connection& db, const std::string& 
                                      {},
                                      {}};
         }
-        auto made = db.exec(
-            "SELECT pg_replication_origin_create($1) WHERE NOT EXISTS (SELECT FROM pg_replication_origin WHERE roname "
-            "= $1)",
-            {name});
+        auto made = db.exec(std::string{store::make_origin_sql}, {name});
         // Another one may have made it at the same moment.
         if (!made && made.error().sqlstate != "23505") return made.error();
         const auto set = db.exec("SELECT pg_replication_origin_session_setup($1)", {name});
@@ -84,11 +80,7 @@ const table_facts::row_sql& sql_of(const mirrored_row& row) {
 }  // namespace
 
 pgclient::result<std::unique_ptr<follower_link>> follower_link::open(const options& how) {
-    pgclient::open_options options;
-    options.application_name = "crossfade-mirror " + how.stream;
-    options.connect_timeout = 2s;
-    options.silence = 3s;
-    auto db = pgclient::connection::open(how.dsn, options);
+    auto db = pgclient::connection::open(how.dsn, as_mirror("crossfade-mirror " + how.stream));
     if (!db) return db.error();
     // A proxy that is stopped in the middle must not keep others from its rows: the server ends its transaction.
     const auto timeout = std::to_string(how.timeout.count());

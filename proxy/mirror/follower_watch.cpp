@@ -8,6 +8,7 @@
 #include "lib/retry/backoff.hpp"
 #include "lib/store/applied.hpp"
 #include "lib/store/progress.hpp"
+#include "proxy/mirror/outfit.hpp"
 
 namespace crossfade::proxy::mirror {
 
@@ -22,18 +23,6 @@ constexpr milliseconds look_up_idle{500};
 constexpr milliseconds ask_again{200};  // news that somebody waits for so long may have been lost: the progress is read
 constexpr milliseconds shortest_look{1};
 constexpr milliseconds longest_look{20};
-
-pgclient::open_options as_mirror() {
-    pgclient::open_options options;
-    options.application_name = "crossfade-mirror";
-    options.connect_timeout = 2s;
-    options.silence = 3s;
-    return options;
-}
-
-prometheus::Gauge& gauge(prometheus::Registry& in, const char* name, const char* help) {
-    return prometheus::BuildGauge().Name(name).Help(help).Register(in).Add({});
-}
 
 // A connection that is tried again and again, with its troubles said once.
 bool connect(std::optional<pgclient::connection>& to, const std::string& dsn, const char* what, std::string& said) {

@@ -3,10 +3,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <tuple>
 
-#include "lib/retry/backoff.hpp"
 #include "lib/store/receipts.hpp"
 #include "proxy/mirror/catalog_reader.hpp"
+#include "proxy/mirror/outfit.hpp"
 
 namespace crossfade::proxy::mirror {
 namespace {
@@ -20,24 +21,12 @@ constexpr std::size_t links_at_first = 2;
 // Receipts that nobody has judged yet. Where crossfade-cdc is away for long they would only grow.
 constexpr std::int64_t most_receipts = 10000;
 
-pgclient::open_options as_keeper() {
-    pgclient::open_options options;
-    options.application_name = "crossfade-mirror";
-    options.connect_timeout = 2s;
-    options.silence = 3s;
-    return options;
-}
-
-prometheus::Gauge& gauge(prometheus::Registry& in, const char* name, const char* help) {
-    return prometheus::BuildGauge().Name(name).Help(help).Register(in).Add({});
-}
-
+// But for the statements, which are made of the rest.
 bool same(const table_facts& one, const table_facts& other) {
-    const auto shape = [](const table_facts& of) { return std::tie(of.name, of.updates, of.removes, of.readers); };
-    return shape(one) == shape(other) &&
-           std::ranges::equal(one.columns, other.columns, [](const auto& a, const auto& b) {
-               return std::tie(a.name, a.written, a.key, a.settable) == std::tie(b.name, b.written, b.key, b.settable);
-           });
+    const auto all = [](const table_facts& of) {
+        return std::tie(of.name, of.columns, of.updates, of.removes, of.readers);
+    };
+    return all(one) == all(other);
 }
 
 }  // namespace
@@ -96,7 +85,7 @@ void keeper::look_again() {
         const std::lock_guard hold{mutex_};
         ++doubts_;
         look_again_ = true;
-        std::atomic_store(&tables_, std::shared_ptr<const catalog>{});
+        publish(nullptr);
     }
     changed_.notify_all();
 }
@@ -223,7 +212,7 @@ pgclient::result<std::vector<table_facts>> keeper::read_tables() {
     for (const auto& [to, dsn] :
          {std::pair{&legacy_, &settings->config.legacy.dsn}, std::pair{&modern_, &settings->config.modern.dsn}}) {
         if (*to) continue;
-        auto opened = pgclient::connection::open(*dsn, as_keeper());
+        auto opened = pgclient::connection::open(*dsn, as_mirror());
         if (!opened) return opened.error();
         to->emplace(std::move(*opened));
         if (to != &modern_) continue;
@@ -233,9 +222,8 @@ pgclient::result<std::vector<table_facts>> keeper::read_tables() {
         needs_origin_ = tracked->boolean(0, 0);
     }
     const auto& stream = settings->config.stream;
-    const auto left = modern_->exec("SELECT count(*) FROM (SELECT FROM crossfade.receipts WHERE stream = $1 LIMIT " +
-                                        std::to_string(most_receipts) + ") AS waiting",
-                                    {stream.name});
+    const auto left =
+        modern_->exec(std::string{store::count_receipts_sql}, {stream.name, std::to_string(most_receipts)});
     if (!left) return left.error();
     if (left->integer(0, 0).value_or(0) >= most_receipts)
         return pgclient::failure{"54000", "crossfade-cdc is away, and too many receipts wait for it", {}, {}, {}};

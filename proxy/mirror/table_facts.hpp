@@ -24,6 +24,8 @@ struct table_facts {
         bool written = true;  // not generated
         bool key = false;
         bool settable = true;  // by UPDATE on the follower; an identity that is GENERATED ALWAYS isn't
+
+        friend bool operator==(const column&, const column&) = default;
     };
 
     std::uint32_t oid = 0;  // on the authority

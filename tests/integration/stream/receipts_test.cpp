@@ -80,10 +80,7 @@ class mirrored {
     // Another than the landscape's own proxy has; the session that had it before may not have ended yet.
     void take_origin() {
         const auto origin = store::origin_name("app", store::first_mirror + 900);
-        must(modern_,
-             "SELECT pg_replication_origin_create($1) WHERE NOT EXISTS (SELECT FROM pg_replication_origin WHERE roname "
-             "= $1)",
-             {origin});
+        must(modern_, std::string{store::make_origin_sql}, {origin});
         ASSERT_TRUE(support::eventually(
             10s, [&] { return modern_.exec("SELECT pg_replication_origin_session_setup($1)", {origin}).has_value(); }));
     }
