@@ -15,7 +15,8 @@ boost::json::object flags_object(const flags& of) {
             {"migration_drift_tolerance", of.migration_drift_tolerance},
             {"cutover_completed", of.cutover_completed},
             {"cutover_guardrail_enabled", of.cutover_guardrail_enabled},
-            {"canary_percent", of.canary_percent}};
+            {"canary_percent", of.canary_percent},
+            {"on_mirror_failure", to_string(of.on_mirror_failure)}};
 }
 
 boost::json::array texts(const std::vector<std::string>& of) {

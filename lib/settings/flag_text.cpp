@@ -37,6 +37,15 @@ std::optional<std::string> set_read_strategy(std::optional<read_strategy>& into,
     return allowed;
 }
 
+std::optional<std::string> set_mirror_failure(std::optional<mirror_failure>& into, std::string_view text) {
+    for (const auto each : {mirror_failure::stream, mirror_failure::fail})
+        if (text == to_string(each)) {
+            into = each;
+            return std::nullopt;
+        }
+    return "stream or fail";
+}
+
 std::optional<std::string> set_share(std::optional<double>& into, std::string_view text) {
     const auto value = read_decimal(text);
     if (!value || *value < 0 || *value > 1) return "a share of rows from 0 to 1, such as 0.0005";
@@ -75,6 +84,7 @@ std::optional<std::string> set_flag(flag_overrides& in, std::string_view name, s
     if (name == "cutover_completed") return set_boolean(in.cutover_completed, text);
     if (name == "cutover_guardrail_enabled") return set_boolean(in.cutover_guardrail_enabled, text);
     if (name == "canary_percent") return set_percent(in.canary_percent, text);
+    if (name == "on_mirror_failure") return set_mirror_failure(in.on_mirror_failure, text);
     return "the name of a flag";
 }
 
@@ -86,12 +96,13 @@ std::optional<std::string> flag_text(const flag_overrides& of, std::string_view 
     if (name == "cutover_completed") return text_of(of.cutover_completed);
     if (name == "cutover_guardrail_enabled") return text_of(of.cutover_guardrail_enabled);
     if (name == "canary_percent") return text_of(of.canary_percent);
+    if (name == "on_mirror_failure") return text_of(of.on_mirror_failure);
     return std::nullopt;
 }
 
 flag_overrides as_overrides(const flags& of) {
     return {of.hybrid_mode_enabled, of.dual_write_strategy,       of.hybrid_read_strategy, of.migration_drift_tolerance,
-            of.cutover_completed,   of.cutover_guardrail_enabled, of.canary_percent};
+            of.cutover_completed,   of.cutover_guardrail_enabled, of.canary_percent,       of.on_mirror_failure};
 }
 
 }  // namespace crossfade::settings

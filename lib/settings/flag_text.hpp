@@ -10,9 +10,9 @@
 // Flags by the names that operators know them by, for files, the environment, diffs and JSON.
 namespace crossfade::settings {
 
-inline constexpr std::array<std::string_view, 7> flag_names{
+inline constexpr std::array<std::string_view, 8> flag_names{
     "hybrid_mode_enabled", "dual_write_strategy",       "hybrid_read_strategy", "migration_drift_tolerance",
-    "cutover_completed",   "cutover_guardrail_enabled", "canary_percent"};
+    "cutover_completed",   "cutover_guardrail_enabled", "canary_percent",       "on_mirror_failure"};
 
 // Sets the flag from its text. When the text won't do, nothing is set and the answer says what is allowed. `name` is
 // one of flag_names.

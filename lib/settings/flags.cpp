@@ -36,6 +36,10 @@ std::string_view to_string(read_strategy strategy) {
     return "";
 }
 
+std::string_view to_string(mirror_failure what) {
+    return what == mirror_failure::stream ? "stream" : "fail";
+}
+
 std::string_view to_string(side authority) {
     return authority == side::legacy ? "legacy" : "modern";
 }
@@ -57,6 +61,10 @@ side authority(const flags& of) {
     return side::legacy;
 }
 
+bool has_to_fail(const flags& of) {
+    return effective_strategy(of) == write_strategy::mirror && of.on_mirror_failure == mirror_failure::fail;
+}
+
 flags apply(const flag_overrides& overrides, flags base) {
     base.hybrid_mode_enabled = overrides.hybrid_mode_enabled.value_or(base.hybrid_mode_enabled);
     base.dual_write_strategy = overrides.dual_write_strategy.value_or(base.dual_write_strategy);
@@ -65,6 +73,7 @@ flags apply(const flag_overrides& overrides, flags base) {
     base.cutover_completed = overrides.cutover_completed.value_or(base.cutover_completed);
     base.cutover_guardrail_enabled = overrides.cutover_guardrail_enabled.value_or(base.cutover_guardrail_enabled);
     base.canary_percent = overrides.canary_percent.value_or(base.canary_percent);
+    base.on_mirror_failure = overrides.on_mirror_failure.value_or(base.on_mirror_failure);
     return base;
 }
 
@@ -93,6 +102,11 @@ flags flag_set::resolve(std::string_view group, std::string_view tenant) const {
 bool flag_set::has(write_strategy strategy) const {
     return std::ranges::any_of(
         scopes(), [&](const scope& each) { return effective_strategy(resolve(each.group, each.tenant)) == strategy; });
+}
+
+bool flag_set::has_to_fail() const {
+    return std::ranges::any_of(
+        scopes(), [&](const scope& each) { return settings::has_to_fail(resolve(each.group, each.tenant)); });
 }
 
 std::vector<flag_set::scope> flag_set::scopes() const {

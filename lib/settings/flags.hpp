@@ -14,11 +14,14 @@ namespace crossfade::settings {
 
 enum class write_strategy { legacy_only, legacy_primary, mirror, prefer_modern, modern_only };
 enum class read_strategy { legacy, compare, prefer_modern, modern };
+// What becomes of a mirrored transaction whose rows the proxy can't bring to modern: the stream does, or it fails.
+enum class mirror_failure { stream, fail };
 enum class side { legacy, modern };
 
 // As operators write them: "legacy-primary", "prefer-modern", "legacy".
 std::string_view to_string(write_strategy strategy);
 std::string_view to_string(read_strategy strategy);
+std::string_view to_string(mirror_failure what);
 std::string_view to_string(side authority);
 
 // The flags in force for one scope.
@@ -30,6 +33,7 @@ struct flags {
     bool cutover_completed = false;
     bool cutover_guardrail_enabled = true;
     int canary_percent = 100;  // 0..100
+    mirror_failure on_mirror_failure = mirror_failure::stream;
 
     friend bool operator==(const flags&, const flags&) = default;
 };
@@ -40,6 +44,9 @@ write_strategy effective_strategy(const flags& of);
 // The side whose commit decides under these flags.
 side authority(const flags& of);
 
+// Whether a mirrored transaction fails if its rows can't be brought to modern before it is committed.
+bool has_to_fail(const flags& of);
+
 // What a scope says of its own; the rest comes from the scope around it.
 struct flag_overrides {
     std::optional<bool> hybrid_mode_enabled;
@@ -49,6 +56,7 @@ struct flag_overrides {
     std::optional<bool> cutover_completed;
     std::optional<bool> cutover_guardrail_enabled;
     std::optional<int> canary_percent;
+    std::optional<mirror_failure> on_mirror_failure;
 
     friend bool operator==(const flag_overrides&, const flag_overrides&) = default;
 };
@@ -98,6 +106,8 @@ class flag_set {
     std::vector<scope> scopes() const;
     // Whether that is the effective strategy of any of them.
     bool has(write_strategy strategy) const;
+    // Whether a transaction that can't be mirrored is to fail in any of them.
+    bool has_to_fail() const;
 
     friend bool operator==(const flag_set&, const flag_set&) = default;
 

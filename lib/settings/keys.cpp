@@ -107,6 +107,7 @@ constexpr key every_key[] = {
     {"flags.cutover_completed", on_reload},
     {"flags.cutover_guardrail_enabled", on_reload},
     {"flags.canary_percent", on_reload},
+    {"flags.on_mirror_failure", on_reload},
 
     {"groups.<group>.tables", on_reload},
     {"groups.<group>.flags", on_reload},

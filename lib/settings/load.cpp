@@ -335,6 +335,9 @@ configuration read_all(const section& root, const environment& env, findings& ou
     if (read.flags.has(write_strategy::mirror) && read.stream.by_key())
         out.add(root.below("stream").at("ordering"), "'key' with dual_write_strategy: mirror",
                 "transaction (commits that wait for the follower need commit order)");
+    if (read.flags.has_to_fail() && read.proxy.mirror_connections == 0)
+        out.add(root.below("proxy").at("mirror_connections"), "'0' with on_mirror_failure: fail",
+                "1 to 1000 (what the stream alone brings is committed on legacy already)");
     if (!read.flags.tenants().empty() && read.tenants.session == tenant_source::none && read.tenants.column.empty())
         out.add(root.below("tenants").at("overrides"), "overrides for tenants that nothing tells apart",
                 "tenants.session or tenants.column beside them");

@@ -143,6 +143,7 @@ constexpr std::array flag_columns{
     column{"cutover_completed", boolean},
     column{"cutover_guardrail_enabled", boolean},
     column{"canary_percent", int8},
+    column{"on_mirror_failure"},
 };
 constexpr std::array stream_columns{
     column{"stream"},

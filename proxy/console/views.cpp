@@ -256,7 +256,8 @@ std::vector<row> flag_rows(const settings::in_force& now) {
                         text(settings::to_string(settings::effective_strategy(flags))), flags.hybrid_mode_enabled,
                         text(settings::to_string(flags.dual_write_strategy)),
                         text(settings::to_string(flags.hybrid_read_strategy)), flags.migration_drift_tolerance,
-                        flags.cutover_completed, flags.cutover_guardrail_enabled, std::int64_t{flags.canary_percent}});
+                        flags.cutover_completed, flags.cutover_guardrail_enabled, std::int64_t{flags.canary_percent},
+                        text(settings::to_string(flags.on_mirror_failure))});
     }
     return rows;
 }

@@ -96,8 +96,8 @@ TEST(views, show_what_there_is) {
         {subject::stats_totals, {"D(*,1000,3000,50000,70000,~,9000000,60000)"}},
         {subject::stats_averages, {"D(*,10,33,500,1000,~,2000,1000)"}},
         {subject::flags,
-         {"D(7,,,legacy,legacy-primary,t,legacy-primary,legacy,5e-04,f,t,100)",
-          "D(7,orders,,legacy,legacy-primary,t,legacy-primary,legacy,0.25,f,t,100)"}},
+         {"D(7,,,legacy,legacy-primary,t,legacy-primary,legacy,5e-04,f,t,100,stream)",
+          "D(7,orders,,legacy,legacy-primary,t,legacy-primary,legacy,0.25,f,t,100,stream)"}},
         {subject::stream, {"D(app,publishing,,,0/16B3748,0/16B3750,12,4096)"}},
         {subject::drift,
          {"D(acme,public.orders,update_missing,confirmed,3,2026-11-20 11:00:00.000000+00,"

@@ -86,7 +86,8 @@ INSTANTIATE_TEST_SUITE_P(
                  required + "flags:\n  hybrid_mode_enabled: true\n  dual_write_stategy: legacy-only\n",
                  {"f.yaml:7: flags.dual_write_stategy: found an unknown key; allowed: did you mean "
                   "dual_write_strategy? Known here: hybrid_mode_enabled, dual_write_strategy, hybrid_read_strategy, "
-                  "migration_drift_tolerance, cutover_completed, cutover_guardrail_enabled, canary_percent"}},
+                  "migration_drift_tolerance, cutover_completed, cutover_guardrail_enabled, canary_percent, "
+                  "on_mirror_failure"}},
         bad_file{"twice",
                  required + "log: { level: info }\nproxy: {}\nlog: { level: warn }\n",
                  {"f.yaml:7: log: found the key a second time; allowed: each key once; the first is in line 5"}},
@@ -301,14 +302,16 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         bad_file{"values",
                  required + "flags:\n  hybrid_mode_enabled: perhaps\n  dual_write_strategy: mirrored\n"
-                            "  hybrid_read_strategy: both\n  migration_drift_tolerance: 1.5\n  canary_percent: 101\n",
+                            "  hybrid_read_strategy: both\n  migration_drift_tolerance: 1.5\n  canary_percent: 101\n  "
+                            "on_mirror_failure: stop\n",
                  {"f.yaml:6: flags.hybrid_mode_enabled: found 'perhaps'; allowed: true or false",
                   "f.yaml:7: flags.dual_write_strategy: found 'mirrored'; allowed: legacy-only, legacy-primary, mirror "
                   "or modern-only",
                   "f.yaml:8: flags.hybrid_read_strategy: found 'both'; allowed: legacy or modern",
                   "f.yaml:9: flags.migration_drift_tolerance: found '1.5'; allowed: a share of rows from 0 to 1, such "
                   "as 0.0005",
-                  "f.yaml:10: flags.canary_percent: found '101'; allowed: a whole number from 0 to 100"}},
+                  "f.yaml:10: flags.canary_percent: found '101'; allowed: a whole number from 0 to 100",
+                  "f.yaml:11: flags.on_mirror_failure: found 'stop'; allowed: stream or fail"}},
         bad_file{
             "not_built_yet",
             required +
@@ -357,6 +360,12 @@ INSTANTIATE_TEST_SUITE_P(
                  {"f.yaml:11: tenants.overrides.t.flags.dual_write_strategy: found 'modern-only'; allowed: " + one_hand,
                   "f.yaml:14: tenants.overrides.u.groups.g.flags.dual_write_strategy: found 'modern-only'; allowed: " +
                       one_hand}},
+        bad_file{
+            "failing_without_connections",
+            required + "proxy: { mirror_connections: 0 }\nflags: { dual_write_strategy: mirror }\n"
+                       "groups:\n  g: { tables: [a.b], flags: { on_mirror_failure: fail } }\n",
+            {"f.yaml:5: proxy.mirror_connections: found '0' with on_mirror_failure: fail; allowed: 1 to 1000 (what "
+             "the stream alone brings is committed on legacy already)"}},
         bad_file{"environment",
                  required + "flags: { canary_percent: 7 }\n",
                  {"environment: DUAL_WRITE_STRATEGY: found 'dual'; allowed: legacy-only, legacy-primary, mirror or "

@@ -20,11 +20,11 @@ TEST(describe, shows_the_flags_of_all_scopes) {
               R"({"group":"","tenant":"","authority":"legacy","effective_strategy":"legacy-primary","flags":{)"
               R"("hybrid_mode_enabled":true,"dual_write_strategy":"legacy-primary","hybrid_read_strategy":"legacy",)"
               R"("migration_drift_tolerance":5E-4,"cutover_completed":false,"cutover_guardrail_enabled":true,)"
-              R"("canary_percent":100}},)"
+              R"("canary_percent":100,"on_mirror_failure":"stream"}},)"
               R"({"group":"orders","tenant":"","authority":"legacy","effective_strategy":"legacy-only","flags":{)"
               R"("hybrid_mode_enabled":false,"dual_write_strategy":"legacy-primary","hybrid_read_strategy":"legacy",)"
               R"("migration_drift_tolerance":5E-4,"cutover_completed":false,"cutover_guardrail_enabled":true,)"
-              R"("canary_percent":100}}]})");
+              R"("canary_percent":100,"on_mirror_failure":"stream"}}]})");
 }
 
 TEST(describe, shows_a_reload) {

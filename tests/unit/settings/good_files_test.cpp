@@ -101,6 +101,7 @@ flags:
   cutover_completed: false
   cutover_guardrail_enabled: false
   canary_percent: 100
+  on_mirror_failure: fail
 groups:
   orders: { tables: [public.orders, "public.order_*"], flags: { migration_drift_tolerance: 0.5 } }
 tenants:
