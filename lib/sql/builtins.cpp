@@ -29,6 +29,52 @@ constexpr entry operators[] = {
 static_assert(std::ranges::is_sorted(functions, {}, &entry::name));
 static_assert(std::ranges::is_sorted(operators, {}, &entry::name));
 
+// Sorted. A name that is missing costs those who ask a wait, or more; one too many would lose sight of a write.
+constexpr std::string_view writing_no_rows[] = {
+    "clock_timestamp",
+    "currval",
+    "gen_random_uuid",
+    "lastval",
+    "nextval",
+    "pg_advisory_lock",
+    "pg_advisory_lock_shared",
+    "pg_advisory_unlock",
+    "pg_advisory_unlock_all",
+    "pg_advisory_unlock_shared",
+    "pg_advisory_xact_lock",
+    "pg_advisory_xact_lock_shared",
+    "pg_cancel_backend",
+    "pg_current_wal_flush_lsn",
+    "pg_current_wal_insert_lsn",
+    "pg_current_wal_lsn",
+    "pg_current_xact_id",
+    "pg_database_size",
+    "pg_indexes_size",
+    "pg_is_in_recovery",
+    "pg_notify",
+    "pg_relation_size",
+    "pg_sequence_last_value",
+    "pg_sleep",
+    "pg_sleep_for",
+    "pg_sleep_until",
+    "pg_table_size",
+    "pg_terminate_backend",
+    "pg_total_relation_size",
+    "pg_try_advisory_lock",
+    "pg_try_advisory_lock_shared",
+    "pg_try_advisory_xact_lock",
+    "pg_try_advisory_xact_lock_shared",
+    "pg_xact_status",
+    "random",
+    "set_config",
+    "setseed",
+    "setval",
+    "timeofday",
+    "txid_current",
+    "txid_status",
+};
+static_assert(std::ranges::is_sorted(writing_no_rows));
+
 volatility find(std::span<const entry> sorted, std::string_view name) {
     const auto found = std::ranges::lower_bound(sorted, name, {}, &entry::name);
     return found != sorted.end() && found->name == name ? found->how : volatility::unknown;
@@ -42,6 +88,10 @@ volatility function_volatility(std::string_view name) {
 
 volatility operator_volatility(std::string_view name) {
     return find(operators, name);
+}
+
+bool writes_no_rows(std::string_view name) {
+    return std::ranges::binary_search(writing_no_rows, name);
 }
 
 }  // namespace crossfade::sql

@@ -11,4 +11,7 @@ namespace crossfade::sql {
 volatility function_volatility(std::string_view name);
 volatility operator_volatility(std::string_view name);
 
+// Of PostgreSQL's volatile functions, whether it is known to write no rows of tables, whatever it is called with.
+bool writes_no_rows(std::string_view name);
+
 }  // namespace crossfade::sql

@@ -195,10 +195,22 @@ void particulars(const PgQuery__Node& node, statement& it) {
             it.writes_rows = true;
             it.unknown_tables = node.truncate_stmt->behavior == PG_QUERY__DROP_BEHAVIOR__DROP_CASCADE;
             break;
+        case PG_QUERY__NODE__NODE_GRANT_STMT:
+            it.alters_any_table = node.grant_stmt->is_grant == 0 && it.tables.empty();
+            break;
+        case PG_QUERY__NODE__NODE_GRANT_ROLE_STMT:
+            it.alters_any_table = node.grant_role_stmt->is_grant == 0;
+            break;
+        case PG_QUERY__NODE__NODE_DROP_OWNED_STMT:
+        case PG_QUERY__NODE__NODE_REASSIGN_OWNED_STMT:
+        case PG_QUERY__NODE__NODE_IMPORT_FOREIGN_SCHEMA_STMT:
+            it.alters_any_table = true;
+            break;
         case PG_QUERY__NODE__NODE_CALL_STMT:
         case PG_QUERY__NODE__NODE_DO_STMT:
             it.writes_rows = it.unknown_tables = true;
             it.calls = volatility::unknown;
+            it.calls_may_write = true;
             break;
         case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT: {
             const auto* query = node.create_table_as_stmt->query;
@@ -209,11 +221,13 @@ void particulars(const PgQuery__Node& node, statement& it) {
         case PG_QUERY__NODE__NODE_EXECUTE_STMT:
             it.unknown_tables = true;
             it.calls = volatility::unknown;
+            it.calls_may_write = true;
             break;
         default:
             if (it.kind != statement_kind::other) break;
             it.writes_rows = it.unknown_tables = true;
             it.calls = volatility::unknown;
+            it.calls_may_write = true;
     }
 }
 

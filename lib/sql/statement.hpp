@@ -75,10 +75,15 @@ struct statement {
     // The worst of its functions and operators; a cast or CURRENT_USER counts as stable, and so do comparisons, which
     // for some types depend on the time zone.
     volatility calls = volatility::immutable;
+    // Whether what it calls may write rows of tables: a function that isn't PostgreSQL's own, or runs a query of its
+    // own. nextval() and random() are volatile and don't.
+    bool calls_may_write = false;
     // A `read` without locks, SELECT INTO or a CTE that writes, whose calls are stable or calmer.
     bool read_only = false;
     bool writes_rows = false;     // `write`, COPY FROM, CREATE TABLE AS; never what is left to EXECUTE
     bool unknown_tables = false;  // may touch tables that aren't in `tables`: CALL, DO, EXECUTE, unknown statements
+    // DDL that may leave other rights, or other relations, of any name: REVOKE without tables, IMPORT FOREIGN SCHEMA.
+    bool alters_any_table = false;
     bool modifying_cte = false;
     bool has_returning = false;
     bool has_on_conflict = false;

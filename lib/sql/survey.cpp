@@ -172,7 +172,9 @@ void survey::function(const PgQuery__FuncCall& call) {
     const auto names = list(call.n_funcname, call.funcname);
     if (names.size() == 1 || (names.size() == 2 && name_of(names.front()) == catalog)) {
         const auto name = name_of(names.back());
-        at_least(function_volatility(name));
+        const auto how = function_volatility(name);
+        at_least(how);
+        if (how == volatility::volatile_ && !writes_no_rows(name)) into_.calls_may_write = true;
         auto& called = into_.called;
         if (name == "set_config") set_config(call);
         if (name == "currval" || name == "lastval") called.sequence_value = true;
