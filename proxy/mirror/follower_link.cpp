@@ -111,12 +111,12 @@ bool follower_link::ask(const std::string& name, const std::string& sql, const p
     if (!prepared_.contains(name)) {
         if (PQsendPrepare(conn, name.c_str(), sql.c_str(), 0, nullptr) != 1) return false;
         prepared_.insert(name);
-        asked_.emplace_back();
+        asked_.push_back({nullptr, name});
     }
     std::vector<const char*> pointers;
     pointers.reserve(values.size());
     for (const auto& value : values) pointers.push_back(value ? value->c_str() : nullptr);
-    asked_.push_back(std::move(row_of));
+    asked_.push_back({std::move(row_of), {}});
     return PQsendQueryPrepared(conn, name.c_str(), static_cast<int>(pointers.size()), pointers.data(), nullptr, nullptr,
                                0) == 1;
 }
@@ -176,8 +176,9 @@ follower_link::state follower_link::look() {
             continue;
         }
         if (asked_.empty()) return fail(got.get());
-        auto row_of = std::move(asked_.front());
+        auto [row_of, prepares] = std::move(asked_.front());
         asked_.pop_front();
+        if (!prepares.empty() && status != PGRES_COMMAND_OK) prepared_.erase(prepares);
         if (status == PGRES_PIPELINE_ABORTED) continue;
         if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
             refuse(db_.failure_of(got.get()), std::move(row_of));

@@ -84,8 +84,12 @@ class follower_link {
     std::string stream_;
     bool replica_role_;
     std::set<std::string, std::less<>> prepared_;
-    std::deque<std::shared_ptr<const table_facts>> asked_;  // not yet answered; of rows, whose
-    std::size_t ends_ = 0;                                  // of pipelines, likewise
+    struct question {
+        std::shared_ptr<const table_facts> row_of;
+        std::string prepares;  // a statement's name
+    };
+    std::deque<question> asked_;  // not yet answered
+    std::size_t ends_ = 0;        // of pipelines, likewise
     bool wants_room_ = false;
     pgclient::failure why_;
     std::shared_ptr<const table_facts> at_fault_;

@@ -44,7 +44,9 @@ void write_row_sql(table_facts& of, std::uint64_t serial) {
     const auto values = list(of, ", ", [&](std::size_t i, const column& each) {
         return each.written ? place(of.insert, i) : std::string{};
     });
-    of.insert.text = "INSERT INTO " + table + " (" + columns + ") OVERRIDING SYSTEM VALUE VALUES (" + values + ")";
+    // By another name than its own, which may be "excluded".
+    of.insert.text =
+        "INSERT INTO " + table + " AS crossfade (" + columns + ") OVERRIDING SYSTEM VALUE VALUES (" + values + ")";
 
     of.put = {name("p"), {}, of.insert.parameters};
     const auto key =

@@ -25,7 +25,7 @@ TEST(a_table_s_statements, write_what_is_not_generated_by_the_key) {
     write_row_sql(of, 3);
     EXPECT_EQ(
         of.insert.text,
-        R"(INSERT INTO "sales"."Orders" ("id", "part", "no""te", "serial") OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4))");
+        R"(INSERT INTO "sales"."Orders" AS crossfade ("id", "part", "no""te", "serial") OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4))");
     EXPECT_EQ(of.insert.parameters, (std::vector<std::size_t>{0, 1, 2, 4}));
     EXPECT_EQ(of.put.text,
               of.insert.text + R"( ON CONFLICT ("id", "part") DO UPDATE SET "no""te" = excluded."no""te")");
