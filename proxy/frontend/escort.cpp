@@ -71,6 +71,8 @@ escort::client_step escort::on_client(std::string_view from, const circumstances
     if (now.where.copying() != pgwire::copy_mode::none) return pass(size);
     if (!kind_of(type)) return pass(size);
     if (type == frontend::sync) return sync(from.substr(0, size), now.where);
+    if (type == frontend::function_call && from.size() >= size && must_fail(nullptr, now))
+        return fail_query(size, leave_reason::no_follower);
     if (type == frontend::function_call) {
         owe({due::kind::function_call});
         return pass(size);
@@ -78,7 +80,7 @@ escort::client_step escort::on_client(std::string_view from, const circumstances
     if (size > longest_message) {
         const auto seen = header_size + longest_name;
         if (from.size() < seen) return {.what = client_step::action::more};
-        return unread(type, from.substr(header_size, longest_name), size);
+        return unread(type, from.substr(header_size, longest_name), size, now);
     }
     if (from.size() < size) return {.what = client_step::action::more};
     const auto message = from.substr(0, size);
@@ -122,17 +124,27 @@ void escort::heed(const sql::statement& it) {
     if (renames_prepared(it) || it.kind == statement_kind::other || it.unknown_tables ||
         it.calls == sql::volatility::unknown)
         prepared_.clear();
-    if (it.kind == statement_kind::ddl) ddl_ = true;
-    if (std::holds_alternative<effect::create_temporary>(it.effect)) trusted_ = false;
+    if (std::holds_alternative<effect::create_temporary>(it.effect)) {
+        trusted_ = false;
+    } else if (it.kind == statement_kind::ddl) {
+        heed_ddl(it);
+    }
     if (const auto* set = std::get_if<effect::set_parameter>(&it.effect);
         set != nullptr && (set->name == "role" || set->name == "session_authorization"))
         trusted_ = false;
     if (it.called.unknown_setting || std::ranges::find(it.called.settings, "role") != it.called.settings.end() ||
         std::ranges::find(it.called.settings, "session_authorization") != it.called.settings.end())
         trusted_ = false;
-    if (std::holds_alternative<effect::rollback_to_savepoint>(it.effect) ||
-        std::holds_alternative<effect::prepare_transaction>(it.effect))
-        other_write(leave_reason::transaction);
+    if (std::holds_alternative<effect::prepare_transaction>(it.effect)) other_write(leave_reason::transaction);
+}
+
+// What else DDL may change, such as a column that goes with its type, is noticed by the rows.
+void escort::heed_ddl(const sql::statement& it) {
+    const bool of_anything = it.alters_any_table || it.unknown_tables || (ddl_ && ddl_of_.empty());
+    for (const auto& each : it.tables)
+        if (each.defined) ddl_of_.push_back({each.schema, each.name});
+    ddl_ = ddl_ || of_anything || !ddl_of_.empty();
+    if (of_anything) ddl_of_.clear();
 }
 
 std::optional<escort::manner> escort::mirrors(const sql::statement& it, const circumstances& now) {
@@ -142,7 +154,7 @@ std::optional<escort::manner> escort::mirrors(const sql::statement& it, const ci
     if (table == nullptr || !mirror::takes(*table, it, role_)) return std::nullopt;
     const auto plan = strategy::decide(now.flags, now.facts, {{&table->name, 1}});
     if (plan.follower != strategy::follower_path::mirror) return std::nullopt;
-    manner how{.strip = true, .returning = it.has_returning};
+    manner how{.strip = true, .returning = it.has_returning, .or_fail = plan.or_fail};
     switch (it.rows->what) {
         case sql::row_write::operation::insert:
             how.what = it.has_on_conflict ? change::put : change::insert;
@@ -173,6 +185,12 @@ escort::text_and_shift escort::rewritten(std::string_view text, const sql::state
     return {std::move(made), {characters(front), characters(added)}};
 }
 
+// Of a transaction that has failed nothing is left.
+bool escort::must_wait_to_commit(const pgwire::session_tracker& where) const {
+    return !cleared_ && covered_ && (batch_mirrors_ || !taken_.rows.empty()) &&
+           where.status() != pgwire::transaction_status::failed;
+}
+
 escort::client_step escort::hold_commit() {
     phase_ = phase::settling;
     implicit_ = false;
@@ -191,10 +209,12 @@ escort::client_step escort::make_up_for_unnamed() {
     return replace(0, "P", false);
 }
 
-escort::client_step escort::unread(char type, std::string_view beginning, std::size_t size) {
+escort::client_step escort::unread(char type, std::string_view beginning, std::size_t size, const circumstances& now) {
     // What it is about may be anything, a DEALLOCATE too.
     prepared_.clear();
     if (!unnamed_.empty()) return make_up_for_unnamed();
+    // A Query of that length has no Sync behind it that would end the skipping of it.
+    if (must_fail(nullptr, now) && type == frontend::bind) return fail_batch(0, leave_reason::no_follower);
     if (type == frontend::bind) {
         const auto portal = pgwire::byte_reader{beginning}.cstring();
         if (const auto found = portals_.find(portal); found != portals_.end()) portals_.erase(found);
@@ -212,22 +232,31 @@ escort::client_step escort::query(std::string_view message, const circumstances&
     ends_explicitly_ = false;
     const auto* const it = only(known);
     if (it == nullptr) {
+        if (must_fail(known.get(), now)) return fail_query(message.size(), leave_reason::no_follower);
         // Nothing in it is known, or several at once.
         prepared_.clear();
         if (known != nullptr && *known)
-            for (const auto& each : **known) heed(each);
+            for (const auto& each : **known) {
+                heed(each);
+                // Whose answers can't be told from the others'.
+                if (savepoint_step_of(each).what != savepoint_step::kind::nothing)
+                    other_write(leave_reason::transaction);
+            }
         owe({due::kind::query});
         return pass(message.size());
     }
-    if (commits_now(*it) && must_wait_to_commit()) return hold_commit();
+    if (commits_now(*it) && must_wait_to_commit(now.where)) return hold_commit();
+    if (const auto why = commits_now(*it) ? must_not_commit(now) : std::nullopt)
+        return fail_commit(message.size(), *why);
     heed(*it);
     if (commits_now(*it) && cleared_) phase_ = phase::committing;
     ends_explicitly_ = ends(*it) && now.where.quiet() && now.where.status() != pgwire::transaction_status::idle;
     const auto how = now.where.quiet() && now.where.status() != pgwire::transaction_status::failed ? mirrors(*it, now)
                                                                                                    : std::nullopt;
+    if (!how && must_fail(known.get(), now)) return fail_query(message.size(), leave_reason::no_follower);
     // Parameters have no place in a simple query, and are an error of another kind in the other.
     if (!how || text.find('$') != std::string_view::npos) {
-        owe({due::kind::query});
+        owe({due::kind::query, false, {.step = savepoint_step_of(*it)}});
         return pass(message.size());
     }
     const auto [sql, moved] = rewritten(text, *it);
@@ -260,7 +289,8 @@ escort::client_step escort::parse(std::string_view from, std::size_t size, const
     }
     const auto known = understand(asked->sql, now.lexing);
     const auto* const it = only(known);
-    if (it != nullptr && commits_now(*it) && must_wait_to_commit()) return hold_commit();
+    if (it != nullptr && commits_now(*it) && must_wait_to_commit(now.where)) return hold_commit();
+    if (skipping_) return pass(size);
     const std::string name{asked->statement};
     const bool unnamed = name.empty();
     prepared_.erase(name);
@@ -268,6 +298,7 @@ escort::client_step escort::parse(std::string_view from, std::size_t size, const
     if (known == nullptr || !*known) prepared_.clear();
     auto how = it == nullptr || prepared_.size() >= most_prepared ? std::nullopt : mirrors(*it, now);
     if (unnamed && !binds_unnamed(from.substr(size))) how.reset();
+    fresh_.push_back(name);
     auto& kept = prepared_[name];
     kept.text = known;
     if (!how) {
@@ -294,15 +325,21 @@ escort::client_step escort::parse(std::string_view from, std::size_t size, const
 }
 
 escort::client_step escort::bind(std::string_view message, const circumstances& now) {
+    if (skipping_) return pass(message.size());
     pgwire::byte_reader in{body_of(message)};
     const std::string portal{in.cstring()};
     const auto name = in.cstring();
     const auto found = prepared_.find(name);
     const auto known = found == prepared_.end() ? known_statement{} : found->second;
     const auto* const it = only(known.text);
-    if (it != nullptr && commits_now(*it) && must_wait_to_commit()) return hold_commit();
+    if (it != nullptr && commits_now(*it) && must_wait_to_commit(now.where)) return hold_commit();
+    if (const auto why = it != nullptr && commits_now(*it) ? must_not_commit(now) : std::nullopt)
+        return fail_batch(0, *why);
     if (name.empty() && !known.how.strip && !unnamed_.empty()) return make_up_for_unnamed();
+    if (!known.how.strip && must_fail(known.text.get(), now))
+        return fail_batch(message.size(), leave_reason::no_follower);
     portals_[portal] = {};
+    if (it != nullptr) portals_[portal].step = savepoint_step_of(*it);
     if (it == nullptr && found == prepared_.end()) prepared_.clear();  // it may be anything, a DEALLOCATE too
     if (it != nullptr) heed(*it);
     if (it != nullptr && it->kind == sql::statement_kind::transaction_control) {
@@ -335,7 +372,7 @@ escort::client_step escort::execute(std::string_view message) {
     const auto most = in.u32();
     const auto found = portals_.find(portal);
     if (found == portals_.end() || !found->second.strip) {
-        owe({due::kind::execute});
+        owe({due::kind::execute, false, found == portals_.end() ? manner{} : found->second});
         return pass(message.size());
     }
     const auto& how = found->second;
@@ -405,20 +442,33 @@ mirror::mirrored_transaction escort::take_rows() {
     return std::exchange(taken_, {});
 }
 
-bool escort::go_on(std::optional<leave_reason> why) {
-    if (why) other_write(*why);
+escort::ahead escort::go_on(std::optional<leave_reason> why) {
+    const bool fails = why && has_to_be_mirrored_;
+    if (fails) {
+        commit_fails_ = why;
+    } else if (why) {
+        other_write(*why);
+    }
     on_follower_ = !why && phase_ == phase::writing;
     flushed_ = false;
     cleared_ = true;
     phase_ = implicit_ ? phase::committing : phase::open;
-    if (implicit_) owe({due::kind::sync});
-    return implicit_;
+    if (!implicit_) return {};
+    ahead made;
+    if (fails) {
+        made.bytes = failing_batch(*std::exchange(commit_fails_, std::nullopt));
+        undone_ = true;
+    }
+    made.bytes += pgwire::build_sync();
+    made.types = fails ? "CPBES" : "S";
+    owe({due::kind::sync});
+    return made;
 }
 
 std::size_t escort::kept_bytes() const {
     constexpr std::size_t each = 256;
     return out_.capacity() + answer_.capacity() + partial_.capacity() + taken_bytes_ + unnamed_.capacity() +
-           due_.size() * sizeof(due) + (prepared_.size() + portals_.size()) * each;
+           savepoints_.kept_bytes() + due_.size() * sizeof(due) + (prepared_.size() + portals_.size()) * each;
 }
 
 }  // namespace crossfade::proxy::frontend

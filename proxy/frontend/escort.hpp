@@ -8,8 +8,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lib/pgwire/session_tracker.hpp"
+#include "proxy/frontend/savepoints.hpp"
 #include "proxy/mirror/keeper.hpp"
 #include "proxy/mirror/row_text.hpp"
 #include "proxy/portrait/notebook.hpp"
@@ -58,6 +60,7 @@ class escort {
         const strategy::session_facts& facts;
         const pgwire::session_tracker& where;
         sql::lexing lexing;
+        bool away = false;  // what is left to the stream would come late; see may_fail()
     };
     // `from` begins at a message.
     client_step on_client(std::string_view from, const circumstances& now);
@@ -81,13 +84,20 @@ class escort {
     };
     errand next();
     mirror::mirrored_transaction take_rows();
-    // The rows are with the follower, or not: `why`. What was held goes on. True: by a Sync of ours first.
-    bool go_on(std::optional<mirror::leave_reason> why);
+    // The rows are with the follower, or not: `why`. What was held goes on, behind these `bytes` to the server:
+    // messages of `types`.
+    struct ahead {
+        std::string bytes{};
+        std::string_view types{};
+    };
+    ahead go_on(std::optional<mirror::leave_reason> why);
     // Whether the answer that ends the transaction is one on which the follower is to commit, too. `answer`: the
     // server's bytes from its CommandComplete or ReadyForQuery.
     bool commits(std::string_view answer) const;
     // The follower has committed, or not.
     void committed(bool well);
+    // The server has ended the transaction, and the client isn't told yet: while it waits, the catalogs are read.
+    void ended();
 
     // Holds what the client sends.
     bool holds() const { return phase_ != phase::open; }
@@ -97,8 +107,13 @@ class escort {
     // commits()).
     bool wrote_nothing(std::string_view answer) const;
 
-    // Whether the session is mirrored by now. If not, what it has still under way is only stripped.
-    void mirror(bool is) { active_ = is; }
+    // Whether the session is mirrored by now. If not, what it has still under way is only stripped. `may_fail`: for
+    // some of its scopes on_mirror_failure is `fail`.
+    void mirror(bool is, bool may_fail) {
+        active_ = is;
+        may_fail_ = may_fail;
+    }
+    bool may_fail() const { return may_fail_; }
 
   private:
     enum class phase : std::uint8_t { open, settling, writing, committing };
@@ -108,6 +123,8 @@ class escort {
         bool strip = false;      // its rows begin with the hidden column
         bool returning = false;  // and the client has asked for others
         change what = change::insert;
+        bool or_fail = false;  // if the follower can't have them
+        savepoint_step step{};
     };
     // What was put into a text, in characters: errors name a place behind it.
     struct shift {
@@ -139,9 +156,19 @@ class escort {
     client_step sync(std::string_view message, const pgwire::session_tracker& where);
 
     // A longer message than what is read.
-    client_step unread(char type, std::string_view beginning, std::size_t size);
+    client_step unread(char type, std::string_view beginning, std::size_t size, const circumstances& now);
     // The client's statement without a name, in front of what needs it to be there.
     client_step make_up_for_unnamed();
+    // Whether the client is told instead that it can't be mirrored. Notes what has to be, as COMMIT may be too late to
+    // tell.
+    bool must_fail(const sql::understanding* known, const circumstances& now);
+    // In the place of the client's next `bytes`, which are a Query, or of extended messages.
+    client_step fail_query(std::size_t bytes, mirror::leave_reason why);
+    client_step fail_commit(std::size_t bytes, mirror::leave_reason why);
+    client_step fail_batch(std::size_t bytes, mirror::leave_reason why);
+    std::string failing_batch(mirror::leave_reason why);
+    // Of a COMMIT: the reason for which it is to fail.
+    std::optional<mirror::leave_reason> must_not_commit(const circumstances& now);
     client_step hold_commit();
     // Holds what follows, until it is answered and its rows are written; a Sync of ours ends it.
     void settle_by_sync();
@@ -155,13 +182,14 @@ class escort {
     static const sql::statement* only(const std::shared_ptr<const sql::understanding>& known);
     // What the statement does to what is known of the session.
     void heed(const sql::statement& it);
+    void heed_ddl(const sql::statement& it);
     std::optional<manner> mirrors(const sql::statement& it, const circumstances& now);
     struct text_and_shift {
         std::string text;
         shift moved;
     };
     static text_and_shift rewritten(std::string_view text, const sql::statement& it);
-    bool must_wait_to_commit() const { return !cleared_ && covered_ && (batch_mirrors_ || !taken_.rows.empty()); }
+    bool must_wait_to_commit(const pgwire::session_tracker& where) const;
 
     // One message of the server's, as much of it as was asked for; what becomes of the rest of it.
     std::size_t wanted(std::string_view beginning) const;
@@ -172,25 +200,30 @@ class escort {
     void tell(std::string_view bytes);
     void differ();
     void pop(due::kind what);
-    void capture(std::string_view hidden, change what);
+    void capture(std::string_view hidden, const manner& how);
+    void follow(const savepoint_step& done);
+    void on_end(bool undone);
 
     mirror::ledger& books_;
     portrait::notebook& notes_;
     std::string role_;
     bool active_ = true;
+    bool may_fail_ = false;
     bool trusted_ = true;  // neither another role nor temporary relations that may hide tables
 
     phase phase_ = phase::open;
     bool implicit_ = false;  // what is held is followed by a Sync of ours
     bool flushed_ = false;
-    bool cleared_ = false;  // the COMMIT may go on
-    bool ddl_ = false;      // in this transaction
+    bool cleared_ = false;                   // the COMMIT may go on
+    bool ddl_ = false;                       // in this transaction
+    std::vector<model::table_name> ddl_of_;  // none: of whatever it may be
 
     std::deque<due> due_;
     bool skipping_ = false;  // the server does, up to a Sync that hasn't been sent
     bool batch_mirrors_ = false;
     bool batch_controls_ = false;  // has something in it that begins or ends transactions
     std::map<std::string, known_statement, std::less<>> prepared_;
+    std::vector<std::string> fresh_;  // of them, those that aren't known to be there
     // As the server has them, or fewer: an entry too many is of a name that no Execute succeeds with.
     std::map<std::string, manner, std::less<>> portals_;
     // The Parse of the client's statement without a name, where the server has got ours alone.
@@ -200,6 +233,7 @@ class escort {
     // Of the transaction.
     mirror::mirrored_transaction taken_;
     std::size_t taken_bytes_ = 0;
+    savepoints savepoints_;
     bool covered_ = true;  // all that it wrote is in there
     bool wrote_ = false;
     bool failed_ = false;           // since the last ReadyForQuery
@@ -207,6 +241,9 @@ class escort {
     bool on_follower_ = false;
     bool undone_ = false;
     bool mirrored_ = false;
+    bool has_to_be_mirrored_ = false;  // what was taken, or fails
+    bool has_to_be_in_time_ = false;   // likewise what the stream brings
+    std::optional<mirror::leave_reason> commit_fails_;
     mirror::leave_reason why_ = mirror::leave_reason::statement;
 
     std::string out_;  // to the server

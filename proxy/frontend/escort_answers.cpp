@@ -1,5 +1,6 @@
 // What the server answers, and what of it the client hears.
 #include <algorithm>
+#include <utility>
 
 #include "lib/pgwire/message_types.hpp"
 #include "lib/pgwire/session_status.hpp"
@@ -18,8 +19,14 @@ constexpr std::size_t longest_hidden = std::size_t{64} << 10;  // a row that is 
 constexpr std::size_t longest_description = std::size_t{1} << 20;
 constexpr std::uint32_t null_value = 0xffffffff;
 
+constexpr std::size_t longest_tag = 64;
+
+bool says(std::string_view tag, std::string_view answer) {
+    return answer.front() == backend::command_complete && body_of(answer).starts_with(tag);
+}
+
 bool says_rollback(std::string_view answer) {
-    return answer.front() == backend::command_complete && body_of(answer).starts_with("ROLLBACK");
+    return says("ROLLBACK", answer);
 }
 
 }  // namespace
@@ -60,6 +67,7 @@ std::optional<std::string_view> escort::from_server(std::string_view bytes) {
 void escort::nothing_is_due(bool idle) {
     if (!partial_.empty() || rest_ > 0) return;
     due_.clear();
+    fresh_.clear();
     if (idle) portals_.clear();
 }
 
@@ -94,7 +102,7 @@ std::size_t escort::wanted(std::string_view beginning) const {
             return hidden > longest_hidden ? hidden_at : std::min<std::size_t>(size, hidden_at + hidden);
         }
         case backend::command_complete:
-            return ends_explicitly_ ? std::min<std::size_t>(size, 64) : header_size;
+            return std::min(size, header_size + longest_tag);
         default:
             return header_size;
     }
@@ -152,8 +160,14 @@ void escort::on_message(std::string_view beginning, std::size_t size) {
             break;
         case backend::command_complete:
         case backend::empty_query_response:
-            if (beginning.size() > header_size) undone_ = ends_explicitly_ && says_rollback(beginning);
+            undone_ = ends_explicitly_ && says_rollback(beginning);
+            if (front.how.step.what != savepoint_step::kind::nothing) {
+                follow(front.how.step);
+            } else if (says("COMMIT", beginning) || says_rollback(beginning)) {
+                on_end(says_rollback(beginning));
+            }
             pop(due::kind::execute);
+            if (front.hide) return differ();
             break;
         default:
             break;
@@ -168,7 +182,7 @@ void escort::on_row(std::string_view beginning, std::size_t size) {
     const auto hidden = pgwire::byte_reader{beginning.substr(hidden_at - 4, 4)}.u32();
     wrote_ = true;
     if (beginning.size() == hidden_at + hidden) {
-        capture(beginning.substr(hidden_at), how.what);
+        capture(beginning.substr(hidden_at), how);
         drop_ = 0;
     } else {
         other_write(leave_reason::too_large);
@@ -184,25 +198,44 @@ void escort::on_row(std::string_view beginning, std::size_t size) {
     pgwire::put_u16(answer_, static_cast<std::uint16_t>(columns - 1));
 }
 
-void escort::capture(std::string_view hidden, change what) {
+void escort::capture(std::string_view hidden, const manner& how) {
     if (!covered_) return;
     auto row = mirror::read_row(hidden);
     if (!row) return other_write();
-    if (!row->faithful) return other_write(leave_reason::settings);
     if (!taken_.rows.empty() && taken_.id != row->transaction) return other_write(leave_reason::transaction);
     taken_bytes_ += hidden.size();
     if (taken_.rows.size() == most_rows || taken_bytes_ > most_bytes) return other_write(leave_reason::too_large);
     const auto tables = books_.tables();
     auto table = tables == nullptr ? nullptr : tables->find(row->table);
     if (table == nullptr || table->columns.size() != row->values.size()) return other_write(leave_reason::table);
+    if (!row->faithful && !(table->plain && row->utf8)) return other_write(leave_reason::settings);
     taken_.id = row->transaction;
-    taken_.rows.push_back({std::move(table), what, std::move(row->values)});
+    taken_.rows.push_back({std::move(table), how.what, std::move(row->values)});
+    has_to_be_mirrored_ = has_to_be_mirrored_ || how.or_fail;
+}
+
+// Another transaction may follow at once: AND CHAIN, or BEGIN in the same text.
+void escort::on_end(bool undone) {
+    if (!undone && !taken_.rows.empty()) other_write(leave_reason::transaction);
+    if (undone && covered_) wrote_ = false;
+    taken_ = {};
+    taken_bytes_ = 0;
+    savepoints_.clear();
+}
+
+void escort::follow(const savepoint_step& done) {
+    const auto left = savepoints_.follow(done, {taken_.rows.size(), taken_bytes_});
+    if (!left) return other_write(leave_reason::transaction);
+    if (done.what != savepoint_step::kind::roll_back || !covered_) return;
+    taken_.rows.erase(taken_.rows.begin() + static_cast<std::ptrdiff_t>(left->rows), taken_.rows.end());
+    taken_bytes_ = left->bytes;
+    wrote_ = !taken_.rows.empty();
 }
 
 void escort::on_error() {
     failed_ = true;
-    // What wasn't answered may not be there, and a Close may not have been heard.
-    prepared_.clear();
+    // What wasn't answered may not be there.
+    for (const auto& each : std::exchange(fresh_, {})) prepared_.erase(each);
     if (due_.empty()) return;
     const auto ends = [](const due& each) {
         return each.what == due::kind::query || each.what == due::kind::sync || each.what == due::kind::function_call;
@@ -221,7 +254,6 @@ void escort::on_ready(char status) {
     if (phase_ == phase::committing) phase_ = phase::open;
     cleared_ = false;
     skipping_ = false;
-    if (status == static_cast<char>(pgwire::transaction_status::failed)) other_write(leave_reason::transaction);
     if (status != static_cast<char>(pgwire::transaction_status::idle)) {
         failed_ = false;
         return;
@@ -233,11 +265,14 @@ void escort::on_ready(char status) {
             books_.count_streamed(why_);
         }
     }
-    if (std::exchange(ddl_, false)) books_.look_again();
+    ended();
     taken_ = {};
     taken_bytes_ = 0;
+    savepoints_.clear();
     covered_ = true;
     wrote_ = failed_ = on_follower_ = mirrored_ = ends_explicitly_ = undone_ = false;
+    has_to_be_mirrored_ = has_to_be_in_time_ = false;
+    commit_fails_.reset();
 }
 
 bool escort::commits(std::string_view answer) const {
@@ -246,7 +281,11 @@ bool escort::commits(std::string_view answer) const {
 }
 
 bool escort::wrote_nothing(std::string_view answer) const {
-    return (covered_ && !wrote_) || (ends_explicitly_ && says_rollback(answer));
+    return (covered_ && !wrote_) || undone_ || (ends_explicitly_ && says_rollback(answer));
+}
+
+void escort::ended() {
+    if (std::exchange(ddl_, false)) books_.look_again(std::exchange(ddl_of_, {}));
 }
 
 void escort::committed(bool well) {

@@ -1,6 +1,7 @@
 #include "proxy/frontend/mirror_gate.hpp"
 
 #include <algorithm>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -16,21 +17,16 @@ using sql::statement_kind;
 constexpr std::size_t longest_names = 256;  // of a portal and a statement together
 constexpr std::size_t name_overhead = 64;
 
-bool calm(const sql::statement& it) {
-    return it.calls <= sql::volatility::stable;
-}
-
 // Whether rows of the authority's tables may be others when it is committed.
 bool changes_rows(const sql::statement& it) {
     switch (it.kind) {
         case statement_kind::read:
-            return !calm(it);
+        case statement_kind::session:
+            return it.calls_may_write;
         case statement_kind::transaction_control:
             return std::holds_alternative<effect::commit_prepared>(it.effect);
-        case statement_kind::session:
-            return !calm(it);
         case statement_kind::copy:
-            return it.writes_rows || !calm(it);
+            return it.writes_rows || it.calls_may_write;
         case statement_kind::lock:
         case statement_kind::maintenance:
             return false;
@@ -43,17 +39,17 @@ bool changes_rows(const sql::statement& it) {
     return true;
 }
 
-// Whether what it writes is of scopes that aren't mirrored, whatever its triggers do within their groups. A name
+// The tables that it writes, whatever their triggers do within their groups. Empty where that isn't certain: a name
 // without a schema may be any table's.
-bool is_elsewhere(const sql::statement& it, const settings::in_force& flags, const strategy::session_facts& session) {
-    if (it.kind != statement_kind::write || it.unknown_tables || !calm(it)) return false;
+std::vector<model::table_name> written_by(const sql::statement& it) {
+    if (it.kind != statement_kind::write || it.unknown_tables || it.calls_may_write) return {};
     std::vector<model::table_name> written;
     for (const auto& table : it.tables) {
         if (!table.written) continue;
-        if (table.schema.empty()) return false;
+        if (table.schema.empty()) return {};
         written.push_back({table.schema, table.name});
     }
-    return !written.empty() && strategy::decide(flags, session, {written}).follower != strategy::follower_path::mirror;
+    return written;
 }
 
 }  // namespace
@@ -61,6 +57,31 @@ bool is_elsewhere(const sql::statement& it, const settings::in_force& flags, con
 bool renames_prepared(const sql::statement& it) {
     return std::holds_alternative<effect::prepare>(it.effect) ||
            std::holds_alternative<effect::deallocate>(it.effect) || std::holds_alternative<effect::discard>(it.effect);
+}
+
+mirror_debt debt_of(const sql::understanding* known, const settings::in_force& flags,
+                    const strategy::session_facts& session) {
+    const auto of_any = [&] {
+        return strategy::may_have_to_fail(flags, session) ? mirror_debt::or_fail : mirror_debt::mirror;
+    };
+    if (known == nullptr || !*known) return of_any();
+    auto worst = mirror_debt::none;
+    for (const auto& each : **known) {
+        if (!changes_rows(each)) continue;
+        // Tables that are made or changed are no rows yet, or brought by nobody.
+        if (each.kind == statement_kind::ddl) {
+            worst = std::max(worst, mirror_debt::mirror);
+            continue;
+        }
+        const auto written = written_by(each);
+        const auto plan = written.empty() ? strategy::plan{} : strategy::decide(flags, session, {written});
+        const auto owed = written.empty()                                    ? of_any()
+                          : plan.follower != strategy::follower_path::mirror ? mirror_debt::none
+                          : plan.or_fail                                     ? mirror_debt::or_fail
+                                                                             : mirror_debt::mirror;
+        worst = std::max(worst, owed);
+    }
+    return worst;
 }
 
 std::size_t mirror_gate::wanted_of_client(char type) const {
@@ -120,37 +141,33 @@ void mirror_gate::wrote() {
 bool mirror_gate::may_write(std::string_view text, std::size_t missing, const settings::in_force& flags,
                             const strategy::session_facts& session, sql::lexing how) {
     const auto known = missing == 0 && sql::legible(text, how) ? notes_.statements.understand(text) : nullptr;
-    if (known == nullptr || !*known) {
-        forget_calm();
-        return true;
-    }
-    bool any = false;
-    for (const auto& each : **known) {
-        if (renames_prepared(each)) forget_calm();
-        any = any || (changes_rows(each) && !is_elsewhere(each, flags, session));
-    }
-    return any;
+    const bool understood = known != nullptr && *known;
+    if (!understood || std::ranges::any_of(**known, renames_prepared)) forget_calm();
+    return debt_of(known.get(), flags, session) != mirror_debt::none;
 }
 
 void mirror_gate::keep_calm(std::string_view statement, bool calm) {
-    if (!calm) {
+    if (!calm || failed_) {
         if (const auto there = calm_.find(statement); there != calm_.end()) {
             kept_ -= there->size() + name_overhead;
             calm_.erase(there);
         }
     } else if (calm_.size() < most_names && calm_.emplace(statement).second) {
         kept_ += statement.size() + name_overhead;
+        fresh_.emplace_back(statement);
     }
 }
 
 void mirror_gate::server_said(char type) {
-    // What followed may have been skipped, a Parse or a Close among it.
+    // What followed may have been skipped, a Parse among it.
     if (type != pgwire::backend::error_response) return;
-    forget_calm();
+    for (const auto& each : std::exchange(fresh_, {})) keep_calm(each, false);
+    failed_ = true;
 }
 
 void mirror_gate::forget_calm() {
     calm_.clear();
+    fresh_.clear();
     kept_ = 0;
 }
 
@@ -177,8 +194,12 @@ mirror_gate::answer mirror_gate::look_for_answer(std::string_view chunk, std::si
     return {};
 }
 
-void mirror_gate::answered(std::size_t bytes, bool idle) {
+void mirror_gate::answered(std::size_t bytes, bool quiet, bool idle) {
     settled_ -= std::min(settled_, bytes);
+    if (quiet) {
+        fresh_.clear();
+        failed_ = false;
+    }
     if (!idle) return;
     wrote_ = false;
     settled_ = 0;

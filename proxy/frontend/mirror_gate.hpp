@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proxy/portrait/notebook.hpp"
 #include "proxy/strategy/plan.hpp"
@@ -14,9 +15,19 @@ namespace crossfade::proxy::frontend {
 // Whether the statement leaves other statements under the names of prepared ones.
 bool renames_prepared(const sql::statement& it);
 
+// What the client may write with a text, `known`, and mirrored scopes. What isn't known to write nothing counts as a
+// write.
+enum class mirror_debt : std::uint8_t {
+    none,
+    mirror,   // of a mirrored scope
+    or_fail,  // besides, it is to fail if the follower can't have it: on_mirror_failure
+};
+mirror_debt debt_of(const sql::understanding* known, const settings::in_force& flags,
+                    const strategy::session_facts& session);
+
 // Of a session that may be mirrored: which of the server's answers say that something is committed that the follower
-// has to have before the client hears it. What isn't known to write nothing counts as a write; what a client sends
-// before its last write is answered waits with it. For the thread of the session's loop.
+// has to have before the client hears it. What a client sends before its last write is answered waits with it. For the
+// thread of the session's loop.
 class mirror_gate {
   public:
     // A longer text counts as a write.
@@ -42,8 +53,8 @@ class mirror_gate {
     answer look_for_answer(std::string_view chunk, std::size_t body_left, bool ready_is_due) const;
     // The follower has been asked for, or isn't waited for: so much that has come is settled by that.
     void asked(std::size_t bytes) { settled_ = bytes; }
-    // So much has gone on to the client; `idle`: nothing is under way any more.
-    void answered(std::size_t bytes, bool idle);
+    // So much has gone on to the client; `quiet`: nothing is left to be answered; `idle`: nor under way.
+    void answered(std::size_t bytes, bool quiet, bool idle);
 
     // How many of the client's messages counted as writes.
     unsigned writes() const { return writes_; }
@@ -59,6 +70,8 @@ class mirror_gate {
 
     portrait::notebook& notes_;
     std::set<std::string, std::less<>> calm_;  // prepared statements
+    std::vector<std::string> fresh_;           // of them, those that aren't known to be there
+    bool failed_ = false;                      // what comes may be skipped by the server, until all is answered
     std::size_t kept_ = 0;                     // their bytes
     bool wrote_ = false;                       // since the session was idle, perhaps
     unsigned writes_ = 0;

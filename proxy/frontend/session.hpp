@@ -135,6 +135,7 @@ class session : public std::enable_shared_from_this<session> {
     void follower_has_it();
     // What the escort wants done.
     void run_errands(relay_loop& by);
+    bool follower_is_away() const;
     void write_to_follower(relay_loop& by);
     void commit_on_follower();
     void end_on_follower(bool well);

@@ -16,15 +16,22 @@ void session::mirror(relay_loop& by) {
     if (around_.follower != nullptr && strategy::may_be_mirrored(*in_force_, facts_))
         gate_ = std::make_unique<mirror_gate>(by.notes());
     const bool eager = gate_ && around_.mirror_keeper != nullptr && in_force_->config.proxy.mirror_connections > 0;
+    const bool may_fail = eager && strategy::may_have_to_fail(*in_force_, facts_);
     if (escort_) {
-        escort_->mirror(eager);
+        escort_->mirror(eager, may_fail);
     } else if (eager && tracker_.started()) {
         escort_ = std::make_unique<escort>(*around_.mirror_keeper, by.notes(), place_.user());
+        escort_->mirror(true, may_fail);
     }
+}
+
+bool session::follower_is_away() const {
+    return escort_->may_fail() && (around_.mirror_keeper->away() || around_.follower->now().degraded);
 }
 
 // Whether the answer has to wait for the follower: `answer` ends a transaction that has written, perhaps.
 bool session::may_answer_late(std::string_view answer) {
+    if (escort_) escort_->ended();
     if (follower_ && escort_->commits(answer)) {
         commit_on_follower();
         return waits_for_follower_;
@@ -128,10 +135,10 @@ void session::leave_follower(bool well) {
 
 void session::go_on_to_commit(std::optional<mirror::leave_reason> why) {
     auto& by = *rides_on();
-    if (escort_->go_on(why)) {
-        tracker_.on_frontend(pgwire::frontend::sync);
+    if (const auto [bytes, types] = escort_->go_on(why); !bytes.empty()) {
+        for (const char type : types) tracker_.on_frontend(type);
         by.scratch().out.on_behalf_of(*this);
-        if (!server_.send(pgwire::build_sync(), &by.scratch().out)) server_.close();
+        if (!server_.send(bytes, &by.scratch().out)) server_.close();
     }
     by.again(*this);
 }

@@ -123,7 +123,8 @@ struct session::client_inspector {
                 take(bytes, *this);
                 continue;
             }
-            const auto step = of.escort_->on_client(left(), {*of.in_force_, of.facts_, of.tracker_, lexing()});
+            const auto step =
+                of.escort_->on_client(left(), {*of.in_force_, of.facts_, of.tracker_, lexing(), of.follower_is_away()});
             using action = escort::client_step::action;
             if (step.what == action::more || step.what == action::hold) {
                 made.held = step.what == action::hold;
@@ -224,7 +225,7 @@ struct session::server_inspector {
             of.since_ = now;
             of.cancelled_ = false;
         }
-        if (of.gate_) of.gate_->answered(consumed, of.tracker_.idle());
+        if (of.gate_) of.gate_->answered(consumed, of.tracker_.quiet(), of.tracker_.idle());
         if (const auto more = of.tracker_.transactions() - transactions)
             of.stats_->by_strategy[static_cast<std::size_t>(of.plan_.strategy)].transactions.add(more);
         if (fault != framing_fault::none) of.server_violated(describe(fault));

@@ -9,12 +9,19 @@ namespace crossfade::proxy::mirror {
 namespace {
 
 // Of legacy's: what their statements do is in their rows alone. A default of a function that isn't PostgreSQL's own may
-// write elsewhere. money's text depends on a setting that rows don't tell. Later versions' columns of the
-// publication's catalogs are asked for in a way that older ones understand.
+// write elsewhere. money's text depends on a setting that rows don't tell; that of the types named, on none. Later
+// versions' columns of the publication's catalogs are asked for in a way that older ones understand.
 constexpr const char* fit_tables_sql = R"sql(
 SELECT c.oid::bigint, n.nspname, c.relname,
        NOT EXISTS (SELECT FROM pg_constraint f WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.confupdtype NOT IN ('a', 'r')),
-       NOT EXISTS (SELECT FROM pg_constraint f WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.confdeltype NOT IN ('a', 'r'))
+       NOT EXISTS (SELECT FROM pg_constraint f WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.confdeltype NOT IN ('a', 'r')),
+       NOT EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
+                    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                      AND NOT (coalesce(e.typtype, t.typtype) = 'e' OR coalesce(e.oid, t.oid) IN
+                        ('bool'::regtype, 'int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'oid'::regtype,
+                         'text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, '"char"'::regtype, 'name'::regtype, 'uuid'::regtype,
+                         'bytea'::regtype, 'json'::regtype, 'jsonb'::regtype, 'bit'::regtype, 'varbit'::regtype, 'inet'::regtype,
+                         'cidr'::regtype, 'macaddr'::regtype, 'macaddr8'::regtype, 'time'::regtype, 'timetz'::regtype)))
   FROM pg_publication_tables p
   JOIN pg_namespace n ON n.nspname = p.schemaname
   JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
@@ -102,6 +109,7 @@ pgclient::result<std::vector<table_facts>> read_tables(pgclient::connection& leg
         table.name = {std::string{fit->text(i, 1)}, std::string{fit->text(i, 2)}};
         table.updates = fit->boolean(i, 3);
         table.removes = fit->boolean(i, 4);
+        table.plain = fit->boolean(i, 5);
     }
     if (tables.empty()) return tables;
     oids += '}';

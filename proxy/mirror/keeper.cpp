@@ -17,6 +17,8 @@ using namespace std::chrono_literals;
 constexpr auto look_interval = 2s;   // at the catalogs, if no DDL is seen
 constexpr auto rest_of_table = 10s;  // whose rows the follower has refused
 constexpr auto say_again = 60s;      // why rows were refused, each reason by itself
+constexpr auto share_of_time = 2;    // at most half of the time is spent on that
+constexpr std::size_t most_doubts = 1000;
 constexpr std::size_t links_at_first = 2;
 // Receipts that nobody has judged yet. Where crossfade-cdc is away for long they would only grow.
 constexpr std::int64_t most_receipts = 10000;
@@ -24,7 +26,7 @@ constexpr std::int64_t most_receipts = 10000;
 // But for the statements, which are made of the rest.
 bool same(const table_facts& one, const table_facts& other) {
     const auto all = [](const table_facts& of) {
-        return std::tie(of.name, of.columns, of.updates, of.removes, of.readers);
+        return std::tie(of.name, of.columns, of.plain, of.updates, of.removes, of.readers);
     };
     return all(one) == all(other);
 }
@@ -69,6 +71,13 @@ keeper::keeper(std::function<settings::snapshot()> in_force, prometheus::Registr
     std::ranges::transform(leave_reasons, streamed_.begin(), [&](leave_reason why) {
         return &left.Add({{"reason", std::string{to_string(why)}}});
     });
+    auto& failed = prometheus::BuildCounter()
+                       .Name("crossfade_mirror_failed_total")
+                       .Help("Transactions that were rolled back by on_mirror_failure: fail, by reason")
+                       .Register(metrics);
+    failed_.fill(nullptr);
+    for (const auto why : failing_reasons)
+        failed_[static_cast<std::size_t>(why)] = &failed.Add({{"reason", std::string{to_string(why)}}});
     thread_ = std::jthread{[this](const std::stop_token& stopping) { run(stopping); }};
 }
 
@@ -80,14 +89,33 @@ void keeper::stop() {
     idle_.clear();
 }
 
-void keeper::look_again() {
+void keeper::doubts::add(const std::vector<model::table_name>& at) {
+    all = all || at.empty() || of.size() + at.size() > most_doubts;
+    of.insert(of.end(), at.begin(), at.end());
+    if (all) of.clear();
+}
+
+// Of another schema's, too: a name without one may be its by now.
+bool keeper::doubts::about(const model::table_name& table) const {
+    return all || std::ranges::any_of(of, [&](const auto& each) { return each.name == table.name; });
+}
+
+void keeper::look_again(const std::vector<model::table_name>& at) {
     {
         const std::lock_guard hold{mutex_};
-        ++doubts_;
         look_again_ = true;
-        publish(nullptr);
+        doubted_.add(at);
+        doubted_newly_.add(at);
+        publish_known();
     }
     changed_.notify_all();
+}
+
+void keeper::publish_known() {
+    if (doubted_.all || tables() == nullptr) return publish(nullptr);
+    auto trusted = known_;
+    if (std::erase_if(trusted, [this](const auto& each) { return doubted_.about(each.second->name); }) > 0)
+        publish(std::make_shared<const catalog>(trusted));
 }
 
 std::unique_ptr<follower_link> keeper::take() {
@@ -141,16 +169,19 @@ bool keeper::wanted() const {
 
 void keeper::run(const std::stop_token& stopping) {
     while (!stopping.stop_requested()) {
+        const auto began = clock::now();
         if (wanted()) {
             read_catalogs();
             if (tables() != nullptr) open_links(stopping);
         } else {
             if (tables() != nullptr) publish(nullptr);
+            away_ = false;
             const std::lock_guard hold{mutex_};
             look_again_ = false;
             made_ -= idle_.size();
             idle_.clear();
         }
+        const auto rests_until = clock::now() + (share_of_time - 1) * (clock::now() - began);
         std::unique_lock hold{mutex_};
         const auto most = config()->config.proxy.mirror_connections;
         most_.Set(most);
@@ -158,6 +189,7 @@ void keeper::run(const std::stop_token& stopping) {
         changed_.wait_for(hold, stopping, look_interval, [&] {
             return look_again_ || (more_wanted_ && made_ < most && tables() != nullptr && clock::now() >= opens_at_);
         });
+        if (look_again_) changed_.wait_until(hold, stopping, rests_until, [] { return false; });
     }
 }
 
@@ -173,13 +205,13 @@ void keeper::publish(std::shared_ptr<const catalog> made) {
 }
 
 void keeper::read_catalogs() {
-    std::uint64_t doubts = 0;
     {
         const std::lock_guard hold{mutex_};
         look_again_ = false;
-        doubts = doubts_;
+        doubted_newly_ = {};
     }
     auto read = read_tables();
+    away_ = !read.has_value();
     if (!read) {
         say(pgclient::to_string(read.error()));
         legacy_.reset();
@@ -200,11 +232,11 @@ void keeper::read_catalogs() {
         const auto oid = each.oid;
         known.emplace(oid, std::make_shared<const table_facts>(std::move(each)));
     }
-    if (doubts != doubts_) return;  // what was read may be older than what gave rise to doubts
-    const auto current = tables();
-    if (current != nullptr && known == known_) return;
+    const auto before = std::exchange(doubted_, doubted_newly_);  // of which what was read may be too old
+    if (tables() != nullptr && known == known_ && before.none() && doubted_.none()) return;
     known_ = std::move(known);
     publish(std::make_shared<const catalog>(known_));
+    publish_known();
 }
 
 pgclient::result<std::vector<table_facts>> keeper::read_tables() {

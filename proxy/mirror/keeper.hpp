@@ -31,7 +31,7 @@ namespace crossfade::proxy::mirror {
 enum class leave_reason : std::uint8_t {
     statement,  // what it did can't be told from rows: COPY, functions, CTEs that write, several statements in one text
     table,      // a table with triggers and the like, or one that isn't known yet
-    transaction,  // savepoints rolled back to, two phases, more than one transaction at once
+    transaction,  // savepoints that can't be followed, two phases, more than one transaction at once
     settings,     // the session's text settings aren't those by which values are the same everywhere
     too_large,
     no_follower,  // no connection was to be had
@@ -41,6 +41,9 @@ inline constexpr std::array leave_reasons{
     leave_reason::statement, leave_reason::table,       leave_reason::transaction, leave_reason::settings,
     leave_reason::too_large, leave_reason::no_follower, leave_reason::refused,
 };
+// Those for which a transaction fails where on_mirror_failure is `fail`: label `reason` of
+// crossfade_mirror_failed_total.
+inline constexpr std::array failing_reasons{leave_reason::no_follower, leave_reason::refused};
 std::string_view to_string(leave_reason why);
 
 // What a session's escort asks, and tells.
@@ -49,10 +52,13 @@ class ledger {
     virtual ~ledger() = default;
     // Null while nothing is known, or nothing is to be mirrored this way.
     virtual std::shared_ptr<const catalog> tables() const = 0;
-    // DDL has gone by: nothing is known until the catalogs have been read again.
-    virtual void look_again() = 0;
+    // DDL of tables of these names has gone by; none: of whatever it may be. Nothing is known of them until the
+    // catalogs have been read again.
+    virtual void look_again(const std::vector<model::table_name>& at) = 0;
     virtual void count_mirrored() = 0;
     virtual void count_streamed(leave_reason why) = 0;
+    // A transaction was made to fail: on_mirror_failure.
+    virtual void count_failed(leave_reason why) = 0;
 };
 
 // What sessions need to write rows to the follower themselves, and share: which tables are fit for it, and connections.
@@ -66,9 +72,12 @@ class keeper : public ledger {
 
     // Any thread.
     std::shared_ptr<const catalog> tables() const override { return std::atomic_load(&tables_); }
-    void look_again() override;
+    void look_again(const std::vector<model::table_name>& at) override;
     void count_mirrored() override { mirrored_.Increment(); }
     void count_streamed(leave_reason why) override { streamed_[static_cast<std::size_t>(why)]->Increment(); }
+    void count_failed(leave_reason why) override { failed_[static_cast<std::size_t>(why)]->Increment(); }
+    // Whether nothing is mirrored, as either database, or crossfade-cdc, is away.
+    bool away() const { return away_; }
 
     // Null: there is none, and nobody waits for one.
     std::unique_ptr<follower_link> take();
@@ -87,16 +96,19 @@ class keeper : public ledger {
     pgclient::result<std::vector<table_facts>> read_tables();
     void open_links(const std::stop_token& stopping);
     void publish(std::shared_ptr<const catalog> made);
+    void publish_known();  // but for what is doubted; with the lock
     void say(std::string what);
     settings::snapshot config() const { return in_force_(); }
 
     const std::function<settings::snapshot()> in_force_;
     prometheus::Counter& mirrored_;
     std::array<prometheus::Counter*, leave_reasons.size()> streamed_;
+    std::array<prometheus::Counter*, leave_reasons.size()> failed_;
     prometheus::Gauge& open_;
     prometheus::Gauge& most_;
     prometheus::Gauge& tables_known_;
 
+    std::atomic<bool> away_ = false;
     std::shared_ptr<const catalog> tables_;  // by std::atomic_load and std::atomic_store
 
     mutable std::mutex mutex_;
@@ -105,7 +117,18 @@ class keeper : public ledger {
     std::size_t made_ = 0;     // open ones, those in use among them
     bool more_wanted_ = true;  // somebody found none
     bool look_again_ = false;
-    std::uint64_t doubts_ = 0;  // how often look_again() was called
+    // What look_again() was told.
+    struct doubts {
+        bool all = false;
+        std::vector<model::table_name> of;
+
+        void add(const std::vector<model::table_name>& at);
+        bool about(const model::table_name& table) const;
+        bool none() const { return !all && of.empty(); }
+    };
+    doubts doubted_;        // since the catalogs were read
+    doubts doubted_newly_;  // of them, since the reading that is under way began
+    std::map<std::uint32_t, std::shared_ptr<const table_facts>> known_;
     std::map<std::uint32_t, clock::time_point>
         refused_;  // tables whose rows the follower refused, and until when they rest
 
@@ -114,7 +137,6 @@ class keeper : public ledger {
     // The thread's.
     std::optional<pgclient::connection> legacy_;
     std::optional<pgclient::connection> modern_;
-    std::map<std::uint32_t, std::shared_ptr<const table_facts>> known_;
     bool needs_origin_ = false;
     bool replica_role_ = false;
     std::uint64_t serial_ = 0;

@@ -47,20 +47,21 @@ std::optional<Number> number(const field& text) {
     return value;
 }
 
-// Floats with all of their digits, dates that are read alike whatever the reader's DateStyle, and text that is UTF-8.
-bool faithful(std::string_view settings) {
+// Text that is UTF-8; besides, floats with all of their digits, and dates and intervals that are read alike whatever
+// the reader's settings are.
+void judge(row_text& row, std::string_view settings) {
     const auto next = [&] {
         const auto end = std::min(settings.find('/'), settings.size());
         const auto one = settings.substr(0, end);
         settings.remove_prefix(std::min(end + 1, settings.size()));
         return one;
     };
-    const auto encoding = next();
+    row.utf8 = next() == "UTF8";
     const auto digits = next();
     const auto interval = next();
     const auto date = next();
-    return encoding == "UTF8" && !digits.empty() && digits.front() != '-' && digits != "0" && interval == "postgres" &&
-           date.starts_with("ISO");
+    row.faithful = row.utf8 && !digits.empty() && digits.front() != '-' && digits != "0" && interval == "postgres" &&
+                   date.starts_with("ISO");
 }
 
 constexpr std::size_t own_fields = 3;
@@ -85,7 +86,7 @@ std::optional<row_text> read_row(std::string_view hidden) {
     row_text made;
     made.transaction = static_cast<store::source_xid>(*transaction);  // without its epoch
     made.table = *table;
-    made.faithful = faithful(*(*fields)[2]);
+    judge(made, *(*fields)[2]);
     fields->erase(fields->begin(), fields->begin() + own_fields);
     made.values = std::move(*fields);
     return made;

@@ -19,7 +19,8 @@ std::string hidden_column(std::string_view reference);
 struct row_text {
     store::source_xid transaction = 0;
     std::uint32_t table = 0;  // its oid
-    bool faithful = false;    // by the settings, its texts are the values everywhere
+    bool utf8 = false;
+    bool faithful = false;  // by the settings, texts of every type are the values everywhere
     std::vector<std::optional<std::string>> values;
 };
 // Nothing where it isn't such a text.

@@ -31,6 +31,7 @@ struct table_facts {
     std::uint32_t oid = 0;  // on the authority
     model::table_name name;
     std::vector<column> columns;                 // all of the authority's table, in its order
+    bool plain = false;                          // its values' texts depend on no setting but client_encoding
     bool updates = true;                         // an UPDATE changes this table's rows alone
     bool removes = true;                         // likewise
     std::set<std::string, std::less<>> readers;  // roles that may read all of it, which RETURNING needs

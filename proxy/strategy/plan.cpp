@@ -55,19 +55,19 @@ std::string_view to_string(follower_path path) {
 
 plan decide(const settings::in_force& flags, const session_facts& session, const statement_facts& statement) {
     const auto& scopes = flags.config.flags;
-    const auto strategy_for = [&](std::string_view group) {
-        return effective_strategy(scopes.resolve(group, session.tenant));
-    };
-
-    write_strategy strategy = statement.tables.empty() ? strategy_for({}) : write_strategy::legacy_only;
+    const auto around = scopes.resolve({}, session.tenant);
+    plan made{settings::authority(around), effective_strategy(around), flags.epoch};
+    made.or_fail = statement.tables.empty() && has_to_fail(around);
     bool first = true;
     for (const auto& table : statement.tables) {
-        const auto wanted = strategy_for(scopes.group_of(table));
-        if (first || debt(wanted) > debt(strategy)) strategy = wanted;
+        const auto wanted = scopes.resolve(scopes.group_of(table), session.tenant);
+        const auto strategy = effective_strategy(wanted);
+        if (first || debt(strategy) > debt(made.strategy)) made.strategy = strategy;
+        made.or_fail = made.or_fail || has_to_fail(wanted);
         first = false;
     }
-    const auto authority = settings::authority(scopes.resolve({}, session.tenant));
-    return {authority, strategy, flags.epoch, path_of(strategy)};
+    made.follower = path_of(made.strategy);
+    return made;
 }
 
 namespace {
@@ -75,20 +75,23 @@ namespace {
 template <class Is>
 bool any_scope(const settings::in_force& flags, const session_facts& session, Is is) {
     const auto& scopes = flags.config.flags;
-    const auto holds = [&](std::string_view group) {
-        return is(path_of(effective_strategy(scopes.resolve(group, session.tenant))));
-    };
+    const auto holds = [&](std::string_view group) { return is(scopes.resolve(group, session.tenant)); };
     return holds({}) || std::ranges::any_of(scopes.groups(), [&](const auto& group) { return holds(group.first); });
 }
 
 }  // namespace
 
 bool may_change_hands(const settings::in_force& flags, const session_facts& session) {
-    return any_scope(flags, session, [](follower_path path) { return path != follower_path::none; });
+    return any_scope(flags, session,
+                     [](const auto& of) { return path_of(effective_strategy(of)) != follower_path::none; });
 }
 
 bool may_be_mirrored(const settings::in_force& flags, const session_facts& session) {
-    return any_scope(flags, session, [](follower_path path) { return path == follower_path::mirror; });
+    return any_scope(flags, session, [](const auto& of) { return effective_strategy(of) == write_strategy::mirror; });
+}
+
+bool may_have_to_fail(const settings::in_force& flags, const session_facts& session) {
+    return any_scope(flags, session, settings::has_to_fail);
 }
 
 }  // namespace crossfade::proxy::strategy

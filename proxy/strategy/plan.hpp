@@ -35,6 +35,7 @@ struct plan {
     settings::write_strategy strategy = settings::write_strategy::legacy_only;  // after the master switch
     std::uint64_t epoch = 0;                                                    // of the flags that decided
     follower_path follower = follower_path::none;
+    bool or_fail = false;  // under `mirror`: on_mirror_failure is `fail`
 
     friend bool operator==(const plan&, const plan&) = default;
 };
@@ -50,5 +51,8 @@ bool may_change_hands(const settings::in_force& flags, const session_facts& sess
 
 // Whether any of the session's scopes is mirrored.
 bool may_be_mirrored(const settings::in_force& flags, const session_facts& session);
+
+// Whether, in any of them, a transaction that can't be mirrored is to fail.
+bool may_have_to_fail(const settings::in_force& flags, const session_facts& session);
 
 }  // namespace crossfade::proxy::strategy

@@ -1,6 +1,7 @@
 // Rows that the proxy writes to modern itself (docs/adr/0022), with everything for real.
+#include "tests/integration/stream/mirror_rows.hpp"
+
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <atomic>
 #include <cmath>
@@ -19,63 +20,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* schema = R"sql(
-    CREATE TYPE mood AS ENUM ('sad', 'so so', 'happy');
-    CREATE TYPE pair AS (a int, b text);
-    CREATE TABLE accounts (id int PRIMARY KEY, balance bigint NOT NULL DEFAULT 0, note text);
-    CREATE TABLE odd (id text, part int, PRIMARY KEY (part, id), n numeric, f double precision, at timestamptz, d date,
-                      i interval, b bytea, j jsonb, t text[], u uuid, o bool, c char(5), m mood, p pair, r int4range,
-                      "Mixed ""Name" text, twice text GENERATED ALWAYS AS (id || id) STORED);
-    CREATE TABLE numbered (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text DEFAULT 'as ever');
-    CREATE TABLE keys (id int PRIMARY KEY);
-)sql";
-
-class mirror_rows : public testing::Test {
-  protected:
-    void SetUp() override {
-        if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
-    }
-
-    void begin(const std::string& timeout) {
-        world_ = std::make_unique<chaos::landscape>(
-            chaos::landscape_options{.schema = schema,
-                                     .proxy_settings = ", mirror_timeout: " + timeout + ", mirror_connections: 8",
-                                     .strategy = "mirror"});
-        auto opened = pgclient::connection::open(world_->client_dsn(), {});
-        ASSERT_TRUE(opened) << world_->logs();
-        client_.emplace(std::move(*opened));
-        run("SET search_path = public");
-        int id = 1'000'000;
-        ASSERT_TRUE(support::eventually(60s, [&] {
-            run("INSERT INTO accounts (id) VALUES (" + std::to_string(++id) + ")");
-            return mirrored() > 0 && metric("crossfade_mirror_degraded") == 0 &&
-                   metric("crossfade_mirror_connections") > 1;
-        })) << world_->logs();
-        ASSERT_EQ(world_->settle(30s), "");
-    }
-
-    void run(const std::string& sql) {
-        const auto done = client_->exec(sql);
-        EXPECT_TRUE(done) << sql << ": " << (done ? "" : pgclient::to_string(done.error()));
-    }
-    double metric(const std::string& name) {
-        const auto value = support::sample_value(support::http_get(world_->proxy.admin_port(), "/metrics").body, name);
-        return std::isnan(value) ? 0 : value;
-    }
-    double mirrored() { return metric("crossfade_mirror_mirrored_total"); }
-    std::string receipts() { return world_->modern.value("SELECT count(*) FROM crossfade.receipts"); }
-
-    // What is left when the stream has come by all of it.
-    void expect_nothing_left() {
-        EXPECT_EQ(world_->settle(30s), "");
-        EXPECT_TRUE(support::eventually(10s, [&] { return receipts() == "0"; })) << receipts();
-        EXPECT_EQ(world_->complaints(), "");
-    }
-
-    std::unique_ptr<chaos::landscape> world_;
-    std::optional<pgclient::connection> client_;
-};
-
 TEST_F(mirror_rows, are_on_modern_while_the_stream_stands_still) {
     begin("10s");
     world_->cdc.signal(SIGSTOP);
@@ -88,6 +32,8 @@ TEST_F(mirror_rows, are_on_modern_while_the_stream_stands_still) {
         "DELETE FROM accounts WHERE id = 3 RETURNING *",
         "INSERT INTO accounts VALUES (1, 0, 'again') ON CONFLICT (id) DO UPDATE SET balance = accounts.balance + 100",
         "INSERT INTO accounts SELECT n, n * 2, repeat('x', n) FROM generate_series(100, 150) n",
+        "INSERT INTO excluded AS e VALUES (1, 'a name that ON CONFLICT has, too')",
+        "INSERT INTO excluded AS e VALUES (1, 'again') ON CONFLICT (id) DO UPDATE SET note = excluded.note",
         "INSERT INTO numbered DEFAULT VALUES",
         "INSERT INTO numbered (note) VALUES ('a'), ('b') RETURNING id, upper(note) AS loud -- and so on",
         "WITH seven AS (SELECT 7 AS id) INSERT INTO keys SELECT id FROM seven /* ; */ ;",
@@ -418,6 +364,21 @@ TEST_F(mirror_rows, are_left_to_the_stream_where_modern_refuses_them) {
     run("INSERT INTO keys VALUES (7)");
     EXPECT_EQ(world_->settle(30s), "");
     EXPECT_THAT(world_->complaints(), testing::HasSubstr("insert_exists"));
+
+    // On a connection that has written nothing yet.
+    world_->proxy.kill9();
+    world_->proxy.start();
+    ASSERT_TRUE(support::eventually(60s, [&] {
+        return metric("crossfade_mirror_tables") > 0 && metric("crossfade_mirror_connections") > 1;
+    })) << world_->logs();
+    client_.emplace(pgclient::connection::open(world_->client_dsn(), {}).value());
+    run("SET search_path = public");
+    world_->modern.exec("INSERT INTO public.keys VALUES (8)");
+    run("INSERT INTO keys VALUES (8)");
+    EXPECT_EQ(refused(), 1);
+    run("INSERT INTO keys VALUES (9)");
+    EXPECT_EQ(mirrored(), 1);
+    EXPECT_EQ(world_->settle(30s), "");
 
     // In the middle of a transaction modern goes away.
     run("BEGIN");

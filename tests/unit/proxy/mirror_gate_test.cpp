@@ -46,7 +46,7 @@ class a_mirror_gate : public testing::Test {
     bool waits(std::string_view text) {
         say(pgwire::build_query(text));
         const bool held = holds();
-        gate_.answered(1000, true);
+        gate_.answered(1000, true, true);
         return held;
     }
 
@@ -63,7 +63,7 @@ TEST_F(a_mirror_gate, knows_what_may_have_written) {
                              "COPY t FROM STDIN",
                              "WITH w AS (INSERT INTO t VALUES (1) RETURNING *) SELECT * FROM w",
                              "SELECT mine()",
-                             "SELECT nextval('s')",
+                             "SELECT query_to_xml('DELETE FROM t RETURNING 1', true, true, '')",
                              "DO $$ BEGIN END $$",
                              "CALL p()",
                              "EXECUTE s",
@@ -80,20 +80,21 @@ TEST_F(a_mirror_gate, knows_what_may_have_written) {
     for (const auto* text :
          {"SELECT * FROM t WHERE a = 1", "SELECT count(*), now() FROM t", "BEGIN", "COMMIT", "ROLLBACK",
           "SET a.b = 'c'", "SHOW work_mem", "LISTEN x", "VACUUM t", "COPY t TO STDOUT", "SELECT * FROM t FOR UPDATE",
-          "", "-- nothing", "SELECT 1; SELECT 2", "EXPLAIN DELETE FROM t"})
+          "", "-- nothing", "SELECT 1; SELECT 2", "EXPLAIN DELETE FROM t", "SELECT nextval('s')",
+          "SELECT pg_advisory_xact_lock(1), random()"})
         EXPECT_FALSE(waits(text)) << text;
     EXPECT_TRUE(waits("SELECT 1 --" + std::string(mirror_gate::longest_read, 'x')));
 }
 
 TEST_F(a_mirror_gate, lets_a_transaction_wait_at_its_end) {
     say(pgwire::build_query("BEGIN"));
-    gate_.answered(100, false);
+    gate_.answered(100, false, false);
     say(pgwire::build_query("INSERT INTO t VALUES (1)"));
     EXPECT_FALSE(holds(done + ready('T')));
-    gate_.answered(100, false);
+    gate_.answered(100, false, false);
     say(pgwire::build_query("COMMIT"));
     EXPECT_TRUE(holds(from_server('C', std::string_view{"COMMIT\0", 7}) + ready('I')));
-    gate_.answered(100, true);
+    gate_.answered(100, true, true);
     EXPECT_FALSE(waits("SELECT 1"));
 }
 
@@ -106,19 +107,19 @@ TEST_F(a_mirror_gate, remembers_which_prepared_statements_write_nothing) {
     EXPECT_FALSE(holds());
     say(pgwire::build_bind("", "w", {"1"}));
     EXPECT_TRUE(holds());
-    gate_.answered(1000, true);
+    gate_.answered(1000, true, true);
     EXPECT_GT(gate_.kept_bytes(), 0U);
 
     const auto writes = [&](std::string_view statement) {
         say(pgwire::build_bind("", statement, {}));
         const bool held = holds();
-        gate_.answered(1000, true);
+        gate_.answered(1000, true, true);
         return held;
     };
     EXPECT_FALSE(writes("r"));
     EXPECT_TRUE(writes("never heard of"));
     say(pgwire::build_query("SELECT 1"));
-    gate_.answered(100, true);
+    gate_.answered(100, true, true);
     EXPECT_TRUE(writes("")) << "a simple query destroys the unnamed statement";
     say(pgwire::build_close(pgwire::named::portal, "r"));
     EXPECT_FALSE(writes("r"));
@@ -137,6 +138,48 @@ TEST_F(a_mirror_gate, remembers_which_prepared_statements_write_nothing) {
     gate_.server_said(pgwire::backend::error_response);
     EXPECT_TRUE(writes("r"));
     EXPECT_EQ(gate_.kept_bytes(), 0U);
+}
+
+TEST_F(a_mirror_gate, knows_prepared_statements_that_were_there_before_an_error) {
+    const auto writes = [&](std::string_view statement) {
+        say(pgwire::build_bind("", statement, {}));
+        return holds();
+    };
+    say(pgwire::build_parse("before", "SELECT 1"));
+    gate_.answered(1000, true, true);
+    say(pgwire::build_parse("behind", "SELECT 1"));
+    gate_.server_said(pgwire::backend::error_response);
+    EXPECT_FALSE(writes("before"));
+    say(pgwire::build_parse("skipped", "SELECT 1"));
+    EXPECT_TRUE(writes("skipped"));
+    gate_.answered(1000, true, true);
+    EXPECT_TRUE(writes("behind"));
+    gate_.answered(1000, true, true);
+    say(pgwire::build_parse("later", "SELECT 1"));
+    EXPECT_FALSE(writes("later"));
+    EXPECT_FALSE(writes("before"));
+}
+
+TEST_F(a_mirror_gate, knows_what_has_to_fail_rather_than_be_late) {
+    const auto in_force = flags(
+        "flags: { dual_write_strategy: mirror }\n"
+        "groups:\n  strict: { tables: [public.ledger], flags: { on_mirror_failure: fail } }\n"
+        "  plain: { tables: [public.log], flags: { dual_write_strategy: legacy-primary } }\n");
+    const std::pair<const char*, mirror_debt> all[] = {
+        {"INSERT INTO public.ledger VALUES (1)", mirror_debt::or_fail},
+        {"INSERT INTO public.other VALUES (1)", mirror_debt::mirror},
+        {"INSERT INTO public.log VALUES (1)", mirror_debt::none},
+        {"INSERT INTO anyone_s VALUES (1)", mirror_debt::or_fail},
+        {"INSERT INTO public.log VALUES (1); DELETE FROM public.ledger", mirror_debt::or_fail},
+        {"SELECT mine()", mirror_debt::or_fail},
+        {"SELECT 1", mirror_debt::none},
+        {"COMMIT", mirror_debt::none},
+        {"CREATE TABLE anyone_s (a int)", mirror_debt::mirror},
+    };
+    for (const auto& [text, owed] : all)
+        EXPECT_EQ(debt_of(notes_.statements.understand(text).get(), in_force, {}), owed) << text;
+    EXPECT_EQ(debt_of(nullptr, in_force, {}), mirror_debt::or_fail);
+    EXPECT_EQ(debt_of(nullptr, flags_, {}), mirror_debt::mirror);
 }
 
 TEST_F(a_mirror_gate, keeps_no_more_names_than_its_bound) {
@@ -190,7 +233,7 @@ TEST_F(a_mirror_gate, settles_with_one_wait_what_has_come_by_then) {
     ASSERT_EQ(gate_.look_for_answer(two, 0, true).at, 0U);
     gate_.asked(two.size());
     EXPECT_EQ(gate_.look_for_answer(two, 0, true).at, std::string_view::npos);
-    gate_.answered(one.size(), false);
+    gate_.answered(one.size(), false, false);
     EXPECT_EQ(gate_.look_for_answer(one, 0, true).at, std::string_view::npos);
     EXPECT_EQ(gate_.look_for_answer(two, 0, true).at, one.size()) << "what came later";
 }

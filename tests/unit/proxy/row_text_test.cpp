@@ -45,6 +45,8 @@ TEST(a_row_s_text, is_faithful_by_the_session_s_settings_alone) {
     for (const auto* with : {"LATIN1/1/postgres/ISO, MDY", "UTF8/0/postgres/ISO, MDY", "UTF8/-15/postgres/ISO, MDY",
                              "UTF8/1/iso_8601/ISO, MDY", "UTF8/1/postgres/German", "UTF8/1/postgres", "", "UTF8"})
         EXPECT_FALSE(read_row(text_of("1", with))->faithful) << with;
+    EXPECT_TRUE(read_row(text_of("1", "UTF8/0/iso_8601/German"))->utf8) << "which is enough for most types";
+    EXPECT_FALSE(read_row(text_of("1", "LATIN1/1/postgres/ISO, MDY"))->utf8);
 }
 
 TEST(a_row_s_text, is_nothing_else) {

@@ -1,0 +1,72 @@
+// Transactions that are made to fail, as their rows can't be on the follower in time: on_mirror_failure.
+#include "lib/pgwire/query_messages.hpp"
+#include "proxy/frontend/escort.hpp"
+#include "proxy/frontend/mirror_gate.hpp"
+
+namespace crossfade::proxy::frontend {
+namespace {
+
+using mirror::leave_reason;
+
+// Raised by the server, so that it stands where it would stand if the server had found it.
+std::string failing_text(leave_reason why) {
+    const std::string detail = why == leave_reason::refused ? "modern refused its rows, or was too slow"
+                                                            : "modern, or the stream to it, is away";
+    return "DO $crossfade$ BEGIN RAISE EXCEPTION USING ERRCODE = 'XF003', MESSAGE = 'the transaction is rolled back, "
+           "as its "
+           "rows can''t be on modern in time', DETAIL = '" +
+           detail +
+           "', HINT = 'on_mirror_failure is fail. Nothing is committed, and it may be tried again; crossfade status "
+           "says how "
+           "modern is.'; END $crossfade$";
+}
+
+}  // namespace
+
+bool escort::must_fail(const sql::understanding* known, const circumstances& now) {
+    if (!active_ || !may_fail_ || debt_of(known, now.flags, now.facts) != mirror_debt::or_fail) return false;
+    has_to_be_in_time_ = true;
+    return now.away && !skipping_;
+}
+
+std::optional<leave_reason> escort::must_not_commit(const circumstances& now) {
+    if (commit_fails_) return std::exchange(commit_fails_, std::nullopt);
+    if (!has_to_be_in_time_ || !now.away || now.where.status() != pgwire::transaction_status::in_transaction)
+        return std::nullopt;
+    has_to_be_in_time_ = false;
+    return leave_reason::no_follower;
+}
+
+escort::client_step escort::fail_query(std::size_t bytes, leave_reason why) {
+    books_.count_failed(why);
+    out_ = pgwire::build_query(failing_text(why));
+    owe({due::kind::query});
+    return replace(bytes, "Q", true);
+}
+
+// Outside of the transaction, as after a COMMIT that fails.
+escort::client_step escort::fail_commit(std::size_t bytes, leave_reason why) {
+    books_.count_failed(why);
+    ends_explicitly_ = true;
+    phase_ = phase::committing;
+    out_ = pgwire::build_query("ROLLBACK; " + failing_text(why));
+    owe({due::kind::query, true});  // the client hears nothing of the ROLLBACK
+    return replace(bytes, "Q", true);
+}
+
+std::string escort::failing_batch(leave_reason why) {
+    books_.count_failed(why);
+    for (const auto each : {due::kind::close, due::kind::parse, due::kind::bind}) owe({each, true});
+    owe({due::kind::execute});
+    skipping_ = true;  // whatever follows, up to a Sync
+    const std::string name = "crossfade_fail";
+    return pgwire::build_close(pgwire::named::statement, name) + pgwire::build_parse(name, failing_text(why)) +
+           pgwire::build_bind("", name, {}) + pgwire::build_execute("", 0);
+}
+
+escort::client_step escort::fail_batch(std::size_t bytes, leave_reason why) {
+    out_ = failing_batch(why);
+    return replace(bytes, "CPBE", true);
+}
+
+}  // namespace crossfade::proxy::frontend

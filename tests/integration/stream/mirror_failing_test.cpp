@@ -1,0 +1,105 @@
+// Transactions under mirror that are rolled back, or end in parts.
+#include "tests/integration/stream/mirror_rows.hpp"
+
+namespace crossfade {
+namespace {
+
+TEST_F(mirror_rows, follow_savepoints_and_transactions_in_a_row) {
+    begin("10s");
+    run("INSERT INTO accounts VALUES (1, 10, 'one')");
+    ASSERT_EQ(world_->settle(30s), "");
+    world_->cdc.signal(SIGSTOP);
+    auto before = mirrored();
+    const auto equal_by_the_proxy = [&](const char* what) {
+        EXPECT_EQ(world_->difference(), "") << what;
+        EXPECT_EQ(mirrored(), ++before) << what;
+    };
+    run("BEGIN");
+    run("INSERT INTO accounts VALUES (2, 20, 'kept')");
+    run("SAVEPOINT s");
+    EXPECT_FALSE(client_->exec("INSERT INTO accounts VALUES (3, 1, 'taken back'), (1, 1, 'is there')"));
+    EXPECT_FALSE(client_->exec("SELECT 1"));
+    run("ROLLBACK TO s");
+    run("UPDATE accounts SET balance = 11 WHERE id = 1");
+    run("SAVEPOINT s");
+    run("UPDATE accounts SET balance = balance + 1");
+    run("ROLLBACK TO SAVEPOINT s");
+    run("RELEASE s");
+    run("INSERT INTO accounts VALUES (4, 40, 'kept')");
+    run("COMMIT");
+    equal_by_the_proxy("savepoints");
+
+    run("SET DateStyle = German; SET IntervalStyle = iso_8601; SET extra_float_digits = 0");
+    run("UPDATE accounts SET note = 'of types whose texts depend on no setting'");
+    equal_by_the_proxy("settings");
+
+    run("BEGIN");
+    run("INSERT INTO accounts VALUES (5, 50, 'taken back')");
+    run("ROLLBACK AND CHAIN");
+    run("COMMIT");
+    run("BEGIN");
+    run("INSERT INTO accounts VALUES (5, 50, 'taken back')");
+    run("ROLLBACK; BEGIN");
+    run("INSERT INTO accounts VALUES (6, 60, 'kept')");
+    run("COMMIT");
+    equal_by_the_proxy("one behind the other");
+
+    world_->cdc.signal(SIGCONT);
+    run("BEGIN");
+    run("UPDATE accounts SET balance = 12 WHERE id = 1");
+    run("COMMIT AND CHAIN");
+    run("UPDATE accounts SET balance = 13 WHERE id = 1");
+    run("COMMIT; BEGIN");
+    run("COMMIT");
+    EXPECT_EQ(world_->difference(), "");
+    EXPECT_EQ(mirrored(), before) << "by the stream";
+    expect_nothing_left();
+}
+
+// Of a client whose rows have to be on both sides: on_mirror_failure.
+TEST_F(mirror_rows, or_nothing) {
+    begin("2s", "mirror\n  on_mirror_failure: fail");
+    const auto refused = [&](const std::string& sql) {
+        const auto done = client_->exec(sql);
+        EXPECT_FALSE(done) << sql;
+        return done ? "" : done.error().sqlstate;
+    };
+    run("INSERT INTO accounts VALUES (1, 10, 'one')");
+    run("INSERT INTO keys VALUES (1)");
+    ASSERT_EQ(world_->settle(30s), "");
+    // Modern has a row that legacy has not.
+    world_->modern.exec("INSERT INTO public.keys VALUES (2)");
+    EXPECT_EQ(refused("INSERT INTO keys VALUES (2)"), "XF003");
+    run("BEGIN");
+    run("UPDATE accounts SET balance = 11");
+    run("INSERT INTO keys VALUES (2)");
+    EXPECT_EQ(refused("COMMIT"), "XF003");
+    EXPECT_EQ(PQtransactionStatus(client_->native()), PQTRANS_IDLE) << "as behind any COMMIT that fails";
+    EXPECT_EQ(world_->legacy.value("SELECT (SELECT count(*) FROM public.keys) || '/' || balance FROM public.accounts"
+                                   " WHERE id = 1"),
+              "1/10");
+    EXPECT_EQ(metric("crossfade_mirror_failed_total{reason=\"refused\"}"), 2);
+    world_->modern.exec("DELETE FROM public.keys WHERE id = 2");
+
+    world_->kill(chaos::victim::modern);
+    EXPECT_EQ(refused("INSERT INTO keys VALUES (3)"), "XF003");
+    run("BEGIN");
+    const auto later = client_->exec("INSERT INTO keys VALUES (3)");
+    EXPECT_EQ(later ? refused("COMMIT") : later.error().sqlstate, "XF003");
+    run("ROLLBACK");
+    ASSERT_TRUE(support::eventually(20s, [&] { return metric("crossfade_mirror_tables") == 0; })) << world_->logs();
+    EXPECT_EQ(refused("INSERT INTO keys VALUES (3)"), "XF003");
+    EXPECT_EQ(refused("COPY keys FROM STDIN"), "XF003");
+    EXPECT_EQ(refused("SELECT 1; DELETE FROM keys"), "XF003");
+    run("TABLE accounts");
+    EXPECT_EQ(world_->legacy.value("SELECT count(*) FROM public.keys"), "1");
+
+    world_->revive(chaos::victim::modern);
+    ASSERT_TRUE(support::eventually(60s, [&] {
+        return client_->exec("UPDATE accounts SET note = 'both have it' WHERE id = 1").has_value();
+    })) << world_->logs();
+    expect_nothing_left();
+}
+
+}  // namespace
+}  // namespace crossfade

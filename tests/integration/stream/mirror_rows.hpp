@@ -1,0 +1,78 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "lib/pgclient/connection.hpp"
+#include "tests/chaos/landscape.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/http.hpp"
+
+// Rows that the proxy writes to modern itself (docs/adr/0022), with everything for real.
+namespace crossfade {
+
+using namespace std::chrono_literals;
+
+inline constexpr const char* schema = R"sql(
+    CREATE TYPE mood AS ENUM ('sad', 'so so', 'happy');
+    CREATE TYPE pair AS (a int, b text);
+    CREATE TABLE accounts (id int PRIMARY KEY, balance bigint NOT NULL DEFAULT 0, note text);
+    CREATE TABLE odd (id text, part int, PRIMARY KEY (part, id), n numeric, f double precision, at timestamptz, d date,
+                      i interval, b bytea, j jsonb, t text[], u uuid, o bool, c char(5), m mood, p pair, r int4range,
+                      "Mixed ""Name" text, twice text GENERATED ALWAYS AS (id || id) STORED);
+    CREATE TABLE numbered (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text DEFAULT 'as ever');
+    CREATE TABLE keys (id int PRIMARY KEY);
+    CREATE TABLE excluded (id int PRIMARY KEY, note text);
+)sql";
+
+class mirror_rows : public testing::Test {
+  protected:
+    void SetUp() override {
+        if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
+    }
+
+    void begin(const std::string& timeout, const std::string& strategy = "mirror") {
+        world_ = std::make_unique<chaos::landscape>(
+            chaos::landscape_options{.schema = schema,
+                                     .proxy_settings = ", mirror_timeout: " + timeout + ", mirror_connections: 8",
+                                     .strategy = strategy});
+        auto opened = pgclient::connection::open(world_->client_dsn(), {});
+        ASSERT_TRUE(opened) << world_->logs();
+        client_.emplace(std::move(*opened));
+        run("SET search_path = public");
+        int id = 1'000'000;
+        ASSERT_TRUE(support::eventually(60s, [&] {
+            run("INSERT INTO accounts (id) VALUES (" + std::to_string(++id) + ")");
+            return mirrored() > 0 && metric("crossfade_mirror_degraded") == 0 &&
+                   metric("crossfade_mirror_connections") > 1;
+        })) << world_->logs();
+        ASSERT_EQ(world_->settle(30s), "");
+    }
+
+    void run(const std::string& sql) {
+        const auto done = client_->exec(sql);
+        EXPECT_TRUE(done) << sql << ": " << (done ? "" : pgclient::to_string(done.error()));
+    }
+    double metric(const std::string& name) {
+        const auto value = support::sample_value(support::http_get(world_->proxy.admin_port(), "/metrics").body, name);
+        return std::isnan(value) ? 0 : value;
+    }
+    double mirrored() { return metric("crossfade_mirror_mirrored_total"); }
+    std::string receipts() { return world_->modern.value("SELECT count(*) FROM crossfade.receipts"); }
+
+    // What is left when the stream has come by all of it.
+    void expect_nothing_left() {
+        EXPECT_EQ(world_->settle(30s), "");
+        EXPECT_TRUE(support::eventually(10s, [&] { return receipts() == "0"; })) << receipts();
+        EXPECT_EQ(world_->complaints(), "");
+    }
+
+    std::unique_ptr<chaos::landscape> world_;
+    std::optional<pgclient::connection> client_;
+};
+
+}  // namespace crossfade

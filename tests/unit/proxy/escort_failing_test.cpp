@@ -1,0 +1,135 @@
+#include "tests/unit/proxy/an_escort.hpp"
+
+#include <gmock/gmock.h>
+
+namespace crossfade::proxy::frontend {
+namespace {
+
+using mirror::leave_reason;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// Where on_mirror_failure is `fail`.
+class a_strict_escort : public an_escort {
+  protected:
+    a_strict_escort() {
+        flags_.config.flags = settings::parse(
+                                  "legacy: { dsn: \"host=a dbname=x\" }\nmodern: { dsn: \"host=b dbname=x\" }\n"
+                                  "kafka: { brokers: \"k:9092\" }\nstream: { name: app, tables: [\"public.*\"] }\n"
+                                  "flags: { dual_write_strategy: mirror, on_mirror_failure: fail }\n",
+                                  "f.yaml", [](std::string_view) { return std::nullopt; })
+                                  .value()
+                                  .flags;
+        escort_.mirror(true, true);
+    }
+
+    void begin() {
+        say(pgwire::build_query("BEGIN"));
+        hear(complete("BEGIN") + ready('T'));
+    }
+    void insert() {
+        say(pgwire::build_query("INSERT INTO t VALUES (1)"));
+        hear(columns({"row"}) + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T'));
+    }
+    // What comes of XF003.
+    const std::string refused_ = error("1");
+};
+
+TEST_F(a_strict_escort, rolls_back_in_place_of_a_commit) {
+    begin();
+    insert();
+    EXPECT_EQ(say(pgwire::build_query("COMMIT")), "");
+    ASSERT_EQ(escort_.next(), errand::write);
+    escort_.take_rows();
+    EXPECT_FALSE(go_on(leave_reason::refused));
+    const auto sent = say("");
+    EXPECT_THAT(sent, HasSubstr("ROLLBACK; DO "));
+    EXPECT_THAT(sent, HasSubstr("XF003"));
+    EXPECT_EQ(hear(complete("ROLLBACK") + refused_), refused_);
+    EXPECT_FALSE(escort_.commits(ready('I')));
+    EXPECT_TRUE(escort_.wrote_nothing(ready('I')));
+    EXPECT_EQ(hear(ready('I')), ready('I'));
+    EXPECT_THAT(books_.failed, ElementsAre(leave_reason::refused));
+    EXPECT_TRUE(books_.streamed.empty());
+    EXPECT_FALSE(escort_.holds());
+}
+
+TEST_F(a_strict_escort, fails_within_the_batch_that_commits) {
+    const auto parse = pgwire::build_parse("", "COMMIT");
+    const auto commit = pgwire::build_bind("", "", {}) + pgwire::build_execute("", 0) + pgwire::build_sync();
+    begin();
+    insert();
+    EXPECT_EQ(say(parse + commit), "");
+    ASSERT_EQ(escort_.next(), errand::write);
+    escort_.take_rows();
+    EXPECT_FALSE(go_on(leave_reason::no_follower));
+    const auto sent = say("");
+    EXPECT_THAT(sent, HasSubstr("XF003"));
+    EXPECT_TRUE(sent.starts_with(parse));
+    EXPECT_TRUE(sent.ends_with(commit)) << "to be skipped";
+    EXPECT_EQ(hear(parsed + closed + parsed + bound + refused_ + ready('E')), parsed + refused_ + ready('E'));
+    EXPECT_THAT(books_.failed, ElementsAre(leave_reason::no_follower));
+    say(pgwire::build_query("ROLLBACK"));
+    EXPECT_TRUE(escort_.wrote_nothing(complete("ROLLBACK") + ready('I')));
+    hear(complete("ROLLBACK") + ready('I'));
+    EXPECT_TRUE(books_.streamed.empty());
+}
+
+TEST_F(a_strict_escort, fails_a_statement_s_own_transaction) {
+    say(pgwire::build_query("INSERT INTO t VALUES (1)"));
+    hear(parsed + bound + row({hidden("1,")}) + complete("INSERT 0 1"));
+    ASSERT_EQ(escort_.next(), errand::write);
+    escort_.take_rows();
+    EXPECT_TRUE(go_on(leave_reason::refused));
+    EXPECT_THAT(ahead_, HasSubstr("XF003"));
+    EXPECT_TRUE(ahead_.ends_with(pgwire::build_sync()));
+    EXPECT_EQ(hear(closed + parsed + bound + refused_), refused_);
+    EXPECT_TRUE(escort_.wrote_nothing(ready('I')));
+    EXPECT_EQ(hear(ready('I')), ready('I'));
+    EXPECT_EQ(say(pgwire::build_query("SELECT 1")), pgwire::build_query("SELECT 1"));
+    EXPECT_THAT(books_.failed, ElementsAre(leave_reason::refused));
+}
+
+TEST_F(a_strict_escort, refuses_writes_while_the_follower_is_known_to_be_away) {
+    away_ = true;
+    books_.known = nullptr;
+    for (const auto* text : {"INSERT INTO t VALUES (1)", "COPY t FROM STDIN", "SELECT 1; DELETE FROM t", "nonsense"}) {
+        EXPECT_THAT(say(pgwire::build_query(text)), HasSubstr("XF003")) << text;
+        EXPECT_EQ(hear(refused_ + ready('I')), refused_ + ready('I'));
+    }
+    const auto bind = pgwire::build_bind("", "s", {});
+    const std::string behind = pgwire::build_execute("", 0) + pgwire::build_sync();
+    say(pgwire::build_parse("s", "INSERT INTO t VALUES (1)") + pgwire::build_sync());
+    hear(parsed + ready('I'));
+    const auto sent = say(bind + behind);
+    EXPECT_THAT(sent, HasSubstr("XF003"));
+    EXPECT_TRUE(sent.ends_with(behind));
+    EXPECT_EQ(hear(closed + parsed + bound + refused_ + ready('I')), refused_ + ready('I'));
+    const std::string longest(20'000, 'x');
+    const auto unread = pgwire::build_bind("", "s", {{longest}});
+    EXPECT_THAT(say(unread + behind), HasSubstr("XF003"));
+    hear(closed + parsed + bound + refused_ + ready('I'));
+    EXPECT_EQ(books_.failed.size(), 6U);
+    for (const auto* text : {"SELECT * FROM t", "BEGIN", "COMMIT"}) {
+        EXPECT_EQ(say(pgwire::build_query(text)), pgwire::build_query(text));
+        hear(complete("x") + ready('I'));
+    }
+}
+
+TEST_F(a_strict_escort, does_not_commit_what_would_come_late) {
+    begin();
+    say(pgwire::build_query("COPY t FROM STDIN"));
+    escort_.other_write();
+    hear(complete("COPY 1") + ready('T'));
+    away_ = true;
+    EXPECT_THAT(say(pgwire::build_query("COMMIT")), HasSubstr("XF003"));
+    EXPECT_EQ(hear(complete("ROLLBACK") + refused_ + ready('I')), refused_ + ready('I'));
+    EXPECT_THAT(books_.failed, ElementsAre(leave_reason::no_follower));
+    away_ = false;
+    begin();
+    insert();
+    EXPECT_EQ(say(pgwire::build_query("COMMIT")), "") << "held, to be mirrored";
+}
+
+}  // namespace
+}  // namespace crossfade::proxy::frontend

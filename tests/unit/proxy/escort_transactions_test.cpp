@@ -1,0 +1,239 @@
+#include "tests/unit/proxy/an_escort.hpp"
+
+namespace crossfade::proxy::frontend {
+namespace {
+
+TEST_F(an_escort, holds_the_commit_of_a_transaction_until_its_rows_are_written) {
+    say(pgwire::build_query("BEGIN"));
+    hear(complete("BEGIN") + ready('T'));
+    EXPECT_EQ(say(pgwire::build_query("INSERT INTO t VALUES (1)")),
+              pgwire::build_query(rewritten("INSERT INTO t VALUES (1)")));
+    EXPECT_EQ(hear(columns({"row"}) + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T')),
+              complete("INSERT 0 1") + ready('T'));
+    EXPECT_EQ(say(pgwire::build_query("DELETE FROM t WHERE id = 2 RETURNING note")),
+              pgwire::build_query(rewritten("DELETE FROM t WHERE id = 2", "note")));
+    EXPECT_EQ(hear(columns({"row", "note"}) + row({hidden("2,x"), "x"}) + complete("DELETE 1") + ready('T')),
+              columns({"note"}) + row({"x"}) + complete("DELETE 1") + ready('T'));
+    EXPECT_EQ(escort_.next(), errand::none);
+    EXPECT_EQ(say(pgwire::build_query("COMMIT")), "");
+    ASSERT_EQ(escort_.next(), errand::write);
+    EXPECT_EQ(escort_.take_rows().rows.size(), 2U);
+    EXPECT_FALSE(go_on());
+    EXPECT_EQ(say(""), pgwire::build_query("COMMIT"));
+    EXPECT_EQ(say(pgwire::build_query("SELECT 1")), "") << "until the COMMIT is answered";
+    EXPECT_TRUE(escort_.commits(complete("COMMIT") + ready('I')));
+    EXPECT_FALSE(escort_.commits(complete("ROLLBACK") + ready('I'))) << "it had failed";
+    escort_.committed(true);
+    hear(complete("COMMIT") + ready('I'));
+    EXPECT_EQ(books_.mirrored, 1);
+    EXPECT_EQ(say(""), pgwire::build_query("SELECT 1"));
+}
+
+TEST_F(an_escort, holds_the_commit_in_the_middle_of_a_pipeline) {
+    const auto piece = [](const char* sql) {
+        return pgwire::build_parse("", sql) + pgwire::build_bind("", "", {}) + pgwire::build_execute("", 0);
+    };
+    const auto commit = piece("COMMIT");
+    const auto insert = pgwire::build_close(pgwire::named::statement, "crossfade_0") +
+                        pgwire::build_parse("crossfade_0", rewritten("INSERT INTO t VALUES (1)")) +
+                        pgwire::build_bind("", "crossfade_0", {}) + pgwire::build_execute("", 0);
+    EXPECT_EQ(say(piece("BEGIN") + piece("INSERT INTO t VALUES (1)") + commit + pgwire::build_sync()),
+              piece("BEGIN") + insert);
+    ASSERT_EQ(escort_.next(), errand::flush);
+    EXPECT_EQ(escort_.next(), errand::none) << "once";
+    hear(parsed + bound + complete("BEGIN") + closed + parsed + bound + row({hidden("1,")}) + complete("INSERT 0 1"));
+    ASSERT_EQ(escort_.next(), errand::write);
+    EXPECT_EQ(escort_.take_rows().rows.size(), 1U);
+    EXPECT_FALSE(go_on());
+    EXPECT_EQ(say(""), commit + pgwire::build_sync());
+    EXPECT_EQ(hear(parsed + bound), parsed + bound);
+    EXPECT_TRUE(escort_.commits(complete("COMMIT") + ready('I')));
+    escort_.committed(true);
+    hear(complete("COMMIT") + ready('I'));
+    EXPECT_EQ(books_.mirrored, 1);
+    EXPECT_FALSE(escort_.holds());
+}
+
+// What a client sends bit by bit, and answers that come in between.
+TEST_F(an_escort, knows_portals_for_as_long_as_the_server_does) {
+    const auto parse = pgwire::build_parse("s", "INSERT INTO t VALUES ($1)");
+    const std::string longest(20'000, 'x');
+    for (const auto& answer : {parsed + ready('I'), error("1") + ready('I')}) {
+        say(parse + pgwire::build_sync());
+        hear(parsed + parsed + ready('I'));
+        say(pgwire::build_parse("other", "SELECT 1") + pgwire::build_sync());
+        say(pgwire::build_bind("p", "s", {{"1"}}));
+        say(pgwire::build_bind("q", "other", {{longest}}));
+        hear(answer);
+        say(pgwire::build_execute("p", 0) + pgwire::build_sync());
+        EXPECT_EQ(hear(bound + bound + row({hidden("1,")}) + complete("INSERT 0 1")),
+                  bound + bound + complete("INSERT 0 1"));
+        ASSERT_EQ(escort_.next(), errand::write);
+        EXPECT_EQ(escort_.take_rows().rows.size(), 1U);
+        go_on();
+        EXPECT_EQ(hear(ready('I')), ready('I'));
+    }
+}
+
+// The server swallows the Sync that comes while it waits for the COPY's data.
+TEST_F(an_escort, is_not_led_astray_by_a_copy) {
+    say(pgwire::build_query("BEGIN"));
+    hear(complete("BEGIN") + ready('T'));
+    say(pgwire::build_parse("", "COPY t FROM STDIN") + pgwire::build_bind("", "", {}) + pgwire::build_execute("", 0) +
+        pgwire::build_sync());
+    hear(parsed + bound + framed('G', std::string(3, '\0')));
+    say(pgwire::build_copy_data("1\n") + pgwire::build_copy_done() + pgwire::build_sync());
+    hear(complete("COPY 1") + ready('T'));
+    ASSERT_TRUE(tracker_.quiet());
+    escort_.nothing_is_due(false);
+    say(pgwire::build_query("INSERT INTO t VALUES (1) RETURNING id"));
+    EXPECT_EQ(hear(columns({"row", "id"}) + row({hidden("1,"), "1"}) + complete("INSERT 0 1") + ready('T')),
+              columns({"id"}) + row({"1"}) + complete("INSERT 0 1") + ready('T'));
+}
+
+TEST_F(an_escort, leaves_what_it_can_not_follow_to_the_stream) {
+    say(pgwire::build_query("BEGIN"));
+    hear(complete("BEGIN") + ready('T'));
+    say(pgwire::build_query("INSERT INTO t VALUES (1)"));
+    hear(columns({"row"}) + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T'));
+    EXPECT_EQ(say(pgwire::build_query("UPDATE other SET a = 1")), pgwire::build_query("UPDATE other SET a = 1"));
+    escort_.other_write();  // as the gate says of it
+    hear(complete("UPDATE 1") + ready('T'));
+    EXPECT_EQ(say(pgwire::build_query("COMMIT")), pgwire::build_query("COMMIT"));
+    EXPECT_FALSE(escort_.commits(complete("COMMIT") + ready('I')));
+    hear(complete("COMMIT") + ready('I'));
+    EXPECT_EQ(books_.streamed, std::vector{mirror::leave_reason::statement});
+    EXPECT_EQ(books_.mirrored, 0);
+}
+
+TEST_F(an_escort, forgets_what_is_rolled_back) {
+    say(pgwire::build_query("BEGIN"));
+    hear(complete("BEGIN") + ready('T'));
+    say(pgwire::build_query("INSERT INTO t VALUES (1)"));
+    hear(columns({"row"}) + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T'));
+    EXPECT_EQ(say(pgwire::build_query("ROLLBACK")), pgwire::build_query("ROLLBACK"));
+    EXPECT_TRUE(escort_.wrote_nothing(complete("ROLLBACK") + ready('I')));
+    hear(complete("ROLLBACK") + ready('I'));
+    EXPECT_TRUE(books_.streamed.empty());
+    say(pgwire::build_query("INSERT INTO t VALUES (2)"));
+    hear(parsed + bound + row({hidden("2,", "91")}) + complete("INSERT 0 1"));
+    ASSERT_EQ(escort_.next(), errand::write);
+    EXPECT_EQ(escort_.take_rows().id, 91U);
+}
+
+TEST_F(an_escort, follows_savepoints) {
+    const auto did = [&](const std::string& sql, const std::string& tag, char status = 'T') {
+        say(pgwire::build_query(sql));
+        hear(complete(tag) + ready(status));
+    };
+    const auto insert = [&](const std::string& id) {
+        say(pgwire::build_query("INSERT INTO t VALUES (" + id + ")"));
+        hear(columns({"row"}) + row({hidden(id + ",")}) + complete("INSERT 0 1") + ready('T'));
+    };
+    did("BEGIN", "BEGIN");
+    insert("1");
+    did("SAVEPOINT a", "SAVEPOINT");
+    insert("2");
+    did("SAVEPOINT b", "SAVEPOINT");
+    insert("3");
+    did("RELEASE b", "RELEASE");
+    insert("4");
+    say(pgwire::build_query("INSERT INTO t VALUES (1)"));
+    hear(error("1") + ready('E'));
+    did("ROLLBACK TO a", "ROLLBACK");
+    insert("5");
+    // By the extended protocol, too.
+    say(pgwire::build_parse("", "SAVEPOINT a") + pgwire::build_bind("", "", {}) + pgwire::build_execute("", 0) +
+        pgwire::build_sync());
+    hear(parsed + bound + complete("SAVEPOINT") + ready('T'));
+    insert("6");
+    say(pgwire::build_parse("back", "ROLLBACK TO SAVEPOINT a") + pgwire::build_bind("", "back", {}) +
+        pgwire::build_execute("", 0) + pgwire::build_sync());
+    hear(parsed + bound + complete("ROLLBACK") + ready('T'));
+    insert("7");
+    EXPECT_EQ(say(pgwire::build_query("COMMIT")), "");
+    ASSERT_EQ(escort_.next(), errand::write);
+    std::string ids;
+    for (const auto& each : escort_.take_rows().rows) ids += *each.values[0];
+    EXPECT_EQ(ids, "157");
+    EXPECT_TRUE(books_.streamed.empty());
+}
+
+TEST_F(an_escort, has_written_nothing_where_savepoints_took_it_back) {
+    for (const auto& sql : {"BEGIN", "SAVEPOINT a"}) {
+        say(pgwire::build_query(sql));
+        hear(complete(sql) + ready('T'));
+    }
+    say(pgwire::build_query("INSERT INTO t VALUES (1)"));
+    hear(columns({"row"}) + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T'));
+    say(pgwire::build_query("ROLLBACK TO a"));
+    hear(complete("ROLLBACK") + ready('T'));
+    EXPECT_EQ(say(pgwire::build_query("COMMIT")), pgwire::build_query("COMMIT"));
+    EXPECT_TRUE(escort_.wrote_nothing(complete("COMMIT") + ready('I')));
+}
+
+TEST_F(an_escort, leaves_savepoints_that_it_can_not_follow_to_the_stream) {
+    for (const auto& sql : {"SELECT 1; ROLLBACK TO a", "SELECT 1; RELEASE a", "ROLLBACK TO unheard_of"}) {
+        for (const auto& before : {"BEGIN", "SAVEPOINT a"}) {
+            say(pgwire::build_query(before));
+            hear(complete(before) + ready('T'));
+        }
+        say(pgwire::build_query("INSERT INTO t VALUES (1)"));
+        hear(columns({"row"}) + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T'));
+        say(pgwire::build_query(sql));
+        hear(complete("ROLLBACK") + ready('T'));
+        EXPECT_EQ(say(pgwire::build_query("COMMIT")), pgwire::build_query("COMMIT")) << sql;
+        EXPECT_FALSE(escort_.commits(complete("COMMIT") + ready('I'))) << sql;
+        hear(complete("COMMIT") + ready('I'));
+        EXPECT_EQ(books_.streamed, std::vector{mirror::leave_reason::transaction}) << sql;
+        books_.streamed.clear();
+    }
+}
+
+// The session is never idle in between.
+TEST_F(an_escort, keeps_no_rows_of_a_transaction_that_has_ended) {
+    const std::vector<std::pair<std::string, std::string>> ends{
+        {"ROLLBACK AND CHAIN", complete("ROLLBACK")},
+        {"ROLLBACK; BEGIN", complete("ROLLBACK") + complete("BEGIN")},
+        {"COMMIT AND CHAIN", complete("COMMIT")},
+        {"COMMIT; BEGIN", complete("COMMIT") + complete("BEGIN")},
+    };
+    for (const auto& [sql, answer] : ends) {
+        say(pgwire::build_query("BEGIN"));
+        hear(complete("BEGIN") + ready('T'));
+        say(pgwire::build_query("INSERT INTO t VALUES (1)"));
+        hear(columns({"row"}) + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T'));
+        EXPECT_EQ(say(pgwire::build_query(sql)), pgwire::build_query(sql));
+        hear(answer + ready('T'));
+        EXPECT_EQ(say(pgwire::build_query("COMMIT")), pgwire::build_query("COMMIT")) << sql;
+        EXPECT_FALSE(escort_.commits(complete("COMMIT") + ready('I'))) << sql;
+        EXPECT_EQ(escort_.wrote_nothing(complete("COMMIT") + ready('I')), sql.starts_with("ROLLBACK")) << sql;
+        hear(complete("COMMIT") + ready('I'));
+    }
+    EXPECT_EQ(books_.mirrored, 0);
+    EXPECT_EQ(books_.streamed.size(), 2U);
+}
+
+TEST_F(an_escort, has_the_catalogs_read_again_behind_ddl) {
+    const auto did = [&](const std::string& sql, char status = 'T') {
+        say(pgwire::build_query(sql));
+        hear(complete(sql) + ready(status));
+    };
+    using names = std::vector<model::table_name>;
+    did("BEGIN");
+    did("ALTER TABLE t ADD x int");
+    did("CREATE TABLE s.u (id int REFERENCES v)");
+    EXPECT_EQ(books_.looked, 0);
+    did("COMMIT", 'I');
+    EXPECT_EQ(books_.looked, 1);
+    EXPECT_EQ(books_.doubted, (names{{"", "t"}, {"s", "u"}, {"", "v"}}));
+    did("ALTER TABLE t ADD y int; REVOKE SELECT ON ALL TABLES IN SCHEMA s FROM app; ALTER TABLE t ADD z int", 'I');
+    EXPECT_EQ(books_.doubted, names{}) << "anything";
+    for (const auto* text : {"DROP INDEX i", "CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN 1", "GRANT a TO b",
+                             "CREATE TEMP TABLE w (id int)"})
+        did(text, 'I');
+    EXPECT_EQ(books_.looked, 2) << "changes nothing of any table";
+}
+
+}  // namespace
+}  // namespace crossfade::proxy::frontend
