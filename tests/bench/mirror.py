@@ -7,6 +7,7 @@ import argparse
 import itertools
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 
@@ -138,6 +139,22 @@ def measure(servers, port, script, clients, seconds, rate=0):
     return float(re.search(r"tps = ([\d.]+)", said).group(1)), *latencies(servers.folder)
 
 
+def without_modern(servers, crossfade, scripts, cells, options):
+    """What mirror costs while modern is away. pgbench ends with an error if any client sees one."""
+    next(each for each in servers.started if each.name == "postgres-mirrored-modern").stop(signal.SIGQUIT)
+    # The first who waits says that it is late.
+    for _ in range(3):
+        measure(servers, crossfade.port["mirror"], scripts[cells[0][0]], 1, 2)
+    print("\nmodern shut down: transactions a second under mirror, beside legacy-primary")
+    for workload, clients in cells:
+        rates = {way: [] for way in ("primary", "mirror")}
+        for _ in range(max(3, options.rounds)):
+            for way, found in rates.items():
+                found.append(measure(servers, crossfade.port[way], scripts[workload], clients, options.seconds)[0])
+        primary, mirror = map(statistics.median, rates.values())
+        print(f"{workload:8}{clients:3} client{'s' if clients > 1 else ' '}{primary:9.0f}{mirror:9.0f}{mirror / primary:9.2f}", flush=True)
+
+
 def main():
     def some(known, kind=str):
         return lambda text: [kind(each) for each in text.split(",") if kind(each) in known]
@@ -181,6 +198,8 @@ def main():
             base = medians.get("relay") or next(iter(medians.values()))
             for way, (tps, p50, p99) in medians.items():
                 print(f"{way:10}{tps:9.0f}{tps / base[0]:9.2f}{p50:9.0f} µs{p50 - base[1]:9.0f} µs{p99:9.0f} µs")
+        if {"mirror", "primary"} <= ports.keys():
+            without_modern(servers, crossfade, scripts, cells, options)
         counted = {name: crossfade.sample("mirror", name) for name in (
             "crossfade_mirror_mirrored_total", 'crossfade_mirror_streamed_total{reason="no_follower"}',
             'crossfade_mirror_streamed_total{reason="refused"}')}

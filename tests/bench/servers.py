@@ -177,8 +177,8 @@ listen postgres
         until("haproxy", lambda: process.check() or listens(port))
         return port, process
 
-    def kafka(self):
-        libs, port, controller = ROOT / "build/kafka/libs", free_port(), free_port()
+    def kafka(self, libs=ROOT / "build/kafka/libs"):
+        port, controller = free_port(), free_port()
         config = self.write("kafka.properties", "\n".join([
             "process.roles=broker,controller", "node.id=1", f"controller.quorum.voters=1@127.0.0.1:{controller}",
             f"listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Whether an application can tell the proxy from the database: one suite, against one PostgreSQL, by one route.
 
-  compat.py run SUITE --server 15|18 --route direct|legacy-only|legacy-primary|tls|terminate|pgbouncer
+  compat.py run SUITE --server 15|18 --route direct|legacy-only|legacy-primary|tls|terminate|mirror|pgbouncer|...
   compat.py table
 """
 
 import argparse
+import contextlib
 import json
 import signal
 import sys
@@ -13,6 +14,7 @@ import traceback
 from pathlib import Path
 
 import drivers
+import mirrored
 import pipeline
 import regress
 from rig import ROOT, ROUTES, Failed, Rig
@@ -42,23 +44,33 @@ class Results:
 
 def run_regress(options, results):
     """A test that differs is run again, with all others, on both routes: what differs each time is a difference."""
+    control = "captured" if options.route.startswith("mirror") else "direct"
+
     def one(route, keep):
-        with Rig(options.server, options.programs) as rig:
+        with contextlib.ExitStack() as open_until_done:
+            rig = Rig(options.server, options.programs)
+            if control == "captured" or route == "captured":
+                other = 33 - options.server if route == "mirror-across" else options.server
+                modern = open_until_done.enter_context(Rig(other, options.programs))
+                rig = mirrored.MirroredRig(options.server, modern, options.programs)
+            open_until_done.enter_context(rig)
             rig.database()
             verdicts = regress.run(rig, rig.route(route), keep, options.only)
+            if control == "captured":
+                rig.account(at_least=0 if options.only else mirrored.LEAST)
         print(f"{route}: {sum(verdicts.values())} of {len(verdicts)} tests pass; failed:",
               " ".join(name for name, passed in verdicts.items() if not passed) or "none", flush=True)
         return verdicts
 
     through = one(options.route, results.kept())
     results.write(through)
-    if options.route == "direct":
+    if options.route in ("direct", "captured"):
         return []
-    findings = regress.compare(results.read("direct"), through, results.kept("direct"), results.kept())
+    findings = regress.compare(results.read(control), through, results.kept(control), results.kept())
     if not findings or options.route == "pgbouncer":
         return findings
-    print("differs from direct:", " ".join(test for test, _ in findings) + "; once more, both routes", flush=True)
-    again = {route: results.kept().with_name(f"{results.kept(route).name}.again") for route in ("direct", options.route)}
+    print(f"differs from {control}:", " ".join(test for test, _ in findings) + "; once more, both routes", flush=True)
+    again = {route: results.kept().with_name(f"{results.kept(route).name}.again") for route in (control, options.route)}
     direct, through = (one(route, keep) for route, keep in again.items())
     repeated = regress.compare(direct, through, *again.values())
     names = {test for test, _ in repeated}

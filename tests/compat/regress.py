@@ -46,13 +46,14 @@ def run(rig, port, keep, only=()):
     if rig.user:
         shutil.chown(outputs, "postgres", "postgres")
     done = subprocess.run(
-        [needed(pg_regress), "--host=127.0.0.1", f"--port={port}", "--user=crossfade", f"--bindir={clients}",
-         f"--inputdir={inputs}", f"--outputdir={outputs}", f"--dlpath={modules}", "--max-concurrent-tests=20",
+        [needed(pg_regress), "--host=127.0.0.1", f"--port={port}", f"--bindir={clients}",
+         f"--inputdir={inputs}", f"--outputdir={outputs}", f"--dlpath={modules}", "--max-concurrent-tests=20", *rig.regress_options,
          *(["--expecteddir", inputs] if version.major > 15 else []), *(only or [f"--schedule={schedule(rig, inputs)}"])],
         cwd=outputs, env=environment, capture_output=True, text=True, timeout=1500, **rig.user)
     shutil.rmtree(keep, ignore_errors=True)
     shutil.copytree(outputs, keep)
-    shutil.copy(rig.folder / "postgres.log", keep / "server.log")
+    for process in rig.started:
+        shutil.copy(process.log, keep / f"{process.name}.log")
     for printed in (keep / "results").glob("*.out"):
         text = printed.read_bytes().replace(str(rig.folder).encode(), b"FOLDER")
         printed.write_bytes(UUID.sub(b"UUID", text.replace(f"port {port}".encode(), b"port PORT")))

@@ -15,7 +15,9 @@ from servers import Process, Servers, free_port, http, listens, until  # noqa: E
 FETCHED = ROOT / "build/compat"  # by script/bootstrap --compat
 USER, PASSWORD = "application", "window"
 # tls: as legacy-primary, with certificates checked on both sides; terminate: besides, the proxy itself checks the passwords.
-ROUTES = ("direct", "legacy-only", "legacy-primary", "tls", "terminate", "pgbouncer")
+# captured: direct, with what `crossfade init` and the suite make on the database for mirror; mirror-across: modern is of the
+# other version.
+ROUTES = ("direct", "legacy-only", "legacy-primary", "tls", "terminate", "captured", "mirror", "mirror-across", "pgbouncer")
 
 
 class Failed(Exception):
@@ -71,6 +73,7 @@ class Rig(Servers):
         super().__init__()
         self.version, self.programs = Version(major), Path(programs).resolve()
         self.port = None  # of the database
+        self.regress_options = ("--user=crossfade",)  # what pg_regress has to know of it
         self.client_tls = {"PGSSLMODE": "disable"}  # what libpq's environment says of it
 
     def start(self, name, *argv, user=None):
@@ -174,16 +177,19 @@ flags: {{ hybrid_mode_enabled: true, dual_write_strategy: {strategy}, hybrid_rea
         if capture:
             self.sql(f"SET ROLE {USER}; CREATE TABLE captured (id int PRIMARY KEY, body text)")
             self.sql(f"SET ROLE {USER}; CREATE TABLE captured (id int PRIMARY KEY, body text)", "modern")
-            done = subprocess.run([self.programs / "crossfade", "--config", config, "init"], capture_output=True, text=True,
-                                  timeout=60)
-            if done.returncode:
-                raise Failed(f"crossfade init: {done.stdout}{done.stderr}")
+            self.init(config)
         proxy = self.start("crossfade-proxy", needed(self.programs / "crossfade-proxy"), "--config", config, user={})
         publishing = 'crossfade_publisher_state{state="publishing"} 1'
         until("crossfade-proxy", lambda: proxy.check() or http(admin, "/readyz") is not None and
               (not capture or publishing in (http(admin, "/metrics") or "")))
         self.proxy, self.admin = proxy, admin
         return listen
+
+    def init(self, config):
+        done = subprocess.run([needed(self.programs / "crossfade"), "--config", config, "init"], capture_output=True, text=True,
+                              timeout=60)
+        if done.returncode:
+            raise Failed(f"crossfade init: {done.stdout}{done.stderr}")
 
     def kafka_in_memory(self):
         kafka = self.start("kafka", needed(self.programs / "crossfade-mock-kafka"), "--topic", "crossfade.app.changes:1",
