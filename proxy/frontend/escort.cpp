@@ -140,7 +140,8 @@ void escort::heed(const sql::statement& it) {
 
 // What else DDL may change, such as a column that goes with its type, is noticed by the rows.
 void escort::heed_ddl(const sql::statement& it) {
-    const bool of_anything = it.alters_any_table || it.unknown_tables || (ddl_ && ddl_of_.empty());
+    const bool of_anything = it.alters_any_table || it.unknown_tables || (ddl_ && ddl_of_.empty()) ||
+                             ddl_of_.size() > mirror::keeper::most_doubts;
     for (const auto& each : it.tables)
         if (each.defined) ddl_of_.push_back({each.schema, each.name});
     ddl_ = ddl_ || of_anything || !ddl_of_.empty();
@@ -340,7 +341,9 @@ escort::client_step escort::bind(std::string_view message, const circumstances& 
         return fail_batch(message.size(), leave_reason::no_follower);
     portals_[portal] = {};
     if (it != nullptr) portals_[portal].step = savepoint_step_of(*it);
-    if (it == nullptr && found == prepared_.end()) prepared_.clear();  // it may be anything, a DEALLOCATE too
+    // It may be anything, a DEALLOCATE or a ROLLBACK TO too.
+    if (it == nullptr && found == prepared_.end()) prepared_.clear();
+    if (it == nullptr && (batch_mirrors_ || !taken_.rows.empty())) other_write(leave_reason::transaction);
     if (it != nullptr) heed(*it);
     if (it != nullptr && it->kind == sql::statement_kind::transaction_control) {
         ends_explicitly_ = ends(*it) && !batch_controls_ && !now.where.ready_is_due() &&

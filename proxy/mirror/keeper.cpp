@@ -18,7 +18,6 @@ constexpr auto look_interval = 2s;   // at the catalogs, if no DDL is seen
 constexpr auto rest_of_table = 10s;  // whose rows the follower has refused
 constexpr auto say_again = 60s;      // why rows were refused, each reason by itself
 constexpr auto share_of_time = 2;    // at most half of the time is spent on that
-constexpr std::size_t most_doubts = 1000;
 constexpr std::size_t links_at_first = 2;
 // Receipts that nobody has judged yet. Where crossfade-cdc is away for long they would only grow.
 constexpr std::int64_t most_receipts = 10000;
@@ -106,16 +105,18 @@ void keeper::look_again(const std::vector<model::table_name>& at) {
         look_again_ = true;
         doubted_.add(at);
         doubted_newly_.add(at);
-        publish_known();
+        const bool matters =
+            std::ranges::any_of(known_, [this](const auto& each) { return doubted_.about(each.second->name); });
+        if (matters && tables() != nullptr) publish_known();
     }
     changed_.notify_all();
 }
 
 void keeper::publish_known() {
-    if (doubted_.all || tables() == nullptr) return publish(nullptr);
+    if (doubted_.all) return publish(nullptr);
     auto trusted = known_;
-    if (std::erase_if(trusted, [this](const auto& each) { return doubted_.about(each.second->name); }) > 0)
-        publish(std::make_shared<const catalog>(trusted));
+    std::erase_if(trusted, [this](const auto& each) { return doubted_.about(each.second->name); });
+    publish(std::make_shared<const catalog>(trusted));
 }
 
 std::unique_ptr<follower_link> keeper::take() {
@@ -235,7 +236,6 @@ void keeper::read_catalogs() {
     const auto before = std::exchange(doubted_, doubted_newly_);  // of which what was read may be too old
     if (tables() != nullptr && known == known_ && before.none() && doubted_.none()) return;
     known_ = std::move(known);
-    publish(std::make_shared<const catalog>(known_));
     publish_known();
 }
 

@@ -65,6 +65,9 @@ class ledger {
 // Both are looked after by a thread that waits for databases, so that nobody else does.
 class keeper : public ledger {
   public:
+    // Names of tables that are doubted at a time; with more of them, everything is.
+    static constexpr std::size_t most_doubts = 1000;
+
     keeper(std::function<settings::snapshot()> in_force, prometheus::Registry& metrics);
     ~keeper() override { stop(); }
     keeper(const keeper&) = delete;

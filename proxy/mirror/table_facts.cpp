@@ -91,7 +91,7 @@ std::shared_ptr<const table_facts> catalog::find(std::uint32_t oid) const {
 
 bool takes(const table_facts& table, const sql::statement& it, std::string_view role) {
     using operation = sql::row_write::operation;
-    if (!it.rows || it.calls > sql::volatility::volatile_ || !table.readers.contains(role)) return false;
+    if (!it.rows || it.calls_may_write || !table.readers.contains(role)) return false;
     const auto& set = it.rows->set_columns;
     const bool moves = std::ranges::any_of(
         table.columns, [&](const column& each) { return each.key && std::ranges::find(set, each.name) != set.end(); });

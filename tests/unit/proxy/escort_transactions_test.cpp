@@ -190,6 +190,20 @@ TEST_F(an_escort, leaves_savepoints_that_it_can_not_follow_to_the_stream) {
     }
 }
 
+TEST_F(an_escort, takes_an_unknown_statement_for_one_that_rolls_back) {
+    for (const auto& before : {"BEGIN", "SAVEPOINT a"}) {
+        say(pgwire::build_query(before));
+        hear(complete(before) + ready('T'));
+    }
+    const std::string unknown = pgwire::build_bind("", "never heard of", {}) + pgwire::build_execute("", 0);
+    say(pgwire::build_query("INSERT INTO t VALUES (1)"));
+    hear(columns({"row"}) + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T'));
+    say(unknown + pgwire::build_sync());
+    hear(bound + complete("ROLLBACK") + ready('T'));
+    EXPECT_EQ(say(pgwire::build_query("COMMIT")), pgwire::build_query("COMMIT"));
+    EXPECT_FALSE(escort_.commits(complete("COMMIT") + ready('I')));
+}
+
 // The session is never idle in between.
 TEST_F(an_escort, keeps_no_rows_of_a_transaction_that_has_ended) {
     const std::vector<std::pair<std::string, std::string>> ends{

@@ -56,6 +56,7 @@ TEST(a_table, takes_what_is_all_in_its_rows) {
     EXPECT_FALSE(taken(R"(UPDATE "Orders" SET part = 2)")) << "another key";
     EXPECT_FALSE(taken(R"(INSERT INTO "Orders" VALUES (1) ON CONFLICT (id) DO UPDATE SET (serial, id) = (1, 2))"));
     EXPECT_FALSE(taken(R"(INSERT INTO "Orders" VALUES (my_function()))")) << "it may write elsewhere";
+    EXPECT_FALSE(taken(R"(INSERT INTO "Orders" SELECT 1, query_to_xml('DELETE FROM x', true, true, ''))"));
     EXPECT_FALSE(taken(R"(WITH x AS (DELETE FROM "Orders" RETURNING *) INSERT INTO "Orders" SELECT * FROM x)"));
     EXPECT_FALSE(taken(R"(TRUNCATE "Orders")"));
     EXPECT_FALSE(taken("DELETE FROM \"Orders\"", orders(), "stranger")) << "RETURNING reads";
