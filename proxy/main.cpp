@@ -103,7 +103,9 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     program::configuration_reload reload{name, flags, registry, [&front] { front.reloaded(); }};
 
     std::unique_ptr<capture::stream_publisher> publisher;
-    if (at_start->config.proxy.capture) publisher = std::make_unique<capture::stream_publisher>(at_start, registry);
+    if (at_start->config.proxy.capture)
+        publisher =
+            std::make_unique<capture::stream_publisher>(at_start, registry, [&flags] { return flags.current(); });
 
     const helm steer{home, front, reload, manager};
     desk =

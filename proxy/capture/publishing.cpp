@@ -36,12 +36,13 @@ setback unreadable(std::string what) {
 
 publishing::publishing(replication_link& link, publish::outbox& outbox, const pgoutput::assembler::source& source,
                        const std::optional<publish::last_published>& published, const settings::stream& stream,
-                       status_board& board)
+                       std::function<settings::snapshot()> in_force, status_board& board)
     : link_(link),
       outbox_(outbox),
       assembler_(source),
       overlap_(published),
       stream_(stream),
+      in_force_(std::move(in_force)),
       board_(board),
       last_told_(clock::now()),
       last_heard_(last_told_),
@@ -68,8 +69,20 @@ setback publishing::run(const stop_signal& stop, const source_monitor& monitor) 
 publishing::ending publishing::read_some() {
     auto end = read_round();
     // What was read before the end is published too.
+    if (!end && lingers() && !outbox_.full() && !linger_.is_over(clock::now())) return std::nullopt;
+    linger_.sent();
     if (const auto sent = outbox_.send(); !sent) return judge(sent.error(), stream_);
     return end;
+}
+
+// What a proxy mirrors it writes to modern itself, and the stream only judges. Whoever waits for the stream has a mark
+// behind his rows.
+bool publishing::lingers() {
+    if (auto now = in_force_(); now != judged_) {
+        judged_ = std::move(now);
+        mirrored_ = judged_->config.flags.has(settings::write_strategy::mirror);
+    }
+    return mirrored_;
 }
 
 publishing::ending publishing::read_round() {
@@ -129,6 +142,7 @@ publishing::ending publishing::on_payload(const pgoutput::xlog_data& data) {
     // Both by legacy's clock.
     if ((*event)->last)
         behind_ = std::chrono::duration_cast<std::chrono::milliseconds>(data.sent_at - (*event)->commit_time);
+    linger_.put(clock::now(), !std::holds_alternative<model::row_change>((*event)->body));
     outbox_.put(**event);
     (*event)->last ? failpoint::pass("capture.put_last") : failpoint::pass("capture.put");
     board_.published(**event);
@@ -192,6 +206,7 @@ publishing::ending publishing::wait(const stop_signal& stop, const source_monito
     auto until = last_told_ + clock::duration{status_interval};
     if (outbox_.acks().confirmed() > told_) until = last_told_ + clock::duration{confirm_interval};
     if (gather_until_) until = std::min(until, *gather_until_);
+    if (linger_.until()) until = std::min(until, *linger_.until());
     const auto most = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now());
     // Not for input while Kafka takes nothing: what isn't read, TCP holds back.
     const bool reading = !outbox_.full();
@@ -214,6 +229,8 @@ publishing::ending publishing::wait(const stop_signal& stop, const source_monito
 }
 
 void publishing::finish() {
+    // What can't be sent now is read again by the next one.
+    if (!outbox_.send()) return;
     const auto deadline = clock::now() + farewell;
     while (outbox_.acks().unacknowledged_events() > 0 && clock::now() < deadline) {
         if (settle(20ms)) break;

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string_view>
 
 #include "lib/pgoutput/assembler.hpp"
+#include "proxy/capture/linger.hpp"
 #include "proxy/capture/replication_link.hpp"
 #include "proxy/capture/source_monitor.hpp"
 #include "proxy/capture/status_board.hpp"
@@ -21,7 +23,7 @@ class publishing {
     // `published`: what the WAL has to bring once more, where the slot is before it.
     publishing(replication_link& link, publish::outbox& outbox, const pgoutput::assembler::source& source,
                const std::optional<publish::last_published>& published, const settings::stream& stream,
-               status_board& board);
+               std::function<settings::snapshot()> in_force, status_board& board);
 
     // Returns why it ended: state `off` when `stop` was raised.
     setback run(const stop_signal& stop, const source_monitor& monitor);
@@ -40,12 +42,17 @@ class publishing {
     void watch_acknowledgements();
     ending wait(const stop_signal& stop, const source_monitor& monitor);
     void finish();
+    bool lingers();
 
     replication_link& link_;
     publish::outbox& outbox_;
     pgoutput::assembler assembler_;
     publish::overlap overlap_;
     const settings::stream& stream_;
+    const std::function<settings::snapshot()> in_force_;
+    settings::snapshot judged_;  // by which it lingers, or not
+    bool mirrored_ = false;
+    linger linger_;
     status_board& board_;
 
     model::lsn received_;    // end of WAL that the server has told of

@@ -88,8 +88,9 @@ std::uint64_t draw_publisher() {
 }  // namespace
 
 struct stream_publisher::impl {
-    impl(settings::snapshot settings, prometheus::Registry& metrics)
-        : at_start(std::move(settings)),
+    impl(settings::snapshot started_with, prometheus::Registry& metrics, std::function<settings::snapshot()> by_now)
+        : at_start(std::move(started_with)),
+          in_force(by_now ? std::move(by_now) : [this] { return at_start; }),
           config(at_start->config),
           board(metrics, config.stream.name, config.proxy.max_unacknowledged_events, max_unacknowledged_bytes),
           watch(config, board) {}
@@ -101,6 +102,7 @@ struct stream_publisher::impl {
     void stay_stopped(const setback& why, std::optional<circumstances> seen);
 
     settings::snapshot at_start;
+    const std::function<settings::snapshot()> in_force;
     const settings::configuration& config;
     status_board board;
     stop_signal stop;
@@ -224,6 +226,7 @@ setback stream_publisher::impl::publish(replication_link& link, pgclient::connec
                      {identity->system_identifier, identity->timelines, draw_publisher(), begins->previous},
                      begins->again,
                      config.stream,
+                     in_force,
                      board};
     auto ended = spell.run(stop, monitor);
     outbox->abandon();
@@ -231,8 +234,9 @@ setback stream_publisher::impl::publish(replication_link& link, pgclient::connec
     return ended;
 }
 
-stream_publisher::stream_publisher(settings::snapshot at_start, prometheus::Registry& metrics)
-    : impl_(std::make_unique<impl>(std::move(at_start), metrics)) {}
+stream_publisher::stream_publisher(settings::snapshot at_start, prometheus::Registry& metrics,
+                                   std::function<settings::snapshot()> in_force)
+    : impl_(std::make_unique<impl>(std::move(at_start), metrics, std::move(in_force))) {}
 
 stream_publisher::~stream_publisher() {
     stop();

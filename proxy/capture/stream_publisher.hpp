@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -43,7 +44,9 @@ class stream_publisher {
     // settings::proxy::max_unacknowledged_events.
     static constexpr std::size_t max_unacknowledged_bytes = std::size_t{64} << 20;
 
-    stream_publisher(settings::snapshot at_start, prometheus::Registry& metrics);
+    // `in_force`: the flags by now; empty: as at the start.
+    stream_publisher(settings::snapshot at_start, prometheus::Registry& metrics,
+                     std::function<settings::snapshot()> in_force = {});
     ~stream_publisher();  // stops
     stream_publisher(const stream_publisher&) = delete;
     stream_publisher& operator=(const stream_publisher&) = delete;

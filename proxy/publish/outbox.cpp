@@ -75,7 +75,12 @@ void outbox::post(letter&& one, model::lsn end_lsn) {
 }
 
 kafka::result<void> outbox::send() {
-    for (; !waiting_.empty(); waiting_.pop_front()) {
+    to_be_sent_ = waiting_.size();
+    return hand_over();
+}
+
+kafka::result<void> outbox::hand_over() {
+    for (; to_be_sent_ > 0; --to_be_sent_, waiting_.pop_front()) {
         const auto& one = waiting_.front();
         const auto& topic = one.to == destination::json ? json_->topic : topic_;
         const auto done = producer_.produce(topic, one.partition, one.key, one.payload, one.headers, one.sequence);
@@ -92,7 +97,7 @@ kafka::result<void> outbox::settle(std::chrono::milliseconds timeout) {
         if (!answer.acknowledged) return answer.error;
         acks_.acknowledged(answer.sequence);
     }
-    return send();
+    return hand_over();
 }
 
 }  // namespace crossfade::proxy::publish

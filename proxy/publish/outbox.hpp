@@ -37,9 +37,9 @@ class outbox {
     // Queues it for send(). What the event says of its partition is set here.
     void put(model::change_event& event);
 
-    // Gives to the producer what was put since, all at once, so that it goes in few requests: the events of a reader
-    // that comes back for a row each time cost the broker several times as much. Fails for an event that Kafka's limits
-    // don't allow, and for an error that ends the producer.
+    // Gives to the producer what was put since it was last called, all at once, so that it goes in few requests: the
+    // events of a reader that comes back for a row each time cost the broker several times as much. Fails for an event
+    // that Kafka's limits don't allow, and for an error that ends the producer.
     kafka::result<void> send();
 
     // Takes in what Kafka has answered since, waiting up to `timeout` for the first answer. After any failure what
@@ -73,6 +73,7 @@ class outbox {
     void put_by_key(model::change_event& event);
     void post_event(const model::change_event& event, std::string key, std::int32_t partition, model::lsn complete);
     void post(letter&& one, model::lsn end_lsn);
+    kafka::result<void> hand_over();
 
     std::string topic_;
     limits most_;
@@ -82,6 +83,7 @@ class outbox {
     events::relation_encoder relations_;
     ack_tracker acks_;
     std::deque<letter> waiting_;  // for send(), or for room in the producer's queue
+    std::size_t to_be_sent_ = 0;  // of them
 };
 
 }  // namespace crossfade::proxy::publish
