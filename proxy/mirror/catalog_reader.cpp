@@ -52,8 +52,9 @@ SELECT t.oid::bigint, r.rolname FROM unnest($1::oid[]) AS t(oid), pg_roles r
  WHERE r.rolcanlogin AND has_table_privilege(r.oid, t.oid, 'SELECT')
 )sql";
 
-// Of modern's, those that take rows as they come. $1: whether triggers are asleep but for those that say otherwise; $2:
-// the stream.
+// Of modern's, those that take rows as they come. Where a further key ties rows together, one that is written ahead of
+// the stream can take what an older one, which the stream is yet to bring and take away, has to have. $1: whether
+// triggers are asleep but for those that say otherwise; $2: the stream.
 constexpr const char* followers_sql = R"sql(
 SELECT n.nspname, c.relname, a.attname, a.attgenerated <> '', a.attidentity = 'a',
        coalesce(a.attnum = ANY (i.indkey::int2[]), false)
@@ -65,6 +66,7 @@ SELECT n.nspname, c.relname, a.attname, a.attgenerated <> '', a.attidentity = 'a
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'crossfade')
    AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
                       AND (t.tgenabled IN ('R', 'A') OR (t.tgenabled = 'O' AND NOT $1::bool)))
+   AND NOT EXISTS (SELECT FROM pg_index u WHERE u.indrelid = c.oid AND NOT u.indisprimary AND (u.indisunique OR u.indisexclusion))
    AND NOT EXISTS (SELECT FROM crossfade.tables k WHERE k.stream = $2 AND k.table_name = n.nspname || '.' || c.relname
                       AND k.state <> 'live')
 )sql";
