@@ -1,5 +1,7 @@
 #include "tests/chaos/landscape.hpp"
 
+#include <csignal>
+#include <fstream>
 #include <stdexcept>
 
 #include "tests/support/eventually.hpp"
@@ -20,6 +22,18 @@ void must(const support::finished& done) {
 void pgbench_init(const support::postgres_cluster& at, const std::string& steps, unsigned scale) {
     must(support::run(
         {(at.bin_dir() / "pgbench").string(), "-i", "-q", "-I", steps, "-s", std::to_string(scale), at.dsn()}, 180s));
+}
+
+// The postmaster stands still first and goes on last, so that it makes no child that is left out.
+void signal_all(const support::postgres_cluster& cluster, int number) {
+    pid_t postmaster = 0;
+    std::ifstream{cluster.data_dir() / "postmaster.pid"} >> postmaster;
+    if (postmaster == 0) return;
+    const auto task = "/proc/" + std::to_string(postmaster) + "/task/" + std::to_string(postmaster) + "/children";
+    if (number == SIGSTOP) ::kill(postmaster, number);
+    std::ifstream children{task};
+    for (pid_t child = 0; children >> child;) ::kill(child, number);
+    if (number != SIGSTOP) ::kill(postmaster, number);
 }
 
 std::string tail(const std::string& text) {
@@ -190,6 +204,23 @@ void landscape::revive(victim which) {
             return modern.start();
         case victim::second_cdc:
             return second_cdc_->start();
+    }
+}
+
+void landscape::signal(victim which, int number) {
+    switch (which) {
+        case victim::proxy:
+            return proxy.signal(number);
+        case victim::cdc:
+            return cdc.signal(number);
+        case victim::second_cdc:
+            return second_cdc_->signal(number);
+        case victim::legacy:
+            return signal_all(legacy, number);
+        case victim::modern:
+            return signal_all(modern, number);
+        case victim::broker:
+            break;
     }
 }
 

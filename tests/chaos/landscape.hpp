@@ -47,6 +47,8 @@ class landscape {
 
     void kill(victim which);
     void revive(victim which);
+    // SIGSTOP and SIGCONT: it stands still, its connections and locks with it. Not the broker.
+    void signal(victim which, int number);
     support::crossfade_program& second() { return *second_cdc_; }
     support::crossfade_program& program(std::string_view name) { return name == "crossfade-cdc" ? cdc : proxy; }
 

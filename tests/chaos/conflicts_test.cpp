@@ -1,0 +1,143 @@
+// Conflicts under mirror: a few rows that everybody wants, while both sides and both programs are killed and paused.
+// CROSSFADE_CHAOS_CONFLICT_SECONDS: for so long; equality is checked about once a minute. CROSSFADE_CHAOS_SEED repeats
+// a run's choice.
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <unordered_map>
+
+#include "tests/chaos/landscape.hpp"
+#include "tests/chaos/rivals.hpp"
+#include "tests/support/configured.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/http.hpp"
+
+namespace crossfade::chaos {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::array places{
+    "mirror.written", "mirror.answered", "mirror.committed", "capture.put_last", "capture.acknowledged",
+    "consume.read",   "apply.begun",     "apply.written",    "apply.committed",
+};
+
+class conflicts : public testing::Test {
+  protected:
+    void SetUp() override {
+        if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: set CROSSFADE_KAFKA_LIBS";
+        world_ = std::make_unique<landscape>(
+            landscape_options{.schema = rivals::schema(), .rows = rivals::rows(), .strategy = "mirror"});
+        random_.seed(static_cast<std::mt19937::result_type>(seed_));
+        std::cout << "CROSSFADE_CHAOS_SEED=" << seed_ << '\n';
+    }
+    void TearDown() override {
+        load_.reset();
+        if (HasFailure() && world_) std::cerr << world_->logs();
+    }
+
+    void start_load() {
+        load_ = std::make_unique<rivals>(world_->client_dsn(), 6, 'c' + std::to_string(loads_++) + '-');
+        load_->start();
+    }
+    [[nodiscard]] bool goes_on() const {
+        const auto target = load_->acknowledged() + 20;
+        return support::eventually(60s, [&] { return load_->acknowledged() >= target; });
+    }
+
+    // One thing, at random.
+    void strike() {
+        const auto which = all_victims[random_() % all_victims.size()];
+        switch (random_() % 3) {
+            case 0:
+                std::cout << to_string(which) << " killed\n" << std::flush;
+                world_->kill(which);
+                return world_->revive(which);
+            case 1:
+                return pause(which == victim::broker ? victim::modern : which);
+            default:
+                return kill_at(places[random_() % places.size()]);
+        }
+    }
+    void pause(victim which) {
+        const auto time = std::chrono::milliseconds{200 + random_() % 2500};
+        std::cout << to_string(which) << " paused for " << time.count() << " ms\n" << std::flush;
+        world_->signal(which, SIGSTOP);
+        // As long as the others have something to do.
+        const auto enough = load_->acknowledged() + 500;
+        support::eventually(time, [&] { return load_->acknowledged() >= enough; });
+        world_->signal(which, SIGCONT);
+    }
+    void kill_at(const char* place) {
+        std::cout << place << '\n' << std::flush;
+        const std::string name{place};
+        auto& program = name.starts_with("mirror") || name.starts_with("capture") ? world_->proxy : world_->cdc;
+        program.kill9();
+        program.start({{"CROSSFADE_FAILPOINT", name + ':' + std::to_string(1 + random_() % 5)}});
+        ASSERT_TRUE(support::eventually(60s, [&] { return !program.running(); })) << "the place was not passed";
+        program.start();
+    }
+
+    void stop_load_and_check() {
+        load_->stop();
+        EXPECT_EQ(load_->hung(), 0U) << load_->last_error();
+        EXPECT_EQ(world_->settle(120s), "");
+        EXPECT_EQ(world_->complaints(), "");
+        EXPECT_TRUE(support::eventually(30s, [&] {
+            return world_->modern.value("SELECT count(*) FROM crossfade.receipts") == "0";
+        })) << "phantoms, or receipts that nobody takes away";
+        raised_ += load_->raised();
+        perhaps_raised_ += load_->perhaps_raised();
+        for (const auto* side : {&world_->legacy, &world_->modern}) {
+            SCOPED_TRACE(side == &world_->legacy ? "legacy" : "modern");
+            EXPECT_EQ(side->value(rivals::invariant()), "t");
+            const auto raised = std::stoull(side->value("SELECT sum(n) FROM counter"));
+            EXPECT_GE(raised, raised_) << "acknowledged and missing";
+            EXPECT_LE(raised, perhaps_raised_) << "twice";
+            std::unordered_map<std::string, bool> there;
+            for (const auto& row : side->exec("SELECT tag FROM deed")) there[row[0]] = true;
+            unsigned lost = 0;
+            unsigned ghosts = 0;
+            for (const auto& [tag, result] : load_->ledger()) {
+                if (result == outcome::acknowledged && !there.contains(tag)) ++lost;
+                if (result == outcome::aborted && there.contains(tag)) ++ghosts;
+            }
+            EXPECT_EQ(lost, 0U) << "acknowledged and missing";
+            EXPECT_EQ(ghosts, 0U) << "never committed and there";
+        }
+        std::cout << load_->acknowledged() << " transactions acknowledged, " << load_->errors() << " client errors\n";
+    }
+
+    const long seed_ = support::configured("CROSSFADE_CHAOS_SEED", std::random_device{}());
+    std::mt19937 random_;
+    std::unique_ptr<landscape> world_;
+    std::unique_ptr<rivals> load_;
+    unsigned loads_ = 0;
+    std::uint64_t raised_ = 0;
+    std::uint64_t perhaps_raised_ = 0;
+};
+
+TEST_F(conflicts, lose_and_double_nothing_under_mirror) {
+    using clock = std::chrono::steady_clock;
+    const auto end = clock::now() + std::chrono::seconds{support::configured("CROSSFADE_CHAOS_CONFLICT_SECONDS", 20)};
+    while (clock::now() < end) {
+        start_load();
+        const auto check_at = std::min(end, clock::now() + 60s);
+        while (clock::now() < check_at) {
+            ASSERT_TRUE(goes_on()) << "the load stands still";
+            strike();
+            if (HasFatalFailure()) return;
+        }
+        ASSERT_TRUE(goes_on()) << "the load stands still";
+        stop_load_and_check();
+        if (HasFailure()) return;
+    }
+    const auto said = support::http_get(world_->proxy.admin_port(), "/metrics").body;
+    EXPECT_GT(support::sample_value(said, "crossfade_mirror_tables"), 0);
+}
+
+}  // namespace
+}  // namespace crossfade::chaos

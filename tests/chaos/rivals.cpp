@@ -1,0 +1,127 @@
+#include "tests/chaos/rivals.hpp"
+
+namespace crossfade::chaos {
+
+const char* rivals::schema() {
+    return "CREATE TABLE counter (id int PRIMARY KEY, n bigint NOT NULL);"
+           "CREATE TABLE purse (id int PRIMARY KEY, balance bigint NOT NULL);"
+           "CREATE TABLE seat (id int PRIMARY KEY, holder int NOT NULL UNIQUE);"
+           "CREATE TABLE fleeting (id int PRIMARY KEY, who text NOT NULL);"
+           "CREATE TABLE deed (tag text PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp())";
+}
+
+const char* rivals::rows() {
+    return "INSERT INTO counter SELECT i, 0 FROM generate_series(1, 3) i;"
+           "INSERT INTO purse SELECT i, 1000 FROM generate_series(1, 4) i;"
+           "INSERT INTO seat SELECT i, 100 + i FROM generate_series(1, 4) i";
+}
+
+const char* rivals::invariant() {
+    return "SELECT (SELECT sum(balance) = 4000 FROM purse) AND (SELECT array_agg(holder ORDER BY holder) = "
+           "ARRAY[101, 102, 103, 104] FROM seat)";
+}
+
+rivals::rivals(std::string dsn, unsigned clients, std::string name)
+    : dsn_(std::move(dsn)), name_(std::move(name)), ledgers_(clients), last_errors_(clients) {}
+
+rivals::~rivals() {
+    stop();
+}
+
+void rivals::start() {
+    for (unsigned client = 0; client < ledgers_.size(); ++client)
+        threads_.emplace_back([this, client] { run(client); });
+}
+
+void rivals::stop() {
+    stopping_ = true;
+    for (auto& thread : threads_) thread.join();
+    threads_.clear();
+}
+
+std::string rivals::last_error() const {
+    std::string all;
+    for (const auto& each : last_errors_)
+        if (!each.empty()) all += each + '\n';
+    return all;
+}
+
+std::vector<entry> rivals::ledger() const {
+    std::vector<entry> all;
+    for (const auto& one : ledgers_) all.insert(all.end(), one.begin(), one.end());
+    return all;
+}
+
+rivals::deed rivals::next(std::mt19937& random, const std::string& tag) {
+    const auto pick = [&](unsigned count) { return std::to_string(1 + random() % count); };
+    const auto leave = "INSERT INTO deed (tag) VALUES ('" + tag + "')";
+    const auto raise = "UPDATE counter SET n = n + 1 WHERE id = " + pick(3);
+    const auto one = pick(4);
+    const auto other = pick(4);
+    switch (random() % 6) {
+        case 0:
+            return {{"BEGIN", raise + " RETURNING n", leave, "COMMIT"}, true};
+        case 1:
+            return {{"BEGIN", "UPDATE purse SET balance = balance - 1 WHERE id = " + one, leave,
+                     "UPDATE purse SET balance = balance + 1 WHERE id = " + other, "COMMIT"}};
+        case 2: {
+            const auto both = " WHERE id IN (" + one + ", " + other + ")";
+            return {{"BEGIN", leave, "UPDATE seat SET holder = -holder" + both,
+                     "UPDATE seat SET holder = (SELECT -s.holder FROM seat s WHERE s.id = CASE seat.id WHEN " + one +
+                         " THEN " + other + " ELSE " + one + " END)" + both,
+                     "COMMIT"}};
+        }
+        case 3:
+            return {{"BEGIN",
+                     "INSERT INTO fleeting VALUES (" + one + ", '" + tag +
+                         "') ON CONFLICT (id) DO UPDATE SET who = excluded.who",
+                     leave, "DELETE FROM fleeting WHERE id = " + other, "COMMIT"}};
+        case 4:
+            return {{"BEGIN", leave, "SAVEPOINT s", raise, "DELETE FROM fleeting", "ROLLBACK TO s", raise, "COMMIT"},
+                    true};
+        default:
+            // A transaction of its own, and no tag.
+            return {{raise}, true};
+    }
+}
+
+void rivals::run(unsigned client) {
+    std::mt19937 random{client};
+    connection to;
+    for (std::uint64_t sequence = 0; !stopping_; ++sequence) {
+        if (!to) {
+            to = connect(dsn_);
+            if (!to) {
+                ++errors_;
+                pause_after_failure();
+                continue;
+            }
+            if (execute(to.get(), "SET search_path = public") != answer::done) {
+                to.reset();
+                continue;
+            }
+        }
+        const std::string tag = name_ + std::to_string(client) + '-' + std::to_string(sequence);
+        const auto [statements, raises] = next(random, tag);
+        const bool tagged = statements.size() > 1;
+        auto got = answer::done;
+        auto result = outcome::acknowledged;
+        for (const auto& sql : statements) {
+            got = execute(to.get(), sql);
+            if (got == answer::done) continue;
+            ++errors_;
+            last_errors_[client] = sql + ": " + PQerrorMessage(to.get());
+            if (got == answer::nothing) ++hung_;
+            const bool commits = &sql == &statements.back();
+            result = commits && got != answer::refused ? outcome::unknown : outcome::aborted;
+            if (got != answer::refused || (tagged && execute(to.get(), "ROLLBACK") != answer::done)) to.reset();
+            break;
+        }
+        if (got == answer::done) ++acknowledged_;
+        if (raises && got == answer::done) ++raised_;
+        if (raises && result == outcome::unknown) ++unknown_raises_;
+        if (tagged) ledgers_[client].push_back({tag, result});
+    }
+}
+
+}  // namespace crossfade::chaos
