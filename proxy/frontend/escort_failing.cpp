@@ -59,7 +59,7 @@ std::string escort::failing_batch(leave_reason why) {
     for (const auto each : {due::kind::close, due::kind::parse, due::kind::bind}) owe({each, true});
     owe({due::kind::execute});
     skipping_ = true;  // whatever follows, up to a Sync
-    const std::string name = "crossfade_fail";
+    const std::string name = "crossfade.fail";
     return pgwire::build_close(pgwire::named::statement, name) + pgwire::build_parse(name, failing_text(why)) +
            pgwire::build_bind("", name, {}) + pgwire::build_execute("", 0);
 }

@@ -94,6 +94,8 @@ TEST_F(capture_budget, that_has_cost_the_slot_is_over_when_the_stream_begins_ane
     write_wal(4);
     ASSERT_TRUE(eventually_in(publisher, publisher_state::stopped)) << publisher.status().reason;
     kafka_.set_down(false);
+    // The publisher lets go of it first.
+    ASSERT_TRUE(support::eventually(20s, [&] { return slots() == "0"; }));
     // As `crossfade backfill --resync` does.
     stream_.make_slot();
     const auto begin = stream_.confirmed();

@@ -4,6 +4,8 @@
 namespace crossfade {
 namespace {
 
+using namespace std::chrono_literals;
+
 TEST_F(mirror_rows, follow_savepoints_and_transactions_in_a_row) {
     begin("10s");
     run("INSERT INTO accounts VALUES (1, 10, 'one')");

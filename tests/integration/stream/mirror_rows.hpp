@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <memory>
 #include <optional>
@@ -14,8 +15,6 @@
 
 // Rows that the proxy writes to modern itself (docs/adr/0022), with everything for real.
 namespace crossfade {
-
-using namespace std::chrono_literals;
 
 inline constexpr const char* schema = R"sql(
     CREATE TYPE mood AS ENUM ('sad', 'so so', 'happy');
@@ -45,12 +44,12 @@ class mirror_rows : public testing::Test {
         client_.emplace(std::move(*opened));
         run("SET search_path = public");
         int id = 1'000'000;
-        ASSERT_TRUE(support::eventually(60s, [&] {
+        ASSERT_TRUE(support::eventually(std::chrono::seconds{60}, [&] {
             run("INSERT INTO accounts (id) VALUES (" + std::to_string(++id) + ")");
             return mirrored() > 0 && metric("crossfade_mirror_degraded") == 0 &&
                    metric("crossfade_mirror_connections") > 1;
         })) << world_->logs();
-        ASSERT_EQ(world_->settle(30s), "");
+        ASSERT_EQ(world_->settle(std::chrono::seconds{30}), "");
     }
 
     void run(const std::string& sql) {
@@ -66,8 +65,8 @@ class mirror_rows : public testing::Test {
 
     // What is left when the stream has come by all of it.
     void expect_nothing_left() {
-        EXPECT_EQ(world_->settle(30s), "");
-        EXPECT_TRUE(support::eventually(10s, [&] { return receipts() == "0"; })) << receipts();
+        EXPECT_EQ(world_->settle(std::chrono::seconds{30}), "");
+        EXPECT_TRUE(support::eventually(std::chrono::seconds{10}, [&] { return receipts() == "0"; })) << receipts();
         EXPECT_EQ(world_->complaints(), "");
     }
 

@@ -18,7 +18,6 @@
 // An escort between a client and a server that a test speaks for.
 namespace crossfade::proxy::frontend {
 
-using namespace std::string_literals;
 using pgwire::framed;
 using errand = escort::errand;
 
@@ -51,7 +50,7 @@ inline std::string columns(const std::vector<std::string>& names) {
     return framed('T', body);
 }
 inline std::string error(const std::string& position) {
-    return framed('E', "SERROR\0C42703\0P"s + position + "\0\0"s);
+    return framed('E', std::string("SERROR\0C42703\0P", 15) + position + std::string(2, '\0'));
 }
 inline std::string hidden(const std::string& fields, const std::string& transaction = "90") {
     return "(" + transaction + ",7,\"UTF8/1/postgres/ISO, MDY\"," + fields + ')';

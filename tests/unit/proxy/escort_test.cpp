@@ -3,6 +3,8 @@
 namespace crossfade::proxy::frontend {
 namespace {
 
+using namespace std::string_literals;
+
 class an_escort_of_pieces : public an_escort, public testing::WithParamInterface<std::size_t> {
   protected:
     an_escort_of_pieces() { piece_ = GetParam(); }
