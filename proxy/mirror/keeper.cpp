@@ -19,6 +19,9 @@ constexpr auto rest_of_table = 10s;  // whose rows the follower has refused
 constexpr auto say_again = 60s;      // why rows were refused, each reason by itself
 constexpr auto share_of_time = 2;    // at most half of the time is spent on that
 constexpr std::size_t links_at_first = 2;
+constexpr unsigned most_refused_in_a_row = 8;
+constexpr auto first_rest = 250ms;
+constexpr auto longest_rest = 4s;
 // Receipts that nobody has judged yet. Where crossfade-cdc is away for long they would only grow.
 constexpr std::int64_t most_receipts = 10000;
 
@@ -121,6 +124,7 @@ void keeper::publish_known() {
 
 std::unique_ptr<follower_link> keeper::take() {
     std::unique_lock hold{mutex_};
+    if (clock::now() < rests_until_) return nullptr;
     if (!idle_.empty()) {
         auto link = std::move(idle_.back());
         idle_.pop_back();
@@ -134,6 +138,8 @@ std::unique_ptr<follower_link> keeper::take() {
 
 void keeper::give_back(std::unique_ptr<follower_link> link) {
     const std::lock_guard hold{mutex_};
+    refused_in_a_row_ = 0;
+    rest_ = {};
     idle_.push_back(std::move(link));
 }
 
@@ -146,16 +152,22 @@ void keeper::take_back(std::unique_ptr<follower_link> link) {
             news = said < clock::now() - say_again;
             if (news) said = clock::now();
         }
+        if (!link->why().sqlstate.empty() && ++refused_in_a_row_ >= most_refused_in_a_row) {
+            refused_in_a_row_ = 0;
+            rest_ = std::clamp<std::chrono::milliseconds>(2 * rest_, first_rest, longest_rest);
+            rests_until_ = clock::now() + rest_;
+        }
         if (const auto* table = link->at_fault()) {
             refused_[table->oid] = clock::now() + rest_of_table;
             look_again_ = true;
         }
     }
     if (news) spdlog::warn("mirror: a transaction is left to the stream: {}", pgclient::to_string(link->why()));
-    if (link->roll_back()) {
-        give_back(std::move(link));
+    const bool whole = link->roll_back();
+    const std::lock_guard hold{mutex_};
+    if (whole) {
+        idle_.push_back(std::move(link));
     } else {
-        const std::lock_guard hold{mutex_};
         --made_;
         more_wanted_ = true;
     }

@@ -82,7 +82,9 @@ class keeper : public ledger {
     // Whether nothing is mirrored, as either database, or crossfade-cdc, is away.
     bool away() const { return away_; }
 
-    // Null: there is none, and nobody waits for one.
+    // Null: there is none, and nobody waits for one. Nor is there one for a while when one transaction after the other
+    // was refused: where the stream is behind, rows aren't as they have to be, and who tries all the same is in its
+    // way.
     std::unique_ptr<follower_link> take();
     void give_back(std::unique_ptr<follower_link> link);
     // One on which a transaction has not come to an end, and is not to.
@@ -119,6 +121,9 @@ class keeper : public ledger {
     std::vector<std::unique_ptr<follower_link>> idle_;
     std::size_t made_ = 0;     // open ones, those in use among them
     bool more_wanted_ = true;  // somebody found none
+    unsigned refused_in_a_row_ = 0;
+    clock::time_point rests_until_{};
+    std::chrono::milliseconds rest_{0};  // the last one
     bool look_again_ = false;
     // What look_again() was told.
     struct doubts {
