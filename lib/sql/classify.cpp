@@ -210,7 +210,6 @@ void particulars(const PgQuery__Node& node, statement& it) {
         case PG_QUERY__NODE__NODE_DO_STMT:
             it.writes_rows = it.unknown_tables = true;
             it.calls = volatility::unknown;
-            it.calls_may_write = true;
             break;
         case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT: {
             const auto* query = node.create_table_as_stmt->query;
@@ -221,13 +220,11 @@ void particulars(const PgQuery__Node& node, statement& it) {
         case PG_QUERY__NODE__NODE_EXECUTE_STMT:
             it.unknown_tables = true;
             it.calls = volatility::unknown;
-            it.calls_may_write = true;
             break;
         default:
             if (it.kind != statement_kind::other) break;
             it.writes_rows = it.unknown_tables = true;
             it.calls = volatility::unknown;
-            it.calls_may_write = true;
     }
 }
 
@@ -311,6 +308,7 @@ statement classify(const PgQuery__Node& node) {
     it.effect = effect_of(node);
     if ((found.makes_temporary() && creates(node)) || is_in_pg_temp(node)) it.effect = effect::create_temporary{};
     particulars(node, it);
+    if (it.calls == volatility::unknown) it.calls_may_write = true;
     it.read_only = it.kind == statement_kind::read && !found.locks() && it.calls <= volatility::stable;
     return it;
 }

@@ -66,10 +66,7 @@ class survey {
     void operator_name(std::size_t count, PgQuery__Node* const* names);
     void children(const ProtobufCMessage& message);
 
-    void at_least(volatility how) {
-        into_.calls = std::max(into_.calls, how);
-        if (how == volatility::unknown) into_.calls_may_write = true;
-    }
+    void at_least(volatility how) { into_.calls = std::max(into_.calls, how); }
     table_use& use_of(std::string_view schema, std::string_view name);
 
     statement& into_;

@@ -142,7 +142,7 @@ publishing::ending publishing::on_payload(const pgoutput::xlog_data& data) {
     // Both by legacy's clock.
     if ((*event)->last)
         behind_ = std::chrono::duration_cast<std::chrono::milliseconds>(data.sent_at - (*event)->commit_time);
-    linger_.put(clock::now(), !std::holds_alternative<model::row_change>((*event)->body));
+    if (mirrored_) linger_.put(clock::now(), !std::holds_alternative<model::row_change>((*event)->body));
     outbox_.put(**event);
     (*event)->last ? failpoint::pass("capture.put_last") : failpoint::pass("capture.put");
     board_.published(**event);

@@ -299,9 +299,9 @@ escort::client_step escort::parse(std::string_view from, std::size_t size, const
     if (known == nullptr || !*known) prepared_.clear();
     auto how = it == nullptr || prepared_.size() >= most_prepared ? std::nullopt : mirrors(*it, now);
     if (unnamed && !binds_unnamed(from.substr(size))) how.reset();
-    fresh_.push_back(name);
     auto& kept = prepared_[name];
     kept.text = known;
+    kept.round = round_;
     if (!how) {
         owe({due::kind::parse});
         return pass(size);

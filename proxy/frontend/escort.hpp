@@ -145,6 +145,7 @@ class escort {
         std::shared_ptr<const sql::understanding> text;  // null: nothing
         std::string hidden;                              // ours; empty: there is none
         manner how{};
+        std::uint64_t round = 0;  // in which the client sent it
     };
 
     client_step query(std::string_view message, const circumstances& now);
@@ -223,7 +224,7 @@ class escort {
     bool batch_mirrors_ = false;
     bool batch_controls_ = false;  // has something in it that begins or ends transactions
     std::map<std::string, known_statement, std::less<>> prepared_;
-    std::vector<std::string> fresh_;  // of them, those that aren't known to be there
+    std::uint64_t round_ = 0;  // until all is answered; what was parsed in it isn't known to be there
     // As the server has them, or fewer: an entry too many is of a name that no Execute succeeds with.
     std::map<std::string, manner, std::less<>> portals_;
     // The Parse of the client's statement without a name, where the server has got ours alone.

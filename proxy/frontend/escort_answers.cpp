@@ -67,7 +67,7 @@ std::optional<std::string_view> escort::from_server(std::string_view bytes) {
 void escort::nothing_is_due(bool idle) {
     if (!partial_.empty() || rest_ > 0) return;
     due_.clear();
-    fresh_.clear();
+    ++round_;
     if (idle) portals_.clear();
 }
 
@@ -235,7 +235,7 @@ void escort::follow(const savepoint_step& done) {
 void escort::on_error() {
     failed_ = true;
     // What wasn't answered may not be there.
-    for (const auto& each : std::exchange(fresh_, {})) prepared_.erase(each);
+    std::erase_if(prepared_, [this](const auto& each) { return each.second.round == round_; });
     if (due_.empty()) return;
     const auto ends = [](const due& each) {
         return each.what == due::kind::query || each.what == due::kind::sync || each.what == due::kind::function_call;

@@ -10,15 +10,14 @@ using mirror::leave_reason;
 
 // Raised by the server, so that it stands where it would stand if the server had found it.
 std::string failing_text(leave_reason why) {
-    const std::string detail = why == leave_reason::refused ? "modern refused its rows, or was too slow"
+    constexpr const char* message = "the transaction is rolled back, as its rows can''t be on modern in time";
+    const char* const detail = why == leave_reason::refused ? "modern refused its rows, or was too slow"
                                                             : "modern, or the stream to it, is away";
-    return "DO $crossfade$ BEGIN RAISE EXCEPTION USING ERRCODE = 'XF003', MESSAGE = 'the transaction is rolled back, "
-           "as its "
-           "rows can''t be on modern in time', DETAIL = '" +
-           detail +
-           "', HINT = 'on_mirror_failure is fail. Nothing is committed, and it may be tried again; crossfade status "
-           "says how "
-           "modern is.'; END $crossfade$";
+    constexpr const char* hint =
+        "on_mirror_failure is fail. Nothing is committed, and it may be tried again; crossfade status says how modern "
+        "is.";
+    return std::string{"DO $crossfade$ BEGIN RAISE EXCEPTION USING ERRCODE = 'XF003', MESSAGE = '"} + message +
+           "', DETAIL = '" + detail + "', HINT = '" + hint + "'; END $crossfade$";
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "proxy/frontend/mirror_gate.hpp"
 
 #include <algorithm>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -52,6 +51,23 @@ std::vector<model::table_name> written_by(const sql::statement& it) {
     return written;
 }
 
+// Of what may write any table.
+mirror_debt debt_of_any(const settings::in_force& flags, const strategy::session_facts& session) {
+    return strategy::may_have_to_fail(flags, session) ? mirror_debt::or_fail : mirror_debt::mirror;
+}
+
+mirror_debt debt_of_one(const sql::statement& it, const settings::in_force& flags,
+                        const strategy::session_facts& session) {
+    if (!changes_rows(it)) return mirror_debt::none;
+    // Tables that are made or changed are no rows yet, or brought by nobody.
+    if (it.kind == statement_kind::ddl) return mirror_debt::mirror;
+    const auto written = written_by(it);
+    if (written.empty()) return debt_of_any(flags, session);
+    const auto plan = strategy::decide(flags, session, {written});
+    if (plan.follower != strategy::follower_path::mirror) return mirror_debt::none;
+    return plan.or_fail ? mirror_debt::or_fail : mirror_debt::mirror;
+}
+
 }  // namespace
 
 bool renames_prepared(const sql::statement& it) {
@@ -61,26 +77,9 @@ bool renames_prepared(const sql::statement& it) {
 
 mirror_debt debt_of(const sql::understanding* known, const settings::in_force& flags,
                     const strategy::session_facts& session) {
-    const auto of_any = [&] {
-        return strategy::may_have_to_fail(flags, session) ? mirror_debt::or_fail : mirror_debt::mirror;
-    };
-    if (known == nullptr || !*known) return of_any();
+    if (known == nullptr || !*known) return debt_of_any(flags, session);
     auto worst = mirror_debt::none;
-    for (const auto& each : **known) {
-        if (!changes_rows(each)) continue;
-        // Tables that are made or changed are no rows yet, or brought by nobody.
-        if (each.kind == statement_kind::ddl) {
-            worst = std::max(worst, mirror_debt::mirror);
-            continue;
-        }
-        const auto written = written_by(each);
-        const auto plan = written.empty() ? strategy::plan{} : strategy::decide(flags, session, {written});
-        const auto owed = written.empty()                                    ? of_any()
-                          : plan.follower != strategy::follower_path::mirror ? mirror_debt::none
-                          : plan.or_fail                                     ? mirror_debt::or_fail
-                                                                             : mirror_debt::mirror;
-        worst = std::max(worst, owed);
-    }
+    for (const auto& each : **known) worst = std::max(worst, debt_of_one(each, flags, session));
     return worst;
 }
 
@@ -149,25 +148,27 @@ bool mirror_gate::may_write(std::string_view text, std::size_t missing, const se
 void mirror_gate::keep_calm(std::string_view statement, bool calm) {
     if (!calm || failed_) {
         if (const auto there = calm_.find(statement); there != calm_.end()) {
-            kept_ -= there->size() + name_overhead;
+            kept_ -= there->first.size() + name_overhead;
             calm_.erase(there);
         }
-    } else if (calm_.size() < most_names && calm_.emplace(statement).second) {
+    } else if (calm_.size() < most_names && calm_.emplace(statement, round_).second) {
         kept_ += statement.size() + name_overhead;
-        fresh_.emplace_back(statement);
     }
 }
 
 void mirror_gate::server_said(char type) {
     // What followed may have been skipped, a Parse among it.
     if (type != pgwire::backend::error_response) return;
-    for (const auto& each : std::exchange(fresh_, {})) keep_calm(each, false);
+    std::erase_if(calm_, [this](const auto& each) {
+        const bool goes = each.second == round_;
+        if (goes) kept_ -= each.first.size() + name_overhead;
+        return goes;
+    });
     failed_ = true;
 }
 
 void mirror_gate::forget_calm() {
     calm_.clear();
-    fresh_.clear();
     kept_ = 0;
 }
 
@@ -197,7 +198,7 @@ mirror_gate::answer mirror_gate::look_for_answer(std::string_view chunk, std::si
 void mirror_gate::answered(std::size_t bytes, bool quiet, bool idle) {
     settled_ -= std::min(settled_, bytes);
     if (quiet) {
-        fresh_.clear();
+        ++round_;
         failed_ = false;
     }
     if (!idle) return;

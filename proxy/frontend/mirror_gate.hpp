@@ -2,10 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <set>
+#include <map>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "proxy/portrait/notebook.hpp"
 #include "proxy/strategy/plan.hpp"
@@ -69,11 +68,12 @@ class mirror_gate {
     void forget_calm();
 
     portrait::notebook& notes_;
-    std::set<std::string, std::less<>> calm_;  // prepared statements
-    std::vector<std::string> fresh_;           // of them, those that aren't known to be there
-    bool failed_ = false;                      // what comes may be skipped by the server, until all is answered
-    std::size_t kept_ = 0;                     // their bytes
-    bool wrote_ = false;                       // since the session was idle, perhaps
+    // Prepared statements, each with the round in which the client sent it.
+    std::map<std::string, std::uint64_t, std::less<>> calm_;
+    std::size_t kept_ = 0;     // their bytes
+    std::uint64_t round_ = 0;  // until all is answered; what was parsed in it isn't known to be there
+    bool failed_ = false;      // in this round: what comes may be skipped by the server
+    bool wrote_ = false;       // since the session was idle, perhaps
     unsigned writes_ = 0;
     std::size_t settled_ = 0;  // of what the server has sent
 };

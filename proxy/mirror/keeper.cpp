@@ -15,9 +15,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto look_interval = 2s;   // at the catalogs, if no DDL is seen
+constexpr auto share_of_time = 2;    // at most half of the time is spent on that
 constexpr auto rest_of_table = 10s;  // whose rows the follower has refused
 constexpr auto say_again = 60s;      // why rows were refused, each reason by itself
-constexpr auto share_of_time = 2;    // at most half of the time is spent on that
 constexpr std::size_t links_at_first = 2;
 constexpr unsigned most_refused_in_a_row = 8;
 constexpr auto first_rest = 250ms;

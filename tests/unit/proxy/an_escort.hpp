@@ -121,7 +121,18 @@ class an_escort : public testing::Test {
             const auto changed = escort_.from_server(some);
             told += changed ? *changed : some;
         }
+        if (tracker_.quiet()) escort_.nothing_is_due(tracker_.idle());
         return told;
+    }
+    // Simple queries, and their answers where that is all there is to be said of them.
+    void did(const std::string& sql, const std::string& tag, char status = 'T') {
+        say(pgwire::build_query(sql));
+        hear(complete(tag) + ready(status));
+    }
+    void begin() { did("BEGIN", "BEGIN"); }
+    void insert(const std::string& id = "1") {
+        say(pgwire::build_query("INSERT INTO t VALUES (" + id + ")"));
+        hear(columns({"row"}) + row({hidden(id + ",")}) + complete("INSERT 0 1") + ready('T'));
     }
     // Whether it is by a Sync.
     bool go_on(std::optional<mirror::leave_reason> why = {}) {

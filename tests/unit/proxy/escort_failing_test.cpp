@@ -23,14 +23,6 @@ class a_strict_escort : public an_escort {
         escort_.mirror(true, true);
     }
 
-    void begin() {
-        say(pgwire::build_query("BEGIN"));
-        hear(complete("BEGIN") + ready('T'));
-    }
-    void insert() {
-        say(pgwire::build_query("INSERT INTO t VALUES (1)"));
-        hear(columns({"row"}) + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T'));
-    }
     // What comes of XF003.
     const std::string refused_ = error("1");
 };

@@ -4,8 +4,7 @@ namespace crossfade::proxy::frontend {
 namespace {
 
 TEST_F(an_escort, holds_the_commit_of_a_transaction_until_its_rows_are_written) {
-    say(pgwire::build_query("BEGIN"));
-    hear(complete("BEGIN") + ready('T'));
+    begin();
     EXPECT_EQ(say(pgwire::build_query("INSERT INTO t VALUES (1)")),
               pgwire::build_query(rewritten("INSERT INTO t VALUES (1)")));
     EXPECT_EQ(hear(columns({"row"}) + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T')),
@@ -77,8 +76,7 @@ TEST_F(an_escort, knows_portals_for_as_long_as_the_server_does) {
 
 // The server swallows the Sync that comes while it waits for the COPY's data.
 TEST_F(an_escort, is_not_led_astray_by_a_copy) {
-    say(pgwire::build_query("BEGIN"));
-    hear(complete("BEGIN") + ready('T'));
+    begin();
     say(pgwire::build_parse("", "COPY t FROM STDIN") + pgwire::build_bind("", "", {}) + pgwire::build_execute("", 0) +
         pgwire::build_sync());
     hear(parsed + bound + framed('G', std::string(3, '\0')));
@@ -91,11 +89,20 @@ TEST_F(an_escort, is_not_led_astray_by_a_copy) {
               columns({"id"}) + row({"1"}) + complete("INSERT 0 1") + ready('T'));
 }
 
+TEST_F(an_escort, knows_prepared_statements_that_were_there_before_an_error) {
+    const auto insert = "INSERT INTO t VALUES ($1)";
+    say(pgwire::build_parse("before", insert) + pgwire::build_sync());
+    hear(parsed + parsed + ready('I'));
+    say(pgwire::build_parse("wrong", "SELECT nope") + pgwire::build_parse("skipped", insert) + pgwire::build_sync());
+    hear(error("1") + ready('I'));
+    const auto bind = [](const char* name) { return pgwire::build_bind("", name, {{"1"}}); };
+    EXPECT_EQ(say(bind("before")), pgwire::build_bind("", "crossfade_1", {{"1"}}));
+    EXPECT_EQ(say(bind("skipped")), bind("skipped"));
+}
+
 TEST_F(an_escort, leaves_what_it_can_not_follow_to_the_stream) {
-    say(pgwire::build_query("BEGIN"));
-    hear(complete("BEGIN") + ready('T'));
-    say(pgwire::build_query("INSERT INTO t VALUES (1)"));
-    hear(columns({"row"}) + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T'));
+    begin();
+    insert();
     EXPECT_EQ(say(pgwire::build_query("UPDATE other SET a = 1")), pgwire::build_query("UPDATE other SET a = 1"));
     escort_.other_write();  // as the gate says of it
     hear(complete("UPDATE 1") + ready('T'));
@@ -107,10 +114,8 @@ TEST_F(an_escort, leaves_what_it_can_not_follow_to_the_stream) {
 }
 
 TEST_F(an_escort, forgets_what_is_rolled_back) {
-    say(pgwire::build_query("BEGIN"));
-    hear(complete("BEGIN") + ready('T'));
-    say(pgwire::build_query("INSERT INTO t VALUES (1)"));
-    hear(columns({"row"}) + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T'));
+    begin();
+    insert();
     EXPECT_EQ(say(pgwire::build_query("ROLLBACK")), pgwire::build_query("ROLLBACK"));
     EXPECT_TRUE(escort_.wrote_nothing(complete("ROLLBACK") + ready('I')));
     hear(complete("ROLLBACK") + ready('I'));
@@ -122,16 +127,8 @@ TEST_F(an_escort, forgets_what_is_rolled_back) {
 }
 
 TEST_F(an_escort, follows_savepoints) {
-    const auto did = [&](const std::string& sql, const std::string& tag, char status = 'T') {
-        say(pgwire::build_query(sql));
-        hear(complete(tag) + ready(status));
-    };
-    const auto insert = [&](const std::string& id) {
-        say(pgwire::build_query("INSERT INTO t VALUES (" + id + ")"));
-        hear(columns({"row"}) + row({hidden(id + ",")}) + complete("INSERT 0 1") + ready('T'));
-    };
-    did("BEGIN", "BEGIN");
-    insert("1");
+    begin();
+    insert();
     did("SAVEPOINT a", "SAVEPOINT");
     insert("2");
     did("SAVEPOINT b", "SAVEPOINT");
@@ -160,12 +157,9 @@ TEST_F(an_escort, follows_savepoints) {
 }
 
 TEST_F(an_escort, has_written_nothing_where_savepoints_took_it_back) {
-    for (const auto& sql : {"BEGIN", "SAVEPOINT a"}) {
-        say(pgwire::build_query(sql));
-        hear(complete(sql) + ready('T'));
-    }
-    say(pgwire::build_query("INSERT INTO t VALUES (1)"));
-    hear(columns({"row"}) + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T'));
+    begin();
+    did("SAVEPOINT a", "SAVEPOINT");
+    insert();
     say(pgwire::build_query("ROLLBACK TO a"));
     hear(complete("ROLLBACK") + ready('T'));
     EXPECT_EQ(say(pgwire::build_query("COMMIT")), pgwire::build_query("COMMIT"));
@@ -174,12 +168,9 @@ TEST_F(an_escort, has_written_nothing_where_savepoints_took_it_back) {
 
 TEST_F(an_escort, leaves_savepoints_that_it_can_not_follow_to_the_stream) {
     for (const auto& sql : {"SELECT 1; ROLLBACK TO a", "SELECT 1; RELEASE a", "ROLLBACK TO unheard_of"}) {
-        for (const auto& before : {"BEGIN", "SAVEPOINT a"}) {
-            say(pgwire::build_query(before));
-            hear(complete(before) + ready('T'));
-        }
-        say(pgwire::build_query("INSERT INTO t VALUES (1)"));
-        hear(columns({"row"}) + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T'));
+        begin();
+        did("SAVEPOINT a", "SAVEPOINT");
+        insert();
         say(pgwire::build_query(sql));
         hear(complete("ROLLBACK") + ready('T'));
         EXPECT_EQ(say(pgwire::build_query("COMMIT")), pgwire::build_query("COMMIT")) << sql;
@@ -191,13 +182,10 @@ TEST_F(an_escort, leaves_savepoints_that_it_can_not_follow_to_the_stream) {
 }
 
 TEST_F(an_escort, takes_an_unknown_statement_for_one_that_rolls_back) {
-    for (const auto& before : {"BEGIN", "SAVEPOINT a"}) {
-        say(pgwire::build_query(before));
-        hear(complete(before) + ready('T'));
-    }
+    begin();
+    did("SAVEPOINT a", "SAVEPOINT");
     const std::string unknown = pgwire::build_bind("", "never heard of", {}) + pgwire::build_execute("", 0);
-    say(pgwire::build_query("INSERT INTO t VALUES (1)"));
-    hear(columns({"row"}) + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T'));
+    insert();
     say(unknown + pgwire::build_sync());
     hear(bound + complete("ROLLBACK") + ready('T'));
     EXPECT_EQ(say(pgwire::build_query("COMMIT")), pgwire::build_query("COMMIT"));
@@ -213,10 +201,8 @@ TEST_F(an_escort, keeps_no_rows_of_a_transaction_that_has_ended) {
         {"COMMIT; BEGIN", complete("COMMIT") + complete("BEGIN")},
     };
     for (const auto& [sql, answer] : ends) {
-        say(pgwire::build_query("BEGIN"));
-        hear(complete("BEGIN") + ready('T'));
-        say(pgwire::build_query("INSERT INTO t VALUES (1)"));
-        hear(columns({"row"}) + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T'));
+        begin();
+        insert();
         EXPECT_EQ(say(pgwire::build_query(sql)), pgwire::build_query(sql));
         hear(answer + ready('T'));
         EXPECT_EQ(say(pgwire::build_query("COMMIT")), pgwire::build_query("COMMIT")) << sql;
@@ -229,23 +215,19 @@ TEST_F(an_escort, keeps_no_rows_of_a_transaction_that_has_ended) {
 }
 
 TEST_F(an_escort, has_the_catalogs_read_again_behind_ddl) {
-    const auto did = [&](const std::string& sql, char status = 'T') {
-        say(pgwire::build_query(sql));
-        hear(complete(sql) + ready(status));
-    };
     using names = std::vector<model::table_name>;
-    did("BEGIN");
-    did("ALTER TABLE t ADD x int");
-    did("CREATE TABLE s.u (id int REFERENCES v)");
+    begin();
+    did("ALTER TABLE t ADD x int", "x");
+    did("CREATE TABLE s.u (id int REFERENCES v)", "x");
     EXPECT_EQ(books_.looked, 0);
-    did("COMMIT", 'I');
+    did("COMMIT", "COMMIT", 'I');
     EXPECT_EQ(books_.looked, 1);
     EXPECT_EQ(books_.doubted, (names{{"", "t"}, {"s", "u"}, {"", "v"}}));
-    did("ALTER TABLE t ADD y int; REVOKE SELECT ON ALL TABLES IN SCHEMA s FROM app; ALTER TABLE t ADD z int", 'I');
+    did("ALTER TABLE t ADD y int; REVOKE SELECT ON ALL TABLES IN SCHEMA s FROM app; ALTER TABLE t ADD z int", "x", 'I');
     EXPECT_EQ(books_.doubted, names{}) << "anything";
     for (const auto* text : {"DROP INDEX i", "CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN 1", "GRANT a TO b",
                              "CREATE TEMP TABLE w (id int)"})
-        did(text, 'I');
+        did(text, "x", 'I');
     EXPECT_EQ(books_.looked, 2) << "changes nothing of any table";
 }
 
