@@ -219,9 +219,14 @@ TEST_F(mirror, is_told_by_the_transaction_that_applies) {
     auto listener = pgclient::connection::open(world_->modern.dsn(), {}).value();
     listener.exec("LISTEN \"crossfade.applied\"").value();
     run("INSERT INTO plain VALUES (1, 'x', now(), 1)");
-    EXPECT_TRUE(listener.exec("SELECT 1"));
     const auto forget = [](PGnotify* of) { PQfreemem(of); };
-    const std::unique_ptr<PGnotify, decltype(forget)> told{PQnotifies(listener.native()), forget};
+    std::unique_ptr<PGnotify, decltype(forget)> told{nullptr, forget};
+    // The transaction is seen a moment before PostgreSQL tells the listeners of it.
+    static_cast<void>(support::eventually(10s, [&] {
+        EXPECT_TRUE(listener.exec("SELECT 1"));
+        told.reset(PQnotifies(listener.native()));
+        return told != nullptr;
+    }));
     ASSERT_NE(told, nullptr) << world_->logs();
     const auto end = store::read_applied(told->extra, "app");
     ASSERT_TRUE(end) << told->extra;
