@@ -7,7 +7,6 @@
 #include <iostream>
 #include <memory>
 #include <random>
-#include <unordered_map>
 
 #include "tests/chaos/landscape.hpp"
 #include "tests/chaos/rivals.hpp"
@@ -97,16 +96,7 @@ class conflicts : public testing::Test {
             const auto raised = std::stoull(side->value("SELECT sum(n) FROM counter"));
             EXPECT_GE(raised, raised_) << "acknowledged and missing";
             EXPECT_LE(raised, perhaps_raised_) << "twice";
-            std::unordered_map<std::string, bool> there;
-            for (const auto& row : side->exec("SELECT tag FROM deed")) there[row[0]] = true;
-            unsigned lost = 0;
-            unsigned ghosts = 0;
-            for (const auto& [tag, result] : load_->ledger()) {
-                if (result == outcome::acknowledged && !there.contains(tag)) ++lost;
-                if (result == outcome::aborted && there.contains(tag)) ++ghosts;
-            }
-            EXPECT_EQ(lost, 0U) << "acknowledged and missing";
-            EXPECT_EQ(ghosts, 0U) << "never committed and there";
+            expect_kept(load_->ledger(), *side, rivals::tags);
         }
         std::cout << load_->acknowledged() << " transactions acknowledged, " << load_->errors() << " client errors\n";
     }

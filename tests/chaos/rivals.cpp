@@ -1,5 +1,7 @@
 #include "tests/chaos/rivals.hpp"
 
+#include "tests/chaos/client.hpp"
+
 namespace crossfade::chaos {
 
 const char* rivals::schema() {
@@ -22,33 +24,12 @@ const char* rivals::invariant() {
 }
 
 rivals::rivals(std::string dsn, unsigned clients, std::string name)
-    : dsn_(std::move(dsn)), name_(std::move(name)), ledgers_(clients), last_errors_(clients) {}
-
-rivals::~rivals() {
-    stop();
-}
-
-void rivals::start() {
-    for (unsigned client = 0; client < ledgers_.size(); ++client)
-        threads_.emplace_back([this, client] { run(client); });
-}
-
-void rivals::stop() {
-    stopping_ = true;
-    for (auto& thread : threads_) thread.join();
-    threads_.clear();
-}
+    : crowd(std::move(dsn), clients, std::move(name)), last_errors_(clients) {}
 
 std::string rivals::last_error() const {
     std::string all;
     for (const auto& each : last_errors_)
         if (!each.empty()) all += each + '\n';
-    return all;
-}
-
-std::vector<entry> rivals::ledger() const {
-    std::vector<entry> all;
-    for (const auto& one : ledgers_) all.insert(all.end(), one.begin(), one.end());
     return all;
 }
 
@@ -88,9 +69,9 @@ rivals::deed rivals::next(std::mt19937& random, const std::string& tag) {
 void rivals::run(unsigned client) {
     std::mt19937 random{client};
     connection to;
-    for (std::uint64_t sequence = 0; !stopping_; ++sequence) {
+    for (std::uint64_t sequence = 0; !stopping(); ++sequence) {
         if (!to) {
-            to = connect(dsn_);
+            to = connect(dsn());
             if (!to) {
                 ++errors_;
                 pause_after_failure();
@@ -101,7 +82,7 @@ void rivals::run(unsigned client) {
                 continue;
             }
         }
-        const std::string tag = name_ + std::to_string(client) + '-' + std::to_string(sequence);
+        const std::string tag = this->tag(client, sequence);
         const auto [statements, raises] = next(random, tag);
         const bool tagged = statements.size() > 1;
         auto got = answer::done;
@@ -120,7 +101,7 @@ void rivals::run(unsigned client) {
         if (got == answer::done) ++acknowledged_;
         if (raises && got == answer::done) ++raised_;
         if (raises && result == outcome::unknown) ++unknown_raises_;
-        if (tagged) ledgers_[client].push_back({tag, result});
+        if (tagged) knows(client, tag, result);
     }
 }
 

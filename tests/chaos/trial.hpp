@@ -19,8 +19,12 @@ class trial : public testing::Test {
     static constexpr unsigned scale = 2;
 
     explicit trial(bool over_links = false, unsigned clients = 8, unsigned partitions = 0,
-                   std::string strategy = "legacy-primary")
-        : over_links_(over_links), clients_(clients), partitions_(partitions), strategy_(std::move(strategy)) {}
+                   std::string strategy = "legacy-primary", std::string proxy_settings = {})
+        : over_links_(over_links),
+          clients_(clients),
+          partitions_(partitions),
+          strategy_(std::move(strategy)),
+          proxy_settings_(std::move(proxy_settings)) {}
     void SetUp() override;
     void TearDown() override;
 
@@ -37,12 +41,11 @@ class trial : public testing::Test {
     unsigned clients() const { return clients_; }
 
   private:
-    void check_ledger(const support::postgres_cluster& side) const;
-
     const bool over_links_;
     const unsigned clients_;
     const unsigned partitions_;   // see landscape_options
     const std::string strategy_;  // likewise
+    const std::string proxy_settings_;
     std::unique_ptr<landscape> world_;
     std::unique_ptr<workload> load_;
     std::unique_ptr<turmoil> turmoil_;

@@ -55,32 +55,7 @@ const char* workload::schema() {
 }
 
 workload::workload(std::string dsn, unsigned clients, unsigned scale, std::string name)
-    : dsn_(std::move(dsn)), scale_(scale), name_(std::move(name)), ledgers_(clients) {}
-
-workload::~workload() {
-    stop();
-}
-
-void workload::start() {
-    for (unsigned client = 0; client < ledgers_.size(); ++client)
-        threads_.emplace_back([this, client] { run(client); });
-}
-
-void workload::stop() {
-    stopping_ = true;
-    for (auto& thread : threads_) thread.join();
-    threads_.clear();
-}
-
-std::vector<entry> workload::ledger() const {
-    std::vector<entry> all;
-    for (const auto& one : ledgers_) all.insert(all.end(), one.begin(), one.end());
-    return all;
-}
-
-std::string workload::last_error() const {
-    return last_state_.load();
-}
+    : crowd(std::move(dsn), clients, std::move(name)), scale_(scale) {}
 
 void workload::run(unsigned client) {
     std::mt19937 random{client};
@@ -92,16 +67,16 @@ void workload::run(unsigned client) {
         if (how == answer::nothing) ++hung_;
         if (how != answer::refused) to.reset();
     };
-    for (std::uint64_t sequence = 0; !stopping_; ++sequence) {
+    for (std::uint64_t sequence = 0; !stopping(); ++sequence) {
         if (!to) {
-            to = connect(dsn_);
+            to = connect(dsn());
             if (!to) {
                 failed("connect", answer::lost);
                 pause_after_failure();
                 continue;
             }
         }
-        const std::string tag = name_ + std::to_string(client) + '-' + std::to_string(sequence);
+        const std::string tag = this->tag(client, sequence);
         answer got = execute(to.get(), "BEGIN");
         for (const auto& sql : statements(tag, earlier, scale_, random)) {
             if (got != answer::done) break;
@@ -110,17 +85,17 @@ void workload::run(unsigned client) {
         if (got != answer::done) {
             failed("statement", got);
             if (to && execute(to.get(), "ROLLBACK") != answer::done) to.reset();
-            ledgers_[client].push_back({tag, outcome::aborted});
+            knows(client, tag, outcome::aborted);
             continue;
         }
         got = execute(to.get(), "COMMIT");
         if (got == answer::done) {
-            ledgers_[client].push_back({tag, outcome::acknowledged});
+            knows(client, tag, outcome::acknowledged);
             ++acknowledged_;
             earlier = tag;
         } else {
             failed("commit", got);
-            ledgers_[client].push_back({tag, got == answer::refused ? outcome::aborted : outcome::unknown});
+            knows(client, tag, got == answer::refused ? outcome::aborted : outcome::unknown);
         }
     }
 }

@@ -44,13 +44,13 @@ class Results:
 
 def run_regress(options, results):
     """A test that differs is run again, with all others, on both routes: what differs each time is a difference."""
-    control = "captured" if options.route.startswith("mirror") else "direct"
+    control = "captured" if options.route.startswith(("captured", "mirror")) else "direct"
 
     def one(route, keep):
         with contextlib.ExitStack() as open_until_done:
             rig = Rig(options.server, options.programs)
-            if control == "captured" or route == "captured":
-                other = 33 - options.server if route == "mirror-across" else options.server
+            if control == "captured":
+                other = {15: 18, 18: 15}[options.server] if route == "mirror-across" else options.server
                 modern = open_until_done.enter_context(Rig(other, options.programs))
                 rig = mirrored.MirroredRig(options.server, modern, options.programs)
             open_until_done.enter_context(rig)
@@ -64,7 +64,7 @@ def run_regress(options, results):
 
     through = one(options.route, results.kept())
     results.write(through)
-    if options.route in ("direct", "captured"):
+    if options.route == control:
         return []
     findings = regress.compare(results.read(control), through, results.kept(control), results.kept())
     if not findings or options.route == "pgbouncer":

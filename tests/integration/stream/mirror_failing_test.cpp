@@ -58,6 +58,22 @@ TEST_F(mirror_rows, follow_savepoints_and_transactions_in_a_row) {
     expect_nothing_left();
 }
 
+TEST_F(mirror_rows, let_the_stream_alone_where_one_after_the_other_is_refused) {
+    begin("10s");
+    world_->modern.exec("INSERT INTO public.keys SELECT generate_series(1, 8)");
+    for (int id = 1; id <= 8; ++id) run("INSERT INTO keys VALUES (" + std::to_string(id) + ")");
+    run("INSERT INTO keys VALUES (9)");
+    EXPECT_EQ(metric("crossfade_mirror_streamed_total{reason=\"refused\"}"), 8);
+    EXPECT_EQ(metric("crossfade_mirror_streamed_total{reason=\"no_follower\"}"), 1);
+    const auto before = mirrored();
+    int id = 100;
+    EXPECT_TRUE(support::eventually(10s, [&] {
+        run("INSERT INTO keys VALUES (" + std::to_string(++id) + ")");
+        return mirrored() > before;
+    })) << "it is tried again";
+    EXPECT_EQ(world_->settle(30s), "");
+}
+
 // Of a client whose rows have to be on both sides: on_mirror_failure.
 TEST_F(mirror_rows, or_nothing) {
     begin("2s", "mirror\n  on_mirror_failure: fail");
