@@ -72,8 +72,9 @@ void make_sure(const context& in, pgclient::connection& modern, std::int64_t id)
     auto legacy = catalog::connect(in.config, settings::side::legacy);
     const auto tables =
         ask(legacy, "reading the publication",
-            "SELECT schemaname || '.' || tablename, quote_ident(schemaname) || '.' || quote_ident(tablename)"
-            " FROM pg_publication_tables WHERE pubname = $1",
+            "SELECT n.nspname || '.' || c.relname, quote_ident(n.nspname) || '.' || quote_ident(c.relname)"
+            " FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid JOIN pg_class c ON c.oid = r.prrelid"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = $1",
             {in.config.stream.publication()});
     const auto held = ask(modern, "reading crossfade.dead_letters",
                           "SELECT h.table_name FROM crossfade.ddl d, LATERAL (SELECT h.table_name " +

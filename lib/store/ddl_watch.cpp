@@ -26,14 +26,18 @@ GRANT USAGE ON SCHEMA crossfade TO PUBLIC;
 CREATE OR REPLACE FUNCTION crossfade.note_ddl(event text, tag text, direct bool, path name[], by name) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $note$
 DECLARE
-    watched   record;
-    touched   jsonb;
-    rewritten bool;
-    body      bytea;
-    statement text := current_query();
-    most      constant int := 65536;
+    watched      record;
+    published_by oid;
+    touched      jsonb;
+    rewritten    bool;
+    body         bytea;
+    statement    text := current_query();
+    most         constant int := 65536;
 BEGIN
     FOR watched IN SELECT * FROM crossfade.ddl_streams WHERE tag NOT IN ('COMMENT', 'SECURITY LABEL', 'REINDEX') ORDER BY stream LOOP
+        -- Not from pg_publication_tables: from PostgreSQL 16 on it opens each of the tables, waits for whoever has one locked,
+        -- and fails where one is dropped meanwhile.
+        SELECT oid INTO published_by FROM pg_publication WHERE pubname = watched.publication;
         IF event = 'sql_drop' THEN
             SELECT jsonb_agg(DISTINCT jsonb_build_object('schema', gone.of_schema, 'name', gone.of_name, 'what', gone.what,
                                                          'object', gone.identity))
@@ -50,15 +54,15 @@ BEGIN
                 SELECT n.nspname, c.relname, 'partition dropped', d.object_identity
                 FROM pg_event_trigger_dropped_objects() d JOIN crossfade.ddl_partitions p ON p.relation = d.objid
                 JOIN pg_class c ON c.oid = p.root JOIN pg_namespace n ON n.oid = c.relnamespace
-                JOIN pg_publication_tables t ON t.schemaname = n.nspname AND t.tablename = c.relname
-                WHERE d.object_type = 'table' AND t.pubname = watched.publication
+                JOIN pg_publication_rel t ON t.prrelid = c.oid
+                WHERE d.object_type = 'table' AND t.prpubid = published_by
                 UNION ALL
                 -- By CASCADE; those that ALTER TABLE drops are its own affair.
                 SELECT n.nspname, c.relname, 'column dropped', d.object_identity
                 FROM pg_event_trigger_dropped_objects() d JOIN pg_class c ON c.oid = d.objid
                 JOIN pg_namespace n ON n.oid = c.relnamespace
-                JOIN pg_publication_tables t ON t.schemaname = n.nspname AND t.tablename = c.relname
-                WHERE d.object_type = 'table column' AND tag <> 'ALTER TABLE' AND t.pubname = watched.publication
+                JOIN pg_publication_rel t ON t.prrelid = c.oid
+                WHERE d.object_type = 'table column' AND tag <> 'ALTER TABLE' AND t.prpubid = published_by
             ) gone;
             rewritten := false;
         ELSE
@@ -78,10 +82,11 @@ BEGIN
                 FROM tables t JOIN pg_class c ON c.oid = t.oid AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
                 JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname <> 'crossfade'
                 LEFT JOIN LATERAL (
-                    SELECT a.oid FROM (SELECT t.oid UNION SELECT relid::oid FROM pg_partition_ancestors(t.oid)) a
-                    JOIN pg_class ac ON ac.oid = a.oid JOIN pg_namespace an ON an.oid = ac.relnamespace
-                    JOIN pg_publication_tables p ON p.schemaname = an.nspname AND p.tablename = ac.relname
-                    WHERE p.pubname = watched.publication LIMIT 1
+                    SELECT a.oid FROM (
+                        SELECT t.oid, 0 AS height
+                        UNION SELECT relid, height FROM pg_partition_ancestors(t.oid) WITH ORDINALITY AS above (relid, height)) a
+                    JOIN pg_publication_rel p ON p.prrelid = a.oid
+                    WHERE p.prpubid = published_by ORDER BY a.height DESC LIMIT 1
                 ) published ON true
             ), kept AS (
                 INSERT INTO crossfade.ddl_partitions (relation, root)

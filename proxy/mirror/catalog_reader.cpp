@@ -10,7 +10,8 @@ namespace {
 
 // Of legacy's: what their statements do is in their rows alone. A default of a function that isn't PostgreSQL's own may
 // write elsewhere. money's text depends on a setting that rows don't tell; that of the types named, on none. Later
-// versions' columns of the publication's catalogs are asked for in a way that older ones understand.
+// versions' columns of the publication's catalogs are asked for in a way that older ones understand;
+// pg_publication_tables opens each table from PostgreSQL 16 on, and would wait for whoever has one locked.
 constexpr const char* fit_tables_sql = R"sql(
 SELECT c.oid::bigint, n.nspname, c.relname,
        NOT EXISTS (SELECT FROM pg_constraint f WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.confupdtype NOT IN ('a', 'r')),
@@ -22,10 +23,12 @@ SELECT c.oid::bigint, n.nspname, c.relname,
                          'text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, '"char"'::regtype, 'name'::regtype, 'uuid'::regtype,
                          'bytea'::regtype, 'json'::regtype, 'jsonb'::regtype, 'bit'::regtype, 'varbit'::regtype, 'inet'::regtype,
                          'cidr'::regtype, 'macaddr'::regtype, 'macaddr8'::regtype, 'time'::regtype, 'timetz'::regtype)))
-  FROM pg_publication_tables p
-  JOIN pg_namespace n ON n.nspname = p.schemaname
-  JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+  FROM pg_publication p
+  JOIN pg_publication_rel r ON r.prpubid = p.oid
+  JOIN pg_class c ON c.oid = r.prrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE p.pubname = $1
+   AND to_jsonb(r) ->> 'prattrs' IS NULL AND to_jsonb(r) ->> 'prqual' IS NULL
    AND c.relkind = 'r' AND c.relpersistence = 'p' AND c.relreplident = 'd'
    AND NOT c.relispartition AND NOT c.relhassubclass AND NOT c.relhasrules AND NOT c.relrowsecurity
    AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate AND i.indisvalid)
@@ -33,9 +36,6 @@ SELECT c.oid::bigint, n.nspname, c.relname,
    AND NOT EXISTS (SELECT FROM pg_attrdef d JOIN pg_depend e ON e.classid = 'pg_attrdef'::regclass AND e.objid = d.oid
                     WHERE d.adrelid = c.oid AND e.refclassid = 'pg_proc'::regclass AND e.refobjid >= 16384)
    AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid = 'money'::regtype)
-   AND NOT EXISTS (SELECT FROM pg_publication_rel r JOIN pg_publication u ON u.oid = r.prpubid
-                    WHERE u.pubname = $1 AND r.prrelid = c.oid
-                      AND (to_jsonb(r) ->> 'prattrs' IS NOT NULL OR to_jsonb(r) ->> 'prqual' IS NOT NULL))
    AND NOT EXISTS (SELECT FROM pg_class o WHERE o.relname = c.relname AND o.oid <> c.oid
                       AND o.relkind IN ('r', 'p', 'v', 'm', 'f') AND o.relpersistence <> 't')
 )sql";

@@ -34,11 +34,13 @@ class mirror_rows : public testing::Test {
         if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
     }
 
-    void begin(const std::string& timeout, const std::string& strategy = "mirror") {
-        world_ = std::make_unique<chaos::landscape>(
-            chaos::landscape_options{.schema = schema,
-                                     .proxy_settings = ", mirror_timeout: " + timeout + ", mirror_connections: 8",
-                                     .strategy = strategy});
+    void begin(const std::string& timeout, const std::string& strategy = "mirror",
+               const std::filesystem::path& legacy_s = support::postgres_bin_dir()) {
+        chaos::landscape_options options{.schema = schema,
+                                         .proxy_settings = ", mirror_timeout: " + timeout + ", mirror_connections: 8",
+                                         .strategy = strategy};
+        options.legacy.bin_dir = legacy_s;
+        world_ = std::make_unique<chaos::landscape>(options);
         auto opened = pgclient::connection::open(world_->client_dsn(), {});
         ASSERT_TRUE(opened) << world_->logs();
         client_.emplace(std::move(*opened));

@@ -342,6 +342,25 @@ TEST_F(mirror_rows, are_answered_once_where_modern_goes_away_before_legacy_has_c
 }
 
 // Whatever is the matter with modern, the application goes on.
+// From PostgreSQL 16 on the view of a publication's tables opens each of them, and waits for its lock.
+TEST_F(mirror_rows, do_not_wait_for_other_tables_that_are_locked) {
+    if (!support::postgres_cluster::available(support::postgres_18_bin_dir())) GTEST_SKIP() << "no PostgreSQL 18";
+    begin("10s", "mirror", support::postgres_18_bin_dir());
+    auto holder = pgclient::connection::open(world_->legacy.dsn(), {}).value();
+    holder.exec("BEGIN; LOCK TABLE public.keys IN ACCESS EXCLUSIVE MODE").value();
+    // Nothing of it is mirrored until it has been looked at again.
+    run("SET statement_timeout = '5s'");
+    run("ALTER TABLE accounts ALTER note SET DEFAULT 'as ever'");
+    const auto before = mirrored();
+    int id = 0;
+    EXPECT_TRUE(support::eventually(20s, [&] {
+        run("INSERT INTO accounts (id) VALUES (" + std::to_string(++id) + ")");
+        return mirrored() > before;
+    }));
+    holder.exec("COMMIT").value();
+    expect_nothing_left();
+}
+
 TEST_F(mirror_rows, are_left_to_the_stream_where_modern_refuses_them) {
     begin("2s");
     const auto refused = [&] { return metric("crossfade_mirror_streamed_total{reason=\"refused\"}"); };
