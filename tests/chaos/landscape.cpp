@@ -137,7 +137,7 @@ std::string landscape::configuration_of(std::string_view program, const std::str
             return "postgresql://crossfade@127.0.0.1:" + std::to_string(network_->port(which)) + "/app";
         };
         to_legacy = over(cdc_s || publisher_s ? link::replication : link::clients);
-        if (cdc_s) to_modern = over(link::apply);
+        to_modern = over(cdc_s ? link::apply : link::mirror);
         if (cdc_s || publisher_s) to_kafka = at(network_->port(cdc_s ? link::consume : link::publish));
         // What bounds silence, as short as a busy machine allows.
         to_kafka += ", properties: { socket.timeout.ms: 4000, request.timeout.ms: 3000 }";
@@ -160,6 +160,7 @@ bool landscape::noticed(link which) const {
     };
     switch (which) {
         case link::clients:
+        case link::mirror:
             return false;  // it shows to them
         case link::replication:
             return !publishes();

@@ -50,6 +50,8 @@ class landscape {
     // SIGSTOP and SIGCONT: it stands still, its connections and locks with it. Not the broker.
     void signal(victim which, int number);
     support::crossfade_program& second() { return *second_cdc_; }
+    // Who publishes: `proxy` itself, unless there are links.
+    support::crossfade_program& publisher() { return publisher_ ? *publisher_ : proxy; }
     support::crossfade_program& program(std::string_view name) { return name == "crossfade-cdc" ? cdc : proxy; }
 
     // The operators' command on this landscape: {"backfill"}.

@@ -31,6 +31,8 @@ std::string_view to_string(link which) {
             return "consume";
         case link::apply:
             return "apply";
+        case link::mirror:
+            return "mirror";
     }
     return "";
 }
@@ -60,7 +62,7 @@ network::network(std::uint16_t legacy, std::uint16_t modern) {
     listeners_ = {{"PUBLISH", support::free_port(), port(link::publish)},
                   {"CONSUME", support::free_port(), port(link::consume)}};
     const std::array<std::uint16_t, all_links.size()> servers{legacy, legacy, listeners_[0].port, listeners_[1].port,
-                                                              modern};
+                                                              modern, modern};
     for (const auto which : all_links)
         proxy_.add_link(std::string{to_string(which)}, port(which), servers[static_cast<std::size_t>(which)]);
 }

@@ -20,8 +20,10 @@ enum class link {
     publish,      // capture to Kafka
     consume,      // crossfade-cdc to Kafka
     apply,        // crossfade-cdc to modern
+    mirror,       // crossfade-proxy to modern
 };
-inline constexpr std::array all_links{link::clients, link::replication, link::publish, link::consume, link::apply};
+inline constexpr std::array all_links{link::clients, link::replication, link::publish,
+                                      link::consume, link::apply,       link::mirror};
 std::string_view to_string(link which);
 
 struct network_fault {
