@@ -30,9 +30,11 @@ inline std::int32_t mirroring_lock_id(source_xid transaction) {
     return static_cast<std::int32_t>(transaction);
 }
 
-// $1 stream, $2 the transaction as bigint, $3 the rows' marks as bigint[].
+// Takes the lock and leaves the receipt; comes before the rows. $1 stream, $2 the transaction as bigint, $3 the rows'
+// marks as bigint[], $4 and $5 the lock's keys.
 inline constexpr std::string_view leave_receipt_sql =
-    "INSERT INTO crossfade.receipts (stream, xid, keys) VALUES ($1::text, $2::bigint, $3::bigint[])";
+    "INSERT INTO crossfade.receipts (stream, xid, keys) SELECT $1::text, $2::bigint, $3::bigint[]"
+    " FROM pg_advisory_xact_lock($4::int, $5::int)";
 // $1 stream, $2 transactions as bigint[]: those of them that have one, which is gone by that, each with every row that
 // it is about (or with NULL). Of a transaction's rows not all need be among them: legacy's triggers write others.
 inline constexpr std::string_view take_receipts_sql =
@@ -43,8 +45,14 @@ inline constexpr std::string_view rows_ahead_sql =
     "SELECT DISTINCT unnest(keys) FROM crossfade.receipts WHERE stream = $1::text";
 
 // $1 stream, $2 the most that matters: how many there are.
+// Then, of all streams', how many there were that still take room.
 inline constexpr std::string_view count_receipts_sql =
-    "SELECT count(*) FROM (SELECT FROM crossfade.receipts WHERE stream = $1::text LIMIT $2::bigint) AS waiting";
+    "SELECT count(*), coalesce(pg_stat_get_dead_tuples(to_regclass('crossfade.receipts')), 0)"
+    " FROM (SELECT FROM crossfade.receipts WHERE stream = $1::text LIMIT $2::bigint) AS waiting";
+// Each lives for a moment, and the table is read as a whole: autovacuum, once a minute, is too late. Where another one
+// is at it, or the right is missing, it only warns.
+inline constexpr std::string_view clear_receipts_sql = "VACUUM (SKIP_LOCKED, TRUNCATE false) crossfade.receipts";
+inline constexpr std::int64_t receipts_worth_clearing = 1000;
 // $1 stream: takes away those whose transactions the stream should have come by ten minutes ago, by the source's clock,
 // and says how many they were: legacy has lost what it had committed, as a failover to a standby that lags may do.
 inline constexpr std::string_view give_up_receipts_sql =

@@ -23,6 +23,8 @@ constexpr auto confirm_at_once = std::uint64_t{4} << 20;  // bytes of WAL that t
 // wake-ups, which are most of what a small transaction costs both.
 constexpr int gather_share = 10;
 constexpr auto gather_at_most = 10ms;
+// Likewise where nobody waits: the server sends each message by itself, and each would be a wake-up.
+constexpr auto gather_in_calm = 10ms;
 constexpr int gather_bytes = 24 << 10;
 constexpr auto silence = 3s;   // of Kafka, before it is said
 constexpr auto farewell = 3s;  // for Kafka's last answers at stop
@@ -197,7 +199,8 @@ void publishing::watch_acknowledgements() {
 
 publishing::ending publishing::wait(const stop_signal& stop, const source_monitor& monitor) {
     if (more_here_) return std::nullopt;
-    const auto gathering = std::clamp(behind_ / gather_share, 0ms, gather_at_most);
+    auto gathering = std::clamp(behind_ / gather_share, 0ms, gather_at_most);
+    if (linger_.calm(clock::now())) gathering = std::max<std::chrono::milliseconds>(gathering, gather_in_calm);
     if (gathering == 0ms)
         gather_until_.reset();
     else if (!gather_until_)

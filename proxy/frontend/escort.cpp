@@ -275,7 +275,7 @@ escort::client_step escort::query(std::string_view message, const circumstances&
         owe({due::kind::describe, false, *how});
     }
     out_ += pgwire::build_execute("", 0) + pgwire::build_flush();
-    owe({due::kind::execute, false, *how});
+    owe({due::kind::execute, false, *how, {}, true});
     settle_by_sync();
     return replace(message.size(), how->returning ? "PBDE" : "PBE", true);
 }
@@ -470,8 +470,9 @@ escort::ahead escort::go_on(std::optional<leave_reason> why) {
 
 std::size_t escort::kept_bytes() const {
     constexpr std::size_t each = 256;
-    return out_.capacity() + answer_.capacity() + partial_.capacity() + taken_bytes_ + unnamed_.capacity() +
-           savepoints_.kept_bytes() + due_.size() * sizeof(due) + (prepared_.size() + portals_.size()) * each;
+    return out_.capacity() + answer_.capacity() + partial_.capacity() + complete_.capacity() + taken_bytes_ +
+           unnamed_.capacity() + savepoints_.kept_bytes() + due_.size() * sizeof(due) +
+           (prepared_.size() + portals_.size()) * each;
 }
 
 }  // namespace crossfade::proxy::frontend

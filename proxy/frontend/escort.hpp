@@ -137,6 +137,7 @@ class escort {
         bool hide = false;  // ours: the client hears nothing of the answer
         manner how{};
         shift moved{};
+        bool commits = false;  // of a simple query: its CommandComplete says that it is committed
     };
     // What a message of the client is answered as; nothing: not at all.
     static std::optional<due::kind> kind_of(char type);
@@ -249,8 +250,9 @@ class escort {
 
     std::string out_;  // to the server
     std::string types_;
-    std::string partial_;  // of a server's message
-    std::string answer_;   // to the client, where it isn't what the server has sent
+    std::string partial_;   // of a server's message
+    std::string complete_;  // a CommandComplete of the server's that is yet to be true
+    std::string answer_;    // to the client, where it isn't what the server has sent
     std::string_view given_;
     std::size_t unchanged_ = 0;  // of that, from its beginning
     bool changed_ = false;

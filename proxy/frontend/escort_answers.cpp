@@ -32,7 +32,8 @@ bool says_rollback(std::string_view answer) {
 }  // namespace
 
 std::optional<std::string_view> escort::from_server(std::string_view bytes) {
-    if (due_.empty() && partial_.empty() && rest_ == 0 && phase_ == phase::open && !wrote_) return std::nullopt;
+    if (due_.empty() && partial_.empty() && complete_.empty() && rest_ == 0 && phase_ == phase::open && !wrote_)
+        return std::nullopt;
     answer_.clear();
     given_ = bytes;
     unchanged_ = 0;
@@ -167,6 +168,11 @@ void escort::on_message(std::string_view beginning, std::size_t size) {
                 on_end(says_rollback(beginning));
             }
             pop(due::kind::execute);
+            if (front.commits && rest_ == 0) {
+                differ();
+                complete_ = beginning;
+                return;
+            }
             if (front.hide) return differ();
             break;
         default:
@@ -246,6 +252,11 @@ void escort::on_error() {
 }
 
 void escort::on_ready(char status) {
+    if (!complete_.empty() && !failed_) {
+        differ();
+        answer_ += complete_;
+    }
+    complete_.clear();
     while (!due_.empty()) {
         const auto what = due_.front().what;
         due_.pop_front();

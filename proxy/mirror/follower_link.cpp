@@ -131,11 +131,11 @@ bool follower_link::ask_row(const mirrored_row& row) {
 
 follower_link::state follower_link::write(const mirrored_transaction& what) {
     bool well = ask("begin", "BEGIN", {}) &&
-                ask("lock", "SELECT pg_advisory_xact_lock($1::int, $2::int)",
-                    {std::to_string(store::mirroring_lock_class), std::to_string(store::mirroring_lock_id(what.id))});
+                ask("receipt", std::string{store::leave_receipt_sql},
+                    {stream_, std::to_string(what.id), marks_of(what), std::to_string(store::mirroring_lock_class),
+                     std::to_string(store::mirroring_lock_id(what.id))});
     for (const auto& row : what.rows) well = well && ask_row(row);
-    return sent(well && ask("receipt", std::string{store::leave_receipt_sql},
-                            {stream_, std::to_string(what.id), marks_of(what)}));
+    return sent(well);
 }
 
 follower_link::state follower_link::commit() {
@@ -151,9 +151,14 @@ bool follower_link::roll_back() {
 }
 
 follower_link::state follower_link::sent(bool well) {
-    if (!well || PQpipelineSync(db_.native()) != 1) return fail(nullptr);
+    auto* const conn = db_.native();
+    if (!well || PQpipelineSync(conn) != 1) return fail(nullptr);
     ++ends_;
-    return look();
+    // An answer can't be there yet; the socket will say so.
+    const int left = PQflush(conn);
+    if (left < 0) return fail(nullptr);
+    wants_room_ = left > 0;
+    return state::busy;
 }
 
 follower_link::state follower_link::fail(const PGresult* with) {

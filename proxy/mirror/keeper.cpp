@@ -271,6 +271,10 @@ pgclient::result<std::vector<table_facts>> keeper::read_tables() {
     if (!left) return left.error();
     if (left->integer(0, 0).value_or(0) >= most_receipts)
         return pgclient::failure{"54000", "crossfade-cdc is away, and too many receipts wait for it", {}, {}, {}};
+    if (left->integer(0, 1).value_or(0) >= store::receipts_worth_clearing) {
+        if (const auto cleared = modern_->exec(std::string{store::clear_receipts_sql}); !cleared)
+            return cleared.error();
+    }
     auto read = mirror::read_tables(*legacy_, *modern_, stream.publication(), stream.name, replica_role_);
     if (read) say({});
     return read;

@@ -25,6 +25,7 @@ inline constexpr const char* schema = R"sql(
                       "Mixed ""Name" text, twice text GENERATED ALWAYS AS (id || id) STORED);
     CREATE TABLE numbered (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text DEFAULT 'as ever');
     CREATE TABLE keys (id int PRIMARY KEY);
+    CREATE TABLE late (id int PRIMARY KEY, of int REFERENCES keys DEFERRABLE INITIALLY DEFERRED);
     CREATE TABLE excluded (id int PRIMARY KEY, note text);
 )sql";
 

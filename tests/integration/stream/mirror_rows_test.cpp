@@ -168,6 +168,14 @@ std::string conversation(PGconn* conn) {
             note(PQexec(conn, ends));
         }
     }
+    // What fails only when it is to be committed, message by message.
+    for (const auto* sql : {"INSERT INTO late VALUES (1, 99)", "INSERT INTO late VALUES (1, 99) RETURNING id",
+                            "INSERT INTO late VALUES (1)", "DELETE FROM late RETURNING of"}) {
+        PQsendQuery(conn, sql);
+        while (PGresult* const got = PQgetResult(conn)) note(got);
+        PQsendQueryParams(conn, sql, 0, nullptr, nullptr, nullptr, nullptr, 0);
+        while (PGresult* const got = PQgetResult(conn)) note(got);
+    }
     const char* const values[] = {"50", "p"};
     int n = 0;
     for (const auto* sql :

@@ -56,16 +56,15 @@ class mirrored {
 
         take_origin();
         must(modern_, "BEGIN");
-        const auto lock = store::mirroring_lock_id(static_cast<store::source_xid>(std::stoull(transaction)));
-        must(modern_, "SELECT pg_advisory_xact_lock($1::int, $2::int)",
-             {std::to_string(store::mirroring_lock_class), std::to_string(lock)});
-        must(modern_, on_modern);
         std::string marks;
         for (const auto& id : ids) {
             const std::vector<std::pair<std::string_view, std::string_view>> key{{"id", id}};
             marks += (marks.empty() ? "{" : ",") + std::to_string(store::row_mark({"public", "items"}, key));
         }
-        must(modern_, std::string{store::leave_receipt_sql}, {"app", transaction, marks + "}"});
+        const auto lock = store::mirroring_lock_id(static_cast<store::source_xid>(std::stoull(transaction)));
+        must(modern_, std::string{store::leave_receipt_sql},
+             {"app", transaction, marks + "}", std::to_string(store::mirroring_lock_class), std::to_string(lock)});
+        must(modern_, on_modern);
     }
 
     void commit_on_legacy() { must(legacy_, "COMMIT"); }

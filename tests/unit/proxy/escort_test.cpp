@@ -16,7 +16,7 @@ TEST_P(an_escort_of_pieces, keeps_a_statement_s_own_transaction_open_until_its_r
               pgwire::build_parse("", rewritten("INSERT INTO t VALUES (1, 'a')")) + pgwire::build_bind("", "", {}) +
                   pgwire::build_execute("", 0) + pgwire::build_flush());
     EXPECT_EQ(escort_.next(), errand::none) << "it isn't answered";
-    EXPECT_EQ(hear(parsed + bound + row({hidden("1,a")}) + complete("INSERT 0 1")), complete("INSERT 0 1"));
+    EXPECT_EQ(hear(parsed + bound + row({hidden("1,a")}) + complete("INSERT 0 1")), "") << "it isn't committed";
     EXPECT_EQ(say(pgwire::build_query("SELECT 1")), "") << "held";
     ASSERT_EQ(escort_.next(), errand::write);
     const auto rows = escort_.take_rows();
@@ -27,9 +27,21 @@ TEST_P(an_escort_of_pieces, keeps_a_statement_s_own_transaction_open_until_its_r
     EXPECT_TRUE(go_on());
     EXPECT_TRUE(escort_.commits(ready('I')));
     escort_.committed(true);
-    EXPECT_EQ(hear(ready('I')), ready('I'));
+    EXPECT_EQ(hear(ready('I')), complete("INSERT 0 1") + ready('I'));
     EXPECT_EQ(books_.mirrored, 1);
     EXPECT_EQ(say(""), pgwire::build_query("SELECT 1"));
+}
+
+// As a deferred constraint does.
+TEST_P(an_escort_of_pieces, calls_nothing_complete_that_fails_when_it_is_committed) {
+    say(pgwire::build_query("INSERT INTO t VALUES (1, 'a')"));
+    hear(parsed + bound + row({hidden("1,a")}) + complete("INSERT 0 1"));
+    ASSERT_EQ(escort_.next(), errand::write);
+    escort_.take_rows();
+    go_on();
+    EXPECT_EQ(hear(error("") + ready('I')), error("") + ready('I'));
+    EXPECT_EQ(say(pgwire::build_query("SELECT 1")), pgwire::build_query("SELECT 1"));
+    EXPECT_EQ(hear(complete("SELECT 1") + ready('I')), complete("SELECT 1") + ready('I'));
 }
 
 TEST_P(an_escort_of_pieces, strips_what_the_client_has_not_asked_for) {
@@ -40,7 +52,7 @@ TEST_P(an_escort_of_pieces, strips_what_the_client_has_not_asked_for) {
                   pgwire::build_execute("", 0) + pgwire::build_flush());
     EXPECT_EQ(hear(parsed + bound + columns({"row", "id", "note"}) + row({hidden("1,b"), "1", "b"}) +
                    row({hidden("2,b"), "2", "b"}) + complete("UPDATE 2")),
-              columns({"id", "note"}) + row({"1", "b"}) + row({"2", "b"}) + complete("UPDATE 2"));
+              columns({"id", "note"}) + row({"1", "b"}) + row({"2", "b"}));
     EXPECT_EQ(escort_.next(), errand::write);
     EXPECT_EQ(escort_.take_rows().rows.size(), 2U);
 }
@@ -50,11 +62,11 @@ TEST_P(an_escort_of_pieces, lets_rows_pass_that_are_too_long) {
     say(pgwire::build_query("UPDATE t SET note = 'b' RETURNING id, note"));
     EXPECT_EQ(hear(parsed + bound + columns({"row", "id", "note"}) + row({hidden("1," + longest), "1", longest}) +
                    row({hidden("2,b"), "2", "b"}) + complete("UPDATE 2")),
-              columns({"id", "note"}) + row({"1", longest}) + row({"2", "b"}) + complete("UPDATE 2"));
+              columns({"id", "note"}) + row({"1", longest}) + row({"2", "b"}));
     EXPECT_EQ(escort_.next(), errand::proceed) << "the stream brings them";
     go_on();
     EXPECT_FALSE(escort_.commits(ready('I')));
-    hear(ready('I'));
+    EXPECT_EQ(hear(ready('I')), complete("UPDATE 2") + ready('I'));
     EXPECT_EQ(books_.streamed, std::vector{mirror::leave_reason::too_large});
 }
 

@@ -42,5 +42,18 @@ TEST(a_linger, is_over_when_there_is_much) {
     EXPECT_TRUE(one.is_over(start));
 }
 
+TEST(a_linger, is_calm_where_nobody_has_waited_lately) {
+    linger one;
+    EXPECT_FALSE(one.calm(start)) << "nothing is there, and what comes first may be urgent";
+    one.put(start, false);
+    EXPECT_TRUE(one.calm(start));
+    one.put(start, true);
+    EXPECT_FALSE(one.calm(start + linger::calm_after)) << "it is not sent yet";
+    one.sent();
+    one.put(start, false);
+    EXPECT_FALSE(one.calm(start + linger::calm_after - milliseconds{1}));
+    EXPECT_TRUE(one.calm(start + linger::calm_after));
+}
+
 }  // namespace
 }  // namespace crossfade::proxy::capture
