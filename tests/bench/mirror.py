@@ -1,7 +1,8 @@
 """What it costs to have every write in two databases before the client is answered, both of them durable.
 
-Two pairs of databases: one without a stream, for PostgreSQL alone, for the proxy as a mere relay, and for pgpool-II's
-native replication; one with it, for Crossfade. The ways are measured in turn, never at once."""
+Three pairs of databases: one without a stream, for PostgreSQL alone, for the proxy as a mere relay, and for pgpool-II's
+native replication; one with it, for Crossfade; and one for the limit, a program that does the same by libpq alone. The
+ways are measured in turn, never at once; then all of them at the same rate, a third of what mirror reaches."""
 
 import argparse
 import itertools
@@ -37,7 +38,8 @@ END;
 """,
 }
 SCALE = 10
-WAYS = ("direct", "relay", "primary", "mirror", "stream", "pgpool")
+WAYS = ("direct", "relay", "primary", "mirror", "stream", "pgpool", "limit")
+SHARE = 1 / 3  # of what mirror reaches; the machine isn't saturated then
 DURABLE = {"fsync": "on", "full_page_writes": "on", "max_connections": 200}
 
 
@@ -139,18 +141,57 @@ def measure(servers, port, script, clients, seconds, rate=0):
     return float(re.search(r"tps = ([\d.]+)", said).group(1)), *latencies(servers.folder)
 
 
-def without_modern(servers, crossfade, scripts, cells, options):
+class Measurement:
+    """A workload, by one way after the other."""
+
+    def __init__(self, servers, ports, options):
+        self.servers, self.ports, self.options = servers, ports, options
+        self.scripts = {name: servers.write(f"{name.strip('-')}.sql", WORKLOADS[name]) for name in options.workloads}
+        self.bare = pair(servers, "bare") if "limit" in options.candidates else None
+        self.ways = sorted((*ports, *(("limit",) if self.bare else ())), key=WAYS.index)
+
+    def take(self, way, workload, clients, rate=0):
+        if way != "limit":
+            return measure(self.servers, self.ports[way], self.scripts[workload], clients, self.options.seconds, rate)
+        said = subprocess.run([BIN / "crossfade_bench_mirror_limit", *(each.dsn() for each in self.bare), workload,
+                               str(clients), str(self.options.seconds), str(rate)], check=True, stdout=subprocess.PIPE, text=True)
+        return tuple(map(float, said.stdout.split()))
+
+    def rounds(self, cells, settle, rates=None):
+        """For each cell and way the medians of what was measured."""
+        results = {}
+        for turn in range(self.options.rounds):
+            print(f"round {turn + 1} of {self.options.rounds}: {len(cells) * len(self.ways)} measurements of "
+                  f"{self.options.seconds} s", flush=True)
+            for cell in cells:
+                for way in self.ways:
+                    results.setdefault((way, cell), []).append(self.take(way, *cell, rates[cell] if rates else 0))
+                    settle(way)
+        return {key: tuple(map(statistics.median, zip(*each))) for key, each in results.items()}
+
+    def table(self, title, cell, medians):
+        workload, clients = cell
+        print(f"\n{workload}, {clients} client{'s' if clients > 1 else ''}, both databases durable{title}")
+        print(f"{'':10}{'tps':>9}{'/relay':>9}{'p50':>12}{'added':>12}{'p99':>12}{'/relay':>9}")
+        base = medians.get(("relay", cell)) or medians[self.ways[0], cell]
+        for way in self.ways:
+            tps, p50, p99 = medians[way, cell]
+            print(f"{way:10}{tps:9.0f}{tps / base[0]:9.2f}{p50:9.0f} µs{p50 - base[1]:9.0f} µs{p99:9.0f} µs{p99 / base[2]:9.2f}",
+                  flush=True)
+
+
+def without_modern(crossfade, by, cells):
     """What mirror costs while modern is away. pgbench ends with an error if any client sees one."""
-    next(each for each in servers.started if each.name == "postgres-mirrored-modern").stop(signal.SIGQUIT)
+    next(each for each in by.servers.started if each.name == "postgres-mirrored-modern").stop(signal.SIGQUIT)
     # The first who waits says that it is late.
     for _ in range(3):
-        measure(servers, crossfade.port["mirror"], scripts[cells[0][0]], 1, 2)
+        by.take("mirror", cells[0][0], 1)
     print("\nmodern shut down: transactions a second under mirror, beside legacy-primary")
     for workload, clients in cells:
         rates = {way: [] for way in ("primary", "mirror")}
-        for _ in range(max(3, options.rounds)):
+        for _ in range(max(3, by.options.rounds)):
             for way, found in rates.items():
-                found.append(measure(servers, crossfade.port[way], scripts[workload], clients, options.seconds)[0])
+                found.append(by.take(way, workload, clients)[0])
         primary, mirror = map(statistics.median, rates.values())
         print(f"{workload:8}{clients:3} client{'s' if clients > 1 else ' '}{primary:9.0f}{mirror:9.0f}{mirror / primary:9.2f}", flush=True)
 
@@ -178,28 +219,24 @@ def main():
         if "pgpool" in options.candidates and shutil.which("pgpool", path="/usr/sbin:/usr/bin"):
             ports["pgpool"] = pgpool(servers, *plain)
         ports = {name: port for name, port in ports.items() if name in options.candidates}
-        scripts = {name: servers.write(f"{name.strip('-')}.sql", WORKLOADS[name]) for name in options.workloads}
         cells = list(itertools.product(options.workloads, options.clients))
-        results = {}
-        for turn in range(options.rounds):
-            print(f"round {turn + 1} of {options.rounds}: {len(cells) * len(ports)} measurements of {options.seconds} s",
-                  flush=True)
-            for workload, clients in cells:
-                for way in sorted(ports, key=WAYS.index):
-                    results.setdefault((way, workload, clients), []).append(
-                        measure(servers, ports[way], scripts[workload], clients, options.seconds))
-                    if way in crossfade.port:
-                        crossfade.settle()
-        for workload, clients in cells:
-            print(f"\n{workload}, {clients} client{'s' if clients > 1 else ''}, both databases durable")
-            print(f"{'':10}{'tps':>9}{'/relay':>9}{'p50':>12}{'added':>12}{'p99':>12}")
-            medians = {way: [statistics.median(each) for each in zip(*results[way, workload, clients])]
-                       for way in sorted(ports, key=WAYS.index)}
-            base = medians.get("relay") or next(iter(medians.values()))
-            for way, (tps, p50, p99) in medians.items():
-                print(f"{way:10}{tps:9.0f}{tps / base[0]:9.2f}{p50:9.0f} µs{p50 - base[1]:9.0f} µs{p99:9.0f} µs")
+        by = Measurement(servers, ports, options)
+
+        def settle(way):
+            if way in crossfade.port:
+                crossfade.settle()
+
+        medians = by.rounds(cells, settle)
+        for cell in cells:
+            by.table("", cell, medians)
+        if "mirror" in ports:
+            print("\nat the same rate for all")
+            rates = {cell: round(SHARE * medians["mirror", cell][0]) for cell in cells}
+            limited = by.rounds(cells, settle, rates)
+            for cell in cells:
+                by.table(f", {rates[cell]} transactions a second", cell, limited)
         if {"mirror", "primary"} <= ports.keys():
-            without_modern(servers, crossfade, scripts, cells, options)
+            without_modern(crossfade, by, cells)
         counted = {name: crossfade.sample("mirror", name) for name in (
             "crossfade_mirror_mirrored_total", 'crossfade_mirror_streamed_total{reason="no_follower"}',
             'crossfade_mirror_streamed_total{reason="refused"}')}
