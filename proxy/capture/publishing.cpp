@@ -96,6 +96,8 @@ publishing::ending publishing::read_round() {
         auto arrived = link_.next();
         if (const auto* bytes = std::get_if<std::string_view>(&arrived)) {
             looked_again = false;
+            // While it gathers, what comes wakes nobody.
+            if (i == 0) last_heard_ = clock::now();
             if (auto end = on_frame(*bytes)) return end;
         } else if (const auto* failed = std::get_if<pgclient::failure>(&arrived)) {
             return judge(*failed, stream_);

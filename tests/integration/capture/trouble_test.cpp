@@ -231,6 +231,30 @@ TEST_F(capture_of_a_failing_source, is_not_left_while_there_is_nothing_to_say) {
     EXPECT_FALSE(support::eventually(4s, [&] { return publisher_->status().state != publisher_state::publishing; }));
 }
 
+// A backlog of other tables' WAL: for longer than it may say nothing, the server has a row now and then.
+TEST_F(capture_of_a_failing_source, is_not_left_while_it_is_behind_and_has_little_to_say) {
+    publisher_.reset();
+    stream_->silence_timeout(1s);
+    stream_->sql("CREATE TABLE failing.other (n int)");
+    stream_->sql(
+        "CREATE PROCEDURE failing.work() LANGUAGE plpgsql AS $$ BEGIN FOR i IN 1..4000 LOOP"
+        " INSERT INTO failing.a VALUES (i); INSERT INTO failing.other SELECT generate_series(1, 500); COMMIT;"
+        " END LOOP; END $$");
+    stream_->sql("CALL failing.work()");
+    const auto end = model::parse_lsn(stream_->sql("SELECT pg_current_wal_insert_lsn()").at(0).at(0)).value();
+    publisher_.emplace(stream_->settings(), metrics_);
+    publisher_->start();
+    ASSERT_TRUE(support::eventually(20s, [&] { return publisher_->status().state == publisher_state::publishing; }));
+    const auto began = std::chrono::steady_clock::now();
+    bool left = false;
+    EXPECT_TRUE(support::eventually(60s, [&] {
+        left = left || publisher_->status().state != publisher_state::publishing;
+        return left || stream_->confirmed() >= end;
+    }));
+    EXPECT_FALSE(left) << publisher_->status().reason;
+    EXPECT_GT(std::chrono::steady_clock::now() - began, 1s) << "it was too short to show anything";
+}
+
 TEST_F(capture_of_a_failing_source, f03_goes_on_after_a_crash_that_moves_the_slot_back) {
     for (int round = 0; round < 3; ++round) {
         insert(round * 20 + 1, round * 20 + 20);
