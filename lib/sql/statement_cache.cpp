@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "lib/sql/shape.hpp"
+
 namespace crossfade::sql {
 namespace {
 
@@ -34,30 +36,35 @@ std::size_t size_of(const understanding& known) {
 statement_cache::statement_cache(bounds kept, limits within) : kept_(kept), within_(within) {}
 
 std::shared_ptr<const understanding> statement_cache::understand(std::string_view text) {
-    if (const auto found = by_text_.find(text); found != by_text_.end()) {
+    if (text.size() > kept_.text) {
+        ++counted_.misses;
+        return std::make_shared<const understanding>(sql::understand(text, within_));
+    }
+    const auto shape = shape_of(text, scratch_);
+    if (const auto found = by_shape_.find(shape); found != by_shape_.end()) {
         ++counted_.hits;
         recent_.splice(recent_.begin(), recent_, found->second);
         return found->second->known;
     }
     ++counted_.misses;
     auto known = std::make_shared<const understanding>(sql::understand(text, within_));
-    if (text.size() <= kept_.text) keep(text, known);
+    keep(shape, known);
     return known;
 }
 
-void statement_cache::keep(std::string_view text, std::shared_ptr<const understanding> known) {
-    const auto bytes = overhead + text.size() + size_of(*known);
+void statement_cache::keep(std::string_view shape, std::shared_ptr<const understanding> known) {
+    const auto bytes = overhead + shape.size() + size_of(*known);
     if (bytes > kept_.bytes || kept_.entries == 0) return;
     while (recent_.size() >= kept_.entries || bytes_ + bytes > kept_.bytes) drop_oldest();
-    recent_.push_front({std::string{text}, std::move(known), bytes});
-    by_text_.emplace(recent_.front().text, recent_.begin());
+    recent_.push_front({std::string{shape}, std::move(known), bytes});
+    by_shape_.emplace(recent_.front().shape, recent_.begin());
     bytes_ += bytes;
 }
 
 void statement_cache::drop_oldest() {
     ++counted_.evicted;
     bytes_ -= recent_.back().bytes;
-    by_text_.erase(recent_.back().text);
+    by_shape_.erase(recent_.back().shape);
     recent_.pop_back();
 }
 

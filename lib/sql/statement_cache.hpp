@@ -12,8 +12,9 @@
 
 namespace crossfade::sql {
 
-// What was understood of texts, by text; what was used least recently goes first. For one event loop: no locks.
-// Texts that can't be understood are kept too, so that a client that repeats one pays for one parse.
+// What was understood of texts, by their shape (shape.hpp): programs that write numbers into their texts pay for one
+// parse, too. What was used least recently goes first. For one event loop: no locks. Texts that can't be understood are
+// kept too, so that a client that repeats one pays for one parse.
 class statement_cache {
   public:
     struct bounds {
@@ -29,21 +30,22 @@ class statement_cache {
 
     explicit statement_cache(bounds kept, limits within = {});
 
-    // As sql::understand. Never null; stays valid when the cache drops it. Does not allocate for a text that it has.
+    // As sql::understand. Never null; stays valid when the cache drops it. Does not allocate for a text that it has, or
+    // one of its shape.
     std::shared_ptr<const understanding> understand(std::string_view text);
 
     const counters& counted() const { return counted_; }
-    std::size_t entries() const { return by_text_.size(); }
+    std::size_t entries() const { return by_shape_.size(); }
     std::size_t bytes() const { return bytes_; }
 
   private:
     struct entry {
-        std::string text;
+        std::string shape;
         std::shared_ptr<const understanding> known;
         std::size_t bytes;
     };
 
-    void keep(std::string_view text, std::shared_ptr<const understanding> known);
+    void keep(std::string_view shape, std::shared_ptr<const understanding> known);
     void drop_oldest();
 
     bounds kept_;
@@ -51,7 +53,8 @@ class statement_cache {
     counters counted_;
     std::size_t bytes_ = 0;
     std::list<entry> recent_;  // the newest in front
-    std::unordered_map<std::string_view, std::list<entry>::iterator> by_text_;
+    std::unordered_map<std::string_view, std::list<entry>::iterator> by_shape_;
+    std::string scratch_;
 };
 
 }  // namespace crossfade::sql

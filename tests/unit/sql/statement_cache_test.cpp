@@ -43,7 +43,7 @@ TEST(statement_cache, forgets_what_was_used_least_recently) {
 TEST(statement_cache, keeps_within_its_bytes) {
     statement_cache cache({.bytes = 20'000});
     for (int i = 0; i < 1000; ++i) {
-        cache.understand("SELECT " + std::to_string(i) + " FROM a, b, c");
+        cache.understand("SELECT a" + std::to_string(i) + " FROM a, b, c");
         ASSERT_LE(cache.bytes(), 20'000U);
     }
     EXPECT_GT(cache.bytes(), 18'000U);
