@@ -1,7 +1,6 @@
-// Conflicts under mirror: a few rows that everybody wants, while both sides and both programs are killed, paused and cut
-// off.
-// CROSSFADE_CHAOS_CONFLICT_SECONDS: for so long; equality is checked about once a minute. CROSSFADE_CHAOS_SEED repeats
-// a run's choice.
+// Conflicts under mirror: a few rows that everybody wants, while both sides and both programs are killed, paused and
+// cut off. CROSSFADE_CHAOS_CONFLICT_SECONDS: for so long; equality is checked about once a minute. CROSSFADE_CHAOS_SEED
+// repeats a run's choice.
 #include <gtest/gtest.h>
 
 #include <csignal>
@@ -29,8 +28,7 @@ class conflicts : public testing::Test {
   protected:
     void SetUp() override {
         if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: set CROSSFADE_KAFKA_LIBS";
-        if (!support::toxiproxy::available())
-            GTEST_SKIP() << "no toxiproxy: script/bootstrap --toxiproxy --no-build";
+        if (!support::toxiproxy::available()) GTEST_SKIP() << "no toxiproxy: script/bootstrap --toxiproxy --no-build";
         // What a broken link leaves behind, too, ends soon: the slot's reader.
         world_ = std::make_unique<landscape>(landscape_options{.schema = rivals::schema(),
                                                                .rows = rivals::rows(),

@@ -103,8 +103,8 @@ TEST_F(network_faults, at_random_lose_and_double_nothing) {
         for (long of_these = 0; of_these < 10 && done < wanted; ++of_these, ++done) {
             const auto first = random() % links.size();
             const auto second = (first + 1 + random() % (links.size() - 1)) % links.size();
-            undergo({{links[first], faults[random() % faults.size()]},
-                     {links[second], faults[random() % faults.size()]}});
+            undergo(
+                {{links[first], faults[random() % faults.size()]}, {links[second], faults[random() % faults.size()]}});
             if (HasFailure()) return;
         }
         stop_load_and_check();
