@@ -15,6 +15,7 @@ using sql::statement_kind;
 
 constexpr std::size_t longest_names = 256;  // of a portal and a statement together
 constexpr std::size_t name_overhead = 64;
+constexpr std::string_view committed{"COMMIT\0", 7};  // a CommandComplete's tag
 
 // Whether rows of the authority's tables may be others when it is committed.
 bool changes_rows(const sql::statement& it) {
@@ -184,10 +185,14 @@ mirror_gate::answer mirror_gate::look_for_answer(std::string_view chunk, std::si
         if (length < 4) return {};
         const bool open = at >= settled_;
         if (open && idle_at(at)) return {at, true};
-        // An answer that nothing is due behind stands alone: its client has asked with Flush.
-        if (open && chunk[at] == pgwire::backend::command_complete && ready_is_due) {
-            if (end + header_size >= chunk.size()) return {at, false};
-            if (idle_at(end)) return {at, true};
+        if (open && chunk[at] == pgwire::backend::command_complete) {
+            const bool may_commit = length == 4 + committed.size();
+            // Nothing is due behind it where its client has asked with Flush.
+            if (ready_is_due && end + header_size >= chunk.size()) return {at, false};
+            if (ready_is_due && idle_at(end)) return {at, true};
+            if (may_commit && end > chunk.size()) return {at, false};
+            // Another transaction may have begun behind it: AND CHAIN, or BEGIN in the same text.
+            if (may_commit && chunk.substr(at + header_size, committed.size()) == committed) return {at, true};
         }
         if (end > chunk.size()) return {};
         at = end;

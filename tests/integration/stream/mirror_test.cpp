@@ -187,6 +187,14 @@ TEST_P(mirror_either_way, leaves_both_sides_equal_after_every_shape_of_statement
     }
     run("UPDATE plain SET n = $1::float + random() WHERE id = $2::int", {"5", "1"});
     ASSERT_EQ(world_->difference(), "") << "extended protocol";
+    // Transactions that another one follows at once.
+    for (const auto* sql : {"BEGIN; INSERT INTO plain VALUES (75, 'chained', now(), random()); COMMIT AND CHAIN",
+                            "INSERT INTO plain VALUES (76, 'chained', now(), random()); COMMIT AND CHAIN",
+                            "UPDATE plain SET n = random()", "COMMIT; BEGIN", "DELETE FROM plain WHERE id > 1000",
+                            "COMMIT AND CHAIN", "ROLLBACK"}) {
+        run(sql);
+        ASSERT_EQ(world_->difference(), "") << sql << '\n' << world_->logs();
+    }
     // By pieces, COPY among them.
     run("BEGIN");
     run("INSERT INTO plain VALUES ($1::int, 'in a transaction', clock_timestamp(), random())", {"80"});

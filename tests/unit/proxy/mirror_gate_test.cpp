@@ -226,6 +226,22 @@ TEST_F(a_mirror_gate, does_not_keep_back_what_is_asked_for_by_flush) {
     EXPECT_TRUE(gate_.look_for_answer(ready('I'), 0, true).whole);
 }
 
+TEST_F(a_mirror_gate, keeps_back_a_commit_that_another_transaction_follows) {
+    const auto commit = from_server('C', std::string_view{"COMMIT\0", 7});
+    const auto rollback = from_server('C', std::string_view{"ROLLBACK\0", 9});
+    const auto begin = from_server('C', std::string_view{"BEGIN\0", 6});
+    EXPECT_FALSE(holds(commit + ready('T'))) << "nothing was written";
+    say(pgwire::build_query("INSERT INTO t VALUES (1)"));
+    EXPECT_TRUE(holds(commit + ready('T'))) << "AND CHAIN";
+    EXPECT_EQ(gate_.look_for_answer(done + commit + begin + ready('T'), 0, true).at, done.size());
+    EXPECT_FALSE(holds(rollback + ready('T')));
+    EXPECT_TRUE(gate_.look_for_answer(commit, 0, false).whole) << "by Flush";
+    for (std::size_t cut = 6; cut < commit.size(); ++cut)
+        EXPECT_FALSE(gate_.look_for_answer(commit.substr(0, cut), 0, false).whole);
+    gate_.asked(commit.size());
+    EXPECT_FALSE(holds(commit)) << "it was waited for";
+}
+
 TEST_F(a_mirror_gate, settles_with_one_wait_what_has_come_by_then) {
     for (int i = 0; i < 3; ++i) say(pgwire::build_query("INSERT INTO t VALUES (1)"));
     const auto one = done + ready('I');
