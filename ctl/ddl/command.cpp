@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "ctl/catalog/database.hpp"
+#include "ctl/catalog/read.hpp"
 #include "ctl/output/json.hpp"
 #include "ctl/output/pattern.hpp"
 #include "ctl/output/table.hpp"
@@ -70,20 +71,16 @@ std::string missing_columns(pgclient::connection& legacy, pgclient::connection& 
 
 void make_sure(const context& in, pgclient::connection& modern, std::int64_t id) {
     auto legacy = catalog::connect(in.config, settings::side::legacy);
-    const auto tables =
-        ask(legacy, "reading the publication",
-            "SELECT n.nspname || '.' || c.relname, quote_ident(n.nspname) || '.' || quote_ident(c.relname)"
-            " FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid JOIN pg_class c ON c.oid = r.prrelid"
-            " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = $1",
-            {in.config.stream.publication()});
+    const auto published = catalog::read_publication(legacy, in.config.stream.publication());
+    if (!published) return;
     const auto held = ask(modern, "reading crossfade.dead_letters",
                           "SELECT h.table_name FROM crossfade.ddl d, LATERAL (SELECT h.table_name " +
                               std::string{held_by} + ") h WHERE d.stream = $1 AND d.id = $2::bigint",
                           {in.config.stream.name, std::to_string(id)});
     for (int i = 0; i < held.size(); ++i) {
-        for (int k = 0; k < tables.size(); ++k) {
-            if (tables.text(k, 0) != held.text(i, 0)) continue;
-            const auto missing = missing_columns(legacy, modern, std::string{tables.text(k, 1)});
+        for (const auto& table : published->tables) {
+            if (model::to_string(table) != held.text(i, 0)) continue;
+            const auto missing = missing_columns(legacy, modern, model::quoted(table));
             if (!missing.empty())
                 throw stop(exit_code::no,
                            "modern's table " + std::string{held.text(i, 0)} + " has no column " + missing,

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/sql/characters.hpp"
 #include "lib/sql/parse_tree.hpp"
 
 namespace crossfade::sql {
@@ -109,15 +110,6 @@ class nesting {
     unsigned deepest_statement_ = 0;
     bool after_dot_ = false;
 };
-
-bool is_digit(char byte) {
-    return byte >= '0' && byte <= '9';
-}
-
-bool continues_word(char byte) {
-    return is_digit(byte) || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '_' ||
-           static_cast<unsigned char>(byte) >= 0x80;
-}
 
 // No text has more tokens that count than it has words and other visible characters, whatever of it is a literal. That
 // is enough for nearly all statements, at a fraction of a scan's cost.

@@ -4,27 +4,23 @@
 #include <array>
 #include <cstddef>
 
+#include "lib/sql/characters.hpp"
+
 namespace crossfade::sql {
 namespace {
 
 constexpr bool is_blank(char c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
-constexpr bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
-constexpr bool begins_word(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (static_cast<unsigned char>(c) & 0x80) != 0;
-}
-constexpr bool goes_on_word(char c) {
-    return begins_word(c) || is_digit(c) || c == '$';
+constexpr bool is_of_name(char c) {
+    return continues_word(c) || c == '$';
 }
 
 bool begins_with_one_of_four(std::string_view text) {
     constexpr std::size_t length = 6;
     constexpr std::array<std::string_view, 4> words{"select", "insert", "update", "delete"};
     const auto at = static_cast<std::size_t>(std::ranges::find_if_not(text, is_blank) - text.begin());
-    if (text.size() < at + length + 1 || goes_on_word(text[at + length])) return false;
+    if (text.size() < at + length + 1 || is_of_name(text[at + length])) return false;
     const auto first = text.substr(at, length);
     const auto same = [](char c, char lower) { return (c | 0x20) == lower; };
     return std::ranges::any_of(words, [&](std::string_view word) { return std::ranges::equal(first, word, same); });
@@ -46,13 +42,13 @@ std::string_view shape_of(std::string_view text, std::string& scratch) {
     for (std::size_t at = 0; at < text.size();) {
         const char c = text[at];
         const char next = at + 1 < text.size() ? text[at + 1] : '\0';
-        if (begins_word(c)) {
-            while (at < text.size() && goes_on_word(text[at])) ++at;
-            if (at < text.size() && (text[at] == '\'' || text[at] == '&')) return text;
-        } else if (is_digit(c)) {
+        if (is_digit(c)) {
             if (!changed) scratch.assign(text);
             changed = true;
             for (; at < text.size() && is_digit(text[at]); ++at) scratch[at] = '0';
+        } else if (continues_word(c)) {
+            while (at < text.size() && is_of_name(text[at])) ++at;
+            if (at < text.size() && (text[at] == '\'' || text[at] == '&')) return text;
         } else if (c == '\'' || c == '"') {
             at = behind_quoted(text, at);
             if (at == std::string_view::npos) return text;

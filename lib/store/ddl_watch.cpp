@@ -26,18 +26,17 @@ GRANT USAGE ON SCHEMA crossfade TO PUBLIC;
 CREATE OR REPLACE FUNCTION crossfade.note_ddl(event text, tag text, direct bool, path name[], by name) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $note$
 DECLARE
-    watched      record;
-    published_by oid;
-    touched      jsonb;
-    rewritten    bool;
-    body         bytea;
-    statement    text := current_query();
-    most         constant int := 65536;
+    watched   record;
+    touched   jsonb;
+    rewritten bool;
+    body      bytea;
+    statement text := current_query();
+    most      constant int := 65536;
 BEGIN
-    FOR watched IN SELECT * FROM crossfade.ddl_streams WHERE tag NOT IN ('COMMENT', 'SECURITY LABEL', 'REINDEX') ORDER BY stream LOOP
-        -- Not from pg_publication_tables: from PostgreSQL 16 on it opens each of the tables, waits for whoever has one locked,
-        -- and fails where one is dropped meanwhile.
-        SELECT oid INTO published_by FROM pg_publication WHERE pubname = watched.publication;
+    -- What is published isn't asked of pg_publication_tables: from PostgreSQL 16 on it opens each of the tables, waits for
+    -- whoever has one locked, and fails where one is dropped meanwhile.
+    FOR watched IN SELECT s.*, (SELECT oid FROM pg_publication WHERE pubname = s.publication) AS published_by
+        FROM crossfade.ddl_streams s WHERE tag NOT IN ('COMMENT', 'SECURITY LABEL', 'REINDEX') ORDER BY stream LOOP
         IF event = 'sql_drop' THEN
             SELECT jsonb_agg(DISTINCT jsonb_build_object('schema', gone.of_schema, 'name', gone.of_name, 'what', gone.what,
                                                          'object', gone.identity))
@@ -55,14 +54,14 @@ BEGIN
                 FROM pg_event_trigger_dropped_objects() d JOIN crossfade.ddl_partitions p ON p.relation = d.objid
                 JOIN pg_class c ON c.oid = p.root JOIN pg_namespace n ON n.oid = c.relnamespace
                 JOIN pg_publication_rel t ON t.prrelid = c.oid
-                WHERE d.object_type = 'table' AND t.prpubid = published_by
+                WHERE d.object_type = 'table' AND t.prpubid = watched.published_by
                 UNION ALL
                 -- By CASCADE; those that ALTER TABLE drops are its own affair.
                 SELECT n.nspname, c.relname, 'column dropped', d.object_identity
                 FROM pg_event_trigger_dropped_objects() d JOIN pg_class c ON c.oid = d.objid
                 JOIN pg_namespace n ON n.oid = c.relnamespace
                 JOIN pg_publication_rel t ON t.prrelid = c.oid
-                WHERE d.object_type = 'table column' AND tag <> 'ALTER TABLE' AND t.prpubid = published_by
+                WHERE d.object_type = 'table column' AND tag <> 'ALTER TABLE' AND t.prpubid = watched.published_by
             ) gone;
             rewritten := false;
         ELSE
@@ -86,7 +85,7 @@ BEGIN
                         SELECT t.oid, 0 AS height
                         UNION SELECT relid, height FROM pg_partition_ancestors(t.oid) WITH ORDINALITY AS above (relid, height)) a
                     JOIN pg_publication_rel p ON p.prrelid = a.oid
-                    WHERE p.prpubid = published_by ORDER BY a.height DESC LIMIT 1
+                    WHERE p.prpubid = watched.published_by ORDER BY a.height DESC LIMIT 1
                 ) published ON true
             ), kept AS (
                 INSERT INTO crossfade.ddl_partitions (relation, root)

@@ -86,11 +86,7 @@ void session::commit_on_follower() {
     const auto now = follower_->commit();
     follower_asked_ = true;
     waits_for_follower_ = now == mirror::follower_link::state::busy;
-    if (waits_for_follower_) {
-        on_follower(now);
-    } else {
-        end_on_follower(now == mirror::follower_link::state::done);
-    }
+    waits_for_follower_ ? on_follower(now) : end_on_follower(false);
 }
 
 void session::end_on_follower(bool well) {

@@ -151,14 +151,16 @@ bool follower_link::roll_back() {
 }
 
 follower_link::state follower_link::sent(bool well) {
-    auto* const conn = db_.native();
-    if (!well || PQpipelineSync(conn) != 1) return fail(nullptr);
+    if (!well || PQpipelineSync(db_.native()) != 1) return fail(nullptr);
     ++ends_;
     // An answer can't be there yet; the socket will say so.
-    const int left = PQflush(conn);
-    if (left < 0) return fail(nullptr);
+    return flush() ? state::busy : fail(nullptr);
+}
+
+bool follower_link::flush() {
+    const int left = PQflush(db_.native());
     wants_room_ = left > 0;
-    return state::busy;
+    return left >= 0;
 }
 
 follower_link::state follower_link::fail(const PGresult* with) {
@@ -168,9 +170,7 @@ follower_link::state follower_link::fail(const PGresult* with) {
 
 follower_link::state follower_link::look() {
     auto* const conn = db_.native();
-    const int left = PQflush(conn);
-    if (left < 0 || PQconsumeInput(conn) != 1) return fail(nullptr);
-    wants_room_ = left > 0;
+    if (!flush() || PQconsumeInput(conn) != 1) return fail(nullptr);
     while (ends_ > 0 && PQisBusy(conn) == 0) {
         const std::unique_ptr<PGresult, pgclient::clear_result> got{PQgetResult(conn)};
         if (PQstatus(conn) != CONNECTION_OK) return fail(got.get());

@@ -52,6 +52,7 @@ class follower_link {
         done,    // what was asked last is done
         failed,  // it isn't, for why(); roll_back() is next
     };
+    // These ask, and are never done at once.
     // Writes the rows and the receipt, and leaves the transaction open.
     state write(const mirrored_transaction& what);
     // Ends it. A failure of the connection leaves open whether it has ended.
@@ -76,6 +77,7 @@ class follower_link {
              std::shared_ptr<const table_facts> row_of = nullptr);
     bool ask_row(const mirrored_row& row);
     state sent(bool well);
+    bool flush();
     state fail(const PGresult* with);
 
     void refuse(pgclient::failure why, std::shared_ptr<const table_facts> row_of);
