@@ -8,6 +8,7 @@
 #include <csignal>
 #include <memory>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "lib/pgclient/connection.hpp"
@@ -109,7 +110,7 @@ TEST_F(mirror_rows, are_on_modern_while_the_stream_stands_still) {
     expect_nothing_left();
 }
 
-// An answer as a client sees it.
+// An answer as a client sees it, its rows in an order of ours: PostgreSQL's own follows from when it was vacuumed.
 std::string told(const PGresult* got) {
     std::string text =
         std::string{PQresStatus(PQresultStatus(got))} + " [" + PQcmdStatus(const_cast<PGresult*>(got)) + "]";
@@ -120,16 +121,19 @@ std::string told(const PGresult* got) {
         text += " | " + std::string{PQfname(got, column)} + ':' + std::to_string(PQftype(got, column)) + ':' +
                 std::to_string(PQfmod(got, column)) + ':' + std::to_string(PQfformat(got, column)) + ':' +
                 std::to_string(PQftablecol(got, column));
+    std::multiset<std::string> rows;
     for (int row = 0; row < PQntuples(got); ++row) {
-        text += "\n   ";
+        std::string line = "\n   ";
         for (int column = 0; column < PQnfields(got); ++column)
-            text += PQgetisnull(got, row, column) != 0
+            line += PQgetisnull(got, row, column) != 0
                         ? " null"
                         : " '" +
                               std::string(PQgetvalue(got, row, column),
                                           static_cast<std::size_t>(PQgetlength(got, row, column))) +
                               "'";
+        rows.insert(std::move(line));
     }
+    for (const auto& row : rows) text += row;
     return text;
 }
 
