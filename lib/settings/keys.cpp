@@ -76,6 +76,7 @@ constexpr key every_key[] = {
     {"proxy.statement_cache_bytes", at_start},
     {"proxy.mirror_timeout", on_reload},
     {"proxy.mirror_connections", on_reload},
+    {"proxy.mirror_ahead", on_reload},
     {"proxy.capture", at_start},
     {"proxy.max_unacknowledged_events", at_start},
     {"proxy.auth.mode", on_reload},

@@ -188,6 +188,8 @@ struct proxy {
     std::chrono::milliseconds pause_max{300000};     // how long a PAUSE holds, if nobody resumes
     std::chrono::milliseconds mirror_timeout{1000};  // an answer under `mirror` waits for the follower so long at most
     unsigned mirror_connections = 16;  // to modern, for rows that are written there before legacy commits; 0: none
+    // For how long a transaction that has not ended may have rows there, locked; 0: they are sent when it ends.
+    std::chrono::milliseconds mirror_ahead{100};
     struct console console;
     bool capture = true;                      // whether this proxy takes part in publishing
     unsigned statement_cache_entries = 5000;  // of each event loop, here and below

@@ -35,6 +35,11 @@ inline std::int32_t mirroring_lock_id(source_xid transaction) {
 inline constexpr std::string_view leave_receipt_sql =
     "INSERT INTO crossfade.receipts (stream, xid, keys) SELECT $1::text, $2::bigint, $3::bigint[]"
     " FROM pg_advisory_xact_lock($4::int, $5::int)";
+// The two apart, where rows are sent before the transaction ends: the lock before the first of them, $1 and $2 its
+// keys; the receipt behind the last, $1 to $3 as above.
+inline constexpr std::string_view take_mirroring_lock_sql = "SELECT FROM pg_advisory_xact_lock($1::int, $2::int)";
+inline constexpr std::string_view leave_receipt_behind_sql =
+    "INSERT INTO crossfade.receipts (stream, xid, keys) VALUES ($1::text, $2::bigint, $3::bigint[])";
 // $1 stream, $2 transactions as bigint[]: those of them that have one, which is gone by that, each with every row that
 // it is about (or with NULL). Of a transaction's rows not all need be among them: legacy's triggers write others.
 inline constexpr std::string_view take_receipts_sql =

@@ -428,20 +428,34 @@ void escort::other_write(leave_reason why) {
     wrote_ = true;
     if (covered_) why_ = why;
     covered_ = false;
+    doubt_what_is_ahead();
 }
 
 // ---- What becomes of it
 
 escort::errand escort::next() {
-    if (phase_ != phase::settling) return errand::none;
+    if (ahead_.doubted) return errand::take_back;
+    if (phase_ != phase::settling) return may_send_ahead() ? errand::send_ahead : errand::none;
     if (!due_.empty()) return std::exchange(flushed_, true) ? errand::none : errand::flush;
     if (failed_ || !covered_ || taken_.rows.empty()) return errand::proceed;
     phase_ = phase::writing;
     return errand::write;
 }
 
+// With savepoints they may be undone in part, which is not worth following there. What is not answered yet may bring
+// more, or an error.
+bool escort::may_send_ahead() const {
+    return taken_.rows.size() >= ahead_.rows + rows_worth_sending && !ahead_.none && phase_ == phase::open && !cleared_ && covered_ &&
+           !failed_ && due_.empty() && savepoints_.empty();
+}
+
+void escort::sent_ahead(bool well) {
+    ahead_ = {.rows = well ? taken_.rows.size() : 0, .none = !well};
+}
+
 mirror::mirrored_transaction escort::take_rows() {
     taken_bytes_ = 0;
+    ahead_ = {};
     return std::exchange(taken_, {});
 }
 

@@ -34,6 +34,8 @@ class escort {
     // Of one transaction.
     static constexpr std::size_t most_rows = 500;
     static constexpr std::size_t most_bytes = std::size_t{1} << 20;
+    // That are sent ahead together. Fewer are not worth the follower's being woken by them.
+    static constexpr std::size_t rows_worth_sending = 16;
     // Prepared statements of a session that it has a version of.
     static constexpr std::size_t most_prepared = 500;
 
@@ -78,11 +80,17 @@ class escort {
     // What is to be done before more of the client's goes on.
     enum class errand : std::uint8_t {
         none,
-        flush,    // have the server answer what it was asked
-        write,    // take_rows() to the follower, and then go_on()
-        proceed,  // nothing: go_on()
+        flush,       // have the server answer what it was asked
+        send_ahead,  // rows() to the follower, as many as aren't there, without waiting; sent_ahead()
+        take_back,   // what was sent ahead isn't so; sent_ahead(false)
+        write,       // take_rows() to the follower, and then go_on()
+        proceed,     // nothing: go_on()
     };
     errand next();
+    const mirror::mirrored_transaction& rows() const { return taken_; }
+    // Whether the follower has been given rows(). If not, nothing of this transaction is sent ahead any more, and what
+    // was is not to be committed.
+    void sent_ahead(bool well);
     mirror::mirrored_transaction take_rows();
     // The rows are with the follower, or not: `why`. What was held goes on, behind these `bytes` to the server:
     // messages of `types`.
@@ -205,6 +213,8 @@ class escort {
     void capture(std::string_view hidden, const manner& how);
     void follow(const savepoint_step& done);
     void on_end(bool undone);
+    bool may_send_ahead() const;
+    void doubt_what_is_ahead() { ahead_.doubted = ahead_.rows > 0; }
 
     mirror::ledger& books_;
     portrait::notebook& notes_;
@@ -236,6 +246,12 @@ class escort {
     mirror::mirrored_transaction taken_;
     std::size_t taken_bytes_ = 0;
     savepoints savepoints_;
+    struct ahead_of_the_end {
+        std::size_t rows = 0;
+        bool doubted = false;  // they may not be the transaction's any more
+        bool none = false;     // no more are to be
+    };
+    ahead_of_the_end ahead_;
     bool covered_ = true;  // all that it wrote is in there
     bool wrote_ = false;
     bool failed_ = false;           // since the last ReadyForQuery

@@ -224,12 +224,14 @@ void escort::capture(std::string_view hidden, const manner& how) {
 void escort::on_end(bool undone) {
     if (!undone && !taken_.rows.empty()) other_write(leave_reason::transaction);
     if (undone && covered_) wrote_ = false;
+    doubt_what_is_ahead();
     taken_ = {};
     taken_bytes_ = 0;
     savepoints_.clear();
 }
 
 void escort::follow(const savepoint_step& done) {
+    doubt_what_is_ahead();
     const auto left = savepoints_.follow(done, {taken_.rows.size(), taken_bytes_});
     if (!left) return other_write(leave_reason::transaction);
     if (done.what != savepoint_step::kind::roll_back || !covered_) return;
@@ -240,6 +242,8 @@ void escort::follow(const savepoint_step& done) {
 
 void escort::on_error() {
     failed_ = true;
+    doubt_what_is_ahead();
+    ahead_.none = true;
     // What wasn't answered may not be there.
     std::erase_if(prepared_, [this](const auto& each) { return each.second.round == round_; });
     if (due_.empty()) return;
@@ -280,6 +284,7 @@ void escort::on_ready(char status) {
     taken_ = {};
     taken_bytes_ = 0;
     savepoints_.clear();
+    ahead_ = {};
     covered_ = true;
     wrote_ = failed_ = on_follower_ = mirrored_ = ends_explicitly_ = undone_ = false;
     has_to_be_mirrored_ = has_to_be_in_time_ = false;

@@ -18,6 +18,7 @@ namespace {
 
 // How late a timeout may be noticed.
 constexpr std::chrono::milliseconds clock_interval{250};
+constexpr std::chrono::milliseconds shortest_clock_interval{20};
 
 constexpr std::uint32_t told_of = EPOLLIN | EPOLLRDHUP | EPOLLET;
 
@@ -91,6 +92,7 @@ void relay_loop::forget(int socket, watched_socket& as) {
 
 void relay_loop::release(session& one) {
     std::erase(tired_, &one);
+    std::erase(behind_, &one);
     scratch_->out.forget(one);
     // Kept until this round's events are all looked at: some may be the session's.
     if (auto found = sessions_.extract(one.shared_from_this())) released_.push_back(std::move(found.value()));
@@ -146,6 +148,8 @@ int relay_loop::wait(std::span<epoll_event> into) {
 void relay_loop::deliver() {
     scratch_->out.deliver();
     for (auto* const one : scratch_->out.left_over()) again(*one);
+    // Who leaves by it is kept until the next round.
+    for (auto* const one : std::exchange(behind_, {})) one->go_on_behind();
 }
 
 void relay_loop::send_home() {
@@ -173,6 +177,10 @@ int relay_loop::patience() const {
     if (sessions_.empty()) return -1;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_look_ - std::chrono::steady_clock::now());
     return static_cast<int>(std::clamp(left, std::chrono::milliseconds{0}, clock_interval).count());
+}
+
+void relay_loop::look_at_clock_by(std::chrono::steady_clock::time_point when) {
+    next_look_ = std::min(next_look_, std::max(when, std::chrono::steady_clock::now() + shortest_clock_interval));
 }
 
 void relay_loop::look_at_clock() {

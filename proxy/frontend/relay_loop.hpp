@@ -65,6 +65,10 @@ class relay_loop {
     void forget(int socket, watched_socket& as);
     // Calls session::carry() after the others had their turn.
     void again(session& one) { tired_.push_back(&one); }
+    // Calls session::go_on_behind() when what this round has for the peers is on its way.
+    void behind(session& one) { behind_.push_back(&one); }
+    // At the latest, or as soon as that is worth the look at all sessions.
+    void look_at_clock_by(std::chrono::steady_clock::time_point when);
     // The session goes back to where it came from, once what is under way here is over.
     void release(session& one);
 
@@ -87,6 +91,7 @@ class relay_loop {
     int wake_ = -1;  // an eventfd
     std::unordered_set<std::shared_ptr<session>> sessions_;
     std::vector<session*> tired_;
+    std::vector<session*> behind_;
     std::vector<std::shared_ptr<session>> released_;
     std::chrono::steady_clock::time_point next_look_{};  // at the clock: one for all sessions
     std::mutex mutex_;

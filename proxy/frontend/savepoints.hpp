@@ -32,6 +32,7 @@ class savepoints {
     // The step was carried out at `now`. What is left of the rows; nothing where that isn't known.
     std::optional<place> follow(const savepoint_step& step, place now);
     void clear() { set_.clear(); }
+    bool empty() const { return set_.empty(); }
     std::size_t kept_bytes() const { return set_.capacity() * sizeof(savepoint); }
 
   private:

@@ -59,6 +59,8 @@ class session : public std::enable_shared_from_this<session> {
     void on_ready(watched_socket::peer which, std::uint32_t events);
     // Moves what there is to move, and looks whether that was all.
     void carry();
+    // What nobody waits for.
+    void go_on_behind();
     // Ends or cancels what has taken longer than the settings allow; called four times a second.
     void look_at_clock(std::chrono::steady_clock::time_point now, const settings::proxy& limits);
     static void go_home(std::shared_ptr<session> one);
@@ -136,7 +138,10 @@ class session : public std::enable_shared_from_this<session> {
     // What the escort wants done.
     void run_errands(relay_loop& by);
     bool follower_is_away() const;
+    void send_ahead(relay_loop& by);
+    void take_back_rows();
     void write_to_follower(relay_loop& by);
+    bool take_follower(relay_loop& by, std::unique_ptr<mirror::follower_link> one);
     void commit_on_follower();
     void end_on_follower(bool well);
     void hear_follower();
@@ -205,7 +210,8 @@ class session : public std::enable_shared_from_this<session> {
     std::unique_ptr<escort> escort_;     // likewise, once it was
     // Where a transaction's rows are, from before they are written until it has ended there.
     std::unique_ptr<mirror::follower_link> follower_;
-    bool follower_asked_ = false;  // something that it has not answered
+    bool follower_asked_ = false;  // something that it has not answered, and that is waited for
+    bool follower_ahead_ = false;  // it has rows of a transaction that hasn't come to its end
     std::chrono::steady_clock::time_point follower_due_ = std::chrono::steady_clock::time_point::max();
     settings::side server_side_ = settings::side::legacy;
     knowledge known_;

@@ -38,11 +38,20 @@ bool session::may_answer_late(std::string_view answer) {
 }
 
 void session::run_errands(relay_loop& by) {
-    switch (escort_->next()) {
+    auto errand = escort_->next();
+    if (errand == escort::errand::take_back) {
+        take_back_rows();
+        errand = escort_->next();
+    }
+    switch (errand) {
         case escort::errand::none:
+        case escort::errand::take_back:
             break;
         case escort::errand::flush:
             if (!server_.send(pgwire::build_flush(), &by.scratch().out)) server_.close();
+            break;
+        case escort::errand::send_ahead:
+            by.behind(*this);  // the client has its answer first
             break;
         case escort::errand::write:
             write_to_follower(by);
@@ -58,13 +67,49 @@ void session::run_errands(relay_loop& by) {
     }
 }
 
-void session::write_to_follower(relay_loop& by) {
-    leave_follower(false);
-    const auto rows = escort_->take_rows();
-    follower_ = around_.mirror_keeper->take();
-    if (!follower_) return go_on_to_commit(mirror::leave_reason::no_follower);
+void session::go_on_behind() {
+    if (!over_ && escort_ && escort_->next() == escort::errand::send_ahead) send_ahead(*rides_on());
+}
+
+bool session::take_follower(relay_loop& by, std::unique_ptr<mirror::follower_link> one) {
+    if (!one) return false;
+    follower_ = std::move(one);
     follower_watch_ = {.of = this, .what = watched_socket::peer::follower};
-    if (!by.watch(follower_->socket(), follower_watch_)) return fail("epoll takes no more sockets");
+    if (by.watch(follower_->socket(), follower_watch_)) return true;
+    fail("epoll takes no more sockets");
+    return false;
+}
+
+// Nobody is waited for: who hasn't been answered by the transaction's end is waited for then.
+void session::send_ahead(relay_loop& by) {
+    const auto most = in_force_->config.proxy.mirror_ahead;
+    const bool may = follower_ahead_ || (most.count() > 0 && take_follower(by, around_.mirror_keeper->take_spare()));
+    if (over_) return;
+    const bool well = may && follower_->send_ahead(escort_->rows()) == mirror::follower_link::state::busy;
+    if (well && !std::exchange(follower_ahead_, true)) {
+        follower_due_ = std::chrono::steady_clock::now() + most;
+        by.look_at_clock_by(follower_due_);
+    }
+    if (well) by.want_room(follower_->socket(), follower_watch_, follower_->wants_room());
+    if (may && !well) return take_back_rows();
+    escort_->sent_ahead(well);
+}
+
+// What was sent ahead is undone, or sent once more when the transaction ends.
+void session::take_back_rows() {
+    leave_follower(false);
+    escort_->sent_ahead(false);
+}
+
+void session::write_to_follower(relay_loop& by) {
+    const auto rows = escort_->take_rows();
+    if (!follower_ahead_) {
+        leave_follower(false);
+        const bool there = take_follower(by, around_.mirror_keeper->take());
+        if (over_) return;
+        if (!there) return go_on_to_commit(mirror::leave_reason::no_follower);
+    }
+    follower_ahead_ = false;
     follower_due_ = std::chrono::steady_clock::now() + in_force_->config.proxy.mirror_timeout;
     follower_asked_ = true;
     on_follower(follower_->write(rows));
@@ -74,8 +119,10 @@ void session::hear_follower() {
     if (!follower_) return;
     const auto now = follower_->look();
     if (follower_asked_) return on_follower(now);
-    // While legacy commits: it may only say that it goes away, and then the stream brings the rows.
-    if (now != mirror::follower_link::state::failed) return;
+    if (now != mirror::follower_link::state::failed)
+        return rides_on()->want_room(follower_->socket(), follower_watch_, follower_->wants_room());
+    if (follower_ahead_) return take_back_rows();
+    // While legacy commits: the stream brings the rows.
     leave_follower(false);
     escort_->committed(false);
 }
@@ -119,6 +166,7 @@ void session::leave_follower(bool well) {
     rides_on()->forget(follower_->socket(), follower_watch_);
     follower_due_ = never;
     follower_asked_ = false;
+    if (std::exchange(follower_ahead_, false)) around_.mirror_keeper->count_taken_back();
     if (well) {
         around_.mirror_keeper->give_back(std::move(follower_));
     } else {

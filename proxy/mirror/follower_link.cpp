@@ -85,7 +85,9 @@ pgclient::result<std::unique_ptr<follower_link>> follower_link::open(const optio
     // A proxy that is stopped in the middle must not keep others from its rows: the server ends its transaction.
     const auto timeout = std::to_string(how.timeout.count());
     for (const auto& setting :
-         {"SET lock_timeout = '" + std::string{lock_timeout} + "'", "SET statement_timeout = " + timeout,
+         // The receipt is in the transaction of the rows: what a crash of modern loses of it the stream brings.
+         {std::string{"SET synchronous_commit = off"}, "SET lock_timeout = '" + std::string{lock_timeout} + "'",
+          "SET statement_timeout = " + timeout,
           "SET idle_in_transaction_session_timeout = " + std::to_string(2 * how.timeout.count()),
           std::string{"SET plan_cache_mode = force_generic_plan"}, std::string{"SET jit = off"},
           std::string{"SET tcp_keepalives_idle = 10"}, std::string{"SET tcp_user_timeout = 30000"}}) {
@@ -129,30 +131,65 @@ bool follower_link::ask_row(const mirrored_row& row) {
     return ask(sql.name, sql.text, values, row.table);
 }
 
+bool follower_link::ask_to_begin_ahead(store::source_xid of) {
+    return ask("begin", "BEGIN", {}) &&
+           ask("lock", std::string{store::take_mirroring_lock_sql},
+               {std::to_string(store::mirroring_lock_class), std::to_string(store::mirroring_lock_id(of))});
+}
+
+bool follower_link::ask_rows_of(const mirrored_transaction& what) {
+    while (rows_ahead_ < what.rows.size())
+        if (!ask_row(what.rows[rows_ahead_++])) return false;
+    return true;
+}
+
+follower_link::state follower_link::send_ahead(const mirrored_transaction& so_far) {
+    const bool well = std::exchange(ahead_, true) || ask_to_begin_ahead(so_far.id);
+    return sent(well && ask_rows_of(so_far), piece::to_tell);
+}
+
 follower_link::state follower_link::write(const mirrored_transaction& what) {
-    bool well = ask("begin", "BEGIN", {}) &&
-                ask("receipt", std::string{store::leave_receipt_sql},
-                    {stream_, std::to_string(what.id), marks_of(what), std::to_string(store::mirroring_lock_class),
-                     std::to_string(store::mirroring_lock_id(what.id))});
-    for (const auto& row : what.rows) well = well && ask_row(row);
-    return sent(well);
+    const auto marks = marks_of(what);
+    const auto id = std::to_string(what.id);
+    if (ahead_) {
+        const bool all_there = rows_ahead_ == what.rows.size() && asked_.empty();
+        const bool well = ask_rows_of(what) &&
+                          ask("receipt behind", std::string{store::leave_receipt_behind_sql}, {stream_, id, marks});
+        // Nothing is sent yet: libpq keeps it until there is more.
+        open_ = true;
+        return !all_there ? sent(well) : well ? state::done : fail(nullptr);
+    }
+    const bool well = ask("begin", "BEGIN", {}) && ask("receipt", std::string{store::leave_receipt_sql},
+                                                       {stream_, id, marks, std::to_string(store::mirroring_lock_class),
+                                                        std::to_string(store::mirroring_lock_id(what.id))});
+    return sent(well && ask_rows_of(what));
 }
 
 follower_link::state follower_link::commit() {
+    ahead_ = false;
+    rows_ahead_ = 0;
     return sent(ask("commit", "COMMIT", {}));
 }
 
 bool follower_link::roll_back() {
+    ahead_ = false;
+    rows_ahead_ = 0;
     // What is under way may take as long as it likes.
-    if (ends_ > 0 || why_.connection_lost() || PQstatus(db_.native()) != CONNECTION_OK) return false;
+    if (ends_ > 0 || wants_room_ || why_.connection_lost() || PQstatus(db_.native()) != CONNECTION_OK) return false;
     why_ = {};
     at_fault_.reset();
+    for (auto& each : asked_) each.given_up = true;
+    // After an error the server skips all that comes before the pipeline's end.
+    if (open_ && sent(true) == state::failed) return false;
     return sent(ask("rollback", "ROLLBACK", {})) != state::failed;
 }
 
-follower_link::state follower_link::sent(bool well) {
-    if (!well || PQpipelineSync(db_.native()) != 1) return fail(nullptr);
-    ++ends_;
+follower_link::state follower_link::sent(bool well, piece as) {
+    auto* const conn = db_.native();
+    const bool whole = as == piece::whole;
+    if (!well || (whole ? PQpipelineSync(conn) : PQsendFlushRequest(conn)) != 1) return fail(nullptr);
+    if (whole) ++ends_;
+    open_ = !whole;
     // An answer can't be there yet; the socket will say so.
     return flush() ? state::busy : fail(nullptr);
 }
@@ -171,7 +208,7 @@ follower_link::state follower_link::fail(const PGresult* with) {
 follower_link::state follower_link::look() {
     auto* const conn = db_.native();
     if (!flush() || PQconsumeInput(conn) != 1) return fail(nullptr);
-    while (ends_ > 0 && PQisBusy(conn) == 0) {
+    while (is_due() && PQisBusy(conn) == 0) {
         const std::unique_ptr<PGresult, pgclient::clear_result> got{PQgetResult(conn)};
         if (PQstatus(conn) != CONNECTION_OK) return fail(got.get());
         if (!got) continue;  // between two answers
@@ -181,10 +218,10 @@ follower_link::state follower_link::look() {
             continue;
         }
         if (asked_.empty()) return fail(got.get());
-        auto [row_of, prepares] = std::move(asked_.front());
+        auto [row_of, prepares, given_up] = std::move(asked_.front());
         asked_.pop_front();
         if (!prepares.empty() && status != PGRES_COMMAND_OK) prepared_.erase(prepares);
-        if (status == PGRES_PIPELINE_ABORTED) continue;
+        if (status == PGRES_PIPELINE_ABORTED || given_up) continue;
         if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
             refuse(db_.failure_of(got.get()), std::move(row_of));
         } else if (row_of && std::string_view{PQcmdTuples(got.get())} != "1") {
@@ -192,7 +229,7 @@ follower_link::state follower_link::look() {
             refuse({"02000", "the follower's row is not there", {}, {}, {}}, std::move(row_of));
         }
     }
-    if (ends_ > 0) return state::busy;
+    if (is_due()) return state::busy;
     return why_.sqlstate.empty() ? state::done : state::failed;
 }
 

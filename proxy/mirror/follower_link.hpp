@@ -52,14 +52,17 @@ class follower_link {
         done,    // what was asked last is done
         failed,  // it isn't, for why(); roll_back() is next
     };
-    // These ask, and are never done at once.
-    // Writes the rows and the receipt, and leaves the transaction open.
+    // Writes the rows that there are by now of a transaction of which more may come, and which may yet be undone. busy
+    // or failed; nobody has to wait for it.
+    state send_ahead(const mirrored_transaction& so_far);
+    // Writes the rows, or those of them that weren't sent ahead, and the receipt, and leaves the transaction open. Done
+    // at once where all rows were sent ahead, and are there: then the receipt goes with the commit.
     state write(const mirrored_transaction& what);
     // Ends it. A failure of the connection leaves open whether it has ended.
     state commit();
     state look();
-    // Undoes what was written, without waiting: the link may be used for another transaction at once. False: it is of
-    // no use any more.
+    // Undoes what was written, without waiting: the link may be used for another transaction at once, which then waits
+    // for what is still under way. False: it is of no use any more.
     bool roll_back();
 
     bool wants_room() const { return wants_room_; }
@@ -76,8 +79,16 @@ class follower_link {
     bool ask(const std::string& name, const std::string& sql, const parameters& values,
              std::shared_ptr<const table_facts> row_of = nullptr);
     bool ask_row(const mirrored_row& row);
-    state sent(bool well);
+    bool ask_to_begin_ahead(store::source_xid of);
+    bool ask_rows_of(const mirrored_transaction& what);
+    // Sends what was asked. `as`: what the server is told of it.
+    enum class piece : std::uint8_t {
+        whole,    // an error has it skip no more than that
+        to_tell,  // the rest comes later, and it answers what it has
+    };
+    state sent(bool well, piece as = piece::whole);
     bool flush();
+    bool is_due() const { return ends_ > 0 || !asked_.empty(); }
     state fail(const PGresult* with);
 
     void refuse(pgclient::failure why, std::shared_ptr<const table_facts> row_of);
@@ -89,9 +100,13 @@ class follower_link {
     struct question {
         std::shared_ptr<const table_facts> row_of;
         std::string prepares;  // a statement's name
+        bool given_up = false;
     };
     std::deque<question> asked_;  // not yet answered
     std::size_t ends_ = 0;        // of pipelines, likewise
+    bool open_ = false;           // the pipeline has no end yet
+    bool ahead_ = false;          // the transaction under way was sent ahead
+    std::size_t rows_ahead_ = 0;
     bool wants_room_ = false;
     pgclient::failure why_;
     std::shared_ptr<const table_facts> at_fault_;

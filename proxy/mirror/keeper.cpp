@@ -19,6 +19,7 @@ constexpr auto share_of_time = 2;    // at most half of the time is spent on tha
 constexpr auto rest_of_table = 10s;  // whose rows the follower has refused
 constexpr auto say_again = 60s;      // why rows were refused, each reason by itself
 constexpr std::size_t links_at_first = 2;
+constexpr std::size_t share_left = 4;  // of the connections, for those who commit
 constexpr unsigned most_refused_in_a_row = 8;
 constexpr auto first_rest = 250ms;
 constexpr auto longest_rest = 4s;
@@ -62,6 +63,11 @@ keeper::keeper(std::function<settings::snapshot()> in_force, prometheus::Registr
                     .Help("Transactions whose rows the proxy wrote to modern itself")
                     .Register(metrics)
                     .Add({})),
+      taken_back_(prometheus::BuildCounter()
+                      .Name("crossfade_mirror_taken_back_total")
+                      .Help("Transactions whose rows the proxy had sent to modern before their end, and undone there")
+                      .Register(metrics)
+                      .Add({})),
       open_(gauge(metrics, "crossfade_mirror_connections", "Connections to modern for rows that are mirrored")),
       most_(gauge(metrics, "crossfade_mirror_connections_limit", "How many there may be: proxy.mirror_connections")),
       tables_known_(
@@ -123,15 +129,24 @@ void keeper::publish_known() {
 }
 
 std::unique_ptr<follower_link> keeper::take() {
-    std::unique_lock hold{mutex_};
+    const std::lock_guard hold{mutex_};
+    return take(0);
+}
+
+std::unique_ptr<follower_link> keeper::take_spare() {
+    const std::lock_guard hold{mutex_};
+    return take(made_ / share_left);
+}
+
+// With the lock.
+std::unique_ptr<follower_link> keeper::take(std::size_t leaving) {
     if (clock::now() < rests_until_) return nullptr;
-    if (!idle_.empty()) {
+    if (idle_.size() > leaving) {
         auto link = std::move(idle_.back());
         idle_.pop_back();
         return link;
     }
     more_wanted_ = true;
-    hold.unlock();
     changed_.notify_all();
     return nullptr;
 }
@@ -166,7 +181,8 @@ void keeper::take_back(std::unique_ptr<follower_link> link) {
     const bool whole = link->roll_back();
     const std::lock_guard hold{mutex_};
     if (whole) {
-        idle_.push_back(std::move(link));
+        // The last to be taken: it may be waiting for a row.
+        idle_.insert(idle_.begin(), std::move(link));
     } else {
         --made_;
         more_wanted_ = true;

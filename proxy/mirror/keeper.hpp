@@ -86,15 +86,20 @@ class keeper : public ledger {
     // was refused: where the stream is behind, rows aren't as they have to be, and who tries all the same is in its
     // way.
     std::unique_ptr<follower_link> take();
+    // One that nobody will miss who has to have one: it may be kept for as long as a client takes its time.
+    std::unique_ptr<follower_link> take_spare();
     void give_back(std::unique_ptr<follower_link> link);
     // One on which a transaction has not come to an end, and is not to.
     void take_back(std::unique_ptr<follower_link> link);
+    // Rows that were sent before the transaction's end were undone, or are sent once more.
+    void count_taken_back() { taken_back_.Increment(); }
 
     void stop();
 
   private:
     using clock = std::chrono::steady_clock;
 
+    std::unique_ptr<follower_link> take(std::size_t leaving);
     void run(const std::stop_token& stopping);
     bool wanted() const;
     void read_catalogs();
@@ -107,6 +112,7 @@ class keeper : public ledger {
 
     const std::function<settings::snapshot()> in_force_;
     prometheus::Counter& mirrored_;
+    prometheus::Counter& taken_back_;
     std::array<prometheus::Counter*, leave_reasons.size()> streamed_;
     std::array<prometheus::Counter*, leave_reasons.size()> failed_;
     prometheus::Gauge& open_;

@@ -36,10 +36,11 @@ class mirror_rows : public testing::Test {
     }
 
     void begin(const std::string& timeout, const std::string& strategy = "mirror",
-               const std::filesystem::path& legacy_s = support::postgres_bin_dir()) {
-        chaos::landscape_options options{.schema = schema,
-                                         .proxy_settings = ", mirror_timeout: " + timeout + ", mirror_connections: 8",
-                                         .strategy = strategy};
+               const std::filesystem::path& legacy_s = support::postgres_bin_dir(), const std::string& more = {}) {
+        chaos::landscape_options options{
+            .schema = schema,
+            .proxy_settings = ", mirror_timeout: " + timeout + ", mirror_connections: 8" + more,
+            .strategy = strategy};
         options.legacy.bin_dir = legacy_s;
         world_ = std::make_unique<chaos::landscape>(options);
         auto opened = pgclient::connection::open(world_->client_dsn(), {});
