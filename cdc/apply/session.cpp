@@ -15,12 +15,11 @@ pgclient::result<std::unique_ptr<session>> session::open(const std::string& dsn,
     auto made = std::make_unique<session>(session{std::move(*db), nullptr, false, std::nullopt, {}});
     made->pipe = std::make_unique<pipeline>(made->db, std::move(interrupted));
 
-    // The server has to notice a dead applier too, or its lock would keep the next one out for hours. Progress is in
-    // the transaction of the rows, so a commit that a crash of the server loses is applied again: no need to wait for
-    // its flush. Statements are of one shape with arrays of unknown length: the plan wanted is always the one by index.
+    // The server has to notice a dead applier too, or its lock would keep the next one out for hours. Statements are of
+    // one shape with arrays of unknown length: the plan wanted is always the one by index.
     for (const char* setting :
          {"SET tcp_keepalives_idle = 10", "SET tcp_keepalives_interval = 5", "SET tcp_keepalives_count = 3",
-          "SET tcp_user_timeout = 30000", "SET synchronous_commit = off",
+          "SET tcp_user_timeout = 30000",
           // Of two that wait for each other the one fails who looks last, each once, after deadlock_timeout. Who gives
           // up before that is never waited for so long: the application's transaction goes on, and ours is tried again.
           "SELECT set_config('lock_timeout', greatest(setting::int / 2, 10)::text, false) FROM pg_settings"
@@ -29,6 +28,7 @@ pgclient::result<std::unique_ptr<session>> session::open(const std::string& dsn,
           "SET plan_cache_mode = force_generic_plan", "SET enable_seqscan = off", "SET row_security = off"}) {
         if (auto done = made->db.exec(setting); !done) return done.error();
     }
+    if (auto done = made->db.exec(std::string{store::do_not_flush_sql}); !done) return done.error();
     if (auto done = made->db.exec("SET session_replication_role = replica"); done) {
         made->replica_role = true;
     } else if (done.error().connection_lost()) {

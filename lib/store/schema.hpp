@@ -60,4 +60,11 @@ inline constexpr std::string_view make_origin_sql =
     "SELECT pg_replication_origin_create($1) WHERE NOT EXISTS"
     " (SELECT FROM pg_replication_origin WHERE roname = $1)";
 
+// For sessions that bring rows to a follower: a commit that a crash there loses takes its progress, or its receipt,
+// with it, so the stream brings it again, and nobody has to wait for its flush. Who wants it flushed has said so for
+// Crossfade's role there, by ALTER ROLE.
+inline constexpr std::string_view do_not_flush_sql =
+    "SELECT set_config(name, 'off', false) FROM pg_settings"
+    " WHERE name = 'synchronous_commit' AND source NOT IN ('user', 'database user', 'client')";
+
 }  // namespace crossfade::store

@@ -85,8 +85,7 @@ pgclient::result<std::unique_ptr<follower_link>> follower_link::open(const optio
     // A proxy that is stopped in the middle must not keep others from its rows: the server ends its transaction.
     const auto timeout = std::to_string(how.timeout.count());
     for (const auto& setting :
-         // The receipt is in the transaction of the rows: what a crash of modern loses of it the stream brings.
-         {std::string{"SET synchronous_commit = off"}, "SET lock_timeout = '" + std::string{lock_timeout} + "'",
+         {std::string{store::do_not_flush_sql}, "SET lock_timeout = '" + std::string{lock_timeout} + "'",
           "SET statement_timeout = " + timeout,
           "SET idle_in_transaction_session_timeout = " + std::to_string(2 * how.timeout.count()),
           std::string{"SET plan_cache_mode = force_generic_plan"}, std::string{"SET jit = off"},

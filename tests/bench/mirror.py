@@ -38,15 +38,16 @@ END;
 """,
 }
 SCALE = 10
-WAYS = ("direct", "relay", "primary", "mirror", "stream", "pgpool", "limit")
+WAYS = ("direct", "relay", "primary", "mirror", "flushed", "stream", "pgpool", "limit")
 SHARE = 1 / 3  # of what mirror reaches; the machine isn't saturated then
+FLUSHED = "?options=-c%20synchronous_commit%3Don"
 DURABLE = {"fsync": "on", "full_page_writes": "on", "max_connections": 200}
 
 
-def configuration(legacy, modern, kafka, ports, strategy, connections, capture):
+def configuration(legacy, modern, kafka, ports, strategy, connections, capture, options=""):
     return f"""
 legacy: {{ dsn: "{legacy.dsn()}" }}
-modern: {{ dsn: "{modern.dsn()}" }}
+modern: {{ dsn: "{modern.dsn()}{options}" }}
 kafka: {{ brokers: "127.0.0.1:{kafka}", properties: {{ compression.type: lz4 }} }}
 stream: {{ name: bench, tables: ["public.*"] }}
 proxy: {{ listen: "127.0.0.1:{ports[0]}", admin: "127.0.0.1:{ports[1]}", mirror_connections: {connections}, capture: {capture} }}
@@ -106,11 +107,12 @@ class Crossfade:
         self.legacy, self.modern = legacy, modern
         kafka = servers.kafka()
         self.port, self.admin = {}, {}
-        for way, (strategy, connections) in {"mirror": ("mirror", 32), "stream": ("mirror", 0),
+        for way, (strategy, connections) in {"mirror": ("mirror", 32), "flushed": ("mirror", 32), "stream": ("mirror", 0),
                                              "primary": ("legacy-primary", 0)}.items():
             ports = [free_port() for _ in range(3)]
             config = servers.write(f"{way}.yaml", configuration(legacy, modern, kafka, ports, strategy, connections,
-                                                                "true" if way == "mirror" else "false"))
+                                                                "true" if way == "mirror" else "false",
+                                                                FLUSHED if way == "flushed" else ""))
             if way == "mirror":
                 done = subprocess.run([BIN / "crossfade", "--config", config, "init"], capture_output=True, text=True)
                 if done.returncode:
@@ -120,7 +122,8 @@ class Crossfade:
                 servers.crossfade("crossfade-cdc", config, ports[2])
             servers.crossfade("crossfade-proxy", config, ports[1])
             self.port[way], self.admin[way] = ports[0], ports[1]
-        until("tables that can be mirrored", lambda: self.sample("mirror", "crossfade_mirror_tables") >= 4)
+        for way in ("mirror", "flushed"):
+            until("tables that can be mirrored", lambda: self.sample(way, "crossfade_mirror_tables") >= 4)
 
     def sample(self, way, name):
         found = re.search(rf"^{re.escape(name)} (\S+)$", http(self.admin[way], "/metrics") or "", re.M)

@@ -1,5 +1,7 @@
 #include "tests/chaos/rivals.hpp"
 
+#include <array>
+
 #include "tests/chaos/client.hpp"
 
 namespace crossfade::chaos {
@@ -9,12 +11,14 @@ const char* rivals::schema() {
            "CREATE TABLE purse (id int PRIMARY KEY, balance bigint NOT NULL);"
            "CREATE TABLE seat (id int PRIMARY KEY, holder int NOT NULL UNIQUE);"
            "CREATE TABLE fleeting (id int PRIMARY KEY, who text NOT NULL);"
+           "CREATE TABLE swarm (id int PRIMARY KEY, n bigint NOT NULL);"
            "CREATE TABLE deed (tag text PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp())";
 }
 
 const char* rivals::rows() {
     return "INSERT INTO counter SELECT i, 0 FROM generate_series(1, 3) i;"
            "INSERT INTO purse SELECT i, 1000 FROM generate_series(1, 4) i;"
+           "INSERT INTO swarm SELECT i, 0 FROM generate_series(1, 40) i;"
            "INSERT INTO seat SELECT i, 100 + i FROM generate_series(1, 4) i";
 }
 
@@ -39,7 +43,7 @@ rivals::deed rivals::next(std::mt19937& random, const std::string& tag) {
     const auto raise = "UPDATE counter SET n = n + 1 WHERE id = " + pick(3);
     const auto one = pick(4);
     const auto other = pick(4);
-    switch (random() % 6) {
+    switch (random() % 7) {
         case 0:
             return {{"BEGIN", raise + " RETURNING n", leave, "COMMIT"}, true};
         case 1:
@@ -60,6 +64,14 @@ rivals::deed rivals::next(std::mt19937& random, const std::string& tag) {
         case 4:
             return {{"BEGIN", leave, "SAVEPOINT s", raise, "DELETE FROM fleeting", "ROLLBACK TO s", raise, "COMMIT"},
                     true};
+        case 5: {
+            // So many rows that they go to modern before the end, and sometimes come back.
+            constexpr std::array between{"SELECT 1", "SELECT pg_sleep(0.15)", "SAVEPOINT s",
+                                         "DELETE FROM swarm WHERE id > 40"};
+            return {{"BEGIN", "UPDATE swarm SET n = n + 1 WHERE id <= 20", leave, between[random() % between.size()],
+                     "UPDATE swarm SET n = n + 1 WHERE id > " + other + "0",
+                     random() % 4 == 0 ? "ROLLBACK" : "COMMIT"}};
+        }
         default:
             // A transaction of its own, and no tag.
             return {{raise}, true};
@@ -98,6 +110,7 @@ void rivals::run(unsigned client) {
             if (got != answer::refused || (tagged && execute(to.get(), "ROLLBACK") != answer::done)) to.reset();
             break;
         }
+        if (statements.back() == "ROLLBACK") result = outcome::aborted;
         if (got == answer::done) ++acknowledged_;
         if (raises && got == answer::done) ++raised_;
         if (raises && result == outcome::unknown) ++unknown_raises_;

@@ -11,7 +11,7 @@
 namespace crossfade::chaos {
 
 // Clients that want the same few rows: counters, transfers between purses (which end in deadlocks), seats that are
-// swapped under a unique key, rows that come and go. They tolerate lost connections and deadlocks.
+// swapped under a unique key, rows that come and go, and many at once. They tolerate lost connections and deadlocks.
 class rivals : public crowd {
   public:
     rivals(std::string dsn, unsigned clients, std::string name);

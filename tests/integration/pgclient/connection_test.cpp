@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include "lib/store/schema.hpp"
 #include "tests/support/ports.hpp"
 #include "tests/support/postgres.hpp"
 
@@ -37,6 +38,22 @@ class a_database : public testing::Test {
 
     static inline std::unique_ptr<support::postgres_cluster> cluster_;
 };
+
+// What brings rows to a follower doesn't wait for their flush, unless its own role is told to.
+TEST_F(a_database, flushes_what_is_brought_only_where_that_is_asked_for) {
+    cluster_->exec("ALTER DATABASE app SET synchronous_commit = on");
+    const auto setting = [](connection to) {
+        to.exec(std::string{store::do_not_flush_sql}).value();
+        return std::string{to.exec("SHOW synchronous_commit")->text(0, 0)};
+    };
+    EXPECT_EQ(setting(open()), "off");
+    EXPECT_EQ(
+        setting(connection::open(cluster_->dsn() + "?options=-c%20synchronous_commit%3Dremote_write", {}).value()),
+        "remote_write");
+    cluster_->exec("ALTER ROLE CURRENT_USER SET synchronous_commit = local");
+    EXPECT_EQ(setting(open()), "local");
+    cluster_->exec("ALTER ROLE CURRENT_USER RESET synchronous_commit; ALTER DATABASE app RESET synchronous_commit");
+}
 
 TEST_F(a_database, is_seen_the_same_way_whatever_its_defaults) {
     cluster_->exec(
