@@ -11,6 +11,8 @@ namespace {
 
 // Who else waits for the same rows is done within milliseconds, or waits for us: the stream brings them then.
 constexpr std::string_view lock_timeout = "100ms";
+// Of PQgetResult in a row; libpq is asked for answers then that it doesn't know of.
+constexpr int most_nothings = 10;
 // Origins that are tried before there is none.
 constexpr int most_origins = 1000;
 
@@ -174,7 +176,8 @@ bool follower_link::roll_back() {
     ahead_ = false;
     rows_ahead_ = 0;
     // What is under way may take as long as it likes.
-    if (ends_ > 0 || wants_room_ || why_.connection_lost() || PQstatus(db_.native()) != CONNECTION_OK) return false;
+    if (ends_ > 0 || wants_room_ || broken_ || why_.connection_lost() || PQstatus(db_.native()) != CONNECTION_OK)
+        return false;
     why_ = {};
     at_fault_.reset();
     for (auto& each : asked_) each.given_up = true;
@@ -200,6 +203,7 @@ bool follower_link::flush() {
 }
 
 follower_link::state follower_link::fail(const PGresult* with) {
+    broken_ = true;
     why_ = db_.failure_of(with);
     return state::failed;
 }
@@ -207,10 +211,13 @@ follower_link::state follower_link::fail(const PGresult* with) {
 follower_link::state follower_link::look() {
     auto* const conn = db_.native();
     if (!flush() || PQconsumeInput(conn) != 1) return fail(nullptr);
-    while (is_due() && PQisBusy(conn) == 0) {
+    for (int nothings = 0; is_due() && PQisBusy(conn) == 0;) {
         const std::unique_ptr<PGresult, pgclient::clear_result> got{PQgetResult(conn)};
         if (PQstatus(conn) != CONNECTION_OK) return fail(got.get());
-        if (!got) continue;  // between two answers
+        // One comes between two answers.
+        nothings = got ? 0 : nothings + 1;
+        if (nothings == most_nothings) return fail(nullptr);
+        if (!got) continue;
         const auto status = PQresultStatus(got.get());
         if (status == PGRES_PIPELINE_SYNC) {
             --ends_;

@@ -108,6 +108,7 @@ class follower_link {
     bool ahead_ = false;          // the transaction under way was sent ahead
     std::size_t rows_ahead_ = 0;
     bool wants_room_ = false;
+    bool broken_ = false;  // what was asked and what is answered may not go together any more
     pgclient::failure why_;
     std::shared_ptr<const table_facts> at_fault_;
 };
