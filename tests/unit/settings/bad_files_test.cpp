@@ -102,7 +102,8 @@ INSTANTIATE_TEST_SUITE_P(
                   "tcp_keepalive_count, tcp_user_timeout, reuse_port, io_uring, busy_poll_us, replication_sessions, "
                   "pause_max, "
                   "console, "
-                  "statement_cache_entries, statement_cache_bytes, mirror_timeout, mirror_connections, capture, "
+                  "statement_cache_entries, statement_cache_bytes, mirror_timeout, mirror_connections, mirror_ahead, "
+                  "capture, "
                   "max_unacknowledged_events, "
                   "auth, access",
                   "f.yaml:7: groups.g.tables: found a text; allowed: a list"}},

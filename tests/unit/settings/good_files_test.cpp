@@ -88,6 +88,7 @@ proxy:
   statement_cache_bytes: 2MiB
   mirror_timeout: 250ms
   mirror_connections: 3
+  mirror_ahead: 40ms
   capture: no
   max_unacknowledged_events: 500
   auth: { mode: terminate, query: SELECT * FROM f($1), scram_iterations: 10000, max_attempts: 3, attempt_window: 5m }
