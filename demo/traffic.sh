@@ -19,7 +19,8 @@ traffic() {
 start_traffic() {
     local scale=$1 scripts
     scripts=(-f "$root/demo/pgbench/browse.sql@6" -f "$root/demo/pgbench/place_order.sql@4" -f "$root/demo/pgbench/pay_order.sql@3"
-        -f "$root/demo/pgbench/edit_profile.sql@2" -f "$root/demo/pgbench/cancel_order.sql@1")
+        -f "$root/demo/pgbench/edit_profile.sql@2" -f "$root/demo/pgbench/cancel_order.sql@1"
+        -f "$root/demo/pgbench/change_quantity.sql@2")
     rm -f "$work/traffic.stop"
     traffic acme acme -c 3 -M prepared --rate $((60 * scale)) "${scripts[@]}" >"$work/logs/traffic-acme.log" 2>&1 &
     pid_of["traffic-acme"]=$!
