@@ -445,8 +445,8 @@ escort::errand escort::next() {
 // With savepoints they may be undone in part, which is not worth following there. What is not answered yet may bring
 // more, or an error.
 bool escort::may_send_ahead() const {
-    return taken_.rows.size() >= ahead_.rows + rows_worth_sending && !ahead_.none && phase_ == phase::open &&
-           !cleared_ && covered_ && !failed_ && due_.empty() && savepoints_.empty();
+    return taken_.rows.size() >= ahead_.rows + rows_worth_sending && !ahead_.doubted && !ahead_.none &&
+           phase_ == phase::open && !cleared_ && covered_ && !failed_ && due_.empty() && savepoints_.empty();
 }
 
 void escort::sent_ahead(bool well) {

@@ -87,6 +87,8 @@ class escort {
         proceed,     // nothing: go_on()
     };
     errand next();
+    // Whether that is send_ahead, without taking it up.
+    bool may_send_ahead() const;
     const mirror::mirrored_transaction& rows() const { return taken_; }
     // Whether the follower has been given rows(). If not, nothing of this transaction is sent ahead any more, and what
     // was is not to be committed.
@@ -213,7 +215,6 @@ class escort {
     void capture(std::string_view hidden, const manner& how);
     void follow(const savepoint_step& done);
     void on_end(bool undone);
-    bool may_send_ahead() const;
     void doubt_what_is_ahead() { ahead_.doubted = ahead_.rows > 0; }
 
     mirror::ledger& books_;

@@ -61,7 +61,7 @@ class session : public std::enable_shared_from_this<session> {
     void carry();
     // What nobody waits for.
     void go_on_behind();
-    // Ends or cancels what has taken longer than the settings allow; called four times a second.
+    // Ends or cancels what has taken longer than the settings allow; called four times a second at least.
     void look_at_clock(std::chrono::steady_clock::time_point now, const settings::proxy& limits);
     static void go_home(std::shared_ptr<session> one);
 

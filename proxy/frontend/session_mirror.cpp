@@ -68,7 +68,7 @@ void session::run_errands(relay_loop& by) {
 }
 
 void session::go_on_behind() {
-    if (!over_ && escort_ && escort_->next() == escort::errand::send_ahead) send_ahead(*rides_on());
+    if (!over_ && escort_ && escort_->may_send_ahead()) send_ahead(*rides_on());
 }
 
 bool session::take_follower(relay_loop& by, std::unique_ptr<mirror::follower_link> one) {

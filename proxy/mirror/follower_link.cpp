@@ -111,6 +111,7 @@ int follower_link::socket() const {
 bool follower_link::ask(const std::string& name, const std::string& sql, const parameters& values,
                         std::shared_ptr<const table_facts> row_of) {
     auto* const conn = db_.native();
+    open_ = true;
     if (!prepared_.contains(name)) {
         if (PQsendPrepare(conn, name.c_str(), sql.c_str(), 0, nullptr) != 1) return false;
         prepared_.insert(name);
@@ -139,25 +140,24 @@ bool follower_link::ask_to_begin_ahead(store::source_xid of) {
 }
 
 bool follower_link::ask_rows_of(const mirrored_transaction& what) {
-    while (rows_ahead_ < what.rows.size())
-        if (!ask_row(what.rows[rows_ahead_++])) return false;
+    while (rows_asked_ < what.rows.size())
+        if (!ask_row(what.rows[rows_asked_++])) return false;
     return true;
 }
 
 follower_link::state follower_link::send_ahead(const mirrored_transaction& so_far) {
-    const bool well = std::exchange(ahead_, true) || ask_to_begin_ahead(so_far.id);
+    const bool well = rows_asked_ > 0 || ask_to_begin_ahead(so_far.id);
     return sent(well && ask_rows_of(so_far), piece::to_tell);
 }
 
 follower_link::state follower_link::write(const mirrored_transaction& what) {
     const auto marks = marks_of(what);
     const auto id = std::to_string(what.id);
-    if (ahead_) {
-        const bool all_there = rows_ahead_ == what.rows.size() && asked_.empty();
+    if (rows_asked_ > 0) {
+        const bool all_there = rows_asked_ == what.rows.size() && asked_.empty();
         const bool well = ask_rows_of(what) &&
                           ask("receipt behind", std::string{store::leave_receipt_behind_sql}, {stream_, id, marks});
-        // Nothing is sent yet: libpq keeps it until there is more.
-        open_ = true;
+        // If they are, nothing is sent yet: libpq keeps it until there is more.
         return !all_there ? sent(well) : well ? state::done : fail(nullptr);
     }
     const bool well = ask("begin", "BEGIN", {}) && ask("receipt", std::string{store::leave_receipt_sql},
@@ -167,14 +167,12 @@ follower_link::state follower_link::write(const mirrored_transaction& what) {
 }
 
 follower_link::state follower_link::commit() {
-    ahead_ = false;
-    rows_ahead_ = 0;
+    rows_asked_ = 0;
     return sent(ask("commit", "COMMIT", {}));
 }
 
 bool follower_link::roll_back() {
-    ahead_ = false;
-    rows_ahead_ = 0;
+    rows_asked_ = 0;
     // What is under way may take as long as it likes.
     if (ends_ > 0 || wants_room_ || broken_ || why_.connection_lost() || PQstatus(db_.native()) != CONNECTION_OK)
         return false;
@@ -190,8 +188,10 @@ follower_link::state follower_link::sent(bool well, piece as) {
     auto* const conn = db_.native();
     const bool whole = as == piece::whole;
     if (!well || (whole ? PQpipelineSync(conn) : PQsendFlushRequest(conn)) != 1) return fail(nullptr);
-    if (whole) ++ends_;
-    open_ = !whole;
+    if (whole) {
+        ++ends_;
+        open_ = false;
+    }
     // An answer can't be there yet; the socket will say so.
     return flush() ? state::busy : fail(nullptr);
 }

@@ -105,8 +105,7 @@ class follower_link {
     std::deque<question> asked_;  // not yet answered
     std::size_t ends_ = 0;        // of pipelines, likewise
     bool open_ = false;           // the pipeline has no end yet
-    bool ahead_ = false;          // the transaction under way was sent ahead
-    std::size_t rows_ahead_ = 0;
+    std::size_t rows_asked_ = 0;  // of the transaction under way
     bool wants_room_ = false;
     bool broken_ = false;  // what was asked and what is answered may not go together any more
     pgclient::failure why_;

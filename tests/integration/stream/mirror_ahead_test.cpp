@@ -136,9 +136,12 @@ TEST_F(mirror_ahead, is_sent_again_where_modern_did_not_take_it) {
     run("UPDATE accounts SET balance = 2 WHERE id % 2 = 1");
     EXPECT_TRUE(support::eventually(10s, [&] { return taken_back() == before + 1; }));
     other.exec("COMMIT").value();
+    EXPECT_TRUE(comes_to("0"));
+    const auto by_proxy = mirrored();
     run("UPDATE accounts SET balance = 3 WHERE id % 2 = 1");
     run("COMMIT");
     EXPECT_EQ(world_->difference(), "");
+    EXPECT_EQ(mirrored(), by_proxy + 1);
 
     // And is asked for again before it is known: the connection is used by the next one.
     other.exec("BEGIN; SELECT FROM public.accounts WHERE id = 2 FOR UPDATE").value();

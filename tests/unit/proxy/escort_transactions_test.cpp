@@ -13,6 +13,7 @@ TEST_F(an_escort, holds_the_commit_of_a_transaction_until_its_rows_are_written) 
               pgwire::build_query(rewritten("DELETE FROM t WHERE id = 2", "note")));
     EXPECT_EQ(hear(columns({"row", "note"}) + row({hidden("2,x"), "x"}) + complete("DELETE 1") + ready('T')),
               columns({"note"}) + row({"x"}) + complete("DELETE 1") + ready('T'));
+    EXPECT_EQ(escort_.next(), errand::none);
     EXPECT_EQ(say(pgwire::build_query("COMMIT")), "");
     ASSERT_EQ(escort_.next(), errand::write);
     EXPECT_EQ(escort_.take_rows().rows.size(), 2U);
