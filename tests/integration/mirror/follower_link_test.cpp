@@ -1,0 +1,117 @@
+#include "proxy/mirror/follower_link.hpp"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "lib/store/schema.hpp"
+#include "tests/support/postgres.hpp"
+
+namespace crossfade::proxy::mirror {
+namespace {
+
+using state = follower_link::state;
+using change = mirrored_row::change;
+
+class a_follower_link : public testing::Test {
+  protected:
+    static void SetUpTestSuite() {
+        cluster_ = std::make_unique<support::postgres_cluster>();
+        cluster_->start();
+        cluster_->exec(std::string{store::schema_sql()});
+        cluster_->exec("CREATE TABLE public.t (id int PRIMARY KEY, note text)");
+    }
+    static void TearDownTestSuite() { cluster_.reset(); }
+
+    a_follower_link() {
+        cluster_->exec("TRUNCATE public.t, crossfade.receipts");
+        link_ = follower_link::open({.dsn = cluster_->dsn(), .stream = "s"}).value();
+        auto table = std::make_shared<table_facts>();
+        table->name = {"public", "t"};
+        table->columns = {{.name = "id", .key = true}, {.name = "note"}};
+        write_row_sql(*table, 1);
+        table_ = std::move(table);
+    }
+
+    mirrored_row row(change what, int id, const std::string& note) const {
+        return {table_, what, {std::to_string(id), note}};
+    }
+    // What it comes to, when it is answered.
+    state settled(state now) {
+        while (now == state::busy) {
+            pollfd socket{link_->socket(), POLLIN, 0};
+            if (poll(&socket, 1, 10'000) != 1) break;
+            now = link_->look();
+        }
+        return now;
+    }
+    void mirror(const mirrored_transaction& what) {
+        EXPECT_EQ(settled(link_->write(what)), state::done) << pgclient::to_string(link_->why());
+        EXPECT_EQ(settled(link_->commit()), state::done) << pgclient::to_string(link_->why());
+    }
+    static std::string rows() {
+        return cluster_->value("SELECT string_agg(id || note, ' ' ORDER BY id) FROM public.t");
+    }
+    static std::string receipts() {
+        return cluster_->value("SELECT string_agg(xid::text, ' ' ORDER BY xid) FROM crossfade.receipts");
+    }
+
+    static inline std::unique_ptr<support::postgres_cluster> cluster_;
+    std::unique_ptr<follower_link> link_;
+    std::shared_ptr<const table_facts> table_;
+};
+
+TEST_F(a_follower_link, writes_rows_ahead_and_the_rest_behind_them) {
+    mirrored_transaction what{7, {row(change::insert, 1, "a")}};
+    EXPECT_EQ(settled(link_->send_ahead(what)), state::done);
+    EXPECT_EQ(rows(), "") << "it isn't committed";
+    what.rows.push_back(row(change::update, 1, "b"));
+    what.rows.push_back(row(change::insert, 2, "c"));
+    mirror(what);
+    EXPECT_EQ(rows(), "1b 2c");
+
+    // All of them are there: nothing is to be waited for before the commit.
+    const mirrored_transaction all{8, {row(change::remove, 2, "")}};
+    EXPECT_EQ(settled(link_->send_ahead(all)), state::done);
+    EXPECT_EQ(link_->write(all), state::done);
+    EXPECT_EQ(settled(link_->commit()), state::done);
+    EXPECT_EQ(rows(), "1b");
+    EXPECT_EQ(receipts(), "7 8");
+}
+
+TEST_F(a_follower_link, is_good_for_the_next_behind_rows_that_were_refused) {
+    mirror({7, {row(change::insert, 1, "a")}});
+    EXPECT_EQ(settled(link_->send_ahead({8, {row(change::insert, 2, "b"), row(change::insert, 1, "twice")}})),
+              state::failed);
+    EXPECT_EQ(link_->why().sqlstate, "23505");
+    EXPECT_TRUE(link_->roll_back());
+    mirror({9, {row(change::insert, 3, "c")}});
+    EXPECT_EQ(rows(), "1a 3c");
+    EXPECT_EQ(receipts(), "7 9");
+}
+
+// Whose answers are still to come, and are the next one's affair in no way.
+TEST_F(a_follower_link, is_good_for_the_next_behind_rows_that_are_given_up) {
+    mirror({7, {row(change::insert, 1, "a")}});
+    EXPECT_EQ(link_->send_ahead({8, {row(change::update, 1, "b")}}), state::busy);
+    EXPECT_TRUE(link_->roll_back());
+    mirror({9, {row(change::insert, 2, "c")}});
+
+    EXPECT_EQ(link_->send_ahead({10, {row(change::insert, 1, "twice"), row(change::update, 2, "d")}}), state::busy);
+    EXPECT_TRUE(link_->roll_back());
+    mirror({11, {row(change::insert, 3, "e")}});
+
+    auto other = pgclient::connection::open(cluster_->dsn(), {}).value();
+    other.exec("BEGIN; SELECT FROM public.t WHERE id = 1 FOR UPDATE").value();
+    EXPECT_EQ(link_->send_ahead({12, {row(change::update, 1, "f")}}), state::busy);
+    EXPECT_TRUE(link_->roll_back());
+    mirror({13, {row(change::update, 2, "g")}});
+    EXPECT_EQ(rows(), "1a 2g 3e");
+    EXPECT_EQ(receipts(), "7 9 11 13");
+}
+
+}  // namespace
+}  // namespace crossfade::proxy::mirror
