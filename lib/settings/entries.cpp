@@ -148,6 +148,7 @@ entries entries_of(const configuration& of) {
     to.add("stream.heartbeat_interval", duration_text(of.stream.heartbeat_interval));
     to.add("stream.ordering", std::string(to_string(of.stream.ordering)));
     to.add("stream.partitions", std::to_string(of.stream.topic_partitions()));
+    to.add("stream.both_ways", boolean_text(of.stream.both_ways));
     to.add("stream.json_events", boolean_text(of.stream.json_events));
     to.add("stream.json_cleanup", std::string(to_string(of.stream.json_cleanup)));
     to.add("stream.ddl", std::string(to_string(of.stream.ddl)));

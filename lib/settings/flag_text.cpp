@@ -14,14 +14,12 @@ std::optional<std::string> set_boolean(std::optional<bool>& into, std::string_vi
 
 std::optional<std::string> set_write_strategy(std::optional<write_strategy>& into, std::string_view text) {
     using enum write_strategy;
-    for (const auto built : {legacy_only, legacy_primary, mirror, modern_only})
-        if (text == to_string(built)) {
-            into = built;
+    for (const auto each : {legacy_only, legacy_primary, mirror, prefer_modern, modern_only})
+        if (text == to_string(each)) {
+            into = each;
             return std::nullopt;
         }
-    std::string allowed = "legacy-only, legacy-primary, mirror or modern-only";
-    if (text == to_string(prefer_modern)) allowed += " (" + std::string(text) + " is not built yet)";
-    return allowed;
+    return "legacy-only, legacy-primary, mirror, prefer-modern or modern-only";
 }
 
 std::optional<std::string> set_read_strategy(std::optional<read_strategy>& into, std::string_view text) {

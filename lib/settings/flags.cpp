@@ -109,6 +109,42 @@ bool flag_set::has_to_fail() const {
         scopes(), [&](const scope& each) { return settings::has_to_fail(resolve(each.group, each.tenant)); });
 }
 
+flag_set flag_set::under(side authority) const {
+    const auto fallback = authority == side::legacy ? write_strategy::legacy_primary : write_strategy::prefer_modern;
+    flags defaults = defaults_;
+    // The master switch means legacy, too.
+    if (authority == side::modern) defaults.hybrid_mode_enabled = true;
+    const auto turn = [&](std::optional<write_strategy>& strategy) {
+        if (strategy && settings::authority({.dual_write_strategy = *strategy}) != authority) strategy = fallback;
+    };
+    std::optional<write_strategy> of_defaults = defaults.dual_write_strategy;
+    turn(of_defaults);
+    defaults.dual_write_strategy = *of_defaults;
+    const auto turn_reads = [&](std::optional<read_strategy>& strategy) {
+        if (strategy == read_strategy::legacy || strategy == read_strategy::modern)
+            strategy = authority == side::legacy ? read_strategy::legacy : read_strategy::modern;
+    };
+    std::optional<read_strategy> reads = defaults.hybrid_read_strategy;
+    turn_reads(reads);
+    defaults.hybrid_read_strategy = *reads;
+    if (authority == side::legacy) defaults.cutover_completed = false;
+    const auto turned = [&](flag_overrides of) {
+        if (authority == side::modern) of.hybrid_mode_enabled.reset();
+        turn(of.dual_write_strategy);
+        turn_reads(of.hybrid_read_strategy);
+        if (authority == side::legacy) of.cutover_completed.reset();
+        return of;
+    };
+    auto groups = groups_;
+    for (auto& [name, group] : groups) group.overrides = turned(group.overrides);
+    auto tenants = tenants_;
+    for (auto& [name, tenant] : tenants) {
+        tenant.overrides = turned(tenant.overrides);
+        for (auto& [group, overrides] : tenant.groups) overrides = turned(overrides);
+    }
+    return {defaults, std::move(groups), std::move(tenants)};
+}
+
 std::vector<flag_set::scope> flag_set::scopes() const {
     std::set<scope> all{{"", ""}};
     for (const auto& [group, ignored] : groups_) all.insert({group, ""});

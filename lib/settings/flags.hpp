@@ -96,6 +96,10 @@ class flag_set {
     // `group` and `tenant` may be empty or unknown: then they add nothing.
     flags resolve(std::string_view group, std::string_view tenant) const;
 
+    // The same with `authority` in charge of every scope, whatever is written: where a strategy has the other side in
+    // charge it is legacy-primary or prefer-modern instead.
+    flag_set under(side authority) const;
+
     // Every scope that is written down, as ("", ""), (group, ""), ("", tenant), (group, tenant).
     struct scope {
         std::string group;

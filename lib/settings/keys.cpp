@@ -22,6 +22,7 @@ constexpr key every_key[] = {
     {"stream.heartbeat_interval", at_start},
     {"stream.ordering", at_start},
     {"stream.partitions", at_start},
+    {"stream.both_ways", at_start},
     {"stream.json_events", at_start},
     {"stream.json_cleanup", at_start},
     {"stream.ddl", at_start},

@@ -13,6 +13,7 @@
 #include "lib/settings/proxy_section.hpp"
 #include "lib/settings/section.hpp"
 #include "lib/settings/suggest.hpp"
+#include "lib/settings/turned.hpp"
 
 namespace crossfade::settings {
 namespace {
@@ -181,6 +182,7 @@ void read_stream(const section& from, stream& into) {
     if (from.has("partitions") && !into.by_key())
         from.out().add(from.at("partitions"), "a number of partitions with stream.ordering: transaction",
                        "leave it out, as commit order needs one partition, or stream.ordering: key");
+    fields.boolean("both_ways", into.both_ways);
     fields.boolean("json_events", into.json_events);
     std::string cleanup{to_string(into.json_cleanup)};
     fields.one_of("json_cleanup", cleanup, {to_string(cleanup_policy::remove), to_string(cleanup_policy::compact)});
@@ -335,6 +337,15 @@ configuration read_all(const section& root, const environment& env, findings& ou
     if (read.flags.has(write_strategy::mirror) && read.stream.by_key())
         out.add(root.below("stream").at("ordering"), "'key' with dual_write_strategy: mirror",
                 "transaction (commits that wait for the follower need commit order)");
+    if (read.flags.has(write_strategy::prefer_modern) && !read.stream.both_ways)
+        out.add(root.below("stream").at("both_ways"), "'false' with dual_write_strategy: prefer-modern",
+                "true (modern's changes go to legacy by a stream of their own)");
+    if (read.stream.both_ways && read.stream.by_key())
+        out.add(root.below("stream").at("ordering"), "'key' with stream.both_ways",
+                "transaction (a flip waits for one place in commit order)");
+    if (read.stream.both_ways && read.stream.name.size() > longest_name_both_ways)
+        out.add(root.below("stream").at("name"), quote_found(read.stream.name) + " with stream.both_ways",
+                std::to_string(longest_name_both_ways) + " characters at most, as the way back's ends in _back");
     if (read.flags.has_to_fail() && read.proxy.mirror_connections == 0)
         out.add(root.below("proxy").at("mirror_connections"), "'0' with on_mirror_failure: fail",
                 "1 to 1000 (what the stream alone brings is committed on legacy already)");

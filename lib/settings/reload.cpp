@@ -67,11 +67,13 @@ std::vector<std::string> reload_objections(const configuration& current, const c
         const auto before = authority(current.flags.resolve(scope.group, scope.tenant));
         const auto after = authority(next.flags.resolve(scope.group, scope.tenant));
         if (before == after) continue;
-        objections.push_back(scope_text(scope) + ": the authority would change from " + std::string(to_string(before)) +
-                             " to " + std::string(to_string(after)) +
-                             ", and rows in flight would be lost to the new one. Changing hands while running is not "
-                             "built yet: stop the application's writes, wait until crossfade-cdc has applied "
-                             "everything, then restart crossfade-proxy and crossfade-cdc with the new file");
+        objections.push_back(
+            scope_text(scope) + ": the authority would change from " + std::string(to_string(before)) + " to " +
+            std::string(to_string(after)) +
+            ", and rows in flight would be lost to the new one. With stream.both_ways `crossfade flip` "
+            "does it while the application runs; without, stop the application's writes, wait "
+            "until crossfade-cdc has applied everything, then restart crossfade-proxy and "
+            "crossfade-cdc with the new file");
     }
     return objections;
 }
@@ -98,7 +100,8 @@ reload_report reloader::take(configuration next) {
         if (each.when == takes_effect::at_start) report.restart.push_back(each.key);
     for (auto& each : differences(of_file_, next)) report.changes.push_back(std::move(each.text));
 
-    report.problems = reload_objections(now->config, next);
+    // Where the databases have said who it is, the file's opinion counts for nothing.
+    if (!decided_) report.problems = reload_objections(now->config, next);
     if (vet_)
         for (auto& each : vet_(merged(now->config, next))) report.problems.push_back(std::move(each));
     if (!report.problems.empty()) {
@@ -109,12 +112,26 @@ reload_report reloader::take(configuration next) {
     if (next == of_file_) return report;
 
     auto taken = merged(now->config, next);
+    if (decided_) taken.flags = taken.flags.under(decided_->authority);
     report.outcome = reload_outcome::applied;
     report.epoch = now->epoch + (taken.flags == now->config.flags ? 0 : 1);
-    auto replacement = std::make_shared<const in_force>(in_force{std::move(taken), report.epoch});
+    auto replacement = std::make_shared<const in_force>(in_force{std::move(taken), report.epoch, decided_});
     of_file_ = std::move(next);
     std::atomic_store(&current_, snapshot(std::move(replacement)));
     return report;
+}
+
+bool reloader::take(const decision& of) {
+    const std::lock_guard alone(reloading_);
+    if (decided_ && of.epoch <= decided_->epoch) return false;
+    const auto now = current();
+    auto taken = now->config;
+    // From the file's: what the other side's strategy was there is in force again when it is in charge again.
+    taken.flags = of_file_.flags.under(of.authority);
+    decided_ = of;
+    std::atomic_store(&current_,
+                      snapshot(std::make_shared<const in_force>(in_force{std::move(taken), now->epoch + 1, decided_})));
+    return true;
 }
 
 reload_report reloader::reload(std::string_view trigger) {

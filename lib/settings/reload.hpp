@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,10 +13,19 @@
 
 namespace crossfade::settings {
 
+// Who is the authority, as the databases have it (lib/store/authority.hpp).
+struct decision {
+    side authority = side::legacy;
+    std::uint64_t epoch = 0;  // raised by every flip
+
+    friend bool operator==(const decision&, const decision&) = default;
+};
+
 // The configuration in force, swapped whole. Readers hold a snapshot for as long as they like.
 struct in_force {
     configuration config;
-    std::uint64_t epoch = 1;  // raised by every reload that changed a flag
+    std::uint64_t epoch = 1;  // raised by every reload that changed a flag, and every flip
+    std::optional<decision> decided{};
 };
 using snapshot = std::shared_ptr<const in_force>;
 
@@ -31,7 +41,7 @@ struct reload_report {
 };
 
 // Whether a reload may take `next` after `current`: a change of any scope's authority is refused, because the rows in
-// flight would be lost to the new one (flips are a workflow of their own). Pure.
+// flight would be lost to the new one; that is what `crossfade flip` is for. Pure.
 std::vector<std::string> reload_objections(const configuration& current, const configuration& next);
 
 // Holds the configuration in force and replaces it on request. Thread-safe.
@@ -48,6 +58,10 @@ class reloader {
     // the log ("SIGHUP", "file", "http"); `on_report` (see below) is called in the caller's thread.
     reload_report reload(std::string_view trigger);
 
+    // From now on the flags in force have that side in charge (flag_set::under), whatever the file says; an older epoch
+    // than one that was taken is left alone. Says whether anything changed. The listener isn't called.
+    bool take(const decision& of);
+
     // Called after every reload that was not unchanged; set before the first reload. The calls come one at a time and
     // in the reloads' order, so that the listener must not call reload().
     void on_report(std::function<void(std::string_view trigger, const reload_report&)> listener);
@@ -62,7 +76,8 @@ class reloader {
     vetting vet_;
     mutable std::mutex reloading_;
     std::shared_ptr<const in_force> current_;  // std::atomic_load / atomic_store
-    configuration of_file_;                    // as last taken from the file, with what takes effect at the next start
+    std::optional<decision> decided_;
+    configuration of_file_;  // as last taken from the file, with what takes effect at the next start
     std::function<void(std::string_view, const reload_report&)> listener_;
 };
 

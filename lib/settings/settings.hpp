@@ -121,6 +121,9 @@ struct stream {
     bool json_events = false;  // published to json_topic() as well, in Debezium's shape
     cleanup_policy json_cleanup = cleanup_policy::remove;
     ddl_policy ddl = ddl_policy::note;  // in force since the last `crossfade init`
+    // Whether modern's changes are carried to legacy, too, by a stream of their own (turned.hpp), and the databases
+    // themselves say which of them is the authority (docs/adr/0024).
+    bool both_ways = false;
     // Of a database that owes the stream an answer; then its connection counts as broken.
     std::chrono::milliseconds silence_timeout{60000};
     std::size_t retained_wal_budget = std::size_t{50} << 30;  // bytes that the slot may keep on legacy
@@ -243,7 +246,12 @@ struct configuration {
     struct log log;
     tenancy tenants;
     flag_set flags;
+    // The side in whose place `legacy` stands: legacy itself but for the way back (turned.hpp), whose changes come from
+    // modern. For messages.
+    side source = side::legacy;
 
+    std::string_view source_name() const { return to_string(source); }
+    std::string_view follower_name() const { return to_string(source == side::legacy ? side::modern : side::legacy); }
     const database& database_of(side which) const { return which == side::modern ? modern : legacy; }
     // Of all scopes, as load() and reload_objections() see to.
     side authority() const { return settings::authority(flags.defaults()); }

@@ -177,6 +177,18 @@ INSTANTIATE_TEST_SUITE_P(
                   "f.yaml:7: stream.tables: found 'pg_catalog.pg_class'; allowed: tables of the application",
                   "f.yaml:7: stream.tables: found 'crossfade.*'; allowed: tables of the application",
                   "f.yaml:7: stream.tables: found 'public.a' a second time; allowed: each pattern once"}},
+        bad_file{
+            "both_ways_by_key",
+            stream_with("ordering: key, both_ways: true"),
+            {"f.yaml:4: stream.ordering: found 'key' with stream.both_ways; allowed: transaction (a flip waits for "
+             "one place in commit order)"}},
+        bad_file{"both_ways_with_a_long_name",
+                 "legacy: { dsn: 'postgresql://app@127.0.0.1:5432/app' }\n"
+                 "modern: { dsn: 'postgresql://app@127.0.0.1:5433/app' }\n"
+                 "kafka: { brokers: '127.0.0.1:9092' }\n"
+                 "stream: { name: a23456789_123456789_123456789_123456, tables: ['public.*'], both_ways: true }\n",
+                 {"f.yaml:4: stream.name: found 'a23456789_123456789_123456789_123456' with stream.both_ways; allowed: "
+                  "35 characters at most, as the way back's ends in _back"}},
         bad_file{"ordering",
                  stream_with("ordering: rows"),
                  {"f.yaml:4: stream.ordering: found 'rows'; allowed: transaction, key"}},
@@ -301,31 +313,30 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     flags, bad_files,
     testing::Values(
-        bad_file{"values",
-                 required + "flags:\n  hybrid_mode_enabled: perhaps\n  dual_write_strategy: mirrored\n"
-                            "  hybrid_read_strategy: both\n  migration_drift_tolerance: 1.5\n  canary_percent: 101\n  "
-                            "on_mirror_failure: stop\n",
-                 {"f.yaml:6: flags.hybrid_mode_enabled: found 'perhaps'; allowed: true or false",
-                  "f.yaml:7: flags.dual_write_strategy: found 'mirrored'; allowed: legacy-only, legacy-primary, mirror "
-                  "or modern-only",
-                  "f.yaml:8: flags.hybrid_read_strategy: found 'both'; allowed: legacy or modern",
-                  "f.yaml:9: flags.migration_drift_tolerance: found '1.5'; allowed: a share of rows from 0 to 1, such "
-                  "as 0.0005",
-                  "f.yaml:10: flags.canary_percent: found '101'; allowed: a whole number from 0 to 100",
-                  "f.yaml:11: flags.on_mirror_failure: found 'stop'; allowed: stream or fail"}},
+        bad_file{
+            "values",
+            required + "flags:\n  hybrid_mode_enabled: perhaps\n  dual_write_strategy: mirrored\n"
+                       "  hybrid_read_strategy: both\n  migration_drift_tolerance: 1.5\n  canary_percent: 101\n  "
+                       "on_mirror_failure: stop\n",
+            {"f.yaml:6: flags.hybrid_mode_enabled: found 'perhaps'; allowed: true or false",
+             "f.yaml:7: flags.dual_write_strategy: found 'mirrored'; allowed: legacy-only, legacy-primary, mirror, "
+             "prefer-modern or modern-only",
+             "f.yaml:8: flags.hybrid_read_strategy: found 'both'; allowed: legacy or modern",
+             "f.yaml:9: flags.migration_drift_tolerance: found '1.5'; allowed: a share of rows from 0 to 1, such "
+             "as 0.0005",
+             "f.yaml:10: flags.canary_percent: found '101'; allowed: a whole number from 0 to 100",
+             "f.yaml:11: flags.on_mirror_failure: found 'stop'; allowed: stream or fail"}},
         bad_file{
             "not_built_yet",
             required +
                 "flags: { dual_write_strategy: prefer-modern, hybrid_read_strategy: compare, canary_percent: 10 }\n"
                 "groups:\n  g: { tables: [a.b], flags: { dual_write_strategy: prefer-modern, "
                 "hybrid_read_strategy: prefer-modern } }\n",
-            {"f.yaml:5: flags.dual_write_strategy: found 'prefer-modern'; allowed: legacy-only, legacy-primary, mirror "
-             "or modern-only (prefer-modern is not built yet)",
+            {"f.yaml:4: stream.both_ways: found 'false' with dual_write_strategy: prefer-modern; allowed: true "
+             "(modern's changes go to legacy by a stream of their own)",
              "f.yaml:5: flags.hybrid_read_strategy: found 'compare'; allowed: legacy or modern (compare is not "
              "built yet)",
              "f.yaml:5: flags.canary_percent: found '10'; allowed: 100 (a canary of less is not built yet)",
-             "f.yaml:7: groups.g.flags.dual_write_strategy: found 'prefer-modern'; allowed: legacy-only, "
-             "legacy-primary, mirror or modern-only (prefer-modern is not built yet)",
              "f.yaml:7: groups.g.flags.hybrid_read_strategy: found 'prefer-modern'; allowed: legacy or modern "
              "(prefer-modern is not built yet)"}},
         bad_file{"reads_from_the_other_side",
@@ -369,8 +380,8 @@ INSTANTIATE_TEST_SUITE_P(
              "the stream alone brings is committed on legacy already)"}},
         bad_file{"environment",
                  required + "flags: { canary_percent: 7 }\n",
-                 {"environment: DUAL_WRITE_STRATEGY: found 'dual'; allowed: legacy-only, legacy-primary, mirror or "
-                  "modern-only",
+                 {"environment: DUAL_WRITE_STRATEGY: found 'dual'; allowed: legacy-only, legacy-primary, mirror, "
+                  "prefer-modern or modern-only",
                   "f.yaml:5: flags.canary_percent: found '7'; allowed: 100 (a canary of less is not built yet)"},
                  {{"DUAL_WRITE_STRATEGY", "dual"}, {"CANARY_PERCENT", "100"}}},
         bad_file{"environment_and_file_together",

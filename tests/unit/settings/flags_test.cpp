@@ -39,6 +39,42 @@ TEST(flag_set, lists_what_is_written_down) {
                                      scope{"orders", "acme"}, scope{"orders", "zeta"}, scope{"rest", ""}));
 }
 
+TEST(flag_set, has_one_side_in_charge_of_every_scope) {
+    using enum write_strategy;
+    const auto with = [](write_strategy strategy) {
+        flag_overrides made;
+        made.dual_write_strategy = strategy;
+        return made;
+    };
+    flags off;
+    off.hybrid_mode_enabled = false;
+    off.dual_write_strategy = mirror;
+    const flag_set mixed(off, {{"orders", {{"public.orders"}, with(modern_only)}}},
+                         {{"acme", {with(legacy_only), {{"orders", with(prefer_modern)}}}}});
+    struct expected {
+        const char* group;
+        const char* tenant;
+        write_strategy under_legacy;
+        write_strategy under_modern;
+    };
+    for (const auto& each :
+         {expected{"", "", legacy_only, prefer_modern},  // the master switch is off
+          expected{"orders", "", legacy_only, modern_only}, expected{"", "acme", legacy_only, prefer_modern},
+          expected{"orders", "acme", legacy_only, prefer_modern}}) {
+        SCOPED_TRACE(std::string{each.group} + '/' + each.tenant);
+        const auto resolved = [&](side which) { return mixed.under(which).resolve(each.group, each.tenant); };
+        EXPECT_EQ(effective_strategy(resolved(side::legacy)), each.under_legacy);
+        EXPECT_EQ(effective_strategy(resolved(side::modern)), each.under_modern);
+        EXPECT_EQ(authority(resolved(side::legacy)), side::legacy);
+        EXPECT_EQ(authority(resolved(side::modern)), side::modern);
+        EXPECT_EQ(resolved(side::modern).hybrid_read_strategy, read_strategy::modern);
+        EXPECT_EQ(resolved(side::legacy).hybrid_read_strategy, read_strategy::legacy);
+    }
+    // One that is in charge as it is stays as it is.
+    const flag_set plain(flags{}, {}, {});
+    EXPECT_EQ(plain.under(side::legacy), plain);
+}
+
 TEST(flags, authority_follows_strategy_and_master_switch) {
     using enum write_strategy;
     const std::pair<write_strategy, side> cases[] = {{legacy_only, side::legacy},

@@ -4,6 +4,7 @@
 
 #include "lib/settings/entries.hpp"
 #include "lib/settings/keys.hpp"
+#include "lib/settings/turned.hpp"
 #include "tests/unit/settings/sample.hpp"
 
 namespace crossfade::settings {
@@ -155,8 +156,9 @@ TEST(good_files, hold_every_key) {
 TEST(good_files, have_no_key_that_nothing_reads) {
     const auto before = entries_of(taken(required));
     const auto after = entries_of(taken(whole, variables({{"MODERN_PASSWORD", "p"}, {"KAFKA_PASSWORD", "k"}})));
+    // stream.both_ways doesn't go with ordering: key; there is a test of its own.
     const std::set<std::string_view> one_value_only{"flags.hybrid_read_strategy", "flags.cutover_completed",
-                                                    "flags.canary_percent"};
+                                                    "flags.canary_percent", "stream.both_ways"};
     for (const auto& each : keys()) {
         const std::string name(each.name);
         if (name.find('<') != std::string::npos || name.ends_with("_file") || one_value_only.contains(name)) continue;
@@ -200,6 +202,16 @@ TEST(good_files, order_by_key_in_eight_partitions_unless_they_say) {
     EXPECT_EQ(stream(", ordering: key").topic_partitions(), 8);
     EXPECT_EQ(stream(", ordering: key, partitions: 1").topic_partitions(), 1);
     EXPECT_EQ(stream(", ordering: transaction").topic_partitions(), 1);
+}
+
+TEST(good_files, go_both_ways_if_they_say) {
+    EXPECT_FALSE(taken(required).stream.both_ways);
+    EXPECT_EQ(entries_of(taken(required)).at("stream.both_ways").text, "false");
+    const std::string longest(longest_name_both_ways, 'a');
+    const auto read = taken(required.substr(0, required.find("stream")) + "stream: { name: " + longest +
+                            ", tables: ['public.*'], both_ways: true }\n");
+    EXPECT_TRUE(read.stream.both_ways);
+    EXPECT_EQ(entries_of(read).at("stream.both_ways").text, "true");
 }
 
 TEST(good_files, may_leave_sections_empty) {
