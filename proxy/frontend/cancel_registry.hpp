@@ -14,11 +14,16 @@
 
 namespace crossfade::proxy::frontend {
 
-// Which backend a client means by a CancelRequest: the database's own pid and key, as the client was told them, lead to
-// the database that this session's backend is of. Thread-safe; bounded by the number of sessions.
+// Which backend a client means by a CancelRequest: the pid and key of its first backend, as the client was told them,
+// lead to the database that this session's backend is of now, and to the key that counts there. Thread-safe; bounded by
+// the number of sessions.
 class cancel_registry {
     using key = std::pair<std::uint32_t, std::string>;
-    using entries = std::multimap<key, settings::side>;
+    struct destination {
+        settings::side server;
+        std::unique_ptr<const key> there;  // null: the same
+    };
+    using entries = std::multimap<key, destination>;
 
   public:
     // An entry, for as long as it lives.
@@ -35,9 +40,14 @@ class cancel_registry {
         ~registration();
         explicit operator bool() const { return owner_ != nullptr; }
 
-        // Of an entry that there is: what cancels its session's statement.
+        // Of an entry that there is: what its client cancels by, and whom that cancels.
         pgwire::cancel_request request() const { return {entry_->first.first, entry_->first.second}; }
-        std::uint32_t pid() const { return entry_->first.first; }
+        std::uint32_t backend_pid() const {
+            const auto& there = entry_->second.there;
+            return there ? there->first : entry_->first.first;
+        }
+        // From now on that is another backend.
+        void lead_to(const pgwire::backend_key_data& backend, settings::side server);
 
       private:
         friend class cancel_registry;
@@ -54,6 +64,7 @@ class cancel_registry {
     struct finding {
         match found = match::none;
         settings::side server = settings::side::legacy;  // when it is one
+        pgwire::cancel_request request{};                // what to send there
     };
     // Two servers may draw the same pid and key: then nobody can say which is meant, and none is.
     finding find(const pgwire::cancel_request& request) const;

@@ -16,6 +16,11 @@ ear::ear(portrait::notebook& notes, loop_stats& counts, portrait::hearing::since
     count();
 }
 
+ear::ear(portrait::notebook& notes, loop_stats& counts, portrait::hearing::memory of)
+    : notes_(notes), counts_(counts), heard_(notes, std::move(of)) {
+    count();
+}
+
 ear::~ear() {
     counts_.unclear_sessions.add(counted_unclear_ ? ~std::uint64_t{0} : 0);
     counts_.unnamed_bytes.add(std::uint64_t{0} - counted_bytes_);

@@ -9,6 +9,7 @@ namespace crossfade::proxy::frontend {
 class ear {
   public:
     ear(portrait::notebook& notes, loop_stats& counts, portrait::hearing::since when);
+    ear(portrait::notebook& notes, loop_stats& counts, portrait::hearing::memory of);
     ~ear();
     ear(const ear&) = delete;
     ear& operator=(const ear&) = delete;
@@ -24,7 +25,7 @@ class ear {
     void server_said(char type, std::string_view beginning) { heard_.server_said(type, beginning); }
     void settled(pgwire::transaction_status status);
 
-    portrait::heard_facts facts() const { return heard_.facts(); }
+    portrait::hearing::memory remembered() const { return heard_.remembered(); }
     sql::lexing lexing() const { return heard_.lexing(); }
     std::size_t kept_bytes() const { return heard_.kept_bytes(); }
 

@@ -125,6 +125,11 @@ class escort {
     }
     bool may_fail() const { return may_fail_; }
 
+    // The client's Parse of a statement without a name that the server hasn't got; empty: it has what there is.
+    const std::string& unnamed() const { return unnamed_; }
+    // Under another role than it logged in as.
+    void distrust() { trusted_ = false; }
+
   private:
     enum class phase : std::uint8_t { open, settling, writing, committing };
     using change = mirror::mirrored_row::change;

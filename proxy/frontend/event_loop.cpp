@@ -18,6 +18,10 @@ asio::awaitable<void> take_leave(std::shared_ptr<session> one) {
     co_await one->take_leave();
 }
 
+asio::awaitable<void> go_over(std::shared_ptr<session> one) {
+    co_await one->go_over();
+}
+
 }  // namespace
 
 event_loop::event_loop(surroundings& around, relay_loop& relay, std::function<void()> on_session_end)
@@ -54,8 +58,33 @@ void event_loop::start(int connected, int address_family) {
 
 void event_loop::take_back(std::shared_ptr<session> one) {
     asio::post(context_, [this, one = std::move(one)] {
-        asio::co_spawn(context_, take_leave(one),
-                       [this, one](const std::exception_ptr& thrown) { go_on(one, thrown); });
+        if (one->goes_over()) {
+            changeovers_.add(one, one->client_waits() ? changeover_queue::urgency::client_waits
+                                                      : changeover_queue::urgency::nobody_waits);
+            return let_go_over();
+        }
+        see_off(one);
+    });
+}
+
+void event_loop::see_off(const std::shared_ptr<session>& one) {
+    asio::co_spawn(context_, take_leave(one), [this, one](const std::exception_ptr& thrown) { go_on(one, thrown); });
+}
+
+void event_loop::let_go_over() {
+    while (const auto one = changeovers_.next())
+        asio::co_spawn(context_, go_over(one), [this, one](const std::exception_ptr& thrown) {
+            changeovers_.gone();
+            // Whom to say goodbye to takes its time, and nobody's turn.
+            thrown || one->may_ride() ? go_on(one, thrown) : see_off(one);
+            let_go_over();
+        });
+}
+
+void event_loop::look_at_authority() {
+    asio::post(context_, [this] {
+        changeovers_.forget_surveys();
+        tell_all([](session& one) { one.look_at_authority(); });
     });
 }
 

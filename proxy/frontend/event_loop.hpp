@@ -10,6 +10,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "proxy/frontend/changeover_queue.hpp"
 #include "proxy/frontend/front_metrics.hpp"
 #include "proxy/frontend/relay_loop.hpp"
 #include "proxy/frontend/session.hpp"
@@ -29,6 +30,8 @@ class event_loop {
     void drain();
     void cut();
     void look_at_holds();
+    // The authority isn't the one that it was.
+    void look_at_authority();
     void cancel_held(pgwire::cancel_request by);
     // `then` is called in the loop's thread.
     void list(std::function<void(std::vector<console::session_facts>)> then);
@@ -39,6 +42,7 @@ class event_loop {
     void send_cancel(settings::snapshot in_force, pgwire::cancel_request request);
     // For its sessions, in its thread.
     loop_stats& counters() { return stats_; }
+    changeover_queue& changeovers() { return changeovers_; }
 
     // Connections, those that haven't greeted yet included.
     unsigned connections() const { return connections_.load(std::memory_order_relaxed); }
@@ -48,6 +52,8 @@ class event_loop {
     using command = std::function<void(session&)>;
 
     void start(int connected, int address_family);
+    void let_go_over();
+    void see_off(const std::shared_ptr<session>& one);
     // `thrown` by what the session did last, or null.
     void go_on(const std::shared_ptr<session>& one, const std::exception_ptr& thrown);
     // Has the thread that owns the session carry it out.
@@ -63,6 +69,7 @@ class event_loop {
     bool draining_ = false;                                  // likewise
     asio::io_context context_;
     asio::executor_work_guard<asio::io_context::executor_type> work_;
+    changeover_queue changeovers_;  // the loop's thread alone; has timers of the context
     std::thread thread_;
 };
 

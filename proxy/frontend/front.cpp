@@ -25,7 +25,8 @@ front::front(asio::io_context& home, std::function<settings::snapshot()> in_forc
       metrics_(metrics),
       listener_(home, around_.current()->config.proxy, passed,
                 [this](int connected, int address_family) { take(connected, address_family); }),
-      drain_deadline_(home) {
+      drain_deadline_(home),
+      authority_(around_.current()->config.authority()) {
     around_.keeper.take(around_.current()->config);
     around_.certificates = std::make_shared<encryption>(encryption::of(around_.current()->config).value());
     const auto wanted = loops_wanted(around_.current()->config.proxy.threads);
@@ -63,6 +64,8 @@ void front::reloaded() {
         spdlog::error("certificates stay as they were: {}", read.error().text);
     }
     around_.generation.fetch_add(1, std::memory_order_release);
+    if (const auto now = around_.current()->config.authority(); std::exchange(authority_, now) != now)
+        for (auto& loop : loops_) loop->look_at_authority();
 }
 
 void front::take(int connected, int address_family) {
@@ -168,6 +171,16 @@ void front::hold(console::hold_set holds) {
     const bool any = !holds.empty();
     std::atomic_store(&around_.holds, std::make_shared<const console::hold_set>(std::move(holds)));
     around_.any_holds.store(any, std::memory_order_release);
+    for (auto& loop : loops_) loop->look_at_holds();
+}
+
+void front::rely_on_authority(std::chrono::steady_clock::time_point until) {
+    if (!around_.authority.renew(until)) return;
+    for (auto& loop : loops_) loop->look_at_holds();
+}
+
+void front::look_at_authority() {
+    if (!around_.authority.patience_is_over()) return;
     for (auto& loop : loops_) loop->look_at_holds();
 }
 

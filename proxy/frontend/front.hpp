@@ -38,8 +38,9 @@ class front {
 
     void start();
 
-    // After a reload: sessions take the new configuration when they are idle next, new ones get the certificates that
-    // the files hold now. Any thread, one at a time.
+    // After a reload, or a change of the authority: sessions take the new configuration when they are idle next, new
+    // ones get the certificates that the files hold now. Sessions on a database that isn't the authority any more go
+    // over to the one that is, idle ones at once. Any thread, one at a time.
     void reloaded();
 
     // Takes no more connections, lets transactions finish up to proxy.drain_timeout, closes the rest, then calls `done`
@@ -53,6 +54,10 @@ class front {
 
     // These pauses are in force now.
     void hold(console::hold_set holds);
+    // Any thread: what is known of who is the authority holds good so long.
+    void rely_on_authority(std::chrono::steady_clock::time_point until);
+    // Now and then, where that is said: lets go who has waited for it in vain.
+    void look_at_authority();
 
     // For the console, from `home`; answered there, too, the sessions in the order of their ids.
     void list_sessions(std::function<void(std::vector<console::session_facts>)> then);
@@ -94,6 +99,7 @@ class front {
     boost::asio::steady_timer drain_deadline_;
     std::atomic<std::uint64_t> turned_away_{0};
     std::atomic<bool> draining_{false};
+    settings::side authority_;  // of the configuration that reloaded() saw last
     std::function<void()> drained_;
 };
 

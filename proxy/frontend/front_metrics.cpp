@@ -42,6 +42,25 @@ void raise(const std::array<prometheus::Counter*, size>& of, const std::array<st
 }
 
 template <std::size_t size>
+void observe(prometheus::Histogram& in, const std::array<std::uint64_t, size>& now,
+             const std::array<std::uint64_t, size>& last, std::uint64_t nanoseconds) {
+    std::vector<double> buckets;
+    for (std::size_t bucket = 0; bucket < size; ++bucket)
+        buckets.push_back(static_cast<double>(now[bucket] - last[bucket]));
+    in.ObserveMultiple(buckets, static_cast<double>(nanoseconds) / 1e9);
+}
+
+std::vector<double> bounds() {
+    return {query_seconds_bounds.begin(), query_seconds_bounds.end()};
+}
+
+std::size_t bucket_of(std::chrono::nanoseconds took) {
+    const auto seconds = std::chrono::duration<double>(took).count();
+    const auto* const bucket = std::lower_bound(query_seconds_bounds.begin(), query_seconds_bounds.end(), seconds);
+    return static_cast<std::size_t>(bucket - query_seconds_bounds.begin());
+}
+
+template <std::size_t size>
 void add(std::array<std::uint64_t, size>& to, const std::array<tally, size>& more) {
     for (std::size_t index = 0; index < size; ++index) to[index] += more[index].value();
 }
@@ -78,6 +97,8 @@ std::string_view to_string(session_end end) {
             return "drained";
         case session_end::killed:
             return "killed";
+        case session_end::left_behind:
+            return "left_behind";
         case session_end::failed:
             return "failed";
     }
@@ -98,12 +119,31 @@ std::string_view to_string(cancel_result result) {
     return "handed_on";
 }
 
+std::string_view to_string(move_result result) {
+    switch (result) {
+        case move_result::moved:
+            return "moved";
+        case move_result::obstacle:
+            return "obstacle";
+        case move_result::login:
+            return "login";
+        case move_result::unreachable:
+            return "unreachable";
+        case move_result::different:
+            return "different";
+    }
+    return "different";
+}
+
 void loop_stats::observe_query(settings::write_strategy under, std::chrono::nanoseconds took) {
     auto& of = by_strategy[static_cast<std::size_t>(under)];
-    const auto seconds = std::chrono::duration<double>(took).count();
-    const auto bucket = std::lower_bound(query_seconds_bounds.begin(), query_seconds_bounds.end(), seconds);
-    of.query_buckets[static_cast<std::size_t>(bucket - query_seconds_bounds.begin())].add(1);
+    of.query_buckets[bucket_of(took)].add(1);
     of.query_nanoseconds.add(static_cast<std::uint64_t>(took.count()));
+}
+
+void loop_stats::observe_move(std::chrono::nanoseconds took) {
+    move_buckets[bucket_of(took)].add(1);
+    move_nanoseconds.add(static_cast<std::uint64_t>(took.count()));
 }
 
 void add(totals& to, const loop_stats& more) {
@@ -116,6 +156,9 @@ void add(totals& to, const loop_stats& more) {
     to.bytes_to_client += more.bytes_to_client.value();
     add(to.ended, more.ended);
     add(to.cancels, more.cancels);
+    add(to.moves, more.moves);
+    add(to.move_buckets, more.move_buckets);
+    to.move_nanoseconds += more.move_nanoseconds.value();
     to.busy_polls_answered += more.busy_polls_answered.value();
     to.busy_polls_in_vain += more.busy_polls_in_vain.value();
     to.statement_hits += more.statement_hits.value();
@@ -152,6 +195,14 @@ front_metrics::front_metrics(prometheus::Registry& registry)
           counters(registry, "crossfade_sessions_total", "Client sessions that have ended, by the reason."))),
       cancels_(by_result<cancel_result, cancel_results>(
           counters(registry, "crossfade_cancel_requests_total", "Cancel requests, by what became of them."))),
+      moves_(by_result<move_result, move_results>(
+          counters(registry, "crossfade_sessions_moved_total",
+                   "Sessions that were to go to the other database, by what became of them."))),
+      move_seconds_(prometheus::BuildHistogram()
+                        .Name("crossfade_session_move_seconds")
+                        .Help("From when a session was to go to the other database until it was there.")
+                        .Register(registry)
+                        .Add({}, bounds())),
       busy_polls_(counters(registry, "crossfade_busy_polls_total",
                            "Times that an event loop kept asking instead of sleeping (proxy.busy_poll_us), by whether "
                            "something came meanwhile.")),
@@ -181,8 +232,7 @@ front_metrics::front_metrics(prometheus::Registry& registry)
         counters(registry, "crossfade_transactions_total", "Transactions that have ended, single statements included.");
     for (std::size_t index = 0; index < strategies.size(); ++index) {
         const prometheus::Labels labels{{"strategy", std::string{settings::to_string(strategies[index])}}};
-        const std::vector<double> bounds{query_seconds_bounds.begin(), query_seconds_bounds.end()};
-        strategies_[index] = {&seconds.Add(labels, bounds), &transactions.Add(labels)};
+        strategies_[index] = {&seconds.Add(labels, bounds()), &transactions.Add(labels)};
     }
 }
 
@@ -205,17 +255,17 @@ void front_metrics::update(const front_state& now) {
     for (std::size_t index = 0; index < strategies_.size(); ++index) {
         const auto& last = last_.traffic.by_strategy[index];
         const auto& next = now.traffic.by_strategy[index];
-        std::vector<double> buckets;
-        for (std::size_t bucket = 0; bucket < next.query_buckets.size(); ++bucket)
-            buckets.push_back(static_cast<double>(next.query_buckets[bucket] - last.query_buckets[bucket]));
-        strategies_[index].query_seconds->ObserveMultiple(
-            buckets, static_cast<double>(next.query_nanoseconds - last.query_nanoseconds) / 1e9);
+        observe(*strategies_[index].query_seconds, next.query_buckets, last.query_buckets,
+                next.query_nanoseconds - last.query_nanoseconds);
         raise(*strategies_[index].transactions, next.transactions, last.transactions);
     }
     raise(to_server_, now.traffic.bytes_to_server, last_.traffic.bytes_to_server);
     raise(to_client_, now.traffic.bytes_to_client, last_.traffic.bytes_to_client);
     raise(ended_, now.traffic.ended, last_.traffic.ended);
     raise(cancels_, now.traffic.cancels, last_.traffic.cancels);
+    raise(moves_, now.traffic.moves, last_.traffic.moves);
+    observe(move_seconds_, now.traffic.move_buckets, last_.traffic.move_buckets,
+            now.traffic.move_nanoseconds - last_.traffic.move_nanoseconds);
     raise(turned_away_, now.turned_away, last_.turned_away);
     raise(logins_held_back_, now.logins_held_back, last_.logins_held_back);
     raise(busy_polls_answered_, now.traffic.busy_polls_answered, last_.traffic.busy_polls_answered);

@@ -36,9 +36,10 @@ enum class session_end : std::uint8_t {
     query_timeout,       // proxy.query_timeout, and a cancel did not help
     drained,             // we are stopping
     killed,              // an operator ended it
+    left_behind,         // the authority has changed, and it couldn't go along
     failed,              // a fault of ours; the log says which
 };
-inline constexpr std::size_t session_ends = 15;
+inline constexpr std::size_t session_ends = 16;
 std::string_view to_string(session_end end);
 
 // Label `result` of crossfade_cancel_requests_total.
@@ -50,6 +51,17 @@ enum class cancel_result : std::uint8_t {
 };
 inline constexpr std::size_t cancel_results = 4;
 std::string_view to_string(cancel_result result);
+
+// What became of a session that was to go to the other database: label `result` of crossfade_sessions_moved_total.
+enum class move_result : std::uint8_t {
+    moved,
+    obstacle,     // it holds what can't be had elsewhere, or may
+    login,        // the other database doesn't let it in
+    unreachable,  // a connection couldn't be had, or broke
+    different,    // what came out there wasn't the same
+};
+inline constexpr std::size_t move_results = 5;
+std::string_view to_string(move_result result);
 
 // Written by one thread, read by another: a plain addition for the one who writes.
 class tally {
@@ -64,7 +76,8 @@ class tally {
     std::atomic<std::uint64_t> value_{0};
 };
 
-// Upper bounds of crossfade_query_seconds's buckets; the last bucket, +Inf, has none.
+// Upper bounds of crossfade_query_seconds's and crossfade_session_move_seconds's buckets; the last bucket, +Inf, has
+// none.
 inline constexpr std::array<double, 16> query_seconds_bounds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
                                                              0.05,   0.1,     0.25,   0.5,   1.0,    2.5,   5.0,  10.0};
 
@@ -82,6 +95,9 @@ struct counts {
     number bytes_to_client{};
     std::array<number, session_ends> ended{};
     std::array<number, cancel_results> cancels{};
+    std::array<number, move_results> moves{};
+    std::array<number, query_seconds_bounds.size() + 1> move_buckets{};
+    number move_nanoseconds{};
     number busy_polls_answered{};
     number busy_polls_in_vain{};
 
@@ -98,6 +114,7 @@ struct counts {
 
 struct alignas(64) loop_stats : counts<tally> {
     void observe_query(settings::write_strategy under, std::chrono::nanoseconds took);
+    void observe_move(std::chrono::nanoseconds took);
 };
 using totals = counts<std::uint64_t>;
 
@@ -142,6 +159,8 @@ class front_metrics {
     prometheus::Counter& to_client_;
     std::array<prometheus::Counter*, session_ends> ended_;
     std::array<prometheus::Counter*, cancel_results> cancels_;
+    std::array<prometheus::Counter*, move_results> moves_;
+    prometheus::Histogram& move_seconds_;
     prometheus::Family<prometheus::Counter>& busy_polls_;
     prometheus::Counter& busy_polls_answered_;
     prometheus::Counter& busy_polls_in_vain_;

@@ -6,6 +6,7 @@
 #include "lib/pgwire/bytes.hpp"
 #include "lib/pgwire/diagnostics.hpp"
 #include "lib/pgwire/message_types.hpp"
+#include "lib/pgwire/query_messages.hpp"
 
 namespace crossfade::proxy::frontend {
 namespace {
@@ -79,12 +80,29 @@ asio::awaitable<boost::system::result<portrait::session_portrait, interview_fail
     co_return interview_failure{interview_failure::kind::refused, std::move(refused->sqlstate)};
 }
 
+asio::awaitable<boost::system::result<portrait::function_survey, interview_failure>> survey(transport& server,
+                                                                                            message_reader& from,
+                                                                                            for_client& meanwhile) {
+    portrait::survey_answer reading;
+    auto outcome = co_await exchange(server, from, portrait::build_survey(), reading, meanwhile);
+    if (!outcome) co_return broken;
+    if (auto* found = std::get_if<portrait::function_survey>(&*outcome)) co_return std::move(*found);
+    if (auto* refused = std::get_if<portrait::refused>(&*outcome))
+        co_return interview_failure{interview_failure::kind::refused, std::move(refused->sqlstate)};
+    co_return broken;
+}
+
+asio::awaitable<bool> catch_up(transport& server, message_reader& from, for_client& meanwhile) {
+    until_ready reading;
+    const auto outcome = co_await exchange(server, from, pgwire::build_sync(), reading, meanwhile);
+    co_return outcome.has_value();
+}
+
 asio::awaitable<boost::system::result<std::vector<std::string>, interview_failure>> become(
     transport& server, message_reader& from, const portrait::session_portrait& wanted,
-    const portrait::session_portrait& now) {
+    const portrait::session_portrait& now, for_client& meanwhile) {
     portrait::recreation reading;
-    for_client nobodys;
-    auto outcome = co_await exchange(server, from, portrait::recreate(wanted, now), reading, nobodys);
+    auto outcome = co_await exchange(server, from, portrait::recreate(wanted, now), reading, meanwhile);
     if (!outcome) co_return broken;
     if (auto* done = std::get_if<portrait::recreation::done>(&*outcome)) co_return std::move(done->reported);
     if (auto* refused = std::get_if<portrait::recreation::refused>(&*outcome))

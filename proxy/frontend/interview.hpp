@@ -7,6 +7,7 @@
 #include "proxy/frontend/message_reader.hpp"
 #include "proxy/portrait/question.hpp"
 #include "proxy/portrait/recreate.hpp"
+#include "proxy/portrait/survey.hpp"
 
 // Talks to a database in a client's session, at a place where nothing is owed and no transaction is open. The caller
 // bounds the time; who gives up half-way must close the session, as answers are still on their way.
@@ -21,8 +22,9 @@ struct interview_failure {
 };
 [[noreturn]] void throw_exception_from_error(const interview_failure& failure, const boost::source_location& where);
 
-// What came in between and is the client's, to be sent on whatever became of the rest: notifications, changes of
-// settings by the server's configuration, its last words. Bounded: beyond it the interview is `broken`.
+// What came in between and is the client's, as whole messages, to be sent on whatever became of the rest:
+// notifications, changes of settings by the server's configuration, its last words. Bounded: beyond it the interview is
+// `broken`.
 using for_client = std::string;
 
 // What the session holds. `heard` is left to the caller.
@@ -31,10 +33,18 @@ asio::awaitable<boost::system::result<portrait::session_portrait, interview_fail
                                                                                           portrait::question question,
                                                                                           for_client& meanwhile);
 
-// Makes a session that has just logged in as `wanted` is, which has no obstacles; what it then reports of its settings.
-// What comes in between is nobody's yet.
+// What the functions of the session's database set. After a failure the session may be left with statements of ours.
+asio::awaitable<boost::system::result<portrait::function_survey, interview_failure>> survey(transport& server,
+                                                                                            message_reader& from,
+                                                                                            for_client& meanwhile);
+
+// Makes a session that has just logged in as `wanted` is, which has no obstacles; what it then reports of its settings
+// (`meanwhile` has that, too).
 asio::awaitable<boost::system::result<std::vector<std::string>, interview_failure>> become(
     transport& server, message_reader& from, const portrait::session_portrait& wanted,
-    const portrait::session_portrait& now);
+    const portrait::session_portrait& now, for_client& meanwhile);
+
+// Takes what the server has sent by now without being asked. False: the connection is broken.
+asio::awaitable<bool> catch_up(transport& server, message_reader& from, for_client& meanwhile);
 
 }  // namespace crossfade::proxy::frontend

@@ -55,6 +55,15 @@ class lane {
         again_ = !bytes.empty();
         held_ = std::move(bytes);
     }
+    // Of the lane from a sender in whose place another one is now, and which has nothing under way: what came of the
+    // new one already.
+    void begin_anew(std::string bytes) {
+        readable_ = true;
+        at_its_end_ = false;
+        last_.reset();
+        ended_.reset();
+        begin_with(std::move(bytes));
+    }
     // What the inspector has held may be inspected again.
     void go_on() { again_ = true; }
 

@@ -1,5 +1,7 @@
 #include "proxy/frontend/route.hpp"
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 namespace crossfade::proxy::frontend {
@@ -15,6 +17,12 @@ void set_parameter(pgwire::startup_message& of, std::string_view name, const std
 std::string_view database_at(settings::side which, const settings::configuration& config, std::string_view asked_for) {
     const bool renamed = which == settings::side::modern && asked_for == config.legacy.dbname;
     return renamed ? config.modern.dbname : asked_for;
+}
+
+bool wants_replication(const pgwire::startup_message& opening) {
+    const auto value = opening.parameter("replication");
+    constexpr std::array off{"", "0", "f", "false", "n", "no", "off"};
+    return std::ranges::none_of(off, [&](std::string_view each) { return value == each; });
 }
 
 route route_to(settings::side authority, const settings::configuration& config, pgwire::startup_message from) {

@@ -17,4 +17,7 @@ std::string_view database_at(settings::side which, const settings::configuration
 // The client's own start-up message goes on as it is, but for the database's name.
 route route_to(settings::side authority, const settings::configuration& config, pgwire::startup_message from);
 
+// A walsender, which speaks a protocol of its own.
+bool wants_replication(const pgwire::startup_message& opening);
+
 }  // namespace crossfade::proxy::frontend

@@ -2,9 +2,6 @@
 
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
-#include <array>
-
 #include "lib/pgwire/diagnostics.hpp"
 #include "proxy/console/access.hpp"
 #include "proxy/frontend/dial.hpp"
@@ -21,12 +18,6 @@ using namespace std::chrono_literals;
 constexpr std::uint32_t max_body_before_login = 65535;
 // How long a client may take to read our last words.
 constexpr auto goodbye_time = 2000ms;
-
-bool wants_replication(const pgwire::startup_message& opening) {
-    const auto value = opening.parameter("replication");
-    constexpr std::array off{"", "0", "f", "false", "n", "no", "off"};
-    return std::ranges::none_of(off, [&](std::string_view each) { return value == each; });
-}
 
 }  // namespace
 
@@ -83,7 +74,7 @@ asio::awaitable<void> session::cancel_for(pgwire::cancel_request request) {
 }
 
 asio::awaitable<cancel_result> session::pass_on(pgwire::cancel_request request) {
-    const auto [found, server] = around_.cancels.find(request);
+    const auto [found, server, there] = around_.cancels.find(request);
     if (found == cancel_registry::match::several) co_return cancel_result::ambiguous;
     // The key is the database's own, and it alone can say whom an unknown one belongs to: a session of another proxy
     // behind the same address, one that has just ended, or nobody.
@@ -92,7 +83,7 @@ asio::awaitable<cancel_result> session::pass_on(pgwire::cancel_request request) 
     // Where the key is worth protecting on its way, it is protected here too.
     const auto reason = co_await reach_server(ours ? server : in_force_->config.authority());
     if (!reason.empty()) co_return cancel_result::unreachable;
-    const auto packet = pgwire::build(request);
+    const auto packet = pgwire::build(ours ? there : request);
     const auto failed = co_await server_.write(packet);
     if (failed) co_return cancel_result::unreachable;
     // The client takes our closing for "done", so the server's closing comes first.
@@ -139,6 +130,7 @@ asio::awaitable<void> session::serve(pgwire::startup_message opening, std::strin
     facts_.tenant = strategy::tenant_of(in_force_->config.tenants, opening.parameters);
     take_plan();
     server_side_ = plan_.authority;
+    if (strategy::may_change_hands(*in_force_, facts_)) papers_ = papers_of(opening, *who);
     const auto going = route_to(server_side_, in_force_->config, std::move(opening));
     const auto reason = co_await reach_server(going.authority);
     if (end_) co_return;
@@ -216,6 +208,7 @@ void session::close() {
     if (rides_on() == nullptr) deadline_.reset();
     client_.close();
     server_.close();
+    if (changeover_) changeover_->close();
 }
 
 }  // namespace crossfade::proxy::frontend

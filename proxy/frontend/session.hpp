@@ -15,6 +15,7 @@
 #include "lib/pgwire/session_tracker.hpp"
 #include "proxy/console/provider.hpp"
 #include "proxy/frontend/cancel_registry.hpp"
+#include "proxy/frontend/changeover.hpp"
 #include "proxy/frontend/ear.hpp"
 #include "proxy/frontend/escort.hpp"
 #include "proxy/frontend/front_metrics.hpp"
@@ -49,6 +50,11 @@ class session : public std::enable_shared_from_this<session> {
     void leave_home(relay_loop& to);
     // Back from there: the rest of its life.
     asio::awaitable<void> take_leave();
+    // Whether it has come home to go over to the other database, by go_over(). Then it may ride again, or takes
+    // its leave.
+    bool goes_over() const { return static_cast<bool>(changeover_); }
+    bool client_waits() const { return !to_server_.holds_nothing(); }
+    asio::awaitable<void> go_over();
     // How it ended; empty when the client only asked for a cancel.
     std::optional<session_end> end() const { return end_; }
 
@@ -79,6 +85,8 @@ class session : public std::enable_shared_from_this<session> {
     void kill();
     // The pauses in force have changed.
     void look_at_holds();
+    // The authority may be another one.
+    void look_at_authority();
     // Of a session that a pause holds: what its client asked is not going to be asked of the database. Others don't
     // mind.
     void cancel_held(const pgwire::cancel_request& by);
@@ -101,6 +109,16 @@ class session : public std::enable_shared_from_this<session> {
         std::string acceptance;  // said to the client once the database has let us in
         auth::login_secret secret;
     };
+    // What another database is told, and let in by; of sessions that may change hands.
+    struct papers {
+        std::string opening;                               // the client's own start-up message
+        std::unique_ptr<const auth::login_secret> secret;  // null: the client has shown nothing to the proxy
+
+        std::size_t bytes() const {
+            return sizeof *this + opening.capacity() + (secret ? sizeof(auth::login_secret) : 0);
+        }
+    };
+    static std::unique_ptr<papers> papers_of(const pgwire::startup_message& opening, const identity& who);
     struct server_inspector;
     struct client_inspector;
 
@@ -122,11 +140,23 @@ class session : public std::enable_shared_from_this<session> {
     asio::awaitable<std::optional<identity>> admit(pgwire::startup_message& opening, message_reader& from);
     // Sends the opening, and logs in where the client has shown to the proxy who it is. False: it has been told why.
     asio::awaitable<bool> log_in(const route& going, identity as);
+    auth::server_login login_to(settings::side which, const transport& server, auth::login_secret secret) const;
     asio::awaitable<void> refuse(session_end end, std::string_view code, std::string message);
     // Why there is no connection; empty when there is one.
     asio::awaitable<std::string> reach_server(settings::side which);
     // Writes the message, if there is one, and leaves the client the time to read it.
     asio::awaitable<void> say_goodbye(std::string message);
+
+    // Where nothing is under way, and more of the client's isn't to go to this server.
+    void leave_to_go_over();
+    asio::awaitable<hindrance> try_to_go_over();
+    asio::awaitable<hindrance> enter(settings::side to, std::string opening);
+    // Again and again while that may help and there is time.
+    template <class Step>
+    asio::awaitable<hindrance> insist_on(Step step);
+    void arrive();
+    void stay_behind(const unable& why);
+    void give_up_going_over();
 
     void introduce(const pgwire::startup_message& opening);  // the client, to operators
     void know_server();
@@ -214,6 +244,10 @@ class session : public std::enable_shared_from_this<session> {
     bool follower_ahead_ = false;  // it has rows of a transaction that hasn't come to its end
     std::chrono::steady_clock::time_point follower_due_ = std::chrono::steady_clock::time_point::max();
     settings::side server_side_ = settings::side::legacy;
+    bool is_to_go_over_ = false;   // to the other side, when nothing is under way
+    bool has_other_role_ = false;  // than it logged in by, as it was when it came here
+    std::unique_ptr<papers> papers_;
+    std::unique_ptr<changeover> changeover_;  // at home, while it goes over
     knowledge known_;
     bool waits_for_release_ = false;
     bool waits_for_follower_ = false;  // the rest of an answer, in to_client_

@@ -39,7 +39,9 @@ asio::awaitable<void> session::open_console(pgwire::startup_message opening, std
 }
 
 bool session::is_held() const {
-    if (!around_.any_holds.load(std::memory_order_acquire) || !tracker_.idle()) return false;
+    if (!tracker_.idle()) return false;
+    if (around_.authority.keeps_waiting()) return true;
+    if (!around_.any_holds.load(std::memory_order_acquire)) return false;
     const auto holds = std::atomic_load(&around_.holds);
     return holds->covering({place_.database(), facts_.tenant, {}}, wall_clock()) != nullptr;
 }
@@ -76,11 +78,15 @@ console::session_facts session::facts() const {
                                             .database = std::string{database},
                                             .at = far.remote,
                                             .from = far.local,
-                                            .pid = cancel_key_ ? cancel_key_.pid() : 0,
+                                            .pid = cancel_key_ ? cancel_key_.backend_pid() : 0,
                                             .connected = known_.server_connected,
                                             .tls = version_of(server_)};
     }
-    if (tracker_.started()) {
+    if (changeover_) {
+        told.asked = on_the_wall(asked_);
+        told.since = on_the_wall(changeover_->began());
+        told.state = waiting;
+    } else if (tracker_.started()) {
         told.asked = on_the_wall(asked_);
         told.since = on_the_wall(since_);
         told.state = waits_for_release_ ? paused : tracker_.idle() ? idle : tracker_.quiet() ? in_transaction : active;

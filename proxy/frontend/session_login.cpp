@@ -59,17 +59,9 @@ asio::awaitable<bool> session::log_in(const route& going, identity as) {
     }
     if (!as.proven) co_return true;
 
-    const auto& database = in_force_->config.database_of(going.authority);
-    auth::server_login::options how;
-    how.cache = &around_.keeper.keys();
-    how.may_send_password =
-        database.server.host.starts_with('/') || (server_.tls() != nullptr && database.tls.verifies_authority());
-    if (server_.tls() != nullptr) {
-        if (auto hash = server_.tls()->peer_end_point_hash(); !hash.empty()) how.end_point = std::move(hash);
-    }
     message_reader from_server{server_};
-    auto let_in = co_await log_in_to_server(server_, from_server,
-                                            auth::server_login{place_.user(), std::move(as.secret), std::move(how)});
+    auto let_in =
+        co_await log_in_to_server(server_, from_server, login_to(going.authority, server_, std::move(as.secret)));
     if (!let_in) {
         spdlog::warn("no log-in to the {} database: {}", settings::to_string(going.authority), let_in.error().reason);
         ends_by(session_end::login_failed);
@@ -82,6 +74,26 @@ asio::awaitable<bool> session::log_in(const route& going, identity as) {
     if (!unheard) co_return true;
     ends_by(session_end::client_left);
     co_return false;
+}
+
+std::unique_ptr<session::papers> session::papers_of(const pgwire::startup_message& opening, const identity& who) {
+    auto kept = std::make_unique<papers>();
+    kept->opening = pgwire::build(opening);
+    kept->opening.shrink_to_fit();
+    if (who.proven) kept->secret = std::make_unique<const auth::login_secret>(who.secret);
+    return kept;
+}
+
+auth::server_login session::login_to(settings::side which, const transport& server, auth::login_secret secret) const {
+    const auto& database = in_force_->config.database_of(which);
+    auth::server_login::options how;
+    how.cache = &around_.keeper.keys();
+    how.may_send_password =
+        database.server.host.starts_with('/') || (server.tls() != nullptr && database.tls.verifies_authority());
+    if (server.tls() != nullptr) {
+        if (auto hash = server.tls()->peer_end_point_hash(); !hash.empty()) how.end_point = std::move(hash);
+    }
+    return {place_.user(), std::move(secret), std::move(how)};
 }
 
 bool session::channel_binding_passes() const {

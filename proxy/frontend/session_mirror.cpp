@@ -17,8 +17,10 @@ void session::mirror(relay_loop& by) {
         gate_ = std::make_unique<mirror_gate>(by.notes());
     const bool eager = gate_ && around_.mirror_keeper != nullptr && in_force_->config.proxy.mirror_connections > 0;
     const bool may_fail = eager && strategy::may_have_to_fail(*in_force_, facts_);
-    if (!escort_ && eager && tracker_.started())
+    if (!escort_ && eager && tracker_.started()) {
         escort_ = std::make_unique<escort>(*around_.mirror_keeper, by.notes(), place_.user());
+        if (has_other_role_) escort_->distrust();
+    }
     if (escort_) escort_->mirror(eager, may_fail);
 }
 

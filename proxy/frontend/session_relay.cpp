@@ -69,6 +69,7 @@ struct session::client_inspector {
         const bool was_quiet = of.tracker_.quiet();
         if (of.tracker_.idle() && of.generation_ != of.around_.generation.load(std::memory_order_acquire))
             of.take_plan();
+        if (of.is_to_go_over_ && of.tracker_.idle() && of.from_client_.at_boundary()) return {.hold = true};
         if (of.ear_) of.ear_->client_sends(chunk);
         const auto [consumed, fault, instead, held] = of.escort_ ? escorted(chunk) : alone(chunk);
         if (of.ear_) of.ear_->client_sent(consumed);
@@ -245,12 +246,15 @@ void session::leave_home(relay_loop& to) {
 
 void session::ride(relay_loop& on) {
     stats_ = &on.counters();
+    over_ = false;
     client_watch_ = {.of = this, .what = watched_socket::peer::client};
     server_watch_ = {.of = this, .what = watched_socket::peer::server};
     listen(on);
     mirror(on);
+    changeover_.reset();
     if (!on.watch(client_.descriptor(), client_watch_) || !on.watch(server_.descriptor(), server_watch_))
         return fail("epoll takes no more sockets");
+    if (generation_ != around_.generation.load(std::memory_order_acquire)) look_at_authority();
     carry();
 }
 
@@ -286,6 +290,8 @@ void session::carry_both() {
     const auto down = carry_to_client(by);
     if (over_) return;
     if (escort_) run_errands(by);
+    if (over_) return;
+    if (is_to_go_over_) leave_to_go_over();
     if (over_) return;
     by.want_room(client_.descriptor(), client_watch_, !client_.all_sent());
     by.want_room(server_.descriptor(), server_watch_, !server_.all_sent());
@@ -377,7 +383,10 @@ void session::take_plan() {
     generation_ = around_.generation.load(std::memory_order_acquire);
     in_force_ = around_.current();
     plan_ = strategy::decide(*in_force_, facts_, {});
-    if (tracker_.started()) from_client_.set_max_body(max_body(in_force_->config));
+    if (tracker_.started()) {
+        from_client_.set_max_body(max_body(in_force_->config));
+        is_to_go_over_ = plan_.authority != server_side_;
+    }
     if (auto* by = rides_on(); by != nullptr && !over_) {
         listen(*by);
         mirror(*by);
@@ -387,6 +396,8 @@ void session::take_plan() {
 void session::listen(relay_loop& by) {
     if (!strategy::may_change_hands(*in_force_, facts_)) {
         ear_.reset();
+    } else if (!ear_ && changeover_) {
+        ear_ = std::make_unique<ear>(by.notes(), by.counters(), changeover_->take_heard());
     } else if (!ear_) {
         using since = portrait::hearing::since;
         ear_ = std::make_unique<ear>(by.notes(), by.counters(), tracker_.started() ? since::later : since::log_in);
@@ -400,6 +411,7 @@ void session::logged_in() {
     since_ = asked_ = std::chrono::steady_clock::now();
     from_client_.set_max_body(max_body(in_force_->config));
     if (farewell_) bid_farewell(std::move(*farewell_));
+    if (generation_ != around_.generation.load(std::memory_order_acquire)) look_at_authority();
 }
 
 void session::client_violated(std::string_view what) {

@@ -8,6 +8,7 @@
 #include "lib/settings/reload.hpp"
 #include "proxy/console/provider.hpp"
 #include "proxy/frontend/admission.hpp"
+#include "proxy/frontend/authority_lease.hpp"
 #include "proxy/frontend/cancel_registry.hpp"
 #include "proxy/frontend/encryption.hpp"
 #include "proxy/frontend/gatekeeper.hpp"
@@ -42,6 +43,8 @@ struct surroundings {
     // The pauses in force (docs/adr/0008), by std::atomic_load and std::atomic_store; `any_holds` spares sessions that.
     std::shared_ptr<const console::hold_set> holds = std::make_shared<const console::hold_set>();
     std::atomic<bool> any_holds{false};
+    // By whoever watches who the authority is; where nobody does, it is never over.
+    authority_lease authority;
     // Has the session of that key told that what a pause holds of it is cancelled. Any thread.
     std::function<void(const pgwire::cancel_request&)> cancel_held;
 };

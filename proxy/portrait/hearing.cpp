@@ -59,6 +59,16 @@ hearing::hearing(notebook& shared, since when)
       lexing_{.standard_conforming_strings = false, .ascii_is_itself = false},
       statement_(when == since::later ? unnamed::unknown : unnamed::none) {}
 
+hearing::hearing(notebook& shared, memory of)
+    : shared_(shared),
+      unclear_(!of.facts.settings_known),
+      strings_changed_(of.facts.strings_changed),
+      sequence_values_(of.facts.sequence_values),
+      strings_told_(true),
+      lexing_(of.lexing),
+      statement_(of.facts.statement),
+      parse_(std::move(of.facts.parse)) {}
+
 std::size_t hearing::wanted_of_client(char type) const {
     switch (type) {
         case frontend::query:

@@ -27,6 +27,14 @@ class hearing {
     enum class since { log_in, later };
     hearing(notebook& shared, since when);
 
+    // What goes with a session to where nobody listens, and comes back with it.
+    struct memory {
+        heard_facts facts{};
+        sql::lexing lexing{.standard_conforming_strings = false, .ascii_is_itself = false};
+    };
+    hearing(notebook& shared, memory of);
+    memory remembered() const { return {facts(), lexing()}; }
+
     // How much of a message's body it needs to see.
     std::size_t wanted_of_client(char type) const;
     std::size_t wanted_of_server(char type) const;

@@ -15,4 +15,11 @@ bool setting_names::add(std::string_view name) {
     return true;
 }
 
+std::shared_ptr<const std::set<std::string>> setting_names::shared() {
+    // None is ever taken out.
+    if (!shared_ || shared_->size() != names_.size())
+        shared_ = std::make_shared<const std::set<std::string>>(names_.begin(), names_.end());
+    return shared_;
+}
+
 }  // namespace crossfade::proxy::portrait

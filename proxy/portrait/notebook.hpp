@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
@@ -19,9 +20,12 @@ class setting_names {
     // In lower case. False: it isn't kept, being too long or strange or one too many.
     bool add(std::string_view name);
     const std::set<std::string, std::less<>>& all() const { return names_; }
+    // Those of now, for other threads; shared by all who ask before there is another one.
+    std::shared_ptr<const std::set<std::string>> shared();
 
   private:
     std::set<std::string, std::less<>> names_;
+    std::shared_ptr<const std::set<std::string>> shared_;
 };
 
 // What the sessions of an event loop share that listen. For one thread.

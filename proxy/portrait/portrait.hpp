@@ -50,6 +50,8 @@ struct session_portrait {
     std::map<std::string, std::string> own_settings{};  // the application's: "app.tenant", in lower case
     std::map<std::string, prepared_statement> prepared{};
     std::set<std::string> channels{};  // of LISTEN
+    // Of the settings that PostgreSQL tells clients of by itself: what this client was told last, whoever set them.
+    std::map<std::string, std::string> reported{};
 
     // What can't be had on another database.
     std::uint64_t held_cursors = 0;  // WITH HOLD
@@ -82,7 +84,7 @@ std::string_view to_string(obstacle what);
 std::vector<obstacle> obstacles(const session_portrait& of);
 
 // What isn't the same in two sessions, by kind and name, never by value: "setting search_path". What only the messages
-// tell is left out.
+// tell is left out, and so is `reported`: the client can be told.
 std::vector<std::string> differences(const session_portrait& one, const session_portrait& other);
 
 }  // namespace crossfade::proxy::portrait

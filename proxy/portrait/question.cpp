@@ -21,7 +21,8 @@ constexpr std::uint32_t text_array = 1009;
 
 // The timeout is taken away for the rest of the transaction, as it may be shorter than the question takes; the CTE says
 // what it was before. Like all below: every name and operator is qualified, because search_path may have others, and
-// texts go as bytes, because the client's encoding may lack a character of theirs.
+// texts go as bytes, because the client's encoding may lack a character of theirs. Statements under the escort's names
+// (frontend/escort.hpp) aren't the client's.
 constexpr std::string_view timeout_text = R"sql(/* crossfade: what this session holds */
 WITH before (value) AS MATERIALIZED (SELECT pg_catalog.current_setting('statement_timeout'))
 SELECT 'setting', pg_catalog.convert_to('statement_timeout', e.name), pg_catalog.convert_to(before.value, e.name),
@@ -40,6 +41,7 @@ own (name) AS (
 prepared AS (
     SELECT p.* FROM pg_catalog.pg_prepared_statements AS p
     WHERE NOT p.name OPERATOR(pg_catalog.=) ANY (ARRAY['crossfade 1', 'crossfade 2'])
+      AND NOT p.name OPERATOR(pg_catalog.~) '^crossfade_[0-9]+$'
 ),
 found (kind, name, value, more, place) AS (
     SELECT 'session', 'user', CAST(SESSION_USER AS pg_catalog.text), CAST(NULL AS pg_catalog.text),
@@ -69,6 +71,10 @@ found (kind, name, value, more, place) AS (
         JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) t.typnamespace
     UNION ALL
     SELECT 'channel', l.channel, '', NULL, NULL FROM pg_catalog.pg_listening_channels() AS l (channel)
+    UNION ALL
+    SELECT 'reported', r.name, pg_catalog.current_setting(r.name, true), NULL, NULL
+    FROM pg_catalog.unnest(ARRAY[@reported]) AS r (name)
+    WHERE pg_catalog.current_setting(r.name, true) IS NOT NULL
     UNION ALL
     SELECT 'count', 'held cursors', CAST(pg_catalog.count(*) AS pg_catalog.text), NULL, NULL
     FROM pg_catalog.pg_cursors AS c WHERE c.is_holdable
@@ -100,6 +106,12 @@ constexpr std::string_view always =
     "'default_text_search_config', 'default_transaction_isolation', 'row_security', 'quote_all_identifiers', "
     "'gin_fuzzy_search_limit', 'lo_compat_privileges', 'check_function_bodies'";
 
+// GUC_REPORT of PostgreSQL 15 to 18, which no view tells: protocol-flow.html, "Asynchronous Operations".
+constexpr std::string_view reported =
+    "'application_name', 'client_encoding', 'DateStyle', 'default_transaction_read_only', 'in_hot_standby', "
+    "'integer_datetimes', 'IntervalStyle', 'is_superuser', 'scram_iterations', 'search_path', 'server_encoding', "
+    "'server_version', 'session_authorization', 'standard_conforming_strings', 'TimeZone'";
+
 constexpr unsigned facts_expected = 3 + 4;  // rows of kind 'session' and 'count'
 
 std::string filled_in(std::string text, std::string_view what, std::string_view with) {
@@ -108,7 +120,8 @@ std::string filled_in(std::string text, std::string_view what, std::string_view 
 
 const std::string& question_sql() {
     static const std::string text =
-        filled_in(filled_in(std::string{question_text}, "@always", always), "@longest", std::to_string(longest_text));
+        filled_in(filled_in(filled_in(std::string{question_text}, "@always", always), "@reported", reported),
+                  "@longest", std::to_string(longest_text));
     return text;
 }
 
@@ -211,6 +224,8 @@ void answer::put(std::string_view kind, std::string name, std::string value, std
         portrait_.settings[std::move(name)] = std::move(value);
     } else if (kind == "own setting") {
         portrait_.own_settings[pgwire::lower_case(std::move(name))] = std::move(value);
+    } else if (kind == "reported") {
+        portrait_.reported[std::move(name)] = std::move(value);
     } else if (kind == "prepared") {
         auto& statement = portrait_.prepared[name];
         statement.by_sql = more == "sql";

@@ -1,8 +1,23 @@
 #include "proxy/portrait/survey.hpp"
 
 #include "lib/pgwire/ascii.hpp"
+#include "lib/pgwire/diagnostics.hpp"
+#include "lib/pgwire/message_types.hpp"
+#include "lib/pgwire/query_messages.hpp"
+#include "lib/pgwire/rows.hpp"
+#include "lib/pgwire/session_status.hpp"
 
 namespace crossfade::proxy::portrait {
+namespace {
+
+constexpr unsigned statements = 2;
+
+std::string run(std::string_view name, std::string_view sql) {
+    return pgwire::build_parse(name, sql) + pgwire::build_bind("", name, {}) + pgwire::build_execute("", 0) +
+           pgwire::build_close(pgwire::named::statement, name);
+}
+
+}  // namespace
 
 // A null is a call of set_config whose first argument is more than a literal, or a SET that is put together from text.
 // OIDs below 16384 are PostgreSQL's own functions.
@@ -35,6 +50,49 @@ void add(function_survey& to, std::optional<std::string_view> name) {
     for (const char letter : *name)
         if (letter != '"') plain += pgwire::lower(letter);
     if (plain.find('.') != std::string::npos) to.own_settings.insert(std::move(plain));
+}
+
+std::string build_survey() {
+    // Under the question's names, which it leaves out of what it tells. The text has backslashes.
+    return run("crossfade 1",
+               "SELECT pg_catalog.set_config('statement_timeout', '0', true), "
+               "pg_catalog.set_config('standard_conforming_strings', 'on', true)") +
+           run("crossfade 2", survey_sql()) + pgwire::build_sync();
+}
+
+std::optional<survey_answer::outcome> survey_answer::take(char type, std::string_view body) {
+    namespace backend = pgwire::backend;
+    switch (type) {
+        case backend::data_row:
+            if (completed_ == 1) take_row(body);
+            break;
+        case backend::command_complete:
+            ++completed_;
+            break;
+        case backend::error_response:
+            error_ = pgwire::sqlstate_of(body);
+            break;
+        case backend::ready_for_query:
+            if (malformed_ || pgwire::parse_ready_for_query(body) != pgwire::transaction_status::idle)
+                return misbehaved{};
+            if (!error_.empty()) return refused{error_, {}};
+            if (completed_ != statements) return misbehaved{};
+            return std::move(found_);
+        default:
+            break;
+    }
+    return std::nullopt;
+}
+
+void survey_answer::take_row(std::string_view body) {
+    const auto row = pgwire::parse_data_row(body);
+    if (!row || row->size() != 1) {
+        malformed_ = true;
+    } else if (found_.own_settings.size() >= most_names) {
+        found_.complete = false;
+    } else {
+        add(found_, row->front());
+    }
 }
 
 }  // namespace crossfade::proxy::portrait

@@ -15,6 +15,7 @@
 #include "lib/pgwire/startup.hpp"
 #include "proxy/portrait/question.hpp"
 #include "proxy/portrait/recreate.hpp"
+#include "proxy/portrait/survey.hpp"
 #include "tests/scripted/proxy/peer.hpp"
 
 namespace crossfade::proxy::portrait {
@@ -59,6 +60,10 @@ class database_session {
     answer::outcome ask(const question& asked = {}) {
         answer reading(asked);
         return read_with(reading, build(asked));
+    }
+    survey_answer::outcome survey() {
+        survey_answer reading;
+        return read_with(reading, build_survey());
     }
     recreation::outcome become(const session_portrait& wanted) {
         const auto now = portrait();

@@ -63,6 +63,7 @@ TEST_F(interview, makes_a_session_of_one_database_anew_on_the_other) {
     std::vector<std::string> lacks{"nothing was compared"};
     std::vector<std::string> reported;
     std::string meanwhile;
+    std::string told_meanwhile;
     run(context, [&]() -> asio::awaitable<void> {
         transport old{connected(context, here_->port())};
         transport next{connected(context, there_->port())};
@@ -74,7 +75,7 @@ TEST_F(interview, makes_a_session_of_one_database_anew_on_the_other) {
         const portrait::question asked{.own_settings = {"app.tenant"}, .about_unnamed = false};
         const auto was = co_await ask(old, from_old, asked, meanwhile);
         const auto fresh = co_await ask(next, from_next, asked, meanwhile);
-        const auto told = co_await become(next, from_next, was.value(), fresh.value());
+        const auto told = co_await become(next, from_next, was.value(), fresh.value(), told_meanwhile);
         const auto is = co_await ask(next, from_next, asked, meanwhile);
         reported = told.value();
         lacks = portrait::differences(was.value(), is.value());
@@ -83,6 +84,7 @@ TEST_F(interview, makes_a_session_of_one_database_anew_on_the_other) {
     EXPECT_THAT(meanwhile, IsEmpty());
     using namespace std::string_literals;
     EXPECT_THAT(reported, testing::ElementsAre("TimeZone\0Asia/Tokyo\0"s));
+    EXPECT_EQ(told_meanwhile, pgwire::build_parameter_status("TimeZone", "Asia/Tokyo"));
 }
 
 TEST_F(interview, that_is_refused_leaves_the_session_as_it_was) {

@@ -195,5 +195,17 @@ TEST_F(portrait_of, a_question_that_fails_leaves_nothing_behind) {
     EXPECT_EQ(lesser.value("SELECT count(*) FROM pg_prepared_statements"), "0");
 }
 
+TEST_F(portrait_of, what_a_client_is_told_by_itself_and_nothing_of_the_escorts) {
+    auto session = here({{"application_name", "shop"}});
+    session.say(build_parse("crossfade_17", "SELECT 1") + build_parse("crossfade_x", "SELECT 1") + build_sync());
+    session.run("SET TimeZone = 'Asia/Tokyo'");
+    const auto found = session.portrait();
+    EXPECT_THAT(found.prepared, ElementsAre(Pair("crossfade_x", testing::_)));
+    EXPECT_THAT(found.reported, Contains(Pair("TimeZone", "Asia/Tokyo")));
+    EXPECT_THAT(found.reported, Contains(Pair("application_name", "shop")));
+    EXPECT_THAT(found.reported, Contains(Pair("is_superuser", "on")));
+    EXPECT_THAT(found.reported, Contains(Pair("server_version", session.value("SHOW server_version"))));
+}
+
 }  // namespace
 }  // namespace crossfade::proxy::portrait

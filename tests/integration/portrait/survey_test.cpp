@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "tests/support/postgres.hpp"
+#include "tests/integration/portrait/two_databases.hpp"
 
 namespace crossfade::proxy::portrait {
 namespace {
@@ -51,6 +51,25 @@ TEST(survey, finds_what_functions_set) {
         EXPECT_EQ(found.complete, each.complete) << each.function;
         server.exec("DROP DATABASE of_sample");
     }
+}
+
+// Whatever the session has set, and without a trace in it.
+TEST_F(two_databases, are_surveyed_in_a_clients_session) {
+    auto session = here();
+    session.run(
+        "SET standard_conforming_strings = off; SET escape_string_warning = off; SET statement_timeout = '1ms'");
+    session.run("SET search_path = traps, public, pg_catalog");
+    session.say(pgwire::build_parse("", "SELECT pg_catalog.text 'unnamed'") + pgwire::build_sync());
+    here_->exec("CREATE FUNCTION one() RETURNS text LANGUAGE sql AS $$ SELECT set_config('app.one', 'x', false) $$");
+    const auto outcome = session.survey();
+    ASSERT_TRUE(std::holds_alternative<function_survey>(outcome));
+    const auto& found = std::get<function_survey>(outcome);
+    EXPECT_THAT(found.own_settings, testing::Contains("app.one"));
+    EXPECT_FALSE(found.complete) << "sets()";
+    EXPECT_THAT(session.say(pgwire::build_bind("", "", {}) + pgwire::build_execute("", 0) + pgwire::build_sync()),
+                ElementsAre("unnamed"));
+    EXPECT_EQ(session.run("SHOW standard_conforming_strings"), std::vector<std::string>{"off"});
+    here_->exec("DROP FUNCTION one()");
 }
 
 }  // namespace

@@ -267,5 +267,34 @@ TEST_F(late_listener, knows_nothing_of_before) {
     EXPECT_EQ(heard.facts().statement, unnamed::none);
 }
 
+TEST_F(listened_to, goes_on_where_a_session_comes_back) {
+    client(set("app.tenant = 'x'") + set("standard_conforming_strings = off"));
+    server(done() + ready() + build_parameter_status("standard_conforming_strings", "off") + done() + ready());
+    client(build_parse("", "SELECT 1") + build_sync());
+    server(framed('1', {}) + ready());
+    notebook elsewhere({.entries = 10, .bytes = 10'000});
+    const hearing again(elsewhere, heard.remembered());
+    EXPECT_TRUE(again.clear());
+    EXPECT_EQ(again.facts().statement, unnamed::kept);
+    EXPECT_EQ(again.facts().parse, heard.facts().parse);
+    EXPECT_TRUE(again.facts().strings_changed);
+    EXPECT_FALSE(again.lexing().standard_conforming_strings);
+    EXPECT_TRUE(again.lexing().ascii_is_itself);
+
+    client(build_query("SELECT set_config(name, 'x', false) FROM names"));
+    server(done() + ready());
+    EXPECT_FALSE(hearing(elsewhere, heard.remembered()).clear());
+}
+
+TEST(setting_names, are_shared_as_they_are) {
+    setting_names names;
+    names.add("app.one");
+    const auto before = names.shared();
+    EXPECT_EQ(names.shared(), before);
+    names.add("app.two");
+    EXPECT_THAT(*before, ElementsAre("app.one"));
+    EXPECT_THAT(*names.shared(), ElementsAre("app.one", "app.two"));
+}
+
 }  // namespace
 }  // namespace crossfade::proxy::portrait

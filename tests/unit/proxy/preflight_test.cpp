@@ -3,14 +3,23 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "lib/settings/turned.hpp"
+
 namespace crossfade::proxy::capture {
 namespace {
 
 const settings::stream stream{"app", {}, std::chrono::milliseconds{1000}};
 
+settings::configuration configured() {
+    settings::configuration config;
+    config.stream = stream;
+    return config;
+}
+const settings::configuration config = configured();
+
 TEST(preflight, the_slot_decides_what_becomes_of_the_publisher) {
     const slot_facts good{true, true, false, true, "pgoutput", "reserved", "", false};
-    EXPECT_FALSE(judge(good, stream));
+    EXPECT_FALSE(judge(good, config));
     struct {
         const char* what;
         void (*spoil)(slot_facts&);
@@ -34,7 +43,7 @@ TEST(preflight, the_slot_decides_what_becomes_of_the_publisher) {
     for (const auto& one : cases) {
         auto facts = good;
         one.spoil(facts);
-        const auto got = judge(facts, stream);
+        const auto got = judge(facts, config);
         ASSERT_TRUE(got) << one.what;
         EXPECT_EQ(got->state, one.expected) << one.what;
         EXPECT_FALSE(got->reason.empty()) << one.what;
@@ -44,12 +53,25 @@ TEST(preflight, the_slot_decides_what_becomes_of_the_publisher) {
 
 TEST(preflight, a_database_failure_is_judged_by_its_code) {
     const auto state = [](const char* sqlstate) {
-        return judge(pgclient::failure{sqlstate, "message", {}, {}, {}}, stream).state;
+        return judge(pgclient::failure{sqlstate, "message", {}, {}, {}}, config).state;
     };
     EXPECT_EQ(state("55006"), publisher_state::standby);
     EXPECT_EQ(state("55000"), publisher_state::stopped);
     for (const char* passing : {"08006", "57P01", "57P03", "42704", "42501", "28P01", "53300", "XX000"})
         EXPECT_EQ(state(passing), publisher_state::waiting) << passing;
+}
+
+TEST(preflight, the_way_back_is_told_by_its_own_names) {
+    auto full = config;
+    full.stream.both_ways = true;
+    const auto back = settings::turned(full);
+    EXPECT_EQ(judge(slot_facts{}, back)->reason, "modern has no replication slot crossfade_app_back");
+    const slot_facts lost{true, true, false, true, "pgoutput", "lost", "", false};
+    const auto got = judge(lost, back);
+    EXPECT_THAT(got->reason, testing::HasSubstr("modern has removed WAL"));
+    EXPECT_THAT(got->way_out, testing::HasSubstr("drop slot crossfade_app_back on modern"));
+    EXPECT_THAT(judge(pgclient::failure{"42501", "no", {}, {}, {}}, back).way_out,
+                testing::HasSubstr("the role of modern.dsn"));
 }
 
 TEST(preflight, a_kafka_failure_is_judged_by_its_code) {

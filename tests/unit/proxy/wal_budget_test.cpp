@@ -9,8 +9,9 @@ namespace {
 constexpr std::uint64_t mib = std::uint64_t{1} << 20;
 
 TEST(wal_budget, says_what_is_wrong_with_the_wal_that_is_kept) {
-    settings::stream stream{"app", {}, std::chrono::milliseconds{1000}};
-    stream.retained_wal_budget = 100 * mib;
+    settings::configuration config;
+    config.stream.name = "app";
+    config.stream.retained_wal_budget = 100 * mib;
     struct {
         kept_wal now;
         const char* reason;
@@ -26,7 +27,7 @@ TEST(wal_budget, says_what_is_wrong_with_the_wal_that_is_kept) {
         {{999 * mib, "lost", {}, "", 0, 0}, "is lost", false},
     };
     for (const auto& one : cases) {
-        const auto got = judge_wal(one.now, stream);
+        const auto got = judge_wal(one.now, config);
         EXPECT_THAT(got.reason, testing::HasSubstr(one.reason));
         EXPECT_EQ(got.reason.empty(), std::string_view{one.reason}.empty());
         EXPECT_EQ(got.way_out.empty(), got.reason.empty());

@@ -1,0 +1,176 @@
+#include "proxy/frontend/changeover.hpp"
+
+#include "lib/pgwire/bytes.hpp"
+#include "lib/pgwire/diagnostics.hpp"
+#include "lib/pgwire/message_types.hpp"
+#include "proxy/frontend/login.hpp"
+#include "proxy/frontend/whole_message.hpp"
+
+namespace crossfade::proxy::frontend {
+namespace {
+
+namespace backend = pgwire::backend;
+using portrait::heard_facts;
+
+// Before the first ReadyForQuery: parameters, notices, a key.
+constexpr int most_messages = 1000;
+constexpr std::uint32_t most_of_one = 65535;
+
+std::string name_of(settings::side side) {
+    return "the " + std::string{settings::to_string(side)} + " database";
+}
+
+unable refused_to_be_asked(settings::side side, const interview_failure& failure) {
+    if (failure.what == interview_failure::kind::broken)
+        return {move_result::unreachable, name_of(side) + " closed the connection", false};
+    // Somebody may have cancelled what wasn't his.
+    return {move_result::obstacle, name_of(side) + " doesn't say what the session holds: " + failure.sqlstate, true};
+}
+
+template <class Range, class Text>
+std::string listed(const Range& all, Text text) {
+    constexpr std::size_t most = 5;
+    std::string list;
+    std::size_t count = 0;
+    for (const auto& each : all) {
+        if (++count > most) return list + ", ...";
+        list += (list.empty() ? "" : ", ") + std::string{text(each)};
+    }
+    return list;
+}
+
+unable not_let_in(settings::side side, const std::string& why, std::string_view sqlstate) {
+    const bool is_away =
+        why == to_string(message_reader::fault::gone) || sqlstate == pgwire::sqlstate::cannot_connect_now;
+    return {is_away ? move_result::unreachable : move_result::login,
+            "no log-in to " + name_of(side) + ": " + why + (sqlstate.empty() ? "" : " (" + std::string{sqlstate} + ')'),
+            is_away || sqlstate == pgwire::sqlstate::too_many_connections};
+}
+
+// Calls `with(type, body)` for each message.
+template <class With>
+void for_each_message(std::string_view messages, With with) {
+    while (!messages.empty()) {
+        const auto whole = messages.substr(0, size_of(messages));
+        with(whole.front(), body_of(whole));
+        messages.remove_prefix(whole.size());
+    }
+}
+
+void note(std::string_view parameter_status, std::map<std::string, std::string>& in) {
+    if (const auto told = pgwire::parse_parameter_status(parameter_status))
+        in[std::string{told->name}] = std::string{told->value};
+}
+
+}  // namespace
+
+void changeover::keep_unnamed(std::string_view parse) {
+    heard_.facts.statement = heard_facts::unnamed::kept;
+    heard_.facts.parse = parse;
+    kept_back_ = true;
+}
+
+asio::awaitable<hindrance> changeover::leave(transport& old, settings::side of, const std::string& database,
+                                             changeover_queue& surveys) {
+    if (!reader_of_old_) reader_of_old_ = std::make_unique<message_reader>(old);
+    const auto functions = co_await surveys.survey_of(of, database, old, *reader_of_old_, from_old_);
+    if (!functions) co_return refused_to_be_asked(of, functions.error());
+    asked_.own_settings = *settings_;
+    asked_.own_settings.insert((*functions)->own_settings.begin(), (*functions)->own_settings.end());
+    const auto& heard = heard_.facts;
+    asked_.about_unnamed = heard.statement != heard_facts::unnamed::none && !kept_back_;
+    auto found = co_await ask(old, *reader_of_old_, asked_, from_old_);
+    if (!found) co_return refused_to_be_asked(of, found.error());
+    was_ = std::move(*found);
+    was_.heard = heard;
+    was_.heard.functions_known = (*functions)->complete;
+    was_.unnamed_there = was_.unnamed_there || kept_back_;
+    const auto obstacles = portrait::obstacles(was_);
+    if (obstacles.empty()) co_return std::nullopt;
+    co_return unable{move_result::obstacle, "it holds what can't be taken along (" + listed(obstacles, [](auto what) {
+                                                return portrait::to_string(what);
+                                            }) + ')'};
+}
+
+transport& changeover::connected(transport to) {
+    from_next_.reset();
+    next_.emplace(std::move(to));
+    return *next_;
+}
+
+asio::awaitable<hindrance> changeover::enter(settings::side of, std::string opening, auth::server_login login) {
+    to_ = of;
+    from_next_ = std::make_unique<message_reader>(*next_);
+    said_by_next_.clear();
+    parameters_.clear();
+    key_.reset();
+    const auto failed = co_await next_->write(opening);
+    if (failed) co_return unable{move_result::unreachable, name_of(of) + " closed the connection", true};
+    auto let_in = co_await log_in_to_server(*next_, *from_next_, std::move(login));
+    if (!let_in) {
+        const auto& refusal = let_in.error();
+        co_return not_let_in(of, refusal.reason,
+                             refusal.message.empty() ? "" : pgwire::sqlstate_of(body_of(refusal.message)));
+    }
+    auto welcomed = co_await hear_welcome();
+    co_return welcomed;
+}
+
+asio::awaitable<hindrance> changeover::hear_welcome() {
+    for (int count = 0; count < most_messages; ++count) {
+        const auto came = co_await from_next_->next(most_of_one);
+        if (!came) co_return not_let_in(to_, std::string{to_string(came.error())}, {});
+        if (came->type == backend::parameter_status) note(came->body, parameters_);
+        if (came->type == backend::backend_key_data) key_ = pgwire::parse_backend_key_data(came->body);
+        if (came->type == backend::error_response)
+            co_return not_let_in(to_, "the database refused it", pgwire::sqlstate_of(came->body));
+        if (came->type == backend::ready_for_query) co_return std::nullopt;
+    }
+    co_return not_let_in(to_, "too many messages", {});
+}
+
+asio::awaitable<hindrance> changeover::settle(transport& old) {
+    const auto failed = [this](const interview_failure& how) {
+        const bool broken = how.what == interview_failure::kind::broken;
+        return unable{broken ? move_result::unreachable : move_result::different,
+                      broken ? name_of(to_) + " closed the connection"
+                             : name_of(to_) + " doesn't take what the session holds: " + how.sqlstate};
+    };
+    auto asked = asked_;
+    asked.about_unnamed = false;
+    const auto fresh = co_await ask(*next_, *from_next_, asked, said_by_next_);
+    if (!fresh) co_return failed(fresh.error());
+    const auto made = co_await become(*next_, *from_next_, was_, *fresh, said_by_next_);
+    if (!made) co_return failed(made.error());
+    asked.about_unnamed = was_.unnamed_there;
+    const auto is = co_await ask(*next_, *from_next_, asked, said_by_next_);
+    if (!is) co_return failed(is.error());
+    if (const auto differ = portrait::differences(was_, *is); !differ.empty())
+        co_return unable{move_result::different, "it came out different on " + name_of(to_) + " (" +
+                                                     listed(differ, [](const auto& what) { return what; }) + ')'};
+    // The new database listens by now, so that what the old one says after this is of no transaction before it.
+    if (was_.channels.empty()) co_return std::nullopt;
+    const bool whole = co_await catch_up(old, *reader_of_old_, from_old_);
+    if (whole) co_return std::nullopt;
+    co_return unable{move_result::unreachable, "the former database closed the connection"};
+}
+
+std::string changeover::news_for_client() const {
+    auto known = was_.reported;
+    for_each_message(from_old_, [&](char type, std::string_view body) {
+        if (type == backend::parameter_status) note(body, known);
+    });
+    auto reported = parameters_;
+    std::string notifications;
+    for_each_message(said_by_next_, [&](char type, std::string_view body) {
+        if (type == backend::parameter_status) note(body, reported);
+        if (type == backend::notification_response) notifications += pgwire::framed(type, body);
+    });
+    std::string told = from_old_;
+    for (const auto& [name, value] : reported)
+        if (const auto before = known.find(name); before == known.end() || before->second != value)
+            told += pgwire::build_parameter_status(name, value);
+    return told + notifications;
+}
+
+}  // namespace crossfade::proxy::frontend

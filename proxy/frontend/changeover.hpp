@@ -1,0 +1,96 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "lib/auth/server_login.hpp"
+#include "lib/pgwire/session_status.hpp"
+#include "lib/settings/flags.hpp"
+#include "proxy/frontend/changeover_queue.hpp"
+#include "proxy/frontend/front_metrics.hpp"
+#include "proxy/frontend/interview.hpp"
+#include "proxy/portrait/hearing.hpp"
+
+namespace crossfade::proxy::frontend {
+
+// Why a session can't go over.
+struct unable {
+    move_result what = move_result::obstacle;
+    std::string reason;    // for the client and the log: names, but no values
+    bool for_now = false;  // it may be tried again
+};
+using hindrance = std::optional<unable>;
+
+// A session that goes over to the other database, step by step: asked by leave(), on a new connection let in by
+// enter(), made what it was by settle(). It does with the session's connection to the old database only what the client
+// doesn't notice. The caller bounds the time by closing the connections. In the event loop's thread.
+class changeover {
+  public:
+    using instant = std::chrono::steady_clock::time_point;
+
+    // What was heard of the session, and the settings to ask for. Any thread.
+    changeover(portrait::hearing::memory heard, std::shared_ptr<const std::set<std::string>> settings, instant began)
+        : heard_(std::move(heard)), settings_(std::move(settings)), began_(began) {}
+    // The client's statement without a name that the server hasn't got: a Parse's body.
+    void keep_unnamed(std::string_view parse);
+
+    // The session of `of` has this database; `surveys` may know it already.
+    asio::awaitable<hindrance> leave(transport& old, settings::side of, const std::string& database,
+                                     changeover_queue& surveys);
+    // By the newest of the connections, to the other side, `of`, with its start-up message.
+    asio::awaitable<hindrance> enter(settings::side of, std::string opening, auth::server_login login);
+    asio::awaitable<hindrance> settle(transport& old);
+
+    // The new connection, of which there may be several, one after the other.
+    transport& connected(transport to);
+    // Ends what is under way; `late`: because it has taken too long.
+    void close() {
+        if (next_) next_->close();
+    }
+    void give_up() {
+        late_ = true;
+        close();
+    }
+    bool late() const { return late_; }
+
+    // Once it is settled: the connection; what the client has to be told, whole messages; and what comes behind them
+    // from the server.
+    transport take_connection() { return std::move(*next_); }
+    std::string news_for_client() const;
+    std::string take_rest() { return from_next_ ? from_next_->take_rest() : std::string{}; }
+    // What is the client's even if it didn't come to that.
+    const std::string& meanwhile() const { return from_old_; }
+    const std::optional<pgwire::backend_key_data>& key() const { return key_; }
+    // Whether it is somebody else than who logged in.
+    bool has_other_role(std::string_view user) const { return was_.role != "none" || was_.user != user; }
+    portrait::hearing::memory take_heard() { return std::move(heard_); }
+    instant began() const { return began_; }
+
+  private:
+    asio::awaitable<hindrance> hear_welcome();
+
+    portrait::hearing::memory heard_;
+    std::shared_ptr<const std::set<std::string>> settings_;
+    instant began_;
+    bool kept_back_ = false;
+    bool late_ = false;
+
+    std::unique_ptr<message_reader> reader_of_old_;
+    for_client from_old_;
+    portrait::question asked_;
+    portrait::session_portrait was_;
+
+    settings::side to_ = settings::side::legacy;
+    std::optional<transport> next_;
+    std::unique_ptr<message_reader> from_next_;
+    for_client said_by_next_;
+    std::map<std::string, std::string> parameters_;  // as `next_` reports them
+    std::optional<pgwire::backend_key_data> key_;
+};
+
+}  // namespace crossfade::proxy::frontend

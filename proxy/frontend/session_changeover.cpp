@@ -1,0 +1,158 @@
+// A session whose database isn't the authority any more goes over to the one that is, without its client's help.
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/steady_timer.hpp>
+
+#include "lib/pgwire/diagnostics.hpp"
+#include "lib/pgwire/query_messages.hpp"
+#include "lib/retry/backoff.hpp"
+#include "proxy/frontend/dial.hpp"
+#include "proxy/frontend/event_loop.hpp"
+#include "proxy/frontend/session.hpp"
+#include "proxy/frontend/whole_message.hpp"
+
+namespace crossfade::proxy::frontend {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::string_view hint = "Connect again: a new session gets the database that is in charge now.";
+
+}  // namespace
+
+void session::look_at_authority() {
+    if (rides_on() == nullptr || over_ || !tracker_.started()) return;
+    if (around_.current()->config.authority() != server_side_) is_to_go_over_ = true;
+}
+
+void session::leave_to_go_over() {
+    if (!tracker_.idle() || !may_tell_client() || !from_client_.at_boundary() || farewell_ || refusing_) return;
+    if (to_server_.ended() || to_client_.ended()) return;
+    auto& by = *rides_on();
+    if (generation_ != around_.generation.load(std::memory_order_acquire)) take_plan();
+    if (!is_to_go_over_) {
+        if (waits_for_release_ && !is_held()) go_on();
+        return by.again(*this);
+    }
+    changeover_ = std::make_unique<changeover>(ear_ ? ear_->remembered() : portrait::hearing::memory{},
+                                               by.notes().names.shared(), std::chrono::steady_clock::now());
+    if (escort_ && !escort_->unnamed().empty()) changeover_->keep_unnamed(body_of(escort_->unnamed()));
+    leave_loop({});
+}
+
+asio::awaitable<void> session::go_over() {
+    may_ride_ = false;
+    client_.return_to_asio();
+    server_.return_to_asio();
+    // It is about to be said goodbye to where it came from.
+    may_ride_ = farewell_ && client_.is_open();
+    if (may_ride_ || !client_.is_open()) co_return;
+    certificates_ = std::atomic_load(&around_.certificates);
+    after(2 * in_force_->config.proxy.connect_timeout, &session::give_up_going_over);
+    auto why = co_await try_to_go_over();
+    certificates_.reset();
+    deadline_.reset();
+    if (!client_.is_open()) co_return;  // somebody has ended it meanwhile
+    // Who hung up may have asked the same again elsewhere, as behind a pause.
+    if (client_waits() && has_hung_up(client_.descriptor())) {
+        ends_by(session_end::client_left);
+        co_return close();
+    }
+    stats_->moves[static_cast<std::size_t>(why ? why->what : move_result::moved)].add(1);
+    if (why) {
+        stay_behind(*why);
+    } else {
+        arrive();
+    }
+}
+
+asio::awaitable<hindrance> session::try_to_go_over() {
+    auto& all = home_.changeovers();
+    if (!papers_) co_return unable{move_result::obstacle, "no session could change hands when it began"};
+    const auto opening = std::get<pgwire::startup_message>(pgwire::parse_startup(papers_->opening).value());
+    if (wants_replication(opening)) co_return unable{move_result::obstacle, "it is a replication session"};
+    const auto waited = std::chrono::steady_clock::now() - changeover_->began();
+    if (all.nobody_there() && waited > in_force_->config.proxy.connect_timeout)
+        co_return unable{move_result::unreachable, "the other database can't be reached"};
+
+    const auto from = server_side_;
+    const std::string database{database_at(from, in_force_->config, place_.database())};
+    const auto leave = [&] { return changeover_->leave(server_, from, database, all); };
+    auto stays = co_await insist_on(leave);
+    if (stays) co_return stays;
+    const auto going = route_to(plan_.authority, in_force_->config, opening);
+    const auto packet = pgwire::build(going.opening);
+    const auto go = [&] { return enter(going.authority, packet); };
+    auto not_in = co_await insist_on(go);
+    all.found(!not_in || not_in->what != move_result::unreachable);
+    if (not_in) co_return not_in;
+    const auto settle = [&] { return changeover_->settle(server_); };
+    auto different = co_await insist_on(settle);
+    co_return different;
+}
+
+template <class Step>
+asio::awaitable<hindrance> session::insist_on(Step step) {
+    const auto until = std::chrono::steady_clock::now() + in_force_->config.proxy.connect_timeout;
+    retry::backoff pause{10ms, 200ms};
+    for (;;) {
+        auto why = co_await step();
+        if (changeover_->late()) co_return unable{move_result::unreachable, "it took too long"};
+        if (!why || !why->for_now || !client_.is_open() || std::chrono::steady_clock::now() > until) co_return why;
+        asio::steady_timer timer{client_.socket().get_executor(), pause.next()};
+        co_await timer.async_wait(use_result);
+    }
+}
+
+asio::awaitable<hindrance> session::enter(settings::side to, std::string opening) {
+    const auto& database = in_force_->config.database_of(to);
+    const auto away = [&](const std::string& why) {
+        return unable{move_result::unreachable,
+                      "no connection to the " + std::string{settings::to_string(to)} + " database: " + why, true};
+    };
+    auto dialled = co_await dial(database.server, in_force_);
+    if (!dialled) co_return away(dialled.error().message());
+    auto& next = changeover_->connected(transport{std::move(*dialled)});
+    auto unsafe = co_await secure_server(next, database, certificates_->of_server(to));
+    if (unsafe) co_return away(*unsafe);
+    auto secret = papers_->secret ? *papers_->secret : auth::login_secret{};
+    auto why = co_await changeover_->enter(to, std::move(opening), login_to(to, next, std::move(secret)));
+    co_return why;
+}
+
+void session::give_up_going_over() {
+    server_.close();
+    changeover_->give_up();
+}
+
+void session::arrive() {
+    auto& there = *changeover_;
+    static_cast<void>(server_.send(pgwire::build_terminate()));
+    to_client_.begin_anew(there.news_for_client() + there.take_rest());
+    server_ = there.take_connection();
+    server_side_ = plan_.authority;
+    if (cancel_key_ && there.key()) cancel_key_.lead_to(*there.key(), server_side_);
+    has_other_role_ = there.has_other_role(place_.user());
+    know_server();
+    is_to_go_over_ = false;
+    // What a pause holds it holds again.
+    waits_for_release_ = false;
+    to_server_.go_on();
+    stats_->observe_move(std::chrono::steady_clock::now() - there.began());
+    may_ride_ = true;
+}
+
+void session::stay_behind(const unable& why) {
+    spdlog::warn("session {} could not go along to the {} database: {}", known_.id,
+                 settings::to_string(plan_.authority), why.reason);
+    ends_by(session_end::left_behind);
+    if (server_.is_open()) static_cast<void>(server_.send(pgwire::build_terminate()));
+    server_.close();
+    goodbye_ =
+        changeover_->meanwhile() +
+        pgwire::build_fatal(
+            pgwire::sqlstate::admin_shutdown,
+            "the application's database has changed hands and this session could not go along: " + why.reason, hint);
+}
+
+}  // namespace crossfade::proxy::frontend

@@ -1,0 +1,184 @@
+// A session that goes over to the other database is there what it was.
+#include <poll.h>
+
+#include <array>
+
+#include "tests/integration/changeover/two_sides.hpp"
+
+namespace crossfade::proxy::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+class a_session : public two_sides {
+  protected:
+    void SetUp() override { start(); }
+};
+
+TEST_F(a_session, that_is_idle_goes_over_by_itself) {
+    const auto client = connect();
+    EXPECT_EQ(where(client), "legacy");
+    front_->flip(modern_side);
+    EXPECT_TRUE(moved(1));
+    EXPECT_EQ(legacy_->value("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname "
+                             "= 'app' AND pid <> pg_backend_pid()"),
+              "0");
+    EXPECT_EQ(where(client), "modern");
+    EXPECT_EQ(run(client, "SELECT current_database()"), "app_modern");
+    EXPECT_EQ(front_->sessions().at(0).server->side, modern_side);
+    front_->flip(legacy_side);
+    EXPECT_TRUE(moved(2));
+    EXPECT_EQ(where(client), "legacy");
+    EXPECT_EQ(front_->metric("crossfade_session_move_seconds_count"), 2);
+}
+
+TEST_F(a_session, keeps_its_settings) {
+    const auto client = connect("application_name=shop options='-c work_mem=5MB -c app.region=north'");
+    run(client, "SET search_path = public, pg_catalog; SET TimeZone = 'Asia/Tokyo'; SET app.tenant = 'ac''me\\n'");
+    run(client, "SELECT set_config('app.user', 'x', false), enter('bob'); SET statement_timeout = '90s'");
+    run(client, "SET ROLE team");
+    front_->flip(modern_side);
+    const auto ask = [&](const std::string& setting) {
+        return run(client, "SELECT current_setting('" + setting + "')");
+    };
+    EXPECT_EQ(where(client), "modern");
+    EXPECT_EQ(ask("search_path"), "public, pg_catalog");
+    EXPECT_EQ(ask("TimeZone"), "Asia/Tokyo");
+    EXPECT_EQ(ask("app.tenant"), "ac'me\\n");
+    EXPECT_EQ(ask("app.user"), "x");
+    EXPECT_EQ(ask("app.who"), "bob");
+    EXPECT_EQ(ask("app.region"), "north");
+    EXPECT_EQ(ask("work_mem"), "5MB");
+    EXPECT_EQ(ask("statement_timeout"), "90s");
+    EXPECT_EQ(ask("application_name"), "shop");
+    EXPECT_EQ(run(client, "SELECT current_user"), "team");
+    run(client, "RESET ROLE; RESET work_mem");
+    EXPECT_EQ(ask("work_mem"), "5MB");
+    run(client, "SET app.tenant = 'other'");
+    front_->flip(legacy_side);
+    EXPECT_EQ(where(client), "legacy");
+    EXPECT_EQ(ask("app.tenant"), "other");
+    EXPECT_EQ(run(client, "SELECT current_user"), "crossfade");
+}
+
+TEST_F(a_session, keeps_its_statements) {
+    const auto client = connect();
+    const auto prepare = [&](const char* name, const char* sql) {
+        return outcome(answer{PQprepare(client.get(), name, sql, 0, nullptr)});
+    };
+    const auto execute = [&](const char* name, const std::vector<const char*>& values) {
+        return outcome(answer{
+            PQexecPrepared(client.get(), name, static_cast<int>(values.size()), values.data(), nullptr, nullptr, 0)});
+    };
+    EXPECT_EQ(prepare("one", "SELECT name || $1 FROM side"), "");
+    EXPECT_EQ(prepare("moody", "SELECT $1::mood"), "");
+    run(client, "PREPARE by_sql (int) AS SELECT $1 + 1");
+    EXPECT_EQ(prepare("", "SELECT name || ' unnamed' FROM side"), "");
+    for (const auto* side : {"modern", "legacy", "modern"}) {
+        front_->flip(side == std::string{"modern"} ? modern_side : legacy_side);
+        EXPECT_EQ(execute("", {}), std::string{side} + " unnamed");
+        EXPECT_EQ(execute("one", {"!"}), std::string{side} + "!");
+        EXPECT_EQ(execute("moody", {"y"}), "y");
+    }
+    EXPECT_EQ(run(client, "EXECUTE by_sql (41)"), "42");
+    EXPECT_EQ(execute("", {}), "26000") << "a simple query ends it";
+}
+
+TEST_F(a_session, hears_notifications_of_where_it_is) {
+    const auto client = connect();
+    run(client, "LISTEN news");
+    front_->flip(modern_side);
+    EXPECT_TRUE(moved(1));
+    modern_->exec("NOTIFY news, 'from modern'", "app_modern");
+    legacy_->exec("NOTIFY news, 'from legacy'");
+    std::string heard;
+    EXPECT_TRUE(support::eventually(10s, [&] {
+        pollfd one{PQsocket(client.get()), POLLIN, 0};
+        ::poll(&one, 1, 100);
+        PQconsumeInput(client.get());
+        while (auto* note = PQnotifies(client.get())) {
+            heard += note->extra;
+            PQfreemem(note);
+        }
+        return !heard.empty();
+    }));
+    EXPECT_EQ(heard, "from modern");
+    EXPECT_EQ(where(client), "modern");
+    EXPECT_EQ(PQnotifies(client.get()), nullptr);
+}
+
+TEST_F(a_session, that_waits_is_answered_by_the_new_side) {
+    const auto client = connect();
+    EXPECT_EQ(where(client), "legacy");
+    front_->hold();
+    ASSERT_EQ(PQsendQuery(client.get(), "SELECT name FROM side"), 1);
+    EXPECT_TRUE(
+        support::eventually(5s, [&] { return front_->sessions().at(0).state == console::session_state::paused; }));
+    front_->decide(modern_side);
+    EXPECT_TRUE(moved(1)) << "before it is let go";
+    EXPECT_TRUE(
+        support::eventually(5s, [&] { return front_->sessions().at(0).state == console::session_state::paused; }));
+    front_->let_go();
+    EXPECT_EQ(received(client), "modern");
+}
+
+TEST_F(a_session, in_a_transaction_goes_over_at_its_end) {
+    const auto client = connect();
+    const auto another = connect();
+    run(client, "BEGIN");
+    run(another, "BEGIN");
+    EXPECT_EQ(where(client), "legacy");
+    front_->hold();
+    front_->decide(modern_side);
+    EXPECT_EQ(where(client), "legacy");
+    run(client, "COMMIT");
+    EXPECT_TRUE(moved(1));
+    front_->let_go();
+    EXPECT_EQ(where(client), "modern");
+    // Without a pause likewise; what is sent in one go behind the end, too.
+    EXPECT_EQ(where(another), "legacy");
+    run(another, "ROLLBACK");
+    EXPECT_EQ(where(another), "modern");
+    EXPECT_TRUE(moved(2));
+}
+
+TEST_F(a_session, that_logs_in_meanwhile_notices_before_its_first_statement) {
+    front_->hold();
+    std::vector<connection> newcomers;
+    for (int n = 0; n < 10; ++n) newcomers.push_back(connect());
+    front_->decide(modern_side);
+    for (int n = 0; n < 10; ++n) newcomers.push_back(connect());
+    front_->let_go();
+    for (const auto& each : newcomers) EXPECT_EQ(where(each), "modern");
+}
+
+TEST_F(a_session, is_cancelled_by_the_key_that_its_client_was_given) {
+    const auto client = connect();
+    const std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> key{PQgetCancel(client.get()), &PQfreeCancel};
+    for (const auto side : {modern_side, legacy_side, modern_side}) {
+        front_->flip(side);
+        const auto& database = side == modern_side ? modern_ : legacy_;
+        ASSERT_EQ(PQsendQuery(client.get(), "SELECT pg_sleep(100)"), 1);
+        ASSERT_TRUE(support::eventually(10s, [&] {
+            return database->value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'", "postgres") ==
+                   "1";
+        }));
+        std::array<char, 256> why{};
+        EXPECT_EQ(PQcancel(key.get(), why.data(), why.size()), 1) << why.data();
+        EXPECT_EQ(received(client), "57014");
+    }
+    EXPECT_EQ(front_->metric("crossfade_cancel_requests_total{result=\"forwarded\"}"), 3);
+}
+
+TEST_F(a_session, is_told_what_is_another_way_there) {
+    modern_->exec("ALTER ROLE ann SUPERUSER");
+    const auto client = connect("user=ann");
+    EXPECT_STREQ(PQparameterStatus(client.get(), "is_superuser"), "off");
+    front_->flip(modern_side);
+    EXPECT_EQ(where(client), "modern");
+    EXPECT_STREQ(PQparameterStatus(client.get(), "is_superuser"), "on");
+    modern_->exec("ALTER ROLE ann NOSUPERUSER");
+}
+
+}  // namespace
+}  // namespace crossfade::proxy::test
