@@ -2,14 +2,13 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <optional>
 
 #include "cdc/admin/admin_answers.hpp"
-#include "cdc/follow/crew.hpp"
-#include "cdc/follow/ledger_keeper.hpp"
-#include "cdc/follow/source_watch.hpp"
-#include "cdc/follow/topic_watch.hpp"
+#include "cdc/follow/following.hpp"
 #include "lib/program/command_line.hpp"
 #include "lib/program/service_manager.hpp"
+#include "lib/settings/directions.hpp"
 #include "lib/telemetry/metrics.hpp"
 #include "lib/telemetry/version.hpp"
 
@@ -55,30 +54,28 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
 
     prometheus::Registry registry;
     telemetry::add_build_info(registry, name);
-    follow::status_board board;
-    follow::metrics measured{registry};
-    follow::ledger_keeper ledger{config, board, measured};
-    follow::source_watch source{config, board, measured};
-    follow::topic_watch topic{config, board, registry};
-    follow::crew stream{[&flags] { return flags.current(); }, board, measured, [&ledger] { ledger.nudge(); }};
-    program::configuration_reload reload{name, flags, registry, [&stream] { stream.nudge(); }};
+    const auto in_force = [&flags] { return flags.current(); };
+    follow::following stream{settings::forth(in_force), registry};
+    std::optional<follow::following> back;
+    if (config.stream.both_ways) back.emplace(settings::back(in_force), registry);
+    program::configuration_reload reload{name, flags, registry, [&] {
+                                             stream.nudge();
+                                             if (back) back->nudge();
+                                         }};
 
     telemetry::http_server http;
-    program::add_admin_routes(http, name, registry, reload, admin::answers(board));
+    program::add_admin_routes(http, name, registry, reload,
+                              admin::answers(stream.board(), back ? &back->board() : nullptr));
     http.start(config.cdc.admin);
     stream.start();
-    ledger.start();
-    source.start();
-    topic.start();
+    if (back) back->start();
     watch.start([&reload] { reload.run("file"); });
     manager.ready("following stream " + config.stream.name);
     wait_for_the_end(waited, reload, manager);
 
     watch.stop();
     stream.stop();
-    ledger.stop();
-    source.stop();
-    topic.stop();
+    if (back) back->stop();
     http.stop();
     spdlog::info("stopped");
 }

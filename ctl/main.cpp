@@ -13,12 +13,14 @@
 #include "ctl/drift/command.hpp"
 #include "ctl/exit_code.hpp"
 #include "ctl/flags/command.hpp"
+#include "ctl/flip/command.hpp"
 #include "ctl/init/command.hpp"
 #include "ctl/output/json.hpp"
 #include "ctl/status/command.hpp"
 #include "ctl/verify/command.hpp"
 #include "lib/settings/describe.hpp"
 #include "lib/settings/load.hpp"
+#include "lib/settings/turned.hpp"
 #include "lib/telemetry/log.hpp"
 #include "lib/telemetry/version.hpp"
 
@@ -103,6 +105,36 @@ void declare_ddl(CLI::App& app, command& chosen) {
     };
     release("resume", "Modern has been changed: the tables that wait for it go on", ctl::ddl::release::resume);
     release("skip", "They go on, whatever modern is like", ctl::ddl::release::skip);
+}
+
+void declare_flip(CLI::App& app, command& chosen) {
+    auto* flip = app.add_subcommand("flip", "Make the other database the authority, while the application runs");
+    auto with = std::make_shared<ctl::flip::options>();
+    auto history = std::make_shared<int>(0);
+    auto* to = flip->add_option("--to", with->to, "legacy or modern")->check(CLI::IsMember({"legacy", "modern"}));
+    flip->add_option("--reason", with->reason, "For the history");
+    flip->add_option("--by", with->by, "Who orders it, for the history (the user of the operating system)");
+    flip->add_flag("--dry-run", with->dry_run, "Look at the gates alone");
+    flip->add_flag("--force", with->force, "Overrule gates that warn; the history names them");
+    flip->add_option_function<int>(
+            "--hold-max", [with](int ms) { with->hold_max = std::chrono::milliseconds{ms}; },
+            "Milliseconds for which an attempt may hold writes before it is undone (500)")
+        ->check(CLI::Range(50, 60000));
+    flip->add_option_function<int>(
+            "--wait", [with](int s) { with->patience = std::chrono::seconds{s}; },
+            "Seconds for which attempts are made (30)")
+        ->check(CLI::Range(0, 86400));
+    auto* settle = flip->add_flag("--settle", with->settle, "Undo or finish what a flip that died has left");
+    auto* list =
+        flip->add_option("--history", *history, "The newest flips, so many of them")->check(CLI::Range(1, 10000));
+    settle->excludes(to);
+    list->excludes(to)->excludes(settle);
+    flip->callback([&chosen, with, history] {
+        if (*history == 0 && with->to.empty() && !with->settle) throw CLI::RequiredError("--to, --settle or --history");
+        chosen = [with, history](const context& in) {
+            return *history > 0 ? ctl::flip::list(in, *history) : ctl::flip::run(in, *with);
+        };
+    });
 }
 
 // The subcommands with their options.
@@ -195,6 +227,7 @@ void declare(CLI::App& app, command& chosen) {
 
     declare_dead_letters(app, chosen);
     declare_ddl(app, chosen);
+    declare_flip(app, chosen);
 
     auto* verify = app.add_subcommand("verify", "Compare every row on both sides");
     auto verify_options = std::make_shared<ctl::verify::options>();
@@ -228,10 +261,12 @@ int main(int argc, char** argv) {
     CLI::App app{"Crossfade's command for operators"};
     std::string config_path;
     bool json = false;
+    bool back = false;
     command chosen;
     app.set_version_flag("--version", std::string{telemetry::version});
     app.add_option("--config", config_path, "Configuration file of the two programs")->required();
     app.add_flag("--json", json, "Answer in JSON");
+    app.add_flag("--back", back, "Of the stream from modern to legacy: deadletters, drift and ddl");
     app.require_subcommand(1);
     app.fallthrough();
     declare(app, chosen);
@@ -241,10 +276,18 @@ int main(int argc, char** argv) {
         return app.exit(error) == 0 ? 0 : static_cast<int>(exit_code::usage);
     }
 
-    const auto config = settings::load(config_path, settings::process_environment());
+    auto config = settings::load(config_path, settings::process_environment());
     if (!config) {
         settings::print_problems(std::cerr, config_path, config.error());
         return static_cast<int>(exit_code::usage);
+    }
+    if (back) {
+        const auto named = [&](const char* each) { return app.got_subcommand(each); };
+        if (!config->stream.both_ways || !(named("deadletters") || named("drift") || named("ddl"))) {
+            std::cerr << "crossfade: --back goes with deadletters, drift and ddl of a stream with stream.both_ways\n";
+            return static_cast<int>(exit_code::usage);
+        }
+        config = settings::turned(*config);
     }
     // Libraries log what they meet on the way; an answer on the screen is this program's own affair.
     telemetry::configure_log("crossfade", {.format = config->log.format, .level = "err"});

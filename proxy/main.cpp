@@ -2,6 +2,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -12,11 +13,14 @@
 
 #include "lib/program/command_line.hpp"
 #include "lib/program/service_manager.hpp"
+#include "lib/settings/directions.hpp"
 #include "lib/telemetry/metrics.hpp"
 #include "proxy/admin/admin_answers.hpp"
+#include "proxy/admin/flip_hold.hpp"
 #include "proxy/admin/operator_desk.hpp"
 #include "proxy/capture/stream_publisher.hpp"
 #include "proxy/frontend/front.hpp"
+#include "proxy/handover/authority_watch.hpp"
 #include "proxy/mirror/follower_watch.hpp"
 
 namespace crossfade::proxy {
@@ -86,6 +90,13 @@ std::vector<int> passed_listeners() {
     return all;
 }
 
+// By which other programs know this one.
+std::string name_of(const frontend::front& front) {
+    std::array<char, 256> host{};
+    ::gethostname(host.data(), host.size() - 1);
+    return std::string{host.data()} + ' ' + front.place() + " (" + std::to_string(::getpid()) + ')';
+}
+
 void serve(const std::string& path, settings::file_watch& watch, settings::configuration first) {
     boost::asio::io_context home;
     boost::asio::signal_set signals{home, SIGTERM, SIGINT, SIGHUP};
@@ -103,22 +114,40 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     program::configuration_reload reload{name, flags, registry, [&front] { front.reloaded(); }};
 
     std::unique_ptr<capture::stream_publisher> publisher;
+    std::unique_ptr<capture::stream_publisher> back;
     if (at_start->config.proxy.capture)
         publisher =
             std::make_unique<capture::stream_publisher>(at_start, registry, [&flags] { return flags.current(); });
+    if (publisher && at_start->config.stream.both_ways) {
+        const auto turned = settings::back([&flags] { return flags.current(); });
+        back = std::make_unique<capture::stream_publisher>(turned(), registry, turned);
+    }
 
     const helm steer{home, front, reload, manager};
     desk =
         std::make_unique<admin::operator_desk>(home, front, reload, publisher.get(), registry,
                                                [&steer](console::shutdown_waits_for what) { steer.shut_down(what); });
     front.open_desk(*desk);
+    admin::flip_hold flips{home, front, *desk, reload};
+    std::unique_ptr<handover::authority_watch> authority;
+    if (at_start->config.stream.both_ways) {
+        authority = std::make_unique<handover::authority_watch>(at_start->config, name_of(front), registry);
+        // Before the first session: the file may be of another opinion.
+        if (const auto known = authority->first_look()) reload.take(*known);
+    }
 
     telemetry::http_server http;
-    program::add_admin_routes(http, name, registry, reload, admin::answers(front, publisher.get(), follower));
+    program::add_admin_routes(http, name, registry, reload,
+                              admin::answers(front, publisher.get(), back.get(), follower));
     http.start(at_start->config.proxy.admin);
 
     front.start();
+    if (authority) {
+        authority->start(flips.obedience());
+        flips.patrol();
+    }
     if (publisher) publisher->start();
+    if (back) back->start();
     watch.start([&reload] { reload.run("file"); });
     handle_signals(signals, steer);
     manager.ready("taking sessions on " + front.place());
@@ -127,10 +156,12 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     home.run();
 
     watch.stop();
+    if (authority) authority->stop();
     desk->stop();
     follower.stop();
     keeper.stop();
     if (publisher) publisher->stop();
+    if (back) back->stop();
     http.stop();
     spdlog::info("stopped");
 }

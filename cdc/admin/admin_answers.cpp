@@ -2,6 +2,8 @@
 
 #include <boost/json/array.hpp>
 
+#include "lib/settings/directions.hpp"
+
 namespace crossfade::cdc::admin {
 namespace {
 
@@ -34,8 +36,8 @@ json::array partitions_of(const follow::follower_status& now) {
     return all;
 }
 
-json::object stream_status(const settings::stream& configured, const follow::follower_status& now) {
-    json::object stream{{"name", configured.name},
+json::object stream_status(const std::string& name, bool by_key, const follow::follower_status& now) {
+    json::object stream{{"name", name},
                         {"state", follow::to_string(now.now)},
                         {"reason", now.reason},
                         {"way_out", now.way_out},
@@ -48,7 +50,7 @@ json::object stream_status(const settings::stream& configured, const follow::fol
     if (now.lag_seconds) stream["lag_seconds"] = *now.lag_seconds;
     if (now.lag_bytes) stream["lag_bytes"] = *now.lag_bytes;
     if (now.retention) stream["retention"] = retention_status(*now.retention);
-    if (configured.by_key()) stream["partitions"] = partitions_of(now);
+    if (by_key) stream["partitions"] = partitions_of(now);
     return stream;
 }
 
@@ -64,23 +66,39 @@ json::array drift_of(const follow::follower_status& now) {
     return drift;
 }
 
+json::object status_of(const std::string& name, const settings::stream& configured, const follow::status_board& board) {
+    const auto now = board.read();
+    return {{"stream", stream_status(name, configured.by_key(), now)},
+            {"drift", drift_of(now)},
+            {"dead_letters", now.dead_letters}};
+}
+
+program::readiness readiness_of(const follow::status_board& board) {
+    const auto now = board.read();
+    std::string text{follow::to_string(now.now)};
+    if (!now.reason.empty()) text += ": " + now.reason;
+    return {now.ready(), std::move(text)};
+}
+
 }  // namespace
 
-program::admin_answers answers(const follow::status_board& board) {
+program::admin_answers answers(const follow::status_board& board, const follow::status_board* back) {
     return {
         .ready =
-            [&board] {
-                const auto now = board.read();
-                std::string text{follow::to_string(now.now)};
-                if (!now.reason.empty()) text += ": " + now.reason;
-                return program::readiness{now.ready(), std::move(text)};
+            [&board, back] {
+                auto now = readiness_of(board);
+                if (!now.ready || back == nullptr) return now;
+                auto of_back = readiness_of(*back);
+                if (of_back.ready) return now;
+                return program::readiness{false, "the way back: " + of_back.text};
             },
         .status =
-            [&board](const settings::in_force& in_force) {
-                const auto now = board.read();
-                return json::object{{"stream", stream_status(in_force.config.stream, now)},
-                                    {"drift", drift_of(now)},
-                                    {"dead_letters", now.dead_letters}};
+            [&board, back](const settings::in_force& in_force) {
+                const auto& config = in_force.config;
+                auto answer = status_of(config.stream.name, config.stream, board);
+                if (back != nullptr)
+                    answer["back"] = status_of(settings::opposite_stream(config), config.stream, *back);
+                return answer;
             },
     };
 }

@@ -6,6 +6,7 @@
 #include "cdc/apply/sorted.hpp"
 #include "lib/failpoint/failpoint.hpp"
 #include "lib/store/applied.hpp"
+#include "lib/store/authority.hpp"
 #include "lib/store/schema.hpp"
 
 namespace crossfade::cdc::apply {
@@ -52,7 +53,10 @@ applier::applier(session& to, target_catalog& catalog, careful_settings settings
 
 pgclient::result<void> applier::load_tables() {
     // The fingerprint first: what changes between the two queries is noticed as a difference.
-    auto fingerprint = to_.db.exec(std::string{store::tables_fingerprint_sql()}, {settings_.stream});
+    auto fingerprint = settings_.authority_of.empty()
+                           ? to_.db.exec(std::string{store::tables_fingerprint_sql()}, {settings_.stream})
+                           : to_.db.exec(std::string{store::tables_and_authority_fingerprint_sql()},
+                                         {settings_.stream, settings_.authority_of});
     if (!fingerprint) return fingerprint.error();
     auto loaded = store::load_tables(to_.db, settings_.stream);
     if (!loaded) return loaded.error();
@@ -64,6 +68,12 @@ pgclient::result<void> applier::load_tables() {
         static_cast<store::table_state&>(known) = std::move(table);
     }
     if (auto letters = letters_.load(); !letters) return letters;
+    in_charge_ = false;
+    if (!settings_.authority_of.empty()) {
+        auto authority = store::load_authority(to_.db, settings_.authority_of);
+        if (!authority) return authority.error();
+        in_charge_ = *authority && (*authority)->authority == settings_.ends.follower;
+    }
     reload_ = false;
     return to_.refresh_origins(settings_.stream);
 }
@@ -103,12 +113,20 @@ statement applier::moving(const store::progress& to, const std::vector<std::uint
     return {std::string{store::advance_several_sql()}, std::move(parameters), std::nullopt};
 }
 
+statement applier::fingerprinting() const {
+    if (settings_.authority_of.empty())
+        return {std::string{store::tables_fingerprint_sql()}, {settings_.stream}, std::nullopt};
+    return {std::string{store::tables_and_authority_fingerprint_sql()},
+            {settings_.stream, settings_.authority_of},
+            std::nullopt};
+}
+
 std::size_t applier::add_beginning() {
     auto& pipe = *to_.pipe;
     pipe.add("BEGIN");
     pipe.add(statement{std::string{store::try_share_sql}, store::lock_key(store::lock::backfilling, settings_.stream),
                        std::nullopt});
-    pipe.add(statement{std::string{store::tables_fingerprint_sql()}, {settings_.stream}, std::nullopt});
+    pipe.add(fingerprinting());
     return 3;
 }
 

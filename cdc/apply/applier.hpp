@@ -110,6 +110,8 @@ class applier {
     // What a table's state makes of a change.
     enum class treatment { apply, left_out, copied, copied_over, settling, unfinished };
     treatment treat(const model::table_name& table, const model::change_event& event);
+    pgclient::result<std::shared_ptr<const table_mapping>> mapping_of(
+        const std::shared_ptr<const model::relation>& rel);
     pgclient::result<sorted> sort(const std::vector<consume::received>& events, scope_filter& scopes);
     statement moving(const store::progress& to, const std::vector<std::uint32_t>& moved) const;
     // Empty: crossfade.tables has changed, or there are receipts where none were looked for; sort anew.
@@ -119,6 +121,7 @@ class applier {
     // Statements of a transaction's start; the answers to the second and third say whether a backfill copies, and
     // whether crossfade.tables is as it was loaded. Returns how many they are.
     std::size_t add_beginning();
+    statement fingerprinting() const;
     beginning read_beginning(const std::vector<pipeline::answer>& answers) const;
     // Under that ordering a partition's applier would see other partitions' receipts, and no proxy leaves any.
     bool heeds_receipts() const { return !settings_.by_key; }
@@ -153,7 +156,9 @@ class applier {
     };
     std::unordered_map<std::string, known_table> tables_;
     std::string fingerprint_;
-    bool open_ = false;     // a follower's transaction is under way
+    bool open_ = false;  // a follower's transaction is under way
+    // The follower is the authority: what comes from the other side was written there round the fence.
+    bool in_charge_ = false;
     bool reload_ = false;   // crossfade.tables is to be read before the next transaction
     bool tells_ = false;    // what prepare() has written asks for it
     bool judging_ = false;  // in the transaction under way

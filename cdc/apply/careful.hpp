@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "cdc/apply/batch_plan.hpp"
+#include "cdc/apply/ddl_decision.hpp"
 #include "cdc/apply/pipeline.hpp"
 #include "cdc/apply/receipts.hpp"
 #include "cdc/apply/target.hpp"
@@ -33,6 +34,9 @@ struct careful_settings {
     int partition = 0;
     std::size_t most_waiting = 1'000'000;  // changes of tables that wait for DDL: cdc.ddl_waiting_changes
     bool by_key = false;                   // the stream is ordered by key: others apply its other partitions
+    // Of a stream that goes both ways: by whose name the follower's row of crossfade.authority is. Empty of others.
+    std::string authority_of = {};
+    stream_ends ends = {};
 };
 
 // The slow way: change by change, in commit order, each within a savepoint of the open transaction. Finds out what is

@@ -11,7 +11,9 @@ using events::ddl_table;
 
 namespace {
 
-constexpr std::string_view same_again = "make the same change on modern";
+std::string same_again(const stream_ends& ends) {
+    return "make the same change on " + ends.follower;
+}
 
 void append(std::string& to, std::string_view more) {
     if (more.empty()) return;
@@ -25,7 +27,7 @@ std::string copy_again(const ddl_table& table) {
 
 // Why changes of the table can't go on being applied as they were, with the way out; empty: they can.
 std::string difference(const ddl_notice& seen, const sql::table_change& change, const ddl_table& table,
-                       const table_shape& follower) {
+                       const table_shape& follower, const stream_ends& ends) {
     const bool understood = seen.direct && seen.whole;
     switch (table.effect) {
         case ddl_effect::harmless:
@@ -39,36 +41,36 @@ std::string difference(const ddl_notice& seen, const sql::table_change& change, 
     }
     if (understood && change.cosmetic) return {};
     if (seen.tag.starts_with("ALTER TYPE") || seen.tag.starts_with("ALTER DOMAIN"))
-        return "the type " + table.object + " has changed: " + std::string{same_again};
+        return "the type " + table.object + " has changed: " + same_again(ends);
     if (understood && change.brings_rows) return "a partition's rows are not in the stream: " + copy_again(table);
-    if (table.effect == ddl_effect::column_dropped) return {};  // legacy has less than before
-    if (const auto objection = shape_objection(table, follower, understood ? &change.retyped : nullptr))
-        return *objection + ": " + std::string{same_again};
+    if (table.effect == ddl_effect::column_dropped) return {};  // the source has less than before
+    if (const auto objection = shape_objection(table, follower, understood ? &change.retyped : nullptr, ends))
+        return *objection + ": " + same_again(ends);
     if (seen.rewritten && !(understood && change.converts))
-        return "legacy has computed rows anew, which are not in the stream: " + copy_again(table);
+        return ends.source + " has computed rows anew, which are not in the stream: " + copy_again(table);
     return {};
 }
 
 // What is left to do where nothing has to wait.
-std::string remark(const ddl_notice& seen, const ddl_table& table) {
+std::string remark(const ddl_notice& seen, const ddl_table& table, const stream_ends& ends) {
     switch (table.effect) {
         case ddl_effect::dropped:
-            return to_string(table.name) + " is gone on legacy; modern still has it";
+            return to_string(table.name) + " is gone on " + ends.source + "; " + ends.follower + " still has it";
         case ddl_effect::partition_dropped:
-            return "rows of " + table.object + " are gone on legacy; modern still has them";
+            return "rows of " + table.object + " are gone on " + ends.source + "; " + ends.follower + " still has them";
         case ddl_effect::column_dropped:
-            return table.object + " is gone on legacy; modern may still have it";
+            return table.object + " is gone on " + ends.source + "; " + ends.follower + " may still have it";
         case ddl_effect::harmless:
-            return seen.tag == "CREATE INDEX" ? "modern may want the index, too" : "";
+            return seen.tag == "CREATE INDEX" ? ends.follower + " may want the index, too" : "";
         case ddl_effect::altered:
         case ddl_effect::partition_altered:
             break;
     }
-    return "modern takes the rows of " + to_string(table.name) + " as it is";
+    return ends.follower + " takes the rows of " + to_string(table.name) + " as it is";
 }
 
-// Why the statement itself is not to be run on modern.
-std::string objection_to_passing(const ddl_notice& seen, const sql::table_change& change) {
+// Why the statement itself is not to be run on the follower.
+std::string objection_to_passing(const ddl_notice& seen, const sql::table_change& change, const stream_ends& ends) {
     if (!seen.direct) return "a function or DO block did it";
     if (!seen.whole) return "its text was cut";
     if (seen.tables.size() != 1 || seen.tables.front().effect != ddl_effect::altered)
@@ -77,7 +79,7 @@ std::string objection_to_passing(const ddl_notice& seen, const sql::table_change
     const auto& named = seen.tables.front().name;
     if (change.table != named.name || (!change.schema.empty() && change.schema != named.schema))
         return "its text names another table";
-    if (seen.rewritten && !change.converts) return "legacy has computed rows anew";
+    if (seen.rewritten && !change.converts) return ends.source + " has computed rows anew";
     return {};
 }
 
@@ -95,41 +97,42 @@ std::string_view to_string(ddl_action what) {
     return "paused";
 }
 
-std::optional<std::string> shape_objection(const ddl_table& legacy, const table_shape& follower,
-                                           const std::vector<std::string>* retyped) {
-    const auto name = to_string(legacy.name);
-    if (!follower) return "modern has no table " + name;
+std::optional<std::string> shape_objection(const ddl_table& source, const table_shape& follower,
+                                           const std::vector<std::string>* retyped, const stream_ends& ends) {
+    const auto name = to_string(source.name);
+    if (!follower) return ends.follower + " has no table " + name;
     std::string missing;
     std::string others;
-    for (const auto& [column, type] : legacy.columns) {
+    for (const auto& [column, type] : source.columns) {
         const auto there = std::ranges::find(*follower, column, &shape_column::name);
         if (there == follower->end())
             missing += (missing.empty() ? "" : ", ") + column;
         else if (there->type != type && (retyped == nullptr || std::ranges::find(*retyped, column) != retyped->end()))
-            others +=
-                (others.empty() ? "" : ", ") + column + " is " + type + " on legacy and " + there->type + " on modern";
+            others += (others.empty() ? "" : ", ") + column + " is " + type + " on " + ends.source + " and " +
+                      there->type + " on " + ends.follower;
     }
-    if (!missing.empty()) return "modern's table " + name + " has no column " + missing;
-    if (!others.empty()) return "modern's table " + name + " has columns of other types (" + others + ')';
+    if (!missing.empty()) return ends.follower + "'s table " + name + " has no column " + missing;
+    if (!others.empty()) return ends.follower + "'s table " + name + " has columns of other types (" + others + ')';
     for (const auto& column : *follower) {
         const bool known =
-            std::ranges::any_of(legacy.columns, [&](const auto& each) { return each.first == column.name; });
+            std::ranges::any_of(source.columns, [&](const auto& each) { return each.first == column.name; });
         if (!known && column.demanding)
-            return "modern's table " + name + " demands column " + column.name + ", which legacy does not have";
+            return ends.follower + "'s table " + name + " demands column " + column.name + ", which " + ends.source +
+                   " does not have";
     }
     return std::nullopt;
 }
 
 ddl_decision decide(const ddl_notice& seen, const sql::table_change& change,
-                    const std::vector<std::optional<table_shape>>& tables) {
+                    const std::vector<std::optional<table_shape>>& tables, const stream_ends& ends) {
     ddl_decision made;
     bool applied = false;
     for (std::size_t i = 0; i < seen.tables.size() && i < tables.size(); ++i) {
         if (!tables[i]) continue;
         applied = true;
         const auto& table = seen.tables[i];
-        const auto why = difference(seen, change, table, *tables[i]);
-        append(made.advice, why.empty() ? remark(seen, table) : why);
+        const auto why = difference(seen, change, table, *tables[i], ends);
+        append(made.advice, why.empty() ? remark(seen, table, ends) : why);
         if (!why.empty() && std::ranges::find(made.paused, table.name) == made.paused.end())
             made.paused.push_back(table.name);
     }
@@ -142,7 +145,7 @@ ddl_decision decide(const ddl_notice& seen, const sql::table_change& change,
         return made;
     }
     if (seen.policy == ddl_policy::pass && !change.cosmetic) {
-        const auto objection = objection_to_passing(seen, change);
+        const auto objection = objection_to_passing(seen, change, ends);
         if (objection.empty()) {
             made.what = ddl_action::pass;
             return made;

@@ -16,12 +16,18 @@ struct shape_column {
     std::string type;
     bool demanding = false;  // NOT NULL without a default: a row that doesn't bring it is refused
 };
+// The two sides' names, for advice.
+struct stream_ends {
+    std::string source = "legacy";
+    std::string follower = "modern";
+};
+
 using table_shape = std::optional<std::vector<shape_column>>;  // empty: the follower has no such table
 
-// Whether legacy's rows go into the follower's table as it is; else why not. Types are compared of the columns in
+// Whether the source's rows go into the follower's table as it is; else why not. Types are compared of the columns in
 // `retyped`, of every column where that is null: the sides' types may differ on purpose.
-std::optional<std::string> shape_objection(const events::ddl_table& legacy, const table_shape& follower,
-                                           const std::vector<std::string>* retyped);
+std::optional<std::string> shape_objection(const events::ddl_table& source, const table_shape& follower,
+                                           const std::vector<std::string>* retyped, const stream_ends& ends = {});
 
 enum class ddl_action {
     note,   // rows can be applied as before; what is left to do is in the advice
@@ -39,6 +45,6 @@ struct ddl_decision {
 // What to do about a command. `tables` has the follower's shape for each of the notice's tables in their order, nullopt
 // for one whose changes aren't applied anyway. Pure.
 ddl_decision decide(const events::ddl_notice& seen, const sql::table_change& change,
-                    const std::vector<std::optional<table_shape>>& tables);
+                    const std::vector<std::optional<table_shape>>& tables, const stream_ends& ends = {});
 
 }  // namespace crossfade::cdc::apply

@@ -45,11 +45,12 @@ pgclient::result<void> ddl_keeper::apply(const consume::received& event, const a
     auto genuine = sealed(*seen, event.event);
     if (!genuine) return genuine.error();
     if (!*genuine) {
-        done.push_back({"unsealed",
-                        {},
-                        {},
-                        "not of legacy's event triggers; crossfade init brings the sides together",
-                        event.event.at});
+        done.push_back(
+            {"unsealed",
+             {},
+             {},
+             "not of " + settings_.ends.source + "'s event triggers; crossfade init brings the sides together",
+             event.event.at});
         return {};
     }
     const auto change = sql::read_table_change(seen->direct && seen->whole ? seen->statement : std::string{});
@@ -61,7 +62,7 @@ pgclient::result<void> ddl_keeper::apply(const consume::received& event, const a
         if (!found) return found.error();
         shape = std::move(*found);
     }
-    auto decided = decide(*seen, change, shapes);
+    auto decided = decide(*seen, change, shapes, settings_.ends);
     if (decided.what == ddl_action::pass && waiting.held(to_string(seen->tables.front().name))) {
         decided.what = ddl_action::pause;
         decided.advice += "; not passed on: the table waits for an earlier command";
@@ -71,10 +72,10 @@ pgclient::result<void> ddl_keeper::apply(const consume::received& event, const a
         auto refused = run(*seen, change);
         if (!refused) return refused.error();
         if (!*refused) {
-            decided.advice = "done on modern, too";
+            decided.advice = "done on " + settings_.ends.follower + ", too";
         } else {
             decided.what = decided.paused.empty() ? ddl_action::note : ddl_action::pause;
-            decided.advice += "; modern has refused it: " + **refused;
+            decided.advice += "; " + settings_.ends.follower + " has refused it: " + **refused;
         }
     }
     if (auto stored = store(*seen, event.event, decided); !stored) return stored;

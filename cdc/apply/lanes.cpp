@@ -35,11 +35,14 @@ pgclient::result<std::unique_ptr<lanes>> lanes::open(const settings& of, session
         auto opened = session::open(of.dsn, of.place.stream, interrupted, of.silence);
         if (!opened) return opened.error();
         auto& own = **opened;
-        if (main.origins) {
-            if (auto marked = own.mark_origin(of.place.stream, of.since, store::first_lane + i); !marked)
+        const bool both_ways = !of.place.authority_of.empty();
+        if (main.origins || both_ways) {
+            if (auto marked = own.mark_origin(of.place.stream, of.since, store::first_lane + i, of.place.authority_of);
+                !marked)
                 return marked.error();
         }
-        if (!own.replica_role || own.origins.has_value() != main.origins.has_value()) {
+        if ((both_ways && !own.unmarked.empty()) || !own.replica_role ||
+            own.origins.has_value() != main.origins.has_value()) {
             return pgclient::failure{"42501", "not what the connection that applies alone may do", {}, {}, {}};
         }
         made->lanes_.push_back(std::make_unique<lane>(std::move(*opened), of));

@@ -12,7 +12,8 @@ bool legacy_only(const settings::flag_set& flags, std::string_view group, std::s
 
 }  // namespace
 
-std::optional<std::string> reason_to_hold(const settings::flag_set& flags) {
+std::optional<std::string> reason_to_hold(const settings::configuration& config) {
+    const auto& flags = config.flags;
     if (settings::authority(flags.defaults()) == settings::side::modern) {
         return "modern is the authority: changes of legacy are not applied to it";
     }
@@ -21,6 +22,8 @@ std::optional<std::string> reason_to_hold(const settings::flag_set& flags) {
                          return legacy_only(flags, scope.group, scope.tenant);
                      });
     if (!all) return std::nullopt;
+    // settings::turned() has it so.
+    if (config.source == settings::side::modern) return "modern-only: legacy gets nothing any more";
     return flags.defaults().hybrid_mode_enabled ? "every scope is legacy-only" : "hybrid_mode_enabled is false";
 }
 

@@ -13,7 +13,7 @@
 namespace crossfade::cdc::apply {
 
 // Why nothing at all is to be applied under these flags; empty when something is. Pure.
-std::optional<std::string> reason_to_hold(const settings::flag_set& flags);
+std::optional<std::string> reason_to_hold(const settings::configuration& config);
 
 // Which rows the flags in force leave out: those of scopes that are legacy-only while others are not.
 class scope_filter {

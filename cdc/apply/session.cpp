@@ -1,5 +1,6 @@
 #include "cdc/apply/session.hpp"
 
+#include "lib/store/progress.hpp"
 #include "lib/store/schema.hpp"
 
 namespace crossfade::cdc::apply {
@@ -12,7 +13,7 @@ pgclient::result<std::unique_ptr<session>> session::open(const std::string& dsn,
     options.silence = silence;
     auto db = pgclient::connection::open(dsn, options);
     if (!db) return db.error();
-    auto made = std::make_unique<session>(session{std::move(*db), nullptr, false, std::nullopt, {}});
+    auto made = std::make_unique<session>(session{.db = std::move(*db), .pipe = nullptr});
     made->pipe = std::make_unique<pipeline>(made->db, std::move(interrupted));
 
     // The server has to notice a dead applier too, or its lock would keep the next one out for hours. Statements are of
@@ -41,18 +42,23 @@ pgclient::result<std::unique_ptr<session>> session::open(const std::string& dsn,
     return made;
 }
 
-pgclient::result<void> session::mark_origin(const std::string& stream, const std::string& since, int writer) {
+pgclient::result<void> session::mark_origin(const std::string& stream, const std::string& rows_since, int writer,
+                                            const std::string& authority) {
+    since = rows_since;
+    authority_of = authority;
     const auto name = store::origin_name(stream, writer);
     auto set = db.exec(std::string{store::make_origin_sql}, {name});
     if (set) set = db.exec("SELECT pg_replication_origin_session_setup($1)", {name});
     if (!set) {
         // The session that held it before may not have ended yet.
         if (set.error().connection_lost() || set.error().sqlstate == "55006") return set.error();
+        unmarked = set.error().message;
         limits.emplace_back(
             "no replication origin (" + set.error().message +
             "): rows written on the follower by others are noticed only where the event holds the old row");
         return {};
     }
+    unmarked.clear();
     auto tracked = db.exec("SELECT current_setting('track_commit_timestamp')");
     if (!tracked) return tracked.error();
     if (tracked->text(0, 0) != "on") {
@@ -70,10 +76,22 @@ pgclient::result<void> session::refresh_origins(const std::string& stream) {
     if (!origins) return {};
     auto own = db.exec(
         "SELECT array_agg(roident ORDER BY roident)::text FROM pg_replication_origin"
-        " WHERE starts_with(roname, $1)",
-        {"crossfade_" + stream + "_"});
+        " WHERE roname ~ $1",
+        {"^crossfade_" + stream + "_[0-9]+$"});
     if (!own) return own.error();
     origins->own_origins = own->text(0, 0);
+    if (authority_of.empty()) return {};
+    auto follows = db.exec(std::string{store::follower_since_sql()}, {since, authority_of});
+    if (!follows) return follows.error();
+    origins->since = follows->text(0, 0);
+    return {};
+}
+
+std::string session::unfit_both_ways() const {
+    if (!unmarked.empty())
+        return "no replication origin can be used (" + unmarked +
+               "): what is applied would come back by the other stream";
+    if (!replica_role) return "no right to set session_replication_role: the fence would refuse what is applied";
     return {};
 }
 

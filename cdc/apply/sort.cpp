@@ -5,6 +5,9 @@ namespace crossfade::cdc::apply {
 
 namespace {
 
+// Of a dead letter.
+constexpr std::string_view written_round_the_fence = "XF006";
+
 std::string_view kind_of(const model::change_event& event) {
     struct {
         std::string_view operator()(const model::row_change& change) const {
@@ -46,6 +49,19 @@ applier::treatment applier::treat(const model::table_name& table, const model::c
     return known.copied_lsn && event.at.commit_lsn < *known.copied_lsn ? treatment::copied : treatment::apply;
 }
 
+// As a rule the catalog's. Nothing of what comes from the follower of this side is applied while it is the authority:
+// an operator sees it among the dead letters, and may have it replayed.
+pgclient::result<std::shared_ptr<const table_mapping>> applier::mapping_of(
+    const std::shared_ptr<const model::relation>& rel) {
+    auto mapping = catalog_.mapping(to_.db, rel);
+    if (!mapping || !in_charge_ || (*mapping)->refused) return mapping;
+    auto refused = std::make_shared<table_mapping>(**mapping);
+    refused->refused = unmappable{std::string{written_round_the_fence}, "was written on " + settings_.ends.source +
+                                                                            " while " + settings_.ends.follower +
+                                                                            " is the authority, round the fence"};
+    return std::shared_ptr<const table_mapping>{std::move(refused)};
+}
+
 pgclient::result<applier::sorted> applier::sort(const std::vector<consume::received>& events, scope_filter& scopes) {
     sorted made;
     batch_planner planner;
@@ -64,7 +80,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
     for (const auto& each : events) {
         const auto& at = each.event.at;
         if (const auto* change = std::get_if<model::row_change>(&each.event.body)) {
-            auto mapping = catalog_.mapping(to_.db, change->rel);
+            auto mapping = mapping_of(change->rel);
             if (!mapping) return mapping.error();
             const auto as = treated(change->rel->table, each.event);
             if (as == treatment::copied || as == treatment::left_out) {
@@ -115,7 +131,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
                     made.stale.try_emplace(model::to_string(rel->table), at.commit_lsn);
                     continue;
                 }
-                auto mapping = catalog_.mapping(to_.db, rel);
+                auto mapping = mapping_of(rel);
                 if (!mapping) return mapping.error();
                 waits = waits || waiting.any(to_string((*mapping)->target));
                 mappings.push_back(*mapping);

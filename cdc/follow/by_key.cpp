@@ -93,7 +93,7 @@ std::optional<stream_follower::next_step> stream_follower::arrive(apply::applier
             {stream_, std::to_string(partition_), std::to_string(applier.progress().next_offset),
              model::to_string(place.commit_lsn), std::to_string(place.ordinal), std::to_string(event.offset)});
         if (!noted) {
-            lost("modern database", pgclient::to_string(noted.error()));
+            lost(follower_, pgclient::to_string(noted.error()));
             return next_step::reconnect;
         }
         if (noted->affected() != 1) return next_step::reread;
@@ -112,7 +112,7 @@ std::optional<stream_follower::next_step> stream_follower::wait_for_others(apply
                                               {stream_, std::to_string(partition_), model::to_string(place.commit_lsn),
                                                std::to_string(place.ordinal), wanted});
         if (!behind) {
-            lost("modern database", pgclient::to_string(behind.error()));
+            lost(follower_, pgclient::to_string(behind.error()));
             return next_step::reconnect;
         }
         if (behind->empty()) return std::nullopt;
@@ -127,7 +127,7 @@ std::optional<stream_follower::next_step> stream_follower::wait_for_leader(apply
     for (;;) {
         auto now = store::load_progress(applier.follower(), stream_, partition_);
         if (!now) {
-            lost("modern database", pgclient::to_string(now.error()));
+            lost(follower_, pgclient::to_string(now.error()));
             return next_step::reconnect;
         }
         if (!*now) return next_step::reread;
@@ -179,7 +179,7 @@ std::optional<stream_follower::next_step> stream_follower::look_at_others_letter
                                                                                   const consume::received& event) {
     auto newest = applier.follower().exec("SELECT coalesce(max(id), 0)::text FROM crossfade.dead_letters", {});
     if (!newest) {
-        lost("modern database", pgclient::to_string(newest.error()));
+        lost(follower_, pgclient::to_string(newest.error()));
         return next_step::reconnect;
     }
     std::string id{newest->text(0, 0)};

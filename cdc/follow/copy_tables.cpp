@@ -11,14 +11,14 @@ std::optional<stream_follower::next_step> stream_follower::copy_tables(apply::ap
     auto done = copier.take(applier.progress(), lag);
     if (!done) {
         if (stop_asked_ms_ != 0) return next_step::end;
-        lost("modern database", pgclient::to_string(done.error()));
+        lost(follower_, pgclient::to_string(done.error()));
         return next_step::reconnect;
     }
     measured_.backfill(copier.tables(), *done);
     worked = done->worked;
     if (!done->tables_changed) return std::nullopt;
     if (auto loaded = applier.load_tables(); !loaded) {
-        lost("modern database", pgclient::to_string(loaded.error()));
+        lost(follower_, pgclient::to_string(loaded.error()));
         return next_step::reconnect;
     }
     return std::nullopt;

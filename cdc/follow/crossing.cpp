@@ -46,14 +46,14 @@ std::optional<stream_follower::next_step> stream_follower::cross_timelines(
     const auto noted =
         db.exec(std::string{store::note_left_sql()}, {stream_, std::to_string(partition_), store::text_of_left(*left)});
     if (!beyond || !again || !noted) {
-        lost("modern database", pgclient::to_string(!beyond ? beyond.error() : !again ? again.error() : noted.error()));
+        lost(follower_, pgclient::to_string(!beyond ? beyond.error() : !again ? again.error() : noted.error()));
         return next_step::reconnect;
     }
     if (!beyond->empty())
         return stop_stream("the source left timeline " + std::to_string(from.timeline) + " at " +
                                model::to_string(end) +
                                ", and these were copied from what was behind it: " + list_of(*beyond),
-                           "copy the tables anew and go on from there: crossfade backfill --resync");
+                           anew_);
     if (!again->empty())
         spdlog::warn("stream {}: backfills begin anew, as the source has gone on to another timeline: {}", stream_,
                      list_of(*again));

@@ -37,8 +37,12 @@ class share {
 // What crossfade-cdc measures about its stream; docs/metrics.md explains each. Thread-safe, as prometheus-cpp's metrics
 // are.
 class metrics {
+    // First, as the others' labels are made of it.
+    std::string stream_;
+    prometheus::Labels of_stream(prometheus::Labels more = {}) const;
+
   public:
-    explicit metrics(prometheus::Registry& registry);
+    metrics(prometheus::Registry& registry, std::string stream);
 
     void state(follower_state now);
     void batch(const apply::apply_report& report, double seconds);

@@ -1,5 +1,6 @@
 // What has to be so before anything is applied.
 #include "cdc/follow/stream_follower.hpp"
+#include "lib/settings/directions.hpp"
 #include "lib/store/schema.hpp"
 
 namespace crossfade::cdc::follow {
@@ -8,11 +9,11 @@ bool stream_follower::installed(apply::session& session, store::progress& found)
     const std::string way_out = "run crossfade init";
     auto version = store::installed_version(session.db);
     if (!version) {
-        lost("modern database", pgclient::to_string(version.error()));
+        lost(follower_, pgclient::to_string(version.error()));
         return false;
     }
     if (!*version) {
-        enter(follower_state::waiting, "the modern database has no schema crossfade", way_out);
+        enter(follower_state::waiting, "the " + follower_ + " has no schema crossfade", way_out);
         return false;
     }
     if (**version != store::schema_version) {
@@ -22,17 +23,39 @@ bool stream_follower::installed(apply::session& session, store::progress& found)
               way_out + " of this version, or use the program of the other");
         return false;
     }
+    if (!authority_of_.empty()) {
+        auto both_ways = session.db.exec("SELECT to_regclass('crossfade.authority') IS NOT NULL");
+        if (!both_ways) {
+            lost(follower_, pgclient::to_string(both_ways.error()));
+            return false;
+        }
+        if (!both_ways->boolean(0, 0)) {
+            enter(follower_state::waiting, "the " + follower_ + " is not set up for stream.both_ways", way_out);
+            return false;
+        }
+    }
     auto progress = store::load_progress(session.db, stream_, partition_);
     if (!progress) {
-        lost("modern database", pgclient::to_string(progress.error()));
+        lost(follower_, pgclient::to_string(progress.error()));
         return false;
     }
     if (!*progress) {
-        enter(follower_state::waiting, "the modern database has no progress of stream " + named_, way_out);
+        enter(follower_state::waiting, "the " + follower_ + " has no progress of stream " + named_, way_out);
         return false;
     }
     found = std::move(**progress);
     return true;
+}
+
+bool stream_follower::may_go_both_ways(const apply::session& session) {
+    if (authority_of_.empty()) return true;
+    const auto why = session.unfit_both_ways();
+    if (why.empty()) return true;
+    enter(follower_state::waiting, "stream.both_ways: " + why,
+          "give the role of " + settings::follower_dsn(at_start_->config) +
+              " what `crossfade check` says it lacks; where all origins are taken, raise max_replication_slots "
+              "(max_active_replication_origins from PostgreSQL 18 on)");
+    return false;
 }
 
 bool stream_follower::elected(const std::stop_token& stopping, apply::session& session) {
@@ -41,7 +64,7 @@ bool stream_follower::elected(const std::stop_token& stopping, apply::session& s
             "SELECT pg_try_advisory_lock($1::int, $2::int)",
             by_key_ ? store::partition_lock_key(stream_, partition_) : store::lock_key(store::lock::applying, stream_));
         if (!got) {
-            lost("modern database", pgclient::to_string(got.error()));
+            lost(follower_, pgclient::to_string(got.error()));
             return false;
         }
         if (got->boolean(0, 0)) return true;

@@ -23,6 +23,23 @@ bool same_place(const store::progress& one, const store::progress& other) {
 
 }  // namespace
 
+std::string stream_follower::way_out_of(consume::stop_cause cause) const {
+    switch (cause) {
+        case consume::stop_cause::foreign_cluster:
+            return "the source is another cluster than the one that was copied: " + anew_;
+        case consume::stop_cause::older_timeline:
+            return "the source went back to an older history, or two servers are published: see that one is, then " +
+                   anew_;
+        case consume::stop_cause::diverged:
+            return "the source has lost what was published before its failover, or was restored: " + anew_;
+        case consume::stop_cause::missing_events:
+        case consume::stop_cause::broken_transaction:
+        case consume::stop_cause::bad_event:
+            break;
+    }
+    return "events are missing or damaged in the topic: " + anew_;
+}
+
 void stream_follower::wait_for_remedy(const std::stop_token& stopping) {
     using clock = std::chrono::steady_clock;
     pgclient::open_options options;

@@ -42,7 +42,8 @@ retention_limits limits_of(const std::map<std::string, std::string>& settings) {
     return found;
 }
 
-retention_outlook judge_retention(const topic_place& at, const retention_limits& limits, const std::string& topic) {
+retention_outlook judge_retention(const topic_place& at, const retention_limits& limits, const std::string& topic,
+                                  const std::string& anew) {
     retention_outlook found;
     if (limits.time) found.retention_seconds = seconds(*limits.time);
     if (at.next < at.low) {
@@ -50,7 +51,7 @@ retention_outlook judge_retention(const topic_place& at, const retention_limits&
         found.gone = true;
         found.warning = "topic " + topic + " has deleted events that are not applied: it begins at offset " +
                         std::to_string(at.low) + ", the follower is at " + std::to_string(at.next);
-        found.way_out = "copy the tables anew and go on from there: crossfade backfill --resync";
+        found.way_out = anew;
         return found;
     }
     if (at.next >= at.high) return found;

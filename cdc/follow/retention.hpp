@@ -45,6 +45,9 @@ inline constexpr double retention_alarm = 0.5;
 
 // Pure. By size only once the topic has begun to delete (low > 0): Kafka tells a reader no bytes, so what is not
 // applied yet is set against what is there.
-retention_outlook judge_retention(const topic_place& at, const retention_limits& limits, const std::string& topic);
+// `anew`: what an operator does when events are gone.
+retention_outlook judge_retention(
+    const topic_place& at, const retention_limits& limits, const std::string& topic,
+    const std::string& anew = "copy the tables anew and go on from there: crossfade backfill --resync");
 
 }  // namespace crossfade::cdc::follow

@@ -19,7 +19,7 @@ bool stream_follower::still_there(apply::session& session) {
     if (steady::now() - checked_ < ask_each) return true;
     checked_ = steady::now();
     if (auto alive = session.db.exec("SELECT 1"); !alive) {
-        lost("modern database", pgclient::to_string(alive.error()));
+        lost(follower_, pgclient::to_string(alive.error()));
         return false;
     }
     return true;
@@ -41,12 +41,13 @@ bool stream_follower::lanes_ready(apply::session& session, const apply::applier&
         return false;
     }
     if (lanes_) return true;
-    const apply::lanes::settings wanted{config.modern.dsn,
-                                        {stream_, config.stream.topic(), partition_},
-                                        in_force_()->config.tenants.column,
-                                        origin_since_,
-                                        config.stream.silence_timeout,
-                                        static_cast<int>(config.cdc.apply_connections)};
+    const apply::lanes::settings wanted{
+        config.modern.dsn,
+        {.stream = stream_, .topic = config.stream.topic(), .partition = partition_, .authority_of = authority_of_},
+        in_force_()->config.tenants.column,
+        origin_since_,
+        config.stream.silence_timeout,
+        static_cast<int>(config.cdc.apply_connections)};
     auto opened = apply::lanes::open(wanted, session, [this] { return interrupted(); });
     if (!opened) {
         lanes_after_ = steady::now() + try_again_in;
@@ -91,7 +92,7 @@ std::optional<stream_follower::next_step> stream_follower::settle(apply::applier
         }
         if (each.what == apply::lane_outcome::kind::failed) {
             if (stop_asked_ms_ != 0) return next_step::end;
-            lost("modern database", pgclient::to_string(*each.why));
+            lost(follower_, pgclient::to_string(*each.why));
             return next_step::reconnect;
         }
         alone_ = alone_for;

@@ -51,7 +51,7 @@ void source_watch::run(const std::stop_token& stopping) {
                 legacy.emplace(std::move(*opened));
                 said.clear();
             } else if (const auto why = pgclient::to_string(opened.error()); why != said) {
-                spdlog::warn("lag in bytes is not known: legacy database: {}", why);
+                spdlog::warn("lag in bytes is not known: {} database: {}", config_.source_name(), why);
                 said = why;
             }
         }

@@ -4,6 +4,7 @@
 
 #include "cdc/follow/batch.hpp"
 #include "lib/failpoint/failpoint.hpp"
+#include "lib/settings/directions.hpp"
 #include "lib/store/schema.hpp"
 
 namespace crossfade::cdc::follow {
@@ -17,7 +18,6 @@ constexpr std::chrono::seconds idle_transaction{30};  // an unfinished transacti
 constexpr std::chrono::seconds interrupt_after{3};    // a statement under way at SIGTERM
 constexpr milliseconds broker_timeout{5000};
 constexpr milliseconds first_pause{100};
-constexpr std::string_view resync = "copy the tables anew and go on from there: crossfade backfill --resync";
 
 // Of what is behind: by the source's clock.
 milliseconds lag_of(const std::optional<model::source_time>& committed) {
@@ -32,10 +32,12 @@ bool holds_up(const apply::apply_report& of) {
     return of.what == apply_outcome::overfull || of.what == apply_outcome::tied;
 }
 
-std::string reason_of(const apply::apply_report& of) {
+std::string reason_of(const apply::apply_report& of, const settings::configuration& config) {
+    const std::string follower{config.follower_name()};
     if (of.what == apply_outcome::overfull)
-        return of.table + " waits for DDL, and no more of its changes find room on modern";
-    return "modern's " + of.constraint + " ties rows of " + of.table + " that the stream has in several partitions";
+        return of.table + " waits for DDL, and no more of its changes find room on " + follower;
+    return follower + "'s " + of.constraint + " ties rows of " + of.table +
+           " that the stream has in several partitions";
 }
 
 std::string remedy_of(const apply::apply_report& of) {
@@ -58,24 +60,6 @@ settings::kafka sparing(settings::kafka config, const settings::stream& stream) 
 
 }  // namespace
 
-std::string stream_follower::way_out_of(consume::stop_cause cause) {
-    switch (cause) {
-        case consume::stop_cause::foreign_cluster:
-            return "the source is another cluster than the one that was copied: " + std::string{resync};
-        case consume::stop_cause::older_timeline:
-            return "the source went back to an older history, or two servers are published: see that one is, then " +
-                   std::string{resync};
-        case consume::stop_cause::diverged:
-            return "the source has lost what was published before its failover, or was restored: " +
-                   std::string{resync};
-        case consume::stop_cause::missing_events:
-        case consume::stop_cause::broken_transaction:
-        case consume::stop_cause::bad_event:
-            break;
-    }
-    return "events are missing or damaged in the topic: " + std::string{resync};
-}
-
 stream_follower::stream_follower(int partition, std::function<settings::snapshot()> in_force, status_board& board,
                                  metrics& measured, std::function<void()> on_records)
     : partition_(partition),
@@ -90,7 +74,12 @@ stream_follower::stream_follower(int partition, std::function<settings::snapshot
       on_records_(std::move(on_records)),
       stream_(at_start_->config.stream.name),
       by_key_(at_start_->config.stream.by_key()),
+      authority_of_(at_start_->config.stream.both_ways ? settings::forth_stream(at_start_->config) : ""),
       named_(by_key_ ? stream_ + '/' + std::to_string(partition) : stream_),
+      follower_(std::string{at_start_->config.follower_name()} + " database"),
+      anew_(at_start_->config.source == settings::side::legacy
+                ? "copy the tables anew and go on from there: crossfade backfill --resync"
+                : settings::begin_back_anew(at_start_->config)),
       backoff_(first_pause, at_start_->config.cdc.retry_max) {}
 
 stream_follower::~stream_follower() {
@@ -166,7 +155,7 @@ stream_follower::next_step stream_follower::serve(const std::stop_token& stoppin
     auto opened = apply::session::open(
         config.modern.dsn, stream_, [this] { return interrupted(); }, config.stream.silence_timeout);
     if (!opened) {
-        lost("modern database", pgclient::to_string(opened.error()));
+        lost(follower_, pgclient::to_string(opened.error()));
         return next_step::reconnect;
     }
     auto& session = **opened;
@@ -174,12 +163,13 @@ stream_follower::next_step stream_follower::serve(const std::stop_token& stoppin
     if (!installed(session, progress)) return next_step::reconnect;
     if (by_key_ && !may_follow_by_key(session)) return next_step::reconnect;
     if (!elected(stopping, session)) return stopping.stop_requested() ? next_step::end : next_step::reconnect;
-    if (auto marked =
-            session.mark_origin(stream_, progress.created_at, by_key_ ? store::first_partition + partition_ : 0);
+    if (auto marked = session.mark_origin(stream_, progress.created_at,
+                                          by_key_ ? store::first_partition + partition_ : 0, authority_of_);
         !marked) {
-        lost("modern database", pgclient::to_string(marked.error()));
+        lost(follower_, pgclient::to_string(marked.error()));
         return next_step::reconnect;
     }
+    if (!may_go_both_ways(session)) return next_step::reconnect;
     origin_since_ = progress.created_at;
     board_.update(partition_, [&](partition_status& status) { status.limits = session.limits; });
     std::string limits;
@@ -188,14 +178,19 @@ stream_follower::next_step stream_follower::serve(const std::stop_token& stoppin
 
     apply::target_catalog catalog{in_force_()->config.tenants.column, by_key_};
     apply::recent_transactions recent;
-    const apply::careful_settings place{stream_, config.stream.topic(), partition_, config.cdc.ddl_waiting_changes,
-                                        by_key_};
+    const apply::careful_settings place{stream_,
+                                        config.stream.topic(),
+                                        partition_,
+                                        config.cdc.ddl_waiting_changes,
+                                        by_key_,
+                                        authority_of_,
+                                        {std::string{config.source_name()}, std::string{config.follower_name()}}};
     backfill::backfiller copier{session, catalog,           recent,
                                 place,   config.legacy.dsn, [this] { return stop_asked_ms_ != 0; }};
     std::optional<kafka::partition_reader> reader;
     std::optional<consume::preference> prefer;
     while (!stopping.stop_requested()) {
-        if (const auto why = apply::reason_to_hold(in_force_()->config.flags)) {
+        if (const auto why = apply::reason_to_hold(in_force_()->config)) {
             enter(follower_state::held, *why);
             wait_.wait(stopping, milliseconds{200});
             if (auto alive = session.db.exec("SELECT 1"); !alive) return next_step::reconnect;
@@ -215,7 +210,7 @@ stream_follower::next_step stream_follower::serve(const std::stop_token& stoppin
         publish_place(progress);
         apply::applier applier{session, catalog, place, progress, recent};
         if (auto loaded = applier.load_tables(); !loaded) {
-            lost("modern database", pgclient::to_string(loaded.error()));
+            lost(follower_, pgclient::to_string(loaded.error()));
             return next_step::reconnect;
         }
         catalog.tenant_column(in_force_()->config.tenants.column);
@@ -233,7 +228,7 @@ stream_follower::next_step stream_follower::serve(const std::stop_token& stoppin
             if (sought.error().code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
                 return stop_stream("the topic no longer has offset " + std::to_string(progress.next_offset) +
                                        ", where the follower is: " + kafka::to_string(sought.error()),
-                                   "the topic was cut, emptied or made anew: " + std::string{resync});
+                                   "the topic was cut, emptied or made anew: " + anew_);
             }
             lost("Kafka", kafka::to_string(sought.error()));
             if (sought.error().fatal) reader.reset();
@@ -274,7 +269,7 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
     while (!stopping.stop_requested()) {
         if (auto current = in_force_(); current != scopes.in_force()) {
             // What is gathered was not applied: under other flags it is read again.
-            if (apply::reason_to_hold(current->config.flags) ||
+            if (apply::reason_to_hold(current->config) ||
                 current->config.tenants.column != scopes.in_force()->config.tenants.column) {
                 return next_step::reread;
             }
@@ -294,7 +289,7 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
         if (const auto* ended = std::get_if<consume::unreadable>(&delivered)) {
             if (auto step = flush(applier, scopes, gathered, order.next_offset())) return *step;
             return stop_stream("the topic can't be read on: " + kafka::to_string(ended->why),
-                               "the topic was cut, emptied or made anew: " + std::string{resync});
+                               "the topic was cut, emptied or made anew: " + anew_);
         }
         if (const auto* bad = std::get_if<consume::no_event>(&delivered)) {
             if (auto step = flush(applier, scopes, gathered, order.next_offset())) return *step;
@@ -415,7 +410,7 @@ std::optional<stream_follower::next_step> stream_follower::write(apply::applier&
     while (report && holds_up(*report)) {
         if (stop_asked_ms_ != 0) return next_step::end;
         if (in_force_() != scopes.in_force()) return next_step::reread;
-        enter(follower_state::held, reason_of(*report), remedy_of(*report));
+        enter(follower_state::held, reason_of(*report, at_start_->config), remedy_of(*report));
         wait_.wait({}, milliseconds{500});
         applier.begin_anew();
         report = applier.apply(events, advance, scopes, moved);
@@ -423,7 +418,7 @@ std::optional<stream_follower::next_step> stream_follower::write(apply::applier&
     }
     if (!report) {
         if (stop_asked_ms_ != 0) return next_step::end;
-        lost("modern database", pgclient::to_string(report.error()));
+        lost(follower_, pgclient::to_string(report.error()));
         // Backoff is the caller's of `reconnect`; the same is read again from the progress.
         return next_step::reconnect;
     }
@@ -470,10 +465,9 @@ void stream_follower::book(apply::applier& applier, const apply::apply_report& r
     }
     if (report.given_up > 0)
         spdlog::error(
-            "stream {}: {} transactions that were mirrored did not come by: legacy has lost them, and modern has rows "
-            "of "
-            "them; crossfade verify says which",
-            stream_, report.given_up);
+            "stream {}: {} transactions that were mirrored did not come by: {} has lost them, and {} has rows of them; "
+            "crossfade verify says which",
+            stream_, report.given_up, at_start_->config.source_name(), at_start_->config.follower_name());
     publish_place(applier.progress());
 }
 

@@ -56,6 +56,7 @@ class stream_follower {
     bool elected(const std::stop_token& stopping, apply::session& session);
     bool installed(apply::session& session, store::progress& found);
     bool backfill_in_the_way(apply::session& session);
+    bool may_go_both_ways(const apply::session& session);
     bool interrupted() const;
     // Empty: applied, with all that is under way side by side. Otherwise what to do.
     std::optional<next_step> flush(apply::applier& applier, apply::scope_filter& scopes, batch& gathered,
@@ -110,7 +111,7 @@ class stream_follower {
 
     void enter(follower_state now, std::string reason = {}, std::string way_out = {});
     next_step stop_stream(std::string reason, std::string way_out);
-    static std::string way_out_of(consume::stop_cause cause);
+    std::string way_out_of(consume::stop_cause cause) const;
     void lost(std::string_view peer, std::string_view why);
     void publish_place(const store::progress& at);
 
@@ -126,9 +127,12 @@ class stream_follower {
     std::function<void()> on_records_;
     std::string stream_;
     bool by_key_;
+    std::string authority_of_;   // see apply::careful_settings
     model::place others_at_;     // where the other partitions are known to be
     std::string newest_letter_;  // of any partition, when they were looked at
     std::string named_;          // the stream, and the partition where there are several
+    std::string follower_;       // "modern database"
+    std::string anew_;           // what an operator does about a stream that can't go on
     retry::backoff backoff_;
     interruptible_wait wait_;
     std::atomic<std::int64_t> stop_asked_ms_{0};  // steady clock; 0: not yet

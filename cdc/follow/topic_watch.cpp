@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "lib/kafka/admin.hpp"
+#include "lib/settings/directions.hpp"
 #include "lib/store/progress.hpp"
 
 namespace crossfade::cdc::follow {
@@ -17,8 +18,8 @@ constexpr std::chrono::minutes limits_hold{1};  // somebody may change the topic
 constexpr milliseconds patience{5000};
 constexpr double said_again = 0.1;  // a warning is logged again when this much more is used up
 
-prometheus::Gauge& gauge(prometheus::Registry& in, const char* name, const char* help) {
-    return prometheus::BuildGauge().Name(name).Help(help).Register(in).Add({});
+prometheus::Gauge& gauge(prometheus::Registry& in, const std::string& stream, const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(in).Add({{"stream", stream}});
 }
 
 // For one message: nothing more is to be fetched for it.
@@ -33,9 +34,11 @@ settings::kafka sparing(settings::kafka config) {
 topic_watch::topic_watch(settings::configuration config, status_board& board, prometheus::Registry& registry)
     : config_(std::move(config)),
       board_(board),
-      age_(gauge(registry, "crossfade_topic_next_event_age_seconds", "Age of the next event to be applied")),
-      retention_(gauge(registry, "crossfade_topic_retention_seconds", "How long the topic keeps events")),
-      used_(gauge(registry, "crossfade_topic_retention_used_ratio",
+      age_(gauge(registry, config_.stream.name, "crossfade_topic_next_event_age_seconds",
+                 "Age of the next event to be applied")),
+      retention_(
+          gauge(registry, config_.stream.name, "crossfade_topic_retention_seconds", "How long the topic keeps events")),
+      used_(gauge(registry, config_.stream.name, "crossfade_topic_retention_used_ratio",
                   "Share of the topic's retention that the next event has used up")) {}
 
 void topic_watch::start() {
@@ -117,6 +120,8 @@ kafka::result<retention_outlook> topic_watch::look(kafka::partition_reader& read
                 at.age = std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now() - *written);
     }
     const auto topic = config_.stream.topic();
+    if (config_.source != settings::side::legacy)
+        return judge_retention(at, limits_, topic, settings::begin_back_anew(config_));
     return judge_retention(at, limits_, config_.stream.by_key() ? topic + '/' + std::to_string(partition) : topic);
 }
 

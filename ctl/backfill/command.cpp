@@ -18,6 +18,7 @@
 #include "ctl/stream/source.hpp"
 #include "ctl/stream/topic.hpp"
 #include "lib/failpoint/failpoint.hpp"
+#include "lib/store/authority.hpp"
 #include "lib/store/schema.hpp"
 
 namespace crossfade::ctl::backfill {
@@ -245,6 +246,26 @@ copied copy_from_snapshot(const context& in, unsigned parallel, const catalog::r
     return {source, snapshot.consistent_at};
 }
 
+// What is copied must not come back to legacy, meet the fence, or go over what modern's clients have written.
+void require_way_forth(const context& in, const catalog::role& role, pgclient::connection& modern) {
+    if (!in.config.stream.both_ways) return;
+    if (!role.origins || !role.replica_role)
+        throw stop(exit_code::no,
+                   role.name +
+                       " may not use replication origins on modern, or may not set session_replication_role: "
+                       "with stream.both_ways nothing is copied without",
+                   "crossfade check");
+    auto legacy = catalog::connect(in.config, settings::side::legacy);
+    const auto of_legacy = store::load_authority(legacy, in.config.stream.name);
+    if (!of_legacy) throw stop(exit_code::no, "asking legacy: " + to_string(of_legacy.error()));
+    const auto of_modern = store::load_authority(modern, in.config.stream.name);
+    if (!of_modern) throw stop(exit_code::no, "asking modern: " + to_string(of_modern.error()));
+    const auto* now = store::newer(*of_legacy, *of_modern);
+    if (now != nullptr && now->authority == to_string(settings::side::modern))
+        throw stop(exit_code::no, "modern is the authority: legacy's rows would go over its own",
+                   "crossfade flip --to legacy");
+}
+
 }  // namespace
 
 exit_code run(const context& in, const options& with) {
@@ -254,6 +275,7 @@ exit_code run(const context& in, const options& with) {
     auto modern = catalog::connect(in.config, settings::side::modern);
     const auto role = catalog::read_role(modern);
     if (with.how == manner::live) require_live(in.config.stream, role);
+    require_way_forth(in, role, modern);
     if (anew) init::prepare_anew(in, {.slot_timeout = with.slot_timeout});
 
     auto legacy = catalog::connect(in.config, settings::side::legacy);

@@ -12,9 +12,10 @@ pgclient::connection open(const settings::configuration& config, settings::side 
                           const pgclient::open_options& options) {
     const auto& database = config.database_of(side);
     auto opened = pgclient::connection::open(database.dsn, options);
+    const auto name = side == settings::side::legacy ? config.source_name() : config.follower_name();
     if (!opened)
-        throw stop(exit_code::unreachable, "no connection to " + std::string{to_string(side)} + " (" +
-                                               to_string(database.server) + "): " + opened.error().message);
+        throw stop(exit_code::unreachable, "no connection to " + std::string{name} + " (" + to_string(database.server) +
+                                               "): " + opened.error().message);
     return std::move(*opened);
 }
 

@@ -7,6 +7,8 @@
 #include "ctl/check/judge.hpp"
 #include "ctl/output/json.hpp"
 #include "ctl/output/table.hpp"
+#include "lib/settings/directions.hpp"
+#include "lib/settings/turned.hpp"
 
 namespace crossfade::ctl::check {
 
@@ -52,6 +54,23 @@ void print_table(const findings& found, exit_code code, std::ostream& out) {
         << found.count(verdict::warn) << " to look at, " << found.count(verdict::fail) << " failed\n";
 }
 
+evidence evidence_of_back(const settings::configuration& config, const evidence& of) {
+    const auto turned = settings::turned(config);
+    evidence back;
+    back.stream = turned.stream;
+    back.flags = turned.flags;
+    back.source = turned.source_name();
+    back.follower = turned.follower_name();
+    back.begin_anew = settings::begin_back_anew(turned);
+    // Who doesn't answer has been said.
+    if (of.legacy && of.modern) {
+        gather(turned, settings::side::legacy, back.legacy, back.legacy_problem);
+        gather(turned, settings::side::modern, back.modern, back.modern_problem);
+    }
+    back.kafka = kafka::read_facts(turned);
+    return back;
+}
+
 }  // namespace
 
 exit_code run(const context& in) {
@@ -62,7 +81,8 @@ exit_code run(const context& in) {
     gather(in.config, settings::side::modern, of.modern, of.modern_problem);
     of.kafka = kafka::read_facts(in.config);
 
-    const auto found = judge(of);
+    auto found = judge(of);
+    if (in.config.stream.both_ways) judge_back(evidence_of_back(in.config, of), found);
     const bool unreachable = std::ranges::any_of(found.all(), [](const finding& each) {
         return each.outcome == verdict::fail && each.id.ends_with(".reachable");
     });

@@ -46,4 +46,37 @@ findings judge(const evidence& of) {
     return found;
 }
 
+namespace {
+
+// "legacy.slot" of the source is "back.modern.slot".
+std::string id_of_back(const std::string& id, const evidence& of) {
+    const auto dot = id.find('.');
+    const auto side = id.substr(0, dot);
+    if (dot == std::string::npos || (side != "legacy" && side != "modern")) return "back." + id;
+    return "back." + (side == "legacy" ? of.source : of.follower) + id.substr(dot);
+}
+
+// Modern may have tables that legacy has not: they are not in this stream.
+void leave_out_new(catalog::database& source, const catalog::database& follower) {
+    std::erase_if(source.tables, [&](const auto& each) { return follower.find(each.name) == nullptr; });
+}
+
+}  // namespace
+
+void judge_back(evidence of, findings& into) {
+    findings found;
+    if (of.legacy && of.modern) leave_out_new(*of.legacy, *of.modern);
+    if (of.legacy) {
+        judge_source(of, *of.legacy, found);
+        judge_ddl(of, *of.legacy, found);
+    }
+    if (of.modern) judge_target(of, *of.modern, found);
+    if (of.kafka.problem.empty()) judge_kafka(of, found);
+    for (auto each : found.all()) {
+        if (each.id == "kafka.reachable") continue;
+        each.id = id_of_back(each.id, of);
+        into.add(std::move(each));
+    }
+}
+
 }  // namespace crossfade::ctl::check

@@ -19,10 +19,18 @@ struct evidence {
     std::optional<catalog::database> modern;
     std::string modern_problem;
     kafka::facts kafka;
+    // The names of the two sides in the places of `legacy` and `modern`: the way back's have changed places.
+    std::string source = "legacy";
+    std::string follower = "modern";
+    // How a stream begins anew that can't go on.
+    std::string begin_anew = "crossfade backfill --resync";
 };
 
 // The whole preflight. Pure: the same evidence gives the same findings, in a fixed order.
 findings judge(const evidence& of);
+// What is to be added for the way back, with the evidence of its configuration (settings::turned): the identifiers
+// begin with "back.", and name the sides as they are. Pure.
+void judge_back(evidence of, findings& into);
 
 // Its parts.
 void judge_source(const evidence& of, const catalog::database& legacy, findings& into);

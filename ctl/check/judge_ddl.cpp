@@ -9,11 +9,12 @@ void judge_ddl(const evidence& of, const catalog::database& legacy, findings& in
     const bool watched = legacy.ddl.watches == store::ddl_watches;
     const auto& policy = legacy.ddl.policy;
     if (!watched && !legacy.role.superuser) {
-        into.warn(
-            id, "DDL is not noticed: its event triggers need a superuser, which role " + legacy.role.name + " is not",
-            "run `crossfade init` once with a superuser in legacy.dsn; until then columns are followed as rows show"
-            " them, and stream.ddl: " +
-                wanted + " has no effect");
+        into.warn(id,
+                  "DDL is not noticed: its event triggers need a superuser, which role " + legacy.role.name + " is not",
+                  "run `crossfade init` once with a superuser in " + of.source +
+                      ".dsn; until then columns are followed as rows show"
+                      " them, and stream.ddl: " +
+                      wanted + " has no effect");
     } else if (!watched && legacy.slot) {
         into.warn(id, "DDL is not noticed: its event triggers are missing or disabled", "crossfade init");
     } else if (watched && policy.empty() && legacy.role.superuser && legacy.slot) {

@@ -94,8 +94,8 @@ void judge_slot(const evidence& of, const catalog::database& legacy, findings& i
         return;
     }
     const auto& slot = *legacy.slot;
-    const std::string lost = "the changes since then are gone: SELECT pg_drop_replication_slot('" + name +
-                             "'); then crossfade backfill --resync";
+    const std::string lost =
+        "the changes since then are gone: SELECT pg_drop_replication_slot('" + name + "'); then " + of.begin_anew;
     if (slot.plugin != "pgoutput" || slot.database != legacy.name) {
         into.fail(id, name + " is of plugin " + slot.plugin + " in database " + slot.database,
                   "another stream.name, or SELECT pg_drop_replication_slot('" + name + "'); and crossfade init");
@@ -156,7 +156,7 @@ void judge_publication(const evidence& of, const catalog::database& legacy, find
 void judge_tables(const evidence& of, const catalog::database& legacy, findings& into) {
     if (legacy.tables.empty()) {
         into.fail("legacy.tables", "stream.tables (" + output::joined(of.stream.tables) + ") names no table",
-                  "correct stream.tables or legacy.dsn");
+                  "correct stream.tables or " + of.source + ".dsn");
         return;
     }
     into.ok("legacy.tables", std::to_string(legacy.tables.size()) + " tables");
@@ -236,7 +236,7 @@ void judge_foreign_keys(const evidence& of, const catalog::database& legacy, fin
     }
     if (!leaving.empty()) {
         into.warn("legacy.foreign_keys", "one end is not captured: " + listing(leaving),
-                  "add the other tables to stream.tables: foreign keys across the edge cannot hold on modern");
+                  "add the other tables to stream.tables: foreign keys across the edge cannot hold on " + of.follower);
     } else if (!crossing.empty()) {
         into.warn("legacy.foreign_keys", "leave their table group: " + listing(crossing),
                   "put both tables into one group under groups: a group changes hands as a whole");

@@ -66,7 +66,9 @@ void judge_replica_role(const evidence& of, const catalog::database& modern, con
     const std::string mend = modern.version >= 150000
                                  ? "GRANT SET ON PARAMETER session_replication_role TO " + role + ";"
                                  : "ALTER ROLE " + role + " SUPERUSER;";
-    if (!triggers.empty()) {
+    if (of.stream.both_ways) {
+        into.fail(id, "not allowed, and stream.both_ways needs it: the fence would refuse what is applied", mend);
+    } else if (!triggers.empty()) {
         into.fail(id, "triggers would fire on applied rows: " + listing(triggers), mend);
     } else if (of.stream.by_key()) {
         into.fail(id,
@@ -90,11 +92,14 @@ std::size_t count_origins(const settings::stream& stream, const catalog::databas
 void judge_origins(const evidence& of, const catalog::database& modern, findings& into) {
     const std::string id = "modern.origins";
     if (!modern.role.origins) {
-        into.warn(id, "not allowed: rows applied by Crossfade cannot be told from others",
+        const bool needed = of.stream.both_ways;
+        into.add({id, needed ? verdict::fail : verdict::warn,
+                  std::string{"not allowed: rows applied by Crossfade cannot be told from others"} +
+                      (needed ? ", and stream.both_ways needs it, or they would come back" : ""),
                   "GRANT EXECUTE ON FUNCTION pg_replication_origin_create(text), pg_replication_origin_oid(text), "
                   "pg_replication_origin_session_setup(text), pg_replication_origin_session_reset(), "
                   "pg_replication_origin_session_is_setup() TO " +
-                      model::quote_identifier(modern.role.name) + ";");
+                      model::quote_identifier(modern.role.name) + ";"});
         return;
     }
     // How many the server keeps track of; a setting of its own since PostgreSQL 18.
@@ -149,7 +154,8 @@ void judge_target(const evidence& of, const catalog::database& modern, findings&
         into.ok("modern.track_commit_timestamp", "on");
     } else {
         into.warn("modern.track_commit_timestamp",
-                  "off: a row changed by hand on modern is seen only where legacy's table has REPLICA IDENTITY FULL",
+                  "off: a row changed by hand on " + of.follower + " is seen only where " + of.source +
+                      "'s table has REPLICA IDENTITY FULL",
                   "ALTER SYSTEM SET track_commit_timestamp = on; then restart the server");
     }
     if (!secured.empty() && !modern.role.bypass_row_security) {

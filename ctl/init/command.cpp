@@ -1,7 +1,10 @@
 #include "ctl/init/command.hpp"
 
+#include <set>
+
 #include "ctl/catalog/database.hpp"
 #include "ctl/catalog/read.hpp"
+#include "ctl/flip/prepare.hpp"
 #include "ctl/output/json.hpp"
 #include "ctl/output/pattern.hpp"
 #include "ctl/output/table.hpp"
@@ -10,6 +13,9 @@
 #include "ctl/stream/topic.hpp"
 #include "lib/kafka/admin.hpp"
 #include "lib/pgwire/array_literal.hpp"
+#include "lib/settings/directions.hpp"
+#include "lib/settings/turned.hpp"
+#include "lib/store/authority.hpp"
 #include "lib/store/ddl_watch.hpp"
 #include "lib/store/schema.hpp"
 
@@ -61,20 +67,79 @@ int topic_partitions(const settings::configuration& config, const std::string& t
     return described->partitions;
 }
 
-situation look(const settings::configuration& config, pgclient::connection& legacy, pgclient::connection& modern,
-               const stream::source_identity& source) {
+// One direction of a stream: its two ends, and what is to be done about them.
+struct way {
+    settings::configuration config;
+    pgclient::connection source;
+    pgclient::connection follower;
+    pgclient::connection replication;  // to the source
+    stream::source_identity identity;
     situation found;
+    plan planned;
+    std::vector<std::string> left_out;  // tables that the follower has not
+
+    bool back() const { return config.source != settings::side::legacy; }
+    std::string source_name() const { return std::string{config.source_name()}; }
+    std::string follower_name() const { return std::string{config.follower_name()}; }
+};
+
+// Legacy need not have what is new on modern.
+std::vector<std::string> leave_out_new(situation& found) {
+    std::set<model::table_name> there;
+    for (const auto& table : found.modern_tables) there.insert(table.name);
+    std::vector<std::string> names;
+    std::erase_if(found.tables, [&](const catalog::table& table) {
+        if (there.contains(table.name)) return false;
+        names.push_back(to_string(table.name));
+        return true;
+    });
+    return names;
+}
+
+void look(way& at) {
+    auto& found = at.found;
+    const auto& config = at.config;
     found.stream = config.stream;
-    found.legacy_system_identifier = source.system_identifier;
-    found.legacy_database = std::string{ask(legacy, "asking legacy", "SELECT current_database()").text(0, 0)};
-    found.tables = catalog::read_tables(legacy, config.stream.tables);
-    found.modern_tables = catalog::read_tables(modern, config.stream.tables);
-    found.publication = catalog::read_publication(legacy, config.stream.publication());
-    found.slot = catalog::read_slot(legacy, config.stream.slot());
-    found.progress = catalog::read_store(modern, config.stream.name).progress;
+    found.source = at.source_name();
+    found.follower = at.follower_name();
+    if (at.back()) found.begin_anew = settings::begin_back_anew(config);
+    found.legacy_system_identifier = at.identity.system_identifier;
+    found.legacy_database =
+        std::string{ask(at.source, "asking " + found.source, "SELECT current_database()").text(0, 0)};
+    found.tables = catalog::read_tables(at.source, config.stream.tables);
+    found.modern_tables = catalog::read_tables(at.follower, config.stream.tables);
+    if (at.back()) at.left_out = leave_out_new(found);
+    found.publication = catalog::read_publication(at.source, config.stream.publication());
+    found.slot = catalog::read_slot(at.source, config.stream.slot());
+    found.progress = catalog::read_store(at.follower, config.stream.name).progress;
     found.topic_partitions = topic_partitions(config, config.stream.topic());
     if (found.topic_partitions == config.stream.topic_partitions()) found.topic = stream::read_tails(config);
-    return found;
+}
+
+// What is applied without these would come back by the other stream, from the moment that has its slot.
+std::optional<objection> object_to_role(way& at) {
+    if (!at.config.stream.both_ways) return std::nullopt;
+    const auto role = catalog::read_role(at.follower);
+    if (role.origins && role.replica_role) return std::nullopt;
+    return objection{role.name + " may not use replication origins on " + at.follower_name() +
+                         ", or may not set session_replication_role there, and stream.both_ways needs both",
+                     "crossfade check says what to grant"};
+}
+
+way explore(const settings::configuration& config, const options& with, purpose of = purpose::begin) {
+    way at{.config = config,
+           .source = catalog::connect(config, settings::side::legacy),
+           .follower = catalog::connect(config, settings::side::modern),
+           .replication = catalog::connect_replication(config, settings::side::legacy),
+           .identity = {},
+           .found = {},
+           .planned = {},
+           .left_out = {}};
+    at.identity = stream::identify(at.replication);
+    look(at);
+    at.planned = make_plan(at.found, with.unfit, of);
+    if (auto unfit = object_to_role(at)) at.planned.objections.push_back(std::move(*unfit));
+    return at;
 }
 
 void refuse(const std::vector<objection>& objections) {
@@ -87,35 +152,43 @@ void refuse(const std::vector<objection>& objections) {
     throw stop(exit_code::no, what, way_out);
 }
 
-void install_schema(pgclient::connection& modern, journal& done) {
+void install_schema(way& at, journal& done) {
+    auto& follower = at.follower;
     const bool existed =
-        !ask(modern, "asking modern", "SELECT 1 FROM pg_namespace WHERE nspname = 'crossfade'").empty();
-    ask(modern, "creating schema crossfade", "SET client_min_messages = warning");
-    ask(modern, "creating schema crossfade", "BEGIN; " + std::string{store::schema_sql()} + "; COMMIT");
-    done.note("schema crossfade on modern", existed ? "existed" : "created");
+        !ask(follower, "asking " + at.follower_name(), "SELECT 1 FROM pg_namespace WHERE nspname = 'crossfade'")
+             .empty();
+    ask(follower, "creating schema crossfade", "SET client_min_messages = warning");
+    ask(follower, "creating schema crossfade",
+        "BEGIN; " + std::string{store::schema_sql()} + "; " +
+            (at.config.stream.both_ways ? std::string{store::authority_sql()} + "; " : "") + "COMMIT");
+    done.note("schema crossfade on " + at.follower_name(), existed ? "existed" : "created");
 }
 
 std::string publication_target(const catalog::table& table) {
     return (table.kind == catalog::table_kind::plain ? "ONLY " : "") + quoted(table.name);
 }
 
-void prepare_legacy(const situation& found, const plan& planned, pgclient::connection& legacy, journal& done) {
-    const std::string doing = "preparing legacy";
+void prepare_source(way& at, journal& done) {
+    const auto& found = at.found;
+    const auto& planned = at.planned;
+    auto& source = at.source;
+    const std::string doing = "preparing " + at.source_name();
     // An ALTER TABLE that waits for a lock makes everyone behind it wait as well.
-    ask(legacy, doing, "SET lock_timeout = '5s'");
+    ask(source, doing, "SET lock_timeout = '5s'");
     for (const auto& name : planned.replica_identity_full) {
         // The leaves of a partitioned table each have their own.
         const auto members =
-            ask(legacy, doing,
+            ask(source, doing,
                 "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
                 " WHERE c.oid = $1::regclass OR c.oid IN (SELECT relid FROM pg_partition_tree($1::regclass))",
                 {quoted(name)});
         for (int i = 0; i < members.size(); ++i)
-            ask(legacy, doing + ": " + to_string(name),
+            ask(source, doing + ": " + to_string(name),
                 "ALTER TABLE " +
                     quoted(model::table_name{std::string{members.text(i, 0)}, std::string{members.text(i, 1)}}) +
                     " REPLICA IDENTITY FULL");
-        done.note("table " + to_string(name), "REPLICA IDENTITY FULL set");
+        done.note("table " + to_string(name) + (at.back() ? " on " + at.source_name() : ""),
+                  "REPLICA IDENTITY FULL set");
     }
 
     const std::string publication = quote_identifier(found.stream.publication());
@@ -127,59 +200,63 @@ void prepare_legacy(const situation& found, const plan& planned, pgclient::conne
         names.push_back(to_string(table.name));
     }
     const std::string what = "publication " + found.stream.publication();
+    if (!at.left_out.empty())
+        done.note(what, "without " + output::joined(at.left_out) + ": " + at.follower_name() + " has no such table");
     const std::string options = "(publish = 'insert, update, delete, truncate', publish_via_partition_root = true)";
     if (planned.create_publication) {
-        ask(legacy, what,
+        ask(source, what,
             "CREATE PUBLICATION " + publication + " FOR TABLE " + output::joined(targets) + " WITH " + options);
         done.note(what, "created with " + output::joined(names));
         return;
     }
     if (!found.publication->every_operation || !found.publication->via_root) {
-        ask(legacy, what, "ALTER PUBLICATION " + publication + " SET " + options);
+        ask(source, what, "ALTER PUBLICATION " + publication + " SET " + options);
         done.note(what, "options set");
     }
     if (!targets.empty())
-        ask(legacy, what, "ALTER PUBLICATION " + publication + " ADD TABLE " + output::joined(targets));
+        ask(source, what, "ALTER PUBLICATION " + publication + " ADD TABLE " + output::joined(targets));
     done.note(what, targets.empty() ? "existed" : "added " + output::joined(names));
 }
 
 // After the publication, which says what is watched. Not a condition of the stream: without the right to it DDL is not
 // noticed, and all else is as it would be.
-void watch_ddl(const situation& found, pgclient::connection& legacy, pgclient::connection& modern, journal& done) {
-    const std::string what = "DDL on legacy";
-    ask(legacy, what, "BEGIN; SET LOCAL client_min_messages = warning");
-    const auto installed = legacy.exec(std::string{store::ddl_watch_sql()});
+void watch_ddl(way& at, journal& done) {
+    const auto& stream = at.config.stream;
+    auto& source = at.source;
+    const std::string what = "DDL on " + at.source_name();
+    ask(source, what, "BEGIN; SET LOCAL client_min_messages = warning");
+    const auto installed = source.exec(std::string{store::ddl_watch_sql()});
     if (!installed) {
-        ask(legacy, what, "ROLLBACK");
+        ask(source, what, "ROLLBACK");
         if (installed.error().sqlstate != "42501")
             throw stop(exit_code::no, what + ": " + to_string(installed.error()));
-        const auto watches = ask(legacy, what, std::string{store::count_watches_sql()}).integer(0, 0);
-        done.note(what,
-                  watches == store::ddl_watches
-                      ? "is noticed; only who has made the event triggers can change the policy"
-                      : "is not noticed: event triggers need a superuser on legacy, and legacy.dsn's role is none");
+        const auto watches = ask(source, what, std::string{store::count_watches_sql()}).integer(0, 0);
+        done.note(what, watches == store::ddl_watches
+                            ? "is noticed; only who has made the event triggers can change the policy"
+                            : "is not noticed: event triggers need a superuser on " + at.source_name() + ", and " +
+                                  settings::source_dsn(at.config) + "'s role is none");
         return;
     }
     pgwire::array_literal patterns;
-    for (const auto& pattern : found.stream.tables) patterns.add(output::like_of(pattern));
-    const auto secret =
-        ask(legacy, what, std::string{store::watch_stream_sql()},
-            {found.stream.name, found.stream.publication(), patterns.take(), std::string{to_string(found.stream.ddl)}});
-    ask(legacy, what, std::string{store::note_partitions_sql()}, {found.stream.publication()});
+    for (const auto& pattern : stream.tables) patterns.add(output::like_of(pattern));
+    const auto secret = ask(source, what, std::string{store::watch_stream_sql()},
+                            {stream.name, stream.publication(), patterns.take(), std::string{to_string(stream.ddl)}});
+    ask(source, what, std::string{store::note_partitions_sql()}, {stream.publication()});
     // What is sealed with it is understood before it is said.
-    ask(modern, what, std::string{store::keep_seal_sql()}, {found.stream.name, std::string{secret.text(0, 0)}});
-    ask(legacy, what, "COMMIT");
-    done.note(what, "policy " + std::string{to_string(found.stream.ddl)});
+    ask(at.follower, what, std::string{store::keep_seal_sql()}, {stream.name, std::string{secret.text(0, 0)}});
+    ask(source, what, "COMMIT");
+    done.note(what, "policy " + std::string{to_string(stream.ddl)});
 }
 
 // Rows that are in a new table already, and those of transactions that run while it is added, are not in the stream.
 // Before it is added: no change of it is to find a follower that has not got its row.
-void mark_new(const situation& found, const plan& planned, pgclient::connection& legacy, pgclient::connection& modern,
-              journal& done) {
-    if (planned.create_publication || planned.add_to_publication.empty() || !found.progress) return;
-    const auto now = ask(legacy, "asking legacy", "SELECT pg_current_wal_lsn()::text");
+// Of the way back all are copied: legacy is where they come from.
+void mark_new(way& at, journal& done) {
+    const auto& planned = at.planned;
+    if (at.back() || planned.create_publication || planned.add_to_publication.empty() || !at.found.progress) return;
+    const auto now = ask(at.source, "asking " + at.source_name(), "SELECT pg_current_wal_lsn()::text");
     for (const auto& table : planned.add_to_publication) {
-        stream::mark_new(modern, found.stream, table, std::string{now.text(0, 0)});
+        stream::mark_new(at.follower, at.found.stream, table, std::string{now.text(0, 0)});
         done.note("table " + to_string(table), "new in the stream; crossfade backfill --tables " + to_string(table));
     }
 }
@@ -220,10 +297,11 @@ void ensure_topics(const settings::configuration& config, const options& with, j
     }
 }
 
-void enable_failover(const situation& found, const plan& planned, pgclient::connection& replication, journal& done) {
-    if (!planned.enable_failover) return;
-    const std::string what = "slot " + found.stream.slot();
-    const auto enabled = stream::enable_failover(replication, found.stream.slot());
+void enable_failover(way& at, journal& done) {
+    if (!at.planned.enable_failover) return;
+    const auto slot = at.config.stream.slot();
+    const std::string what = "slot " + slot;
+    const auto enabled = stream::enable_failover(at.replication, slot);
     if (enabled) {
         done.note(what, "standbys take it over from now on");
     } else if (enabled.error().sqlstate == "55006") {
@@ -233,72 +311,75 @@ void enable_failover(const situation& found, const plan& planned, pgclient::conn
     }
 }
 
-void begin_stream(const options& with, const situation& found, const plan& planned,
-                  const stream::source_identity& source, pgclient::connection& legacy, pgclient::connection& modern,
-                  journal& done) {
-    model::lsn at;
-    if (planned.create_slot) {
-        at = stream::create_slot(legacy, found.stream.slot(), with.slot_timeout);
-        done.note("slot " + found.stream.slot(), "created at " + to_string(at));
+void begin_stream(way& at, const options& with, journal& done) {
+    const auto& stream = at.config.stream;
+    model::lsn position;
+    if (at.planned.create_slot) {
+        position = stream::create_slot(at.source, stream.slot(), with.slot_timeout);
+        done.note("slot " + stream.slot(), "created at " + to_string(position));
     } else {
-        at = found.slot->confirmed.value_or(model::lsn{});
-        done.note("slot " + found.stream.slot(), "existed, confirmed up to " + to_string(at));
+        position = at.found.slot->confirmed.value_or(model::lsn{});
+        done.note("slot " + stream.slot(), "existed, confirmed up to " + to_string(position));
     }
-    if (!planned.begin_progress) {
-        done.note("progress of stream " + found.stream.name,
-                  "existed, applied up to " + to_string(found.progress->commit_lsn()));
+    const std::string progress = "progress of stream " + stream.name;
+    if (!at.planned.begin_progress) {
+        done.note(progress, "existed, applied up to " + to_string(at.found.progress->commit_lsn()));
         return;
     }
-    const int partitions = found.stream.topic_partitions();
-    stream::set_progress(modern, found.stream, source, at,
+    const int partitions = stream.topic_partitions();
+    stream::set_progress(at.follower, stream, at.identity, position,
                          std::vector<std::int64_t>(static_cast<std::size_t>(partitions), 0));
-    done.note(
-        "progress of stream " + found.stream.name,
-        "begins at " + to_string(at) + (partitions > 1 ? " in " + std::to_string(partitions) + " partitions" : ""));
+    done.note(progress, "begins at " + to_string(position) +
+                            (partitions > 1 ? " in " + std::to_string(partitions) + " partitions" : ""));
+}
+
+// The publication has to be there before the slot's first change is decoded, and nothing may lie between the slot and
+// the progress: so the slot comes last, and what it keeps from then on is what progress waits for.
+void carry_out(way& at, const options& with, journal& done) {
+    install_schema(at, done);
+    mark_new(at, done);
+    prepare_source(at, done);
+    watch_ddl(at, done);
+    ensure_topics(at.config, with, done);
+    begin_stream(at, with, done);
+    enable_failover(at, done);
 }
 
 }  // namespace
 
 exit_code run(const context& in, const options& with) {
-    auto legacy = catalog::connect(in.config, settings::side::legacy);
-    auto modern = catalog::connect(in.config, settings::side::modern);
-    auto replication = catalog::connect_replication(in.config, settings::side::legacy);
-    const auto source = stream::identify(replication);
+    std::vector<way> ways;
+    ways.push_back(explore(in.config, with));
+    // What is written to modern between its beginning and the other's is Crossfade's own.
+    if (in.config.stream.both_ways) ways.push_back(explore(settings::turned(in.config), with));
+    std::vector<objection> objections;
+    for (const auto& each : ways)
+        objections.insert(objections.end(), each.planned.objections.begin(), each.planned.objections.end());
+    if (!objections.empty()) refuse(objections);
 
-    const auto found = look(in.config, legacy, modern, source);
-    const auto planned = make_plan(found, with.unfit);
-    if (!planned.objections.empty()) refuse(planned.objections);
-
-    // The publication has to be there before the slot's first change is decoded, and nothing may lie between the slot
-    // and the progress: so the slot comes last, and what it keeps from then on is what progress waits for.
     journal done;
-    install_schema(modern, done);
-    mark_new(found, planned, legacy, modern, done);
-    prepare_legacy(found, planned, legacy, done);
-    watch_ddl(found, legacy, modern, done);
-    ensure_topics(in.config, with, done);
-    begin_stream(with, found, planned, source, legacy, modern, done);
-    enable_failover(found, planned, replication, done);
-    done.print(in, planned.begin_progress);
+    for (auto& each : ways) carry_out(each, with, done);
+    if (in.config.stream.both_ways) {
+        auto legacy = catalog::connect(in.config, settings::side::legacy);
+        auto modern = catalog::connect(in.config, settings::side::modern);
+        for (auto& each : flip::prepare(in.config, legacy, modern)) done.note(each.what, each.outcome);
+    }
+    done.print(in, ways.front().planned.begin_progress);
     return exit_code::fine;
 }
 
 void prepare_anew(const context& in, const options& with) {
-    auto legacy = catalog::connect(in.config, settings::side::legacy);
-    auto modern = catalog::connect(in.config, settings::side::modern);
-    auto replication = catalog::connect_replication(in.config, settings::side::legacy);
-    const auto found = look(in.config, legacy, modern, stream::identify(replication));
-    const auto planned = make_plan(found, with.unfit, purpose::anew);
-    if (!planned.objections.empty()) refuse(planned.objections);
+    auto at = explore(in.config, with, purpose::anew);
+    if (!at.planned.objections.empty()) refuse(at.planned.objections);
 
     journal done;
-    install_schema(modern, done);
-    prepare_legacy(found, planned, legacy, done);
-    watch_ddl(found, legacy, modern, done);
+    install_schema(at, done);
+    prepare_source(at, done);
+    watch_ddl(at, done);
     ensure_topics(in.config, with, done);
-    if (planned.create_slot) {
-        const auto at = stream::create_slot(legacy, found.stream.slot(), with.slot_timeout);
-        done.note("slot " + found.stream.slot(), "created at " + to_string(at));
+    if (at.planned.create_slot) {
+        const auto position = stream::create_slot(at.source, at.found.stream.slot(), with.slot_timeout);
+        done.note("slot " + at.found.stream.slot(), "created at " + to_string(position));
     }
     done.remark(in.notes);
 }

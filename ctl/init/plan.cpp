@@ -11,7 +11,6 @@ namespace crossfade::ctl::init {
 namespace {
 
 using catalog::replica_identity;
-using stream::begin_anew;
 
 // PostgreSQL refuses UPDATE and DELETE on a published table of this kind: the application would fail.
 bool mute(const catalog::table& table) {
@@ -21,7 +20,8 @@ bool mute(const catalog::table& table) {
 
 void plan_tables(const situation& found, unfit_identity unfit, plan& into) {
     if (found.tables.empty())
-        into.objections.push_back({"stream.tables names no table on legacy", "correct stream.tables or legacy.dsn"});
+        into.objections.push_back(
+            {"stream.tables names no table on " + found.source, "correct stream.tables or " + found.source + ".dsn"});
     std::vector<std::string> unlogged;
     std::vector<std::string> refused;
     for (const auto& table : found.tables) {
@@ -52,8 +52,9 @@ void plan_ties(const situation& found, unfit_identity unfit, plan& into) {
     if (!refused.empty() && unfit == unfit_identity::refuse)
         into.objections.push_back(
             {"rows that are in several partitions may be in each other's way: " + output::joined(refused),
-             "ALTER TABLE ... REPLICA IDENTITY FULL on legacy, which keeps each of these tables in one partition, or "
-             "allow it: crossfade init --replica-identity-full"});
+             "ALTER TABLE ... REPLICA IDENTITY FULL on " + found.source +
+                 ", which keeps each of these tables in one partition, or "
+                 "allow it: crossfade init --replica-identity-full"});
 }
 
 void plan_publication(const situation& found, plan& into) {
@@ -78,17 +79,19 @@ std::optional<objection> object_to_slot(const situation& found) {
             "another stream.name, or SELECT pg_drop_replication_slot('" + slot + "');"};
     if (found.slot->wal_status == "lost")
         return objection{"slot " + slot + " is lost: the WAL it needs was removed",
-                         "SELECT pg_drop_replication_slot('" + slot + "'); then " + begin_anew};
+                         "SELECT pg_drop_replication_slot('" + slot + "'); then " + found.begin_anew};
     return std::nullopt;
 }
 
 std::optional<objection> object_to_progress(const situation& found) {
     if (!found.progress) return std::nullopt;
     if (found.progress->system_identifier != found.legacy_system_identifier)
-        return objection{"modern was fed from another cluster (" + found.progress->system_identifier + ")",
-                         std::string{"correct legacy.dsn, or "} + begin_anew};
+        return objection{found.follower + " was fed from another cluster (" + found.progress->system_identifier + ")",
+                         "correct " + found.source + ".dsn, or " + found.begin_anew};
     if (!found.slot)
-        return objection{"modern has progress but legacy has no slot: what changed since is not kept", begin_anew};
+        return objection{
+            found.follower + " has progress but " + found.source + " has no slot: what changed since is not kept",
+            found.begin_anew};
     return stream::object_to_partitions(found.stream, *found.progress);
 }
 
@@ -96,7 +99,7 @@ std::optional<objection> object_to_progress(const situation& found) {
 std::optional<objection> object_to_topic(const situation& found) {
     const int wanted = found.stream.topic_partitions();
     const std::string topic = "topic " + found.stream.topic();
-    const std::string anew = found.progress ? std::string{", then "} + begin_anew : "";
+    const std::string anew = found.progress ? ", then " + found.begin_anew : "";
     if (found.topic_partitions != 0 && found.topic_partitions != wanted) {
         const std::string has = topic + " has " + std::to_string(found.topic_partitions) +
                                 (found.topic_partitions == 1 ? " partition" : " partitions");
@@ -122,16 +125,16 @@ std::optional<objection> object_to_offsets(const situation& found) {
     const std::string topic = "topic " + found.stream.topic();
     if (!found.progress) {
         if (std::ranges::none_of(found.topic, &stream::topic_tail::ever_written)) return std::nullopt;
-        return objection{topic + " holds events, but modern has no progress",
-                         std::string{"another stream.name, or delete the topic if it is a leftover, or "} + begin_anew};
+        return objection{topic + " holds events, but " + found.follower + " has no progress",
+                         "another stream.name, or delete the topic if it is a leftover, or " + found.begin_anew};
     }
     for (const auto& at : found.progress->partitions) {
         const auto high = found.topic.empty() ? 0 : found.topic[static_cast<std::size_t>(at.partition)].high;
         if (at.next_offset <= high) continue;
         return objection{topic + " no longer has offset " + std::to_string(at.next_offset) +
                              (found.stream.by_key() ? " of partition " + std::to_string(at.partition) : "") +
-                             ", where modern is",
-                         begin_anew};
+                             ", where " + found.follower + " is",
+                         found.begin_anew};
     }
     return std::nullopt;
 }

@@ -6,6 +6,7 @@
 #include "ctl/flags/compare.hpp"
 #include "ctl/output/table.hpp"
 #include "ctl/stream/progress.hpp"
+#include "lib/settings/directions.hpp"
 
 namespace crossfade::ctl::status {
 
@@ -63,38 +64,45 @@ void assess_warning(const json::object& program, std::string_view of, assessment
     if (!warning.empty()) into.troubles.push_back(warning + ". Way out: " + at(program, {"stream", of, "way_out"}));
 }
 
+std::string anew(const picture& of) {
+    return of.config.source == settings::side::legacy ? "crossfade backfill --resync"
+                                                      : settings::begin_back_anew(of.config);
+}
+
 void assess_legacy(const picture& of, assessment& into) {
+    const std::string source{of.config.source_name()};
     if (!of.legacy_problem.empty()) {
-        into.lines.emplace_back("legacy", of.legacy_problem);
-        into.unreachable.emplace_back("legacy");
+        into.lines.emplace_back(source, of.legacy_problem);
+        into.unreachable.emplace_back(source);
         return;
     }
     const std::string name = of.config.stream.slot();
     if (!of.slot) {
-        into.lines.emplace_back("legacy", "no slot " + name);
+        into.lines.emplace_back(source, "no slot " + name);
         into.troubles.push_back("the stream is not set up: crossfade init");
         return;
     }
-    into.lines.emplace_back("legacy", "slot " + name + (of.slot->active ? " in use, " : " idle, ") +
-                                          bytes(of.slot->retained_bytes) + " of WAL kept, confirmed up to " +
-                                          (of.slot->confirmed ? to_string(*of.slot->confirmed) : "nothing"));
+    into.lines.emplace_back(source, "slot " + name + (of.slot->active ? " in use, " : " idle, ") +
+                                        bytes(of.slot->retained_bytes) + " of WAL kept, confirmed up to " +
+                                        (of.slot->confirmed ? to_string(*of.slot->confirmed) : "nothing"));
     if (of.slot->wal_status == "lost")
         into.troubles.push_back("slot " + name + " is lost. Way out: SELECT pg_drop_replication_slot('" + name +
-                                "'); then crossfade backfill --resync");
+                                "'); then " + anew(of));
     if (of.slot->wal_status == "unreserved") into.troubles.push_back("slot " + name + " is about to be lost");
     if (!of.slot->active && of.proxy.answer)
         into.troubles.push_back("nobody reads slot " + name + ": WAL is piling up");
 }
 
 void assess_modern(const picture& of, assessment& into) {
+    const std::string follower{of.config.follower_name()};
     if (!of.modern_problem.empty()) {
-        into.lines.emplace_back("modern", of.modern_problem);
-        into.unreachable.emplace_back("modern");
+        into.lines.emplace_back(follower, of.modern_problem);
+        into.unreachable.emplace_back(follower);
         return;
     }
     if (!of.store.progress) {
-        into.lines.emplace_back("modern", "no progress for stream " + of.config.stream.name);
-        into.troubles.emplace_back("modern does not follow: crossfade init");
+        into.lines.emplace_back(follower, "no progress for stream " + of.config.stream.name);
+        into.troubles.emplace_back(follower + " does not follow: crossfade init");
         return;
     }
     const auto& progress = *of.store.progress;
@@ -103,7 +111,7 @@ void assess_modern(const picture& of, assessment& into) {
     if (progress.partitions.size() > 1) line += " in all " + std::to_string(progress.partitions.size()) + " partitions";
     if (of.legacy_problem.empty() && of.legacy_position > applied)
         line += ", " + bytes(static_cast<std::int64_t>(of.legacy_position.value - applied.value)) + " behind";
-    into.lines.emplace_back("modern", line + ", moved " + output::seconds_text(progress.age_seconds()) + " ago");
+    into.lines.emplace_back(follower, line + ", moved " + output::seconds_text(progress.age_seconds()) + " ago");
     if (const auto other = stream::object_to_partitions(of.config.stream, progress))
         into.troubles.push_back(other->what + ". Way out: " + other->way_out);
 
@@ -136,6 +144,7 @@ void assess_modern(const picture& of, assessment& into) {
                                           std::to_string(by_state["backfilling"].size()) + " copied live, " +
                                           std::to_string(by_state["stale"].size()) + " stale");
 
+    const std::string ask = of.config.source == settings::side::legacy ? "crossfade " : "crossfade --back ";
     const auto rows = [&](const char* state) {
         const auto found = of.drift.find(state);
         return found == of.drift.end() ? std::int64_t{0} : found->second;
@@ -145,22 +154,72 @@ void assess_modern(const picture& of, assessment& into) {
                                          std::to_string(rows("repaired")) + " repaired");
     into.lines.emplace_back("dead letters", std::to_string(of.dead_letters));
     if (rows("confirmed") > 0)
-        into.troubles.push_back(std::to_string(rows("confirmed")) + " rows differ: crossfade drift list");
+        into.troubles.push_back(std::to_string(rows("confirmed")) + " rows differ: " + ask + "drift list");
     for (const auto& each : of.paused) into.troubles.push_back(each);
     if (of.dead_letters > 0)
-        into.troubles.push_back(std::to_string(of.dead_letters) +
-                                " changes wait among the dead letters: crossfade deadletters list");
+        into.troubles.push_back(std::to_string(of.dead_letters) + " changes wait among the dead letters: " + ask +
+                                "deadletters list");
+}
+
+// Who it is, the databases say; the file, how the other side is followed meanwhile.
+std::string authority_of(const picture& of) {
+    const auto& flags = of.config.flags.defaults();
+    const std::string strategy{to_string(effective_strategy(flags))};
+    if (const auto* now = store::newer(of.authority_by_legacy, of.authority_by_modern)) {
+        std::string line = now->authority + ", epoch " + std::to_string(now->epoch) + " (" + strategy + " by the file)";
+        if (now->state != store::handover_state::settled)
+            line += ", a flip is under way: " + std::string{to_string(now->state)};
+        return line;
+    }
+    return std::string{to_string(authority(flags))} + " (" + strategy + ')';
+}
+
+void assess_back(const picture& of, assessment& into) {
+    assessment back;
+    const auto program = [&](const std::string& name, const program_answer& answer) {
+        if (!answer.answer) {
+            if (!answer.problem.empty()) back.troubles.push_back(name + ": " + answer.problem);
+            return;
+        }
+        assess_program(name, answer, {}, {}, back);
+        if (at(*answer.answer, {"stream", "state"}) == "waiting")
+            back.troubles.push_back(name + " waits: " + at(*answer.answer, {"stream", "reason"}) +
+                                    (at(*answer.answer, {"stream", "way_out"}).empty()
+                                         ? ""
+                                         : ". Way out: " + at(*answer.answer, {"stream", "way_out"})));
+    };
+    program("proxy", of.proxy);
+    program("cdc", of.cdc);
+    if (of.cdc.answer) assess_warning(*of.cdc.answer, "retention", back);
+    if (of.proxy.answer) assess_warning(*of.proxy.answer, "retained_wal", back);
+    // Who doesn't answer has been said of the other stream already.
+    if (of.legacy_problem.empty()) assess_legacy(of, back);
+    if (of.modern_problem.empty()) assess_modern(of, back);
+    into.lines.emplace_back("way back", of.config.stream.name);
+    for (auto& [part, state] : back.lines) into.lines.emplace_back("  " + part, std::move(state));
+    for (auto& trouble : back.troubles) into.troubles.push_back("way back: " + std::move(trouble));
 }
 
 }  // namespace
 
-assessment assess(const picture& of) {
+program_answer of_back(const program_answer& program) {
+    program_answer made;
+    if (!program.answer) return made;  // said of the other stream
+    const auto* back = program.answer->if_contains("back");
+    if (back != nullptr && back->is_object()) {
+        made.answer = back->get_object();
+    } else {
+        made.problem = "runs without stream.both_ways. Way out: start it again";
+    }
+    return made;
+}
+
+assessment assess(const picture& of, const picture* back) {
     assessment made;
-    const auto& flags = of.config.flags.defaults();
     made.lines.emplace_back("authority",
-                            std::string{to_string(authority(flags))} + " (" +
-                                std::string{to_string(effective_strategy(flags))} + ")" +
-                                (of.proxy.answer ? ", epoch " + at(*of.proxy.answer, {"flags", "epoch"}) : ""));
+                            authority_of(of) + (of.proxy.answer && !of.authority_by_legacy && !of.authority_by_modern
+                                                    ? ", epoch " + at(*of.proxy.answer, {"flags", "epoch"})
+                                                    : ""));
     std::string sessions;
     std::string lag;
     if (of.proxy.answer)
@@ -179,6 +238,7 @@ assessment assess(const picture& of) {
     }
     assess_legacy(of, made);
     assess_modern(of, made);
+    if (back != nullptr) assess_back(*back, made);
     return made;
 }
 

@@ -11,11 +11,13 @@
 #include "ctl/exit_code.hpp"
 #include "ctl/status/program.hpp"
 #include "lib/settings/settings.hpp"
+#include "lib/store/authority.hpp"
 #include "lib/store/backfill.hpp"
 
 namespace crossfade::ctl::status {
 
-// What was found out; each part may be missing, with the reason.
+// What was found out of one stream; each part may be missing, with the reason. `legacy` is where its changes come from
+// and `modern` where they go: of the way back, by the configuration that it has (settings::turned).
 struct picture {
     settings::configuration config;
     program_answer proxy;
@@ -30,7 +32,13 @@ struct picture {
     std::vector<std::string>
         paused;  // tables that wait for DDL: "public.orders waits for ALTER TABLE (crossfade ddl show 3)"
     std::vector<store::backfill> backfills;  // beside the stream
+    // Of stream.both_ways: what each side has of who the authority is.
+    std::optional<store::authority_row> authority_by_legacy;
+    std::optional<store::authority_row> authority_by_modern;
 };
+
+// What a program says of the way back, as if it had no other stream. Pure.
+program_answer of_back(const program_answer& program);
 
 struct assessment {
     std::vector<std::pair<std::string, std::string>> lines;  // part, state
@@ -42,7 +50,7 @@ struct assessment {
     }
 };
 
-// Pure.
-assessment assess(const picture& of);
+// `back`: of the way back; null where there is none. Pure.
+assessment assess(const picture& of, const picture* back = nullptr);
 
 }  // namespace crossfade::ctl::status

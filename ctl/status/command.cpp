@@ -5,6 +5,8 @@
 #include "ctl/output/json.hpp"
 #include "ctl/output/table.hpp"
 #include "ctl/status/assess.hpp"
+#include "lib/settings/directions.hpp"
+#include "lib/settings/turned.hpp"
 #include "lib/store/schema.hpp"
 
 namespace crossfade::ctl::status {
@@ -13,12 +15,21 @@ namespace {
 
 using catalog::ask;
 
+std::optional<store::authority_row> authority_in(pgclient::connection& side, const settings::configuration& config) {
+    if (!config.stream.both_ways) return std::nullopt;
+    auto found = store::load_authority(side, settings::forth_stream(config));
+    if (!found) throw stop(exit_code::no, "reading crossfade.authority: " + to_string(found.error()));
+    return std::move(*found);
+}
+
 void look_at_legacy(picture& into) {
     try {
         auto legacy = catalog::connect(into.config, settings::side::legacy);
         into.slot = catalog::read_slot(legacy, into.config.stream.slot());
-        const auto position = ask(legacy, "asking legacy", "SELECT pg_current_wal_lsn()::text");
+        const auto position =
+            ask(legacy, "asking " + std::string{into.config.source_name()}, "SELECT pg_current_wal_lsn()::text");
         if (const auto parsed = model::parse_lsn(position.text(0, 0))) into.legacy_position = *parsed;
+        into.authority_by_legacy = authority_in(legacy, into.config);
     } catch (const stop& why) {
         into.legacy_problem = why.what();
     }
@@ -27,6 +38,7 @@ void look_at_legacy(picture& into) {
 void look_at_modern(picture& into) {
     try {
         auto modern = catalog::connect(into.config, settings::side::modern);
+        into.authority_by_modern = authority_in(modern, into.config);
         into.store = catalog::read_store(modern, into.config.stream.name);
         if (!into.store.present) return;
         const auto drift = ask(modern, "reading crossfade.drift",
@@ -58,36 +70,40 @@ boost::json::value or_null(const program_answer& program) {
     return program.answer ? boost::json::value(*program.answer) : boost::json::value(nullptr);
 }
 
-void print_json(const picture& of, const assessment& made, std::ostream& out) {
-    boost::json::object legacy{{"problem", of.legacy_problem}, {"slot", nullptr}};
+boost::json::object source_of(const picture& of) {
+    boost::json::object source{{"problem", of.legacy_problem}, {"slot", nullptr}};
     if (of.slot)
-        legacy["slot"] = {{"name", of.config.stream.slot()},
+        source["slot"] = {{"name", of.config.stream.slot()},
                           {"active", of.slot->active},
                           {"wal_status", of.slot->wal_status},
                           {"retained_bytes", of.slot->retained_bytes},
                           {"confirmed_lsn", of.slot->confirmed ? to_string(*of.slot->confirmed) : ""}};
-    legacy["position"] = to_string(of.legacy_position);
+    source["position"] = to_string(of.legacy_position);
+    return source;
+}
+
+boost::json::object follower_of(const picture& of) {
     boost::json::object tables;
     for (const auto& [table, state] : of.store.table_states) tables[table] = state;
     boost::json::object drift;
     for (const auto& [state, rows] : of.drift) drift[state] = rows;
-    boost::json::object modern{{"problem", of.modern_problem}, {"applied_lsn", nullptr}, {"next_offset", nullptr}};
+    boost::json::object follower{{"problem", of.modern_problem}, {"applied_lsn", nullptr}, {"next_offset", nullptr}};
     if (of.store.progress) {
-        modern["applied_lsn"] = to_string(of.store.progress->end_lsn());
+        follower["applied_lsn"] = to_string(of.store.progress->end_lsn());
         if (of.config.stream.by_key()) {
             boost::json::array partitions;
             for (const auto& each : of.store.progress->partitions)
                 partitions.push_back({{"partition", each.partition},
                                       {"applied_lsn", to_string(each.end_lsn)},
                                       {"next_offset", each.next_offset}});
-            modern["partitions"] = partitions;
+            follower["partitions"] = partitions;
         } else {
-            modern["next_offset"] = of.store.progress->partitions.front().next_offset;
+            follower["next_offset"] = of.store.progress->partitions.front().next_offset;
         }
     }
-    modern["tables"] = tables;
-    modern["drift"] = drift;
-    modern["dead_letters"] = of.dead_letters;
+    follower["tables"] = tables;
+    follower["drift"] = drift;
+    follower["dead_letters"] = of.dead_letters;
     boost::json::array backfills;
     for (const auto& each : of.backfills)
         backfills.push_back({{"table", each.table},
@@ -95,18 +111,36 @@ void print_json(const picture& of, const assessment& made, std::ostream& out) {
                              {"reason", each.reason},
                              {"rows", each.copied_rows},
                              {"estimated_rows", each.estimated_rows}});
-    modern["backfills"] = backfills;
-    modern["paused"] = output::strings(of.paused);
+    follower["backfills"] = backfills;
+    follower["paused"] = output::strings(of.paused);
+    return follower;
+}
+
+void print_json(const picture& of, const picture* back, const assessment& made, std::ostream& out) {
     const auto& flags = of.config.flags.defaults();
-    out << output::pretty({{"healthy", made.code() == exit_code::fine},
-                           {"authority", to_string(authority(flags))},
-                           {"strategy", to_string(effective_strategy(flags))},
-                           {"troubles", output::strings(made.troubles)},
-                           {"unreachable", output::strings(made.unreachable)},
-                           {"proxy", or_null(of.proxy)},
-                           {"cdc", or_null(of.cdc)},
-                           {"legacy", legacy},
-                           {"modern", modern}});
+    boost::json::object all{{"healthy", made.code() == exit_code::fine},
+                            {"authority", to_string(authority(flags))},
+                            {"strategy", to_string(effective_strategy(flags))},
+                            {"troubles", output::strings(made.troubles)},
+                            {"unreachable", output::strings(made.unreachable)},
+                            {"proxy", or_null(of.proxy)},
+                            {"cdc", or_null(of.cdc)},
+                            {"legacy", source_of(of)},
+                            {"modern", follower_of(of)}};
+    if (back != nullptr) {
+        // What is where it is: of the way back the slot is on modern.
+        all["back"] = {{"stream", back->config.stream.name},
+                       {"proxy", or_null(back->proxy)},
+                       {"cdc", or_null(back->cdc)},
+                       {"modern", source_of(*back)},
+                       {"legacy", follower_of(*back)}};
+        if (const auto* now = store::newer(of.authority_by_legacy, of.authority_by_modern)) {
+            all["authority"] = now->authority;
+            all["authority_epoch"] = now->epoch;
+            all["flip"] = to_string(now->state);
+        }
+    }
+    out << output::pretty(all);
 }
 
 void print_table(const assessment& made, std::ostream& out) {
@@ -130,8 +164,18 @@ exit_code run(const context& in) {
     of.cdc = ask_program(in.config.cdc.admin);
     look_at_legacy(of);
     look_at_modern(of);
-    const auto made = assess(of);
-    in.json() ? print_json(of, made, in.out) : print_table(made, in.out);
+    std::optional<picture> back;
+    if (in.config.stream.both_ways) {
+        back.emplace();
+        back->config = settings::turned(in.config);
+        back->proxy = of_back(of.proxy);
+        back->cdc = of_back(of.cdc);
+        look_at_legacy(*back);
+        look_at_modern(*back);
+    }
+    const auto* way_back = back ? &*back : nullptr;
+    const auto made = assess(of, way_back);
+    in.json() ? print_json(of, way_back, made, in.out) : print_table(made, in.out);
     return made.code();
 }
 

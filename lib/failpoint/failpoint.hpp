@@ -39,6 +39,13 @@ inline constexpr std::array places{
     place{"backfill.chunk_committed", "crossfade-cdc"},
     place{"backfill.refetched", "crossfade-cdc"},  // single rows are written, COMMIT is not sent
     place{"backfill.finishing", "crossfade-cdc"},  // the table counts as live, COMMIT is not sent
+    place{"flip.holding", "crossfade"},            // proxies are asked to hold
+    place{"flip.held", "crossfade"},               // they do, and nothing of theirs is under way
+    place{"flip.fenced", "crossfade"},             // the authority refuses writes
+    place{"flip.drained", "crossfade"},            // the other side has all of it
+    place{"flip.sequences", "crossfade"},          // and its sequences are ahead
+    place{"flip.decided", "crossfade"},            // it is the authority, and still refuses writes
+    place{"flip.opened", "crossfade"},             // it takes them; the old side doesn't know
     place{"backfill.marked", "crossfade"},         // the tables count as being copied
     place{"backfill.snapshot", "crossfade"},       // there is a snapshot, nothing is copied
     place{"backfill.copied", "crossfade"},         // a table's rows are written, COMMIT is not sent

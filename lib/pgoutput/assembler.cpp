@@ -26,6 +26,7 @@ model::change_event assembler::at(model::lsn position, std::uint64_t ordinal) {
 }
 
 assembler::outcome assembler::hold(decltype(model::change_event::body) body) {
+    if (left_out_) return std::nullopt;
     auto event = at(transaction_->final_lsn, ++ordinal_);
     event.commit_time = transaction_->commit_time;
     event.xid = transaction_->xid;
@@ -38,7 +39,16 @@ assembler::outcome assembler::on(begin&& from) {
     // Commit order is WAL order; anything else is not the WAL that was read until now.
     if (from.final_lsn < newest_) return violation{"a transaction lies before one that was sent already"};
     transaction_ = from;
+    left_out_ = false;
     ordinal_ = 0;
+    return std::nullopt;
+}
+
+// Comes right behind Begin, where there is one.
+assembler::outcome assembler::on(origin&& from) {
+    if (!transaction_) return violation{"an origin without a transaction"};
+    if (ordinal_ > 0) return violation{"an origin behind a transaction's first change"};
+    left_out_ = leaves_out_ && leaves_out_(from.name);
     return std::nullopt;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/system/result.hpp>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
@@ -29,7 +30,10 @@ class assembler {
         std::uint64_t publisher = 0;
         model::lsn previous;  // end_lsn of what the topic holds already
     };
-    explicit assembler(source from) : source_(std::move(from)), previous_(source_.previous) {}
+    // `leaves_out`: whether nothing of a transaction is to be published that comes from the origin of that name. What
+    // is left out leaves no more trace than what nobody captures.
+    explicit assembler(source from, std::function<bool(std::string_view)> leaves_out = {})
+        : source_(std::move(from)), leaves_out_(std::move(leaves_out)), previous_(source_.previous) {}
 
     // At most one event follows from a message, and it may be the one before: a transaction's newest event is held back
     // until it is known whether another follows.
@@ -40,7 +44,7 @@ class assembler {
 
     outcome on(begin&& from);
     outcome on(commit&& from);
-    outcome on(origin&&) { return std::nullopt; }
+    outcome on(origin&& from);
     outcome on(relation&& from);
     outcome on(type&&) { return std::nullopt; }
     outcome on(row_message&& from);
@@ -52,11 +56,13 @@ class assembler {
     outcome hold(decltype(model::change_event::body) body);
 
     source source_;
+    std::function<bool(std::string_view)> leaves_out_;
     std::uint32_t timeline_ = 0;  // of the newest event
     model::lsn previous_;
     model::lsn newest_;  // end of the newest transaction or heartbeat on this connection, published or not
     std::unordered_map<std::uint32_t, std::shared_ptr<const model::relation>> relations_;
     std::optional<begin> transaction_;
+    bool left_out_ = false;  // the transaction
     std::uint64_t ordinal_ = 0;
     std::optional<model::change_event> held_;
 };

@@ -31,6 +31,7 @@ configuration_reload::configuration_reload(std::string_view program, settings::r
 }
 
 settings::reload_report configuration_reload::run(std::string_view trigger) {
+    const std::lock_guard alone{one_at_a_time_};
     auto report = flags_.reload(trigger);
     reloads_.at(report.outcome)->Increment();
     epoch_.Set(static_cast<double>(flags_.current()->epoch));
@@ -43,6 +44,15 @@ settings::reload_report configuration_reload::run(std::string_view trigger) {
     // Files that the configuration names may have changed where its own text has not.
     if (report.outcome != reload_outcome::refused) on_taken_();
     return report;
+}
+
+bool configuration_reload::take(const settings::decision& of) {
+    const std::lock_guard alone{one_at_a_time_};
+    if (!flags_.take(of)) return false;
+    epoch_.Set(static_cast<double>(flags_.current()->epoch));
+    spdlog::info("{} is the authority, by the databases' epoch {}", settings::to_string(of.authority), of.epoch);
+    on_taken_();
+    return true;
 }
 
 }  // namespace crossfade::program

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <map>
+#include <mutex>
 #include <string_view>
 
 #include "lib/settings/reload.hpp"
@@ -22,9 +23,12 @@ class configuration_reload {
                          std::function<void()> on_taken);
 
     settings::reload_report run(std::string_view trigger);
+    // The databases have another authority; false: that was known. Tells those who keep a part, too.
+    bool take(const settings::decision& of);
     settings::snapshot current() const { return flags_.current(); }
 
   private:
+    std::mutex one_at_a_time_;
     std::string_view program_;
     settings::reloader& flags_;
     std::function<void()> on_taken_;

@@ -154,6 +154,17 @@ std::string_view tables_fingerprint_sql() {
            " FROM crossfade.tables WHERE stream = $1::text";
 }
 
+std::string_view tables_and_authority_fingerprint_sql() {
+    static const std::string sql = "SELECT (" + std::string{tables_fingerprint_sql()} +
+                                   ") || ' ' || coalesce((SELECT coalesce(follower_since::text, '') || ' ' || authority"
+                                   " FROM crossfade.authority WHERE stream = $2::text), '')";
+    return sql;
+}
+
+std::string_view follower_since_sql() {
+    return "SELECT greatest($1::timestamptz, (SELECT follower_since FROM crossfade.authority WHERE stream = $2::text))";
+}
+
 pgclient::result<std::optional<int>> installed_version(pgclient::connection& db) {
     auto got = db.exec("SELECT version FROM crossfade.meta");
     if (!got && not_installed(got.error())) return std::optional<int>{};

@@ -85,6 +85,12 @@ pgclient::result<std::vector<table_state>> load_tables(pgclient::connection& db,
 // A query ($1 stream) whose one value changes whenever what load_tables() gives does, something is asked of the dead
 // letters, or other tables wait for DDL.
 std::string_view tables_fingerprint_sql();
+// The same for a stream that goes both ways, $2 the one by whose name crossfade.authority has this side: changes, too,
+// when this side has become the follower again.
+std::string_view tables_and_authority_fingerprint_sql();
+// $1 since when a row there that Crossfade has not written is another's, but for the authority; $2 as above: since
+// when, with that.
+std::string_view follower_since_sql();
 
 // Version of the installed schema; empty when there is none.
 pgclient::result<std::optional<int>> installed_version(pgclient::connection& db);

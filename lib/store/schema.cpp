@@ -1,5 +1,6 @@
 #include "lib/store/schema.hpp"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace crossfade::store {
@@ -196,6 +197,12 @@ std::vector<pgclient::parameter> partition_lock_key(std::string_view stream, int
 
 std::string origin_name(std::string_view stream, int writer) {
     return "crossfade_" + std::string{stream} + '_' + std::to_string(writer);
+}
+
+bool is_origin_of(std::string_view stream, std::string_view name) {
+    const std::string ours = "crossfade_" + std::string{stream} + '_';
+    return name.size() > ours.size() && name.starts_with(ours) &&
+           std::ranges::all_of(name.substr(ours.size()), [](char c) { return c >= '0' && c <= '9'; });
 }
 
 }  // namespace crossfade::store

@@ -55,6 +55,8 @@ inline constexpr int first_lane = 101;
 inline constexpr int first_partition = 1000;
 inline constexpr int first_mirror = 10000;
 std::string origin_name(std::string_view stream, int writer);
+// Whether that is the name of one of the stream's: another stream's may begin with the same words.
+bool is_origin_of(std::string_view stream, std::string_view name);
 // $1 its name: makes it where it isn't there. Another session may do so at the same moment: 23505.
 inline constexpr std::string_view make_origin_sql =
     "SELECT pg_replication_origin_create($1) WHERE NOT EXISTS"

@@ -1,19 +1,21 @@
 #include "proxy/admin/admin_answers.hpp"
 
+#include "lib/settings/directions.hpp"
+
 namespace crossfade::proxy::admin {
 namespace {
 
 namespace json = boost::json;
 
-json::object stream_status(const settings::stream& configured, const capture::stream_publisher* publisher) {
+json::object stream_status(const std::string& name, const capture::stream_publisher* publisher) {
     if (publisher == nullptr) {
-        return {{"name", configured.name},
+        return {{"name", name},
                 {"state", "off"},
                 {"reason", "this proxy does not publish (proxy.capture)"},
                 {"way_out", ""}};
     }
     const auto now = publisher->status();
-    return {{"name", configured.name},
+    return {{"name", name},
             {"state", capture::to_string(now.state)},
             {"reason", now.reason},
             {"way_out", now.way_out},
@@ -35,7 +37,7 @@ json::object mirror_status(const mirror::follower_watch& follower) {
 }  // namespace
 
 program::admin_answers answers(frontend::front& front, const capture::stream_publisher* publisher,
-                               const mirror::follower_watch& follower) {
+                               const capture::stream_publisher* back, const mirror::follower_watch& follower) {
     return {
         .ready =
             [&front] {
@@ -43,12 +45,15 @@ program::admin_answers answers(frontend::front& front, const capture::stream_pub
                 return program::readiness{!draining, draining ? "draining" : "ready"};
             },
         .status =
-            [&front, publisher, &follower](const settings::in_force& now) {
-                auto stream = stream_status(now.config.stream, publisher);
+            [&front, publisher, back, &follower](const settings::in_force& now) {
+                auto stream = stream_status(now.config.stream.name, publisher);
                 stream["mirror"] = mirror_status(follower);
-                return json::object{
+                json::object answer{
                     {"stream", std::move(stream)},
                     {"sessions", {{"open", front.sessions()}, {"limit", now.config.proxy.max_sessions}}}};
+                if (now.config.stream.both_ways)
+                    answer["back"] = {{"stream", stream_status(settings::opposite_stream(now.config), back)}};
+                return answer;
             },
         .before_metrics = [&front] { front.update_metrics(); },
     };

@@ -9,8 +9,8 @@ namespace crossfade::proxy::admin {
 
 // What the proxy says of itself. Ready means: takes sessions. A stream that stands still is told by its metrics, as
 // clients are served all the same. All are used as long as the answers are; `publisher` is null where this proxy
-// doesn't publish.
+// doesn't publish, and `back`, the way back's, where there is none either.
 program::admin_answers answers(frontend::front& front, const capture::stream_publisher* publisher,
-                               const mirror::follower_watch& follower);
+                               const capture::stream_publisher* back, const mirror::follower_watch& follower);
 
 }  // namespace crossfade::proxy::admin

@@ -27,6 +27,9 @@ class operator_desk : public console::provider {
     // Waits for what is asked of a database. Call it when `home` has stopped, while the front is still there.
     void stop() { ledger_.stop(); }
 
+    // In the thread of `home`: see pauses.
+    void hold_for_flip(bool held) { pauses_.hold_for_flip(held); }
+
     // From any thread.
     void carry_out(console::request what, std::function<void(console::answer)> then) override;
 

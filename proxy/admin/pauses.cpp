@@ -120,8 +120,18 @@ answer pauses::end(const scope& what) {
     return told;
 }
 
+void pauses::hold_for_flip(bool held) {
+    flip_.reset();
+    // Who asks for it also ends it, in his own time.
+    if (held) flip_ = console::hold{{}, now(), instant::max(), "a flip"};
+    apply();
+}
+
 void pauses::apply() {
-    front_.hold(holds_);
+    // A flip's covers them all.
+    console::hold_set everything;
+    if (flip_) everything.add(*flip_);
+    front_.hold(flip_ ? std::move(everything) : holds_);
     number_.Set(static_cast<double>(holds_.all().size()));
     if (holds_.empty()) {
         next_end_.cancel();

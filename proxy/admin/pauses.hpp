@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "lib/settings/reload.hpp"
@@ -30,6 +31,9 @@ class pauses {
     void begin(console::scope what, std::string by, const settings::configuration& config, taker then);
     console::answer end(const console::scope& what);
 
+    // A flip is under way, or over: while it is, everything is held beside what holds anyway. RESUME doesn't end it.
+    void hold_for_flip(bool held);
+
     const console::hold_set& in_force() const { return holds_; }
 
   private:
@@ -42,6 +46,7 @@ class pauses {
     boost::asio::io_context& home_;
     frontend::front& front_;
     console::hold_set holds_;
+    std::optional<console::hold> flip_;
     boost::asio::steady_timer next_end_;
     prometheus::Gauge& number_;
     prometheus::Counter& expired_;

@@ -1,5 +1,7 @@
 #include "proxy/capture/preflight.hpp"
 
+#include "lib/settings/directions.hpp"
+
 namespace crossfade::proxy::capture {
 
 namespace {
@@ -13,7 +15,9 @@ setback stopped(std::string reason, std::string way_out) {
 
 constexpr const char* init = "run `crossfade init`";
 
-std::string begin_anew(const settings::stream& stream) {
+std::string begin_anew(const settings::configuration& config) {
+    if (config.source != settings::side::legacy) return settings::begin_back_anew(config);
+    const auto& stream = config.stream;
     return "drop slot " + stream.slot() + " and topic " + stream.topic() +
            ", then run `crossfade init` and `crossfade backfill --resync`";
 }
@@ -46,34 +50,39 @@ slot_facts read_slot(const pgclient::rows& answer) {
     return facts;
 }
 
-std::optional<setback> judge(const slot_facts& facts, const settings::stream& stream) {
+std::optional<setback> judge(const slot_facts& facts, const settings::configuration& config) {
+    const auto& stream = config.stream;
+    const std::string source{config.source_name()};
+    const auto dsn = settings::source_dsn(config);
     if (facts.in_recovery)
-        return waiting("legacy.dsn leads to a standby", "point legacy.dsn at the primary, or promote the standby");
-    if (!facts.slot) return waiting("legacy has no replication slot " + stream.slot(), init);
+        return waiting(dsn + " leads to a standby", "point " + dsn + " at the primary, or promote the standby");
+    if (!facts.slot) return waiting(source + " has no replication slot " + stream.slot(), init);
     if (!facts.same_database)
         return waiting("slot " + stream.slot() + " belongs to another database of the cluster",
-                       "point legacy.dsn at that database, or choose another stream.name");
+                       "point " + dsn + " at that database, or choose another stream.name");
     if (facts.plugin != "pgoutput")
         return waiting("slot " + stream.slot() + " has the output plugin '" + facts.plugin + "', not pgoutput",
                        "choose another stream.name, or drop the slot and run `crossfade init`");
     if (facts.wal_status == "lost")
-        return stopped("slot " + stream.slot() + " is lost: legacy has removed WAL that was not published yet" +
+        return stopped("slot " + stream.slot() + " is lost: " + source + " has removed WAL that was not published yet" +
                            (facts.invalidation.empty() ? "" : " (" + facts.invalidation + ")"),
-                       begin_anew(stream));
-    if (!facts.publication) return waiting("legacy has no publication " + stream.publication(), init);
+                       begin_anew(config));
+    if (!facts.publication) return waiting(source + " has no publication " + stream.publication(), init);
     if (facts.active) return setback{publisher_state::standby, "another publisher holds slot " + stream.slot(), {}};
     return std::nullopt;
 }
 
-setback judge(const pgclient::failure& from, const settings::stream& stream) {
+setback judge(const pgclient::failure& from, const settings::configuration& config) {
+    const auto& stream = config.stream;
+    const std::string what = std::string{config.source_name()} + ": " + from.message;
     if (from.sqlstate == "55006" /* object_in_use */)
         return {publisher_state::standby, "another publisher holds slot " + stream.slot(), {}};
     if (from.sqlstate == "55000" /* object_not_in_prerequisite_state */)
-        return stopped("slot " + stream.slot() + " can't be read: " + from.message, begin_anew(stream));
-    if (from.sqlstate == "42704" /* undefined_object */) return waiting("legacy: " + from.message, init);
+        return stopped("slot " + stream.slot() + " can't be read: " + from.message, begin_anew(config));
+    if (from.sqlstate == "42704" /* undefined_object */) return waiting(what, init);
     if (from.sqlstate == "42501" /* insufficient_privilege */ || from.sqlstate.starts_with("28"))
-        return waiting("legacy: " + from.message, "give the role of legacy.dsn LOGIN and REPLICATION");
-    return waiting("legacy: " + from.message, {});
+        return waiting(what, "give the role of " + settings::source_dsn(config) + " LOGIN and REPLICATION");
+    return waiting(what, {});
 }
 
 namespace {

@@ -11,7 +11,7 @@
 
 namespace crossfade::proxy::capture {
 
-// What legacy says of the stream's slot and publication.
+// What the source says of the stream's slot and publication.
 struct slot_facts {
     bool slot = false;
     bool publication = false;
@@ -23,13 +23,13 @@ struct slot_facts {
     bool in_recovery = false;  // the server is a standby
 };
 
-// The question, for a connection to legacy, and its answer.
+// The question, for a connection to the source, and its answer.
 std::string slot_query(const settings::stream& stream);
 slot_facts read_slot(const pgclient::rows& answer);
 
 // What stands in the way, and in which state it leaves the publisher; nullopt: nothing. All pure.
-std::optional<setback> judge(const slot_facts& facts, const settings::stream& stream);
-setback judge(const pgclient::failure& from, const settings::stream& stream);
+std::optional<setback> judge(const slot_facts& facts, const settings::configuration& config);
+setback judge(const pgclient::failure& from, const settings::configuration& config);
 setback judge(const kafka::failure& from, const settings::stream& stream);
 setback judge(const publish::tail_problem& from);
 // `wanted`: how many the topic has to have.

@@ -7,6 +7,8 @@
 
 #include "lib/failpoint/failpoint.hpp"
 #include "lib/pgoutput/decode.hpp"
+#include "lib/settings/directions.hpp"
+#include "lib/store/schema.hpp"
 #include "proxy/capture/preflight.hpp"
 
 namespace crossfade::proxy::capture {
@@ -29,26 +31,35 @@ constexpr int gather_bytes = 24 << 10;
 constexpr auto silence = 3s;   // of Kafka, before it is said
 constexpr auto farewell = 3s;  // for Kafka's last answers at stop
 
-setback unreadable(std::string what) {
-    return {publisher_state::stopped, "legacy's stream can't be read: " + std::move(what),
-            "the position is kept; report this, then start the proxy again"};
+// Of a stream that goes both ways: what the other one has brought is there already, and would go round for ever.
+std::function<bool(std::string_view)> leaves_out(const settings::configuration& config) {
+    if (!config.stream.both_ways) return {};
+    return [other = settings::opposite_stream(config)](std::string_view origin) {
+        return store::is_origin_of(other, origin);
+    };
 }
 
 }  // namespace
 
 publishing::publishing(replication_link& link, publish::outbox& outbox, const pgoutput::assembler::source& source,
-                       const std::optional<publish::last_published>& published, const settings::stream& stream,
+                       const std::optional<publish::last_published>& published, const settings::configuration& config,
                        std::function<settings::snapshot()> in_force, status_board& board)
     : link_(link),
       outbox_(outbox),
-      assembler_(source),
+      assembler_(source, leaves_out(config)),
       overlap_(published),
-      stream_(stream),
+      config_(config),
+      stream_(config.stream),
       in_force_(std::move(in_force)),
       board_(board),
       last_told_(clock::now()),
       last_heard_(last_told_),
       last_acknowledged_(last_told_) {}
+
+setback publishing::unreadable(const std::string& what) const {
+    return {publisher_state::stopped, std::string{config_.source_name()} + "'s stream can't be read: " + what,
+            "the position is kept; report this, then start the proxy again"};
+}
 
 setback publishing::run(const stop_signal& stop, const source_monitor& monitor) {
     for (;;) {
@@ -56,12 +67,15 @@ setback publishing::run(const stop_signal& stop, const source_monitor& monitor) 
             finish();
             return {publisher_state::off, {}, {}};
         }
-        if (monitor.server_leaves().raised()) return {publisher_state::waiting, "legacy is shutting down", {}};
+        if (monitor.server_leaves().raised())
+            return {publisher_state::waiting, std::string{config_.source_name()} + " is shutting down", {}};
         if (auto end = settle(0ms)) return *end;
         if (auto end = read_some()) return *end;
         if (auto end = tell_server_if_due()) return *end;
         if (clock::now() - last_heard_ > stream_.silence_timeout)
-            return {publisher_state::waiting, "legacy has been asked for a sign of life and says nothing", {}};
+            return {publisher_state::waiting,
+                    std::string{config_.source_name()} + " has been asked for a sign of life and says nothing",
+                    {}};
         watch_acknowledgements();
         board_.progress(outbox_.acks(), received_);
         if (auto end = wait(stop, monitor)) return *end;
@@ -100,7 +114,7 @@ publishing::ending publishing::read_round() {
             if (i == 0) last_heard_ = clock::now();
             if (auto end = on_frame(*bytes)) return end;
         } else if (const auto* failed = std::get_if<pgclient::failure>(&arrived)) {
-            return judge(*failed, stream_);
+            return judge(*failed, config_);
         } else if (i > 0 && behind_ > 0ms && !looked_again) {
             // libpq takes some 16 kB at a time.
             looked_again = true;
@@ -139,11 +153,13 @@ publishing::ending publishing::on_payload(const pgoutput::xlog_data& data) {
     if (!*event) return std::nullopt;
     if (!overlap_.admits(**event))
         return setback{publisher_state::stopped,
-                       "legacy's WAL has something else at " + model::to_string((*event)->at.commit_lsn) +
-                           " than what topic " + stream_.topic() +
-                           " ends with: legacy was restored from an older copy of its files",
-                       "run `crossfade backfill --resync`"};
-    // Both by legacy's clock.
+                       std::string{config_.source_name()} + "'s WAL has something else at " +
+                           model::to_string((*event)->at.commit_lsn) + " than what topic " + stream_.topic() +
+                           " ends with: " + std::string{config_.source_name()} +
+                           " was restored from an older copy of its files",
+                       config_.source == settings::side::legacy ? "run `crossfade backfill --resync`"
+                                                                : settings::begin_back_anew(config_)};
+    // Both by the source's clock.
     if ((*event)->last)
         behind_ = std::chrono::duration_cast<std::chrono::milliseconds>(data.sent_at - (*event)->commit_time);
     if (mirrored_) linger_.put(clock::now(), !std::holds_alternative<model::row_change>((*event)->body));
@@ -163,13 +179,13 @@ publishing::ending publishing::tell_server(model::lsn confirmed) {
     // A server that hears us has no reason of its own to say anything. Asked early: one that skips WAL looks at what we
     // say only now and then.
     const bool ask = clock::now() - last_heard_ > stream_.silence_timeout / 4;
-    if (const auto sent = link_.send({received_, confirmed, now, ask}); !sent) return judge(sent.error(), stream_);
+    if (const auto sent = link_.send({received_, confirmed, now, ask}); !sent) return judge(sent.error(), config_);
     return std::nullopt;
 }
 
 publishing::ending publishing::tell_server_if_due() {
     if (link_.wants_to_write()) {
-        if (const auto flushed = link_.flush(); !flushed) return judge(flushed.error(), stream_);
+        if (const auto flushed = link_.flush(); !flushed) return judge(flushed.error(), config_);
     }
     const auto confirmed = outbox_.acks().confirmed();
     const auto since = clock::now() - last_told_;
@@ -194,7 +210,7 @@ void publishing::watch_acknowledgements() {
         const auto& why = outbox_.last_error();
         board_.blocked("Kafka does not acknowledge" +
                            (why.code == RD_KAFKA_RESP_ERR_NO_ERROR ? std::string{} : ": " + why.message),
-                       "bring Kafka back: legacy keeps the WAL until then");
+                       "bring Kafka back: " + std::string{config_.source_name()} + " keeps the WAL until then");
     }
     outstanding_ = outstanding;
 }
@@ -223,7 +239,8 @@ publishing::ending publishing::wait(const stop_signal& stop, const source_monito
     ::poll(waited.data(), waited.size(), static_cast<int>(std::clamp(most, 0ms, 1000ms).count()));
     const bool broken = (waited[0].revents & (POLLERR | POLLHUP)) != 0;
     // What came before the break is read first, but only if it can be published.
-    if (broken && !reading) return setback{publisher_state::waiting, "legacy: the connection broke", {}};
+    if (broken && !reading)
+        return setback{publisher_state::waiting, std::string{config_.source_name()} + ": the connection broke", {}};
     const bool heard = broken || (waited[0].revents & POLLIN) != 0;
     if (heard) last_heard_ = clock::now();
     if (heard || (reading && gather_until_ && clock::now() >= *gather_until_)) {

@@ -22,7 +22,7 @@ class publishing {
   public:
     // `published`: what the WAL has to bring once more, where the slot is before it.
     publishing(replication_link& link, publish::outbox& outbox, const pgoutput::assembler::source& source,
-               const std::optional<publish::last_published>& published, const settings::stream& stream,
+               const std::optional<publish::last_published>& published, const settings::configuration& config,
                std::function<settings::snapshot()> in_force, status_board& board);
 
     // Returns why it ended: state `off` when `stop` was raised.
@@ -32,6 +32,7 @@ class publishing {
     using clock = std::chrono::steady_clock;
     using ending = std::optional<setback>;
 
+    setback unreadable(const std::string& what) const;
     ending read_some();
     ending read_round();
     ending on_frame(std::string_view bytes);
@@ -48,6 +49,7 @@ class publishing {
     publish::outbox& outbox_;
     pgoutput::assembler assembler_;
     publish::overlap overlap_;
+    const settings::configuration& config_;
     const settings::stream& stream_;
     const std::function<settings::snapshot()> in_force_;
     settings::snapshot judged_;  // by which it lingers, or not

@@ -59,7 +59,7 @@ void slot_watch::look() {
     const auto found = read_kept_wal(*answer);
     dropping_ = dropping_ && found;
     board_.retained(found.value_or(kept_wal{}), config_.stream.retained_wal_budget);
-    const auto warning = found ? judge_wal(*found, config_.stream) : wal_warning{};
+    const auto warning = found ? judge_wal(*found, config_) : wal_warning{};
     say(warning);
     if (warning.over_budget && config_.stream.retained_wal_action == settings::wal_action::drop_slot) drop(*found);
 }
@@ -70,7 +70,7 @@ void slot_watch::say(const wal_warning& found) {
     if (kind == said_) return;
     said_ = kind;
     if (found.reason.empty()) {
-        spdlog::info("slot {}: legacy keeps no more WAL for it than it may", config_.stream.slot());
+        spdlog::info("slot {}: {} keeps no more WAL for it than it may", config_.stream.slot(), config_.source_name());
     } else {
         spdlog::error("{}; {}", found.reason, found.way_out);
     }
@@ -80,7 +80,7 @@ void slot_watch::drop(const kept_wal& of) {
     dropping_ = true;  // before the verdict, which is not to be forgotten meanwhile
     {
         const std::lock_guard lock{guard_};
-        if (!verdict_) verdict_ = dropped(of, config_.stream);
+        if (!verdict_) verdict_ = dropped(of, config_);
     }
     const auto name = pgclient::quote_literal(config_.stream.slot());
     if (of.reader != 0) {
@@ -95,7 +95,8 @@ void slot_watch::drop(const kept_wal& of) {
     const auto done = connection_->exec("SELECT pg_drop_replication_slot(" + name + ')');
     dropping_ = !done;
     if (done) {
-        spdlog::error("slot {} was dropped: it kept {} MiB of WAL on legacy", config_.stream.slot(), of.bytes >> 20U);
+        spdlog::error("slot {} was dropped: it kept {} MiB of WAL on {}", config_.stream.slot(), of.bytes >> 20U,
+                      config_.source_name());
     } else if (done.error().sqlstate != "55006" /* object_in_use: once more */) {
         spdlog::error("slot {} can't be dropped: {}", config_.stream.slot(), to_string(done.error()));
     }

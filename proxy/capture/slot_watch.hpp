@@ -13,9 +13,9 @@
 
 namespace crossfade::proxy::capture {
 
-// Looks every few seconds at the WAL that legacy keeps for the slot, whatever the publisher does: one that waits for
-// Kafka, or stands by, keeps WAL as well. Beyond the budget it drops the slot where the settings say so. On a thread
-// and a connection of its own. Stopped by destruction.
+// Looks every few seconds at the WAL that the source keeps for the slot, whatever the publisher does: one that waits
+// for Kafka, or stands by, keeps WAL as well. Beyond the budget it drops the slot where the settings say so. On a
+// thread and a connection of its own. Stopped by destruction.
 class slot_watch {
   public:
     slot_watch(const settings::configuration& config, status_board& board);

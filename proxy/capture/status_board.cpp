@@ -16,8 +16,13 @@ std::size_t kind_of(const model::change_event& event) {
     return 2 + event.body.index();
 }
 
-prometheus::Gauge& gauge(prometheus::Registry& metrics, const char* name, const char* help) {
-    return prometheus::BuildGauge().Name(name).Help(help).Register(metrics).Add({});
+prometheus::Labels labels(const std::string& stream, prometheus::Labels more = {}) {
+    more.emplace("stream", stream);
+    return more;
+}
+
+prometheus::Gauge& gauge(prometheus::Registry& metrics, const std::string& stream, const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(metrics).Add(labels(stream));
 }
 
 }  // namespace
@@ -41,45 +46,49 @@ std::string_view to_string(publisher_state state) {
 status_board::status_board(prometheus::Registry& metrics, std::string stream, std::size_t most_events,
                            std::size_t most_bytes)
     : stream_(std::move(stream)),
-      stopped_(gauge(metrics, "crossfade_stream_stopped",
+      stopped_(gauge(metrics, stream_, "crossfade_stream_stopped",
                      "1 when the stream has stopped and an operator must act, see /api/v1/status")),
-      unacknowledged_events_(
-          gauge(metrics, "crossfade_publish_unacknowledged_events", "Events given to Kafka and not acknowledged yet")),
-      unacknowledged_bytes_(gauge(metrics, "crossfade_publish_unacknowledged_bytes",
+      unacknowledged_events_(gauge(metrics, stream_, "crossfade_publish_unacknowledged_events",
+                                   "Events given to Kafka and not acknowledged yet")),
+      unacknowledged_bytes_(gauge(metrics, stream_, "crossfade_publish_unacknowledged_bytes",
                                   "Bytes of the events given to Kafka and not acknowledged yet")),
-      retained_bytes_(gauge(metrics, "crossfade_slot_retained_bytes", "WAL that the stream's slot keeps on legacy")),
-      retained_budget_(gauge(metrics, "crossfade_slot_retained_budget_bytes", "What it may keep")),
-      wal_left_(gauge(metrics, "crossfade_slot_wal_left_bytes",
+      retained_bytes_(
+          gauge(metrics, stream_, "crossfade_slot_retained_bytes", "WAL that the stream's slot keeps on its source")),
+      retained_budget_(gauge(metrics, stream_, "crossfade_slot_retained_budget_bytes", "What it may keep")),
+      wal_left_(gauge(metrics, stream_, "crossfade_slot_wal_left_bytes",
                       "WAL that may be written until max_slot_wal_keep_size makes the slot lose some")),
-      slot_idle_(gauge(metrics, "crossfade_slot_idle_seconds", "Time since nobody reads the slot")),
-      lag_bytes_(gauge(metrics, "crossfade_publish_lag_bytes",
-                       "WAL between legacy's newest and what is confirmed to be in Kafka")),
+      slot_idle_(gauge(metrics, stream_, "crossfade_slot_idle_seconds", "Time since nobody reads the slot")),
+      lag_bytes_(gauge(metrics, stream_, "crossfade_publish_lag_bytes",
+                       "WAL between the source's newest and what is confirmed to be in Kafka")),
       heartbeat_failures_(prometheus::BuildCounter()
                               .Name("crossfade_heartbeat_failures_total")
-                              .Help("Heartbeats that could not be written to legacy")
+                              .Help("Heartbeats that could not be written to the source")
                               .Register(metrics)
-                              .Add({})) {
-    gauge(metrics, "crossfade_publish_unacknowledged_limit", "Events at which reading from legacy pauses")
+                              .Add(labels(stream_))) {
+    gauge(metrics, stream_, "crossfade_publish_unacknowledged_limit", "Events at which reading from the source pauses")
         .Set(static_cast<double>(most_events));
-    gauge(metrics, "crossfade_publish_unacknowledged_bytes_limit", "Bytes at which reading from legacy pauses")
+    gauge(metrics, stream_, "crossfade_publish_unacknowledged_bytes_limit",
+          "Bytes at which reading from the source pauses")
         .Set(static_cast<double>(most_bytes));
     auto& states = prometheus::BuildGauge()
                        .Name("crossfade_publisher_state")
                        .Help("1 for the publisher's current state")
                        .Register(metrics);
     for (std::size_t i = 0; i < states_.size(); ++i)
-        states_[i] = &states.Add({{"state", std::string{to_string(static_cast<publisher_state>(i))}}});
+        states_[i] = &states.Add(labels(stream_, {{"state", std::string{to_string(static_cast<publisher_state>(i))}}}));
     auto& kept = prometheus::BuildGauge()
                      .Name("crossfade_slot_wal_status")
-                     .Help("1 for what legacy says of the slot's WAL")
+                     .Help("1 for what the source says of the slot's WAL")
                      .Register(metrics);
-    for (std::size_t i = 0; i < wal_states_.size(); ++i) wal_states_[i] = &kept.Add({{"status", wal_states[i]}});
+    for (std::size_t i = 0; i < wal_states_.size(); ++i)
+        wal_states_[i] = &kept.Add(labels(stream_, {{"status", wal_states[i]}}));
     wal_left_.Set(std::numeric_limits<double>::infinity());
     auto& published = prometheus::BuildCounter()
                           .Name("crossfade_events_published_total")
                           .Help("Events given to Kafka, repeats after a reconnection included")
                           .Register(metrics);
-    for (std::size_t i = 0; i < published_.size(); ++i) published_[i] = &published.Add({{"kind", kinds[i]}});
+    for (std::size_t i = 0; i < published_.size(); ++i)
+        published_[i] = &published.Add(labels(stream_, {{"kind", kinds[i]}}));
     show(publisher_state::off);
 }
 

@@ -8,6 +8,7 @@
 #include "lib/failpoint/failpoint.hpp"
 #include "lib/kafka/admin.hpp"
 #include "lib/retry/backoff.hpp"
+#include "lib/settings/directions.hpp"
 #include "lib/telemetry/version.hpp"
 #include "proxy/capture/circumstances.hpp"
 #include "proxy/capture/preflight.hpp"
@@ -159,7 +160,7 @@ void stream_publisher::impl::stay_stopped(const setback& why, std::optional<circ
 
 setback stream_publisher::impl::attempt() {
     auto link = replication_link::open(config.legacy.dsn);
-    if (!link) return judge(link.error(), config.stream);
+    if (!link) return judge(link.error(), config);
     if (auto obstacle = wait_for_slot(*link)) return *obstacle;
 
     // Before the slot is taken: one whose Kafka is away leaves it to another.
@@ -174,7 +175,7 @@ setback stream_publisher::impl::attempt() {
     pgclient::open_options options;
     options.application_name = "crossfade-heartbeat";
     auto ordinary = pgclient::connection::open(config.legacy.dsn, options);
-    if (!ordinary) return judge(ordinary.error(), config.stream);
+    if (!ordinary) return judge(ordinary.error(), config);
     return publish(*link, std::move(*ordinary));
 }
 
@@ -182,8 +183,8 @@ setback stream_publisher::impl::attempt() {
 std::optional<setback> stream_publisher::impl::wait_for_slot(replication_link& link) {
     for (;;) {
         const auto answer = link.ask(slot_query(config.stream));
-        if (!answer) return judge(answer.error(), config.stream);
-        auto obstacle = judge(read_slot(*answer), config.stream);
+        if (!answer) return judge(answer.error(), config);
+        auto obstacle = judge(read_slot(*answer), config);
         if (!obstacle || obstacle->state != publisher_state::standby) return obstacle;
         board.enter(*obstacle);
         if (stop.wait(standby_interval)) return obstacle;
@@ -192,12 +193,12 @@ std::optional<setback> stream_publisher::impl::wait_for_slot(replication_link& l
 
 setback stream_publisher::impl::publish(replication_link& link, pgclient::connection ordinary) {
     const auto identity = link.identify();
-    if (!identity) return judge(identity.error(), config.stream);
+    if (!identity) return judge(identity.error(), config);
     if (const auto started = link.start(config.stream.slot(), config.stream.publication()); !started)
-        return judge(started.error(), config.stream);
+        return judge(started.error(), config);
     failpoint::pass("capture.slot_taken");
     const auto place = position_of(ordinary, config.stream, link.server_process());
-    if (!place) return judge(place.error(), config.stream);
+    if (!place) return judge(place.error(), config);
 
     const auto look_back = 2 * static_cast<std::int64_t>(config.proxy.max_unacknowledged_events);
     const auto& stream = config.stream;
@@ -205,7 +206,13 @@ setback stream_publisher::impl::publish(replication_link& link, pgclient::connec
                                            place->confirmed, look_back,
                                            tail_patience + stream.topic_partitions() * tail_patience_each);
     if (!tails) return judge(tails.error());
-    const publish::slot_place slot{identity->system_identifier, identity->timelines, place->confirmed, place->wal_end};
+    const publish::slot_place slot{
+        identity->system_identifier,
+        identity->timelines,
+        place->confirmed,
+        place->wal_end,
+        std::string{config.source_name()},
+        config.source == settings::side::legacy ? std::string{} : settings::begin_back_anew(config)};
     const auto begins = where_to_begin(*tails, slot, stream);
     if (!begins) return judge(begins.error());
 
@@ -221,13 +228,10 @@ setback stream_publisher::impl::publish(replication_link& link, pgclient::connec
     watch.forget_verdict();
     board.enter_publishing(place->confirmed);
     const source_monitor monitor{std::move(ordinary), config, board};
-    publishing spell{link,
-                     *outbox,
-                     {identity->system_identifier, identity->timelines, draw_publisher(), begins->previous},
-                     begins->again,
-                     config.stream,
-                     in_force,
-                     board};
+    publishing spell{
+        link,          *outbox, {identity->system_identifier, identity->timelines, draw_publisher(), begins->previous},
+        begins->again, config,  in_force,
+        board};
     auto ended = spell.run(stop, monitor);
     outbox->abandon();
     if (outbox->acks().confirmed().value != 0) pause.reset();

@@ -35,9 +35,10 @@ struct publisher_status {
     std::string wal_way_out;
 };
 
-// Reads legacy's WAL from the stream's slot and publishes each change to the stream's topic, on threads of its own;
-// clients' sessions never wait for it. Any number of proxies may run one: the slot lets one in at a time, the others
-// stand by. Settings of stream, kafka and legacy are those at construction.
+// Reads the source's WAL (legacy's, but for the way back of stream.both_ways) from the stream's slot and publishes each
+// change to the stream's topic, on threads of its own; clients' sessions never wait for it. Any number of proxies may
+// run one: the slot lets one in at a time, the others stand by. Settings of stream, kafka and the database are those at
+// construction.
 class stream_publisher {
   public:
     // Bytes of events given to Kafka and not acknowledged yet, at which reading stops; besides

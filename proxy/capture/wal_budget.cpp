@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "lib/settings/directions.hpp"
+
 namespace crossfade::proxy::capture {
 
 namespace {
@@ -11,9 +13,10 @@ std::string mib(std::uint64_t bytes) {
     return std::to_string(bytes >> 20U) + " MiB";
 }
 
-std::string kept(const kept_wal& of, const settings::stream& stream) {
-    return "slot " + stream.slot() + " keeps " + mib(of.bytes) +
-           " of WAL on legacy, and stream.retained_wal_budget is " + mib(stream.retained_wal_budget);
+std::string kept(const kept_wal& of, const settings::configuration& config) {
+    return "slot " + config.stream.slot() + " keeps " + mib(of.bytes) + " of WAL on " +
+           std::string{config.source_name()} + ", and stream.retained_wal_budget is " +
+           mib(config.stream.retained_wal_budget);
 }
 
 }  // namespace
@@ -42,25 +45,30 @@ std::optional<kept_wal> read_kept_wal(const pgclient::rows& answer) {
     return found;
 }
 
-wal_warning judge_wal(const kept_wal& of, const settings::stream& stream) {
+wal_warning judge_wal(const kept_wal& of, const settings::configuration& config) {
+    const auto& stream = config.stream;
+    const std::string source{config.source_name()};
     if (of.status == "lost")
-        return {"slot " + stream.slot() + " is lost: legacy has removed WAL that was not published yet" +
+        return {"slot " + stream.slot() + " is lost: " + source + " has removed WAL that was not published yet" +
                     (of.invalidation.empty() ? "" : " (" + of.invalidation + ")"),
                 "run `crossfade status`", false};
     if (of.status == "unreserved")
         return {"slot " + stream.slot() + " is about to lose WAL that was not published (wal_status unreserved)",
-                "raise max_slot_wal_keep_size on legacy, and see that a publisher runs and Kafka answers",
+                "raise max_slot_wal_keep_size on " + source + ", and see that a publisher runs and Kafka answers",
                 of.bytes > stream.retained_wal_budget};
     if (of.bytes > stream.retained_wal_budget)
-        return {kept(of, stream),
-                "see that a publisher runs, that Kafka answers, and that no transaction on legacy is open for long",
-                true};
+        return {
+            kept(of, config),
+            "see that a publisher runs, that Kafka answers, and that no transaction on " + source + " is open for long",
+            true};
     return {};
 }
 
-setback dropped(const kept_wal& of, const settings::stream& stream) {
-    return {publisher_state::stopped, kept(of, stream) + ": it was dropped (stream.retained_wal_action: drop-slot)",
-            "mend what held the stream up, then run `crossfade backfill --resync`"};
+setback dropped(const kept_wal& of, const settings::configuration& config) {
+    const bool back = config.source != settings::side::legacy;
+    return {publisher_state::stopped, kept(of, config) + ": it was dropped (stream.retained_wal_action: drop-slot)",
+            "mend what held the stream up, then " +
+                (back ? settings::begin_back_anew(config) : "run `crossfade backfill --resync`")};
 }
 
 }  // namespace crossfade::proxy::capture

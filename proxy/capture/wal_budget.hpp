@@ -10,7 +10,7 @@
 
 namespace crossfade::proxy::capture {
 
-// The WAL that legacy keeps for the stream's slot, at one moment.
+// The WAL that the source keeps for the stream's slot, at one moment.
 struct kept_wal {
     std::uint64_t bytes = 0;
     std::string status;                 // wal_status: reserved, extended, unreserved, lost
@@ -32,9 +32,9 @@ struct wal_warning {
 
     friend bool operator==(const wal_warning&, const wal_warning&) = default;
 };
-wal_warning judge_wal(const kept_wal& of, const settings::stream& stream);
+wal_warning judge_wal(const kept_wal& of, const settings::configuration& config);
 
 // What becomes of a publisher whose slot was dropped for its budget.
-setback dropped(const kept_wal& of, const settings::stream& stream);
+setback dropped(const kept_wal& of, const settings::configuration& config);
 
 }  // namespace crossfade::proxy::capture

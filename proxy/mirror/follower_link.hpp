@@ -38,7 +38,7 @@ class follower_link {
         std::string dsn;
         std::string stream;
         std::chrono::milliseconds timeout{1000};  // proxy.mirror_timeout: the server gives up on its own then
-        bool needs_origin = false;                // where the follower tells by origins who wrote a row (docs/adr/0004)
+        bool needs_origin = false;                // where who wrote a row is told by it (docs/adr/0004, 0024)
     };
     // Fails like any connection; with 55006 or 53400 where there is no origin to be had.
     static pgclient::result<std::unique_ptr<follower_link>> open(const options& how);

@@ -279,7 +279,8 @@ pgclient::result<std::vector<table_facts>> keeper::read_tables() {
         replica_role_ = (*to)->exec("SET session_replication_role = replica").has_value();
         const auto tracked = (*to)->exec("SELECT current_setting('track_commit_timestamp') = 'on'");
         if (!tracked) return tracked.error();
-        needs_origin_ = tracked->boolean(0, 0);
+        // Of a stream that goes both ways the other one would bring it back to legacy.
+        needs_origin_ = tracked->boolean(0, 0) || settings->config.stream.both_ways;
     }
     const auto& stream = settings->config.stream;
     const auto left =

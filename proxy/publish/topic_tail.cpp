@@ -181,16 +181,20 @@ tail_result<std::vector<std::optional<topic_tail>>> read_tails(const settings::k
 
 namespace {
 
+std::string anew(const slot_place& slot) {
+    return slot.begin_anew.empty() ? std::string{begin_anew} : slot.begin_anew;
+}
+
 // Whoever read the topic has rows then that legacy hasn't, and legacy uses the same LSNs for others.
 std::optional<tail_problem> diverged(const topic_tail& tail, const slot_place& slot, const std::string& topic) {
     std::string instead;
     if (!slot.timelines.holds(tail.timeline, tail.end_lsn)) {
         const auto left = slot.timelines.left_at(tail.timeline);
-        instead = left ? "legacy left timeline " + std::to_string(tail.timeline) + " at " + to_string(*left)
-                       : "legacy was never on timeline " + std::to_string(tail.timeline);
+        instead = left ? slot.source + " left timeline " + std::to_string(tail.timeline) + " at " + to_string(*left)
+                       : slot.source + " was never on timeline " + std::to_string(tail.timeline);
         instead += " and is on timeline " + std::to_string(slot.timelines.present()) + ": ";
     } else if (tail.end_lsn > slot.wal_end) {
-        instead = "legacy's WAL ends at " + to_string(slot.wal_end) + ": ";
+        instead = slot.source + "'s WAL ends at " + to_string(slot.wal_end) + ": ";
     } else {
         return std::nullopt;
     }
@@ -199,7 +203,7 @@ std::optional<tail_problem> diverged(const topic_tail& tail, const slot_place& s
                             std::to_string(tail.timeline) + ", but " + instead +
                             "it has lost what was published since, by a failover to a standby that was behind or by "
                             "a restored backup",
-                        begin_anew};
+                        anew(slot)};
 }
 
 }  // namespace
@@ -211,16 +215,16 @@ tail_result<model::lsn> judge(const std::optional<topic_tail>& tail, const slot_
     if (tail->system_identifier != slot.system_identifier)
         return tail_problem{kind::foreign,
                             "topic " + topic + " holds the changes of another database cluster (system identifier " +
-                                std::to_string(tail->system_identifier) + ", legacy has " +
+                                std::to_string(tail->system_identifier) + ", " + slot.source + " has " +
                                 std::to_string(slot.system_identifier) + ")",
-                            "check legacy.dsn; if the cluster was really replaced, " + std::string{begin_anew}};
+                            "check " + slot.source + ".dsn; if the cluster was really replaced, " + anew(slot)};
     if (tail->timeline > slot.timelines.present())
         return tail_problem{
             kind::foreign,
-            "topic " + topic + " holds changes of timeline " + std::to_string(tail->timeline) +
-                ", legacy is on timeline " + std::to_string(slot.timelines.present()) +
-                ": an older primary has come back, or legacy was restored",
-            "point legacy.dsn at the promoted server; if this one is to stay, " + std::string{begin_anew}};
+            "topic " + topic + " holds changes of timeline " + std::to_string(tail->timeline) + ", " + slot.source +
+                " is on timeline " + std::to_string(slot.timelines.present()) +
+                ": an older primary has come back, or " + slot.source + " was restored",
+            "point " + slot.source + ".dsn at the promoted server; if this one is to stay, " + anew(slot)};
     if (auto lost = diverged(*tail, slot, topic)) return *lost;
     if (tail->end_lsn < slot.confirmed)
         return tail_problem{
@@ -229,7 +233,7 @@ tail_result<model::lsn> judge(const std::optional<topic_tail>& tail, const slot_
                 to_string(slot.confirmed) +
                 ": what lies between is missing, because Kafka lost what it had acknowledged, or because "
                 "somebody made the slot anew or moved it",
-            begin_anew};
+            anew(slot)};
     return tail->end_lsn;
 }
 

@@ -58,7 +58,9 @@ struct slot_place {
     std::uint64_t system_identifier = 0;
     model::timeline_history timelines;
     model::lsn confirmed;
-    model::lsn wal_end;  // as far as it is on the server's disk
+    model::lsn wal_end;             // as far as it is on the server's disk
+    std::string source = "legacy";  // whose it is, for messages
+    std::string begin_anew = {};    // what is done where nothing else helps; empty: the stream's usual way
 };
 
 // Everything before the slot's confirmed position must be in the topic, and what is in the topic must be in legacy's

@@ -103,8 +103,31 @@ landscape::landscape(landscape_options options)
         second_cdc_->start();
         if (!second_cdc_->wait_ready(60s)) throw std::runtime_error("not ready\n" + logs());
     }
+    start_more_proxies();
     if (publisher_ && !publisher_->wait_ready(60s)) throw std::runtime_error("not ready\n" + logs());
     if (!proxy.wait_ready(60s) || !cdc.wait_ready(60s)) throw std::runtime_error("not ready\n" + logs());
+}
+
+void landscape::start_more_proxies() {
+    const auto own = "listen: \"127.0.0.1:" + std::to_string(listen_) +
+                     "\", admin: \"127.0.0.1:" + std::to_string(proxy_admin_) + '"';
+    for (unsigned each = 0; each < options_.more_proxies; ++each) {
+        more_listen_.push_back(support::free_port());
+        const auto admin = support::free_port();
+        auto text = configuration();
+        text.replace(text.find(own), own.size(),
+                     "listen: \"127.0.0.1:" + std::to_string(more_listen_.back()) + "\", admin: \"127.0.0.1:" +
+                         std::to_string(admin) + '"' + (options_.more_publishers ? "" : ", capture: false"));
+        more_proxies_.push_back(std::make_unique<support::crossfade_program>("crossfade-proxy", text, admin));
+        more_proxies_.back()->start();
+    }
+    for (const auto& each : more_proxies_)
+        if (!each->wait_ready(60s)) throw std::runtime_error("not ready\n" + logs());
+}
+
+std::string landscape::dsn_of_proxy(unsigned which) const {
+    const auto port = which == 0 ? listen_ : more_listen_[which - 1];
+    return "postgresql://crossfade@127.0.0.1:" + std::to_string(port) + "/app";
 }
 
 support::finished landscape::crossfade(std::vector<std::string> arguments,
@@ -146,7 +169,7 @@ std::string landscape::configuration_of(std::string_view program, const std::str
     }
     return "legacy: { dsn: \"" + to_legacy + "\" }\nmodern: { dsn: \"" + to_modern +
            "\" }\nkafka: { brokers: " + to_kafka + " }\nstream: { name: app, tables: [\"public.*\"]" +
-           (network_ ? ", silence_timeout: 2s" : "") +
+           (network_ ? ", silence_timeout: 2s" : "") + (options_.both_ways ? ", both_ways: true" : "") +
            (options_.partitions != 0 ? ", ordering: key, partitions: " + std::to_string(options_.partitions) : "") +
            " }\nproxy: { " + front + options_.proxy_settings +
            " }\ncdc: { admin: " + at(second_s ? second_admin_ : cdc_admin_) + options_.cdc_settings + " }\nflags:\n" +
@@ -266,14 +289,18 @@ std::string landscape::complaints() const {
     for (const auto port : admins) {
         const auto reply = support::http_get(port, "/readyz");
         if (reply.status != 200) found += "not ready: " + reply.body + '\n';
-        if (support::sample_value(support::http_get(port, "/metrics").body, "crossfade_stream_stopped") > 0)
-            found += "stream stopped\n";
+        for (const auto* stream : {"app", "app_back"})
+            if (support::sample_value(support::http_get(port, "/metrics").body,
+                                      std::string{"crossfade_stream_stopped{stream=\""} + stream + '"') > 0)
+                found += std::string{"stream "} + stream + " stopped\n";
     }
     return found;
 }
 
 std::string landscape::logs() const {
-    return "--- proxy\n" + tail(proxy.log()) + (publisher_ ? "--- publisher\n" + tail(publisher_->log()) : "") +
+    std::string more;
+    for (const auto& each : more_proxies_) more += "--- another proxy\n" + tail(each->log());
+    return "--- proxy\n" + tail(proxy.log()) + more + (publisher_ ? "--- publisher\n" + tail(publisher_->log()) : "") +
            "--- cdc\n" + tail(cdc.log()) + (second_cdc_ ? "--- second cdc\n" + tail(second_cdc_->log()) : "") +
            "--- broker\n" + tail(broker.log());
 }

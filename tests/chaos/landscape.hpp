@@ -2,6 +2,7 @@
 
 #include <array>
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,6 +37,9 @@ struct landscape_options {
     // than the one that serves the clients.
     bool over_links = false;
     unsigned partitions = 0;         // of a stream that is ordered by key, and two crossfade-cdc; 0: by transaction
+    bool both_ways = false;          // flips are prepared
+    unsigned more_proxies = 0;       // beside `proxy`, alike
+    bool more_publishers = true;     // whether these take part in publishing
     std::string create_legacy = {};  // instead of the database `app` as it is: "CREATE DATABASE app ENCODING ..."
 };
 
@@ -59,6 +63,9 @@ class landscape {
                                 std::vector<std::pair<std::string, std::string>> environment = {}) const;
 
     std::string client_dsn() const;  // through the proxy
+    // 0 is `proxy`, then those of more_proxies.
+    std::string dsn_of_proxy(unsigned which) const;
+    support::crossfade_program& proxy_at(unsigned which) { return which == 0 ? proxy : *more_proxies_[which - 1]; }
     std::uint16_t client_port() const { return listen_; }
     // The configuration file's text with these flags in it.
     std::string configuration(const std::string& flags = {}) const;
@@ -79,6 +86,7 @@ class landscape {
 
   private:
     std::string configuration_of(std::string_view program, const std::string& flags) const;
+    void start_more_proxies();
 
     landscape_options options_;
 
@@ -107,6 +115,8 @@ class landscape {
   private:
     std::optional<support::crossfade_program> publisher_;   // another one than `proxy`
     std::optional<support::crossfade_program> second_cdc_;  // where there are partitions to share
+    std::vector<std::unique_ptr<support::crossfade_program>> more_proxies_;
+    std::vector<std::uint16_t> more_listen_;
 };
 
 }  // namespace crossfade::chaos

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -179,9 +180,9 @@ flags: {{ hybrid_mode_enabled: true, dual_write_strategy: {strategy}, hybrid_rea
             self.sql(f"SET ROLE {USER}; CREATE TABLE captured (id int PRIMARY KEY, body text)", "modern")
             self.init(config)
         proxy = self.start("crossfade-proxy", needed(self.programs / "crossfade-proxy"), "--config", config, user={})
-        publishing = 'crossfade_publisher_state{state="publishing"} 1'
+        publishing = re.compile(r'^crossfade_publisher_state{state="publishing",.*} 1', re.M)
         until("crossfade-proxy", lambda: proxy.check() or http(admin, "/readyz") is not None and
-              (not capture or publishing in (http(admin, "/metrics") or "")))
+              (not capture or publishing.search(http(admin, "/metrics") or "")))
         self.proxy, self.admin = proxy, admin
         return listen
 

@@ -31,7 +31,7 @@ TEST(apply, changes_in_order) {
     EXPECT_EQ(at.all(all_drift), "");
     EXPECT_TRUE(at.in_state("applying"));
     EXPECT_TRUE(support::eventually(
-        std::chrono::seconds{5}, [&] { return at.metric("crossfade_events_applied_total{kind=\"insert\"}") == "3"; }));
+        std::chrono::seconds{5}, [&] { return at.metric("crossfade_events_applied_total{kind=\"insert\"") == "3"; }));
     EXPECT_EQ(at.cdc->stop(), 0);
 }
 
@@ -188,10 +188,11 @@ TEST(apply, conflicts_get_their_kind) {
         "1");
     EXPECT_TRUE(support::eventually(std::chrono::seconds{10}, [&] {
         return at.metric(
-                   "crossfade_drift_rows{kind=\"update_missing\",state=\"confirmed\",table=\"public.accounts\",tenant="
+                   "crossfade_drift_rows{kind=\"update_missing\",state=\"confirmed\",stream=\"app\",table=\"public."
+                   "accounts\",tenant="
                    "\"\"}") == "1";
     })) << at.status();
-    EXPECT_EQ(at.metric("crossfade_conflicts_total{kind=\"delete_missing\"}"), "1");
+    EXPECT_EQ(at.metric("crossfade_conflicts_total{kind=\"delete_missing\""), "1");
 }
 
 TEST(apply, rows_written_by_others_are_seen) {

@@ -223,7 +223,7 @@ TEST_F(dead_letters, say_how_many_they_are) {
     mend();
     ask("replay");
     EXPECT_TRUE(support::eventually(10s, [&] { return at.metric("crossfade_dead_letters_waiting") == "0"; }));
-    EXPECT_EQ(at.metric("crossfade_dead_letters_served_total{result=\"replayed\"}"), "2");
+    EXPECT_EQ(at.metric("crossfade_dead_letters_served_total{result=\"replayed\""), "2");
 }
 
 }  // namespace

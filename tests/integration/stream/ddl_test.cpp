@@ -112,7 +112,7 @@ TEST_P(ddl, pauses_the_table_and_not_the_stream) {
     EXPECT_EQ(waiting(), "4");
     EXPECT_TRUE(support::eventually(20s, [&] { return metric("crossfade_ddl_waiting_changes") == "4"; }));
     EXPECT_EQ(metric("crossfade_ddl_paused_tables"), "1");
-    EXPECT_EQ(metric("crossfade_ddl_total{outcome=\"paused\"}"), "1");
+    EXPECT_EQ(metric("crossfade_ddl_total{outcome=\"paused\""), "1");
     EXPECT_THAT(world_->crossfade({"status"}).output, HasSubstr("public.stock waits for ALTER TABLE"));
     EXPECT_EQ(world_->crossfade({"ddl", "list", "--paused"}).exit_code, 1);
 
@@ -309,8 +309,8 @@ TEST_P(ddl, that_nobody_did_is_not_believed) {
     legacy("INSERT INTO public.stock VALUES (1, 'a')");
     EXPECT_TRUE(equal()) << world_->logs();
     EXPECT_EQ(world_->modern.value("SELECT count(*) FROM crossfade.ddl"), "1");
-    EXPECT_EQ(metric("crossfade_ddl_total{outcome=\"unsealed\"}"), "1");
-    EXPECT_EQ(metric("crossfade_ddl_total{outcome=\"unreadable\"}"), "1");
+    EXPECT_EQ(metric("crossfade_ddl_total{outcome=\"unsealed\""), "1");
+    EXPECT_EQ(metric("crossfade_ddl_total{outcome=\"unreadable\""), "1");
     EXPECT_THROW(world_->legacy.exec("SELECT crossfade.note_ddl('ddl_command_end', 'ALTER TABLE', true, '{}', 'x')"),
                  std::exception);
 }

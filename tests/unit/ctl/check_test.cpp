@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <map>
 
 #include "ctl/check/judge.hpp"
 #include "lib/store/ddl_watch.hpp"
@@ -309,6 +310,30 @@ INSTANTIATE_TEST_SUITE_P(
               [](auto& of) { (*of.kafka.changes.settings)["unclean.leader.election.enable"] = "true"; },
               "enable=false"},
         fault{"kafka.dead_letter_topic", warn, [](auto& of) { of.kafka.dead_letters.partitions = 0; }, "init"}));
+
+// The same questions the other way round, under names of their own.
+TEST(the_way_back, is_looked_at_by_its_own_sides) {
+    evidence back = healthy_pair();
+    back.stream.both_ways = true;
+    std::swap(back.legacy, back.modern);
+    back.source = "modern";
+    back.follower = "legacy";
+    back.legacy->settings["wal_level"] = "replica";
+    back.legacy->tables.push_back(table_of("only_on_modern"));
+    back.modern->role.origins = back.modern->role.replica_role = false;
+    findings found;
+    judge_back(back, found);
+    std::map<std::string, finding> by_id;
+    for (const auto& each : found.all()) {
+        EXPECT_TRUE(each.id.starts_with("back.")) << each.id;
+        by_id[each.id] = each;
+    }
+    EXPECT_EQ(by_id["back.modern.wal_level"].outcome, verdict::fail);
+    EXPECT_EQ(by_id["back.legacy.origins"].outcome, verdict::fail);
+    EXPECT_EQ(by_id["back.legacy.replica_role"].outcome, verdict::fail);
+    EXPECT_EQ(by_id["back.modern.publication"].found.find("only_on_modern"), std::string::npos);
+    EXPECT_TRUE(by_id.contains("back.kafka.topic"));
+}
 
 }  // namespace
 }  // namespace crossfade::ctl::check

@@ -16,12 +16,14 @@ using testing::ElementsAre;
 // Feeds messages and writes down what comes out: "insert public.a @100/1 prev 50", with " last 120" where it ends.
 class script {
   public:
-    explicit script(std::uint64_t previous = 50, model::timeline_history timelines = {3, {}})
-        : assembler_({77, std::move(timelines), 4711, model::lsn{previous}}) {}
+    explicit script(std::uint64_t previous = 50, model::timeline_history timelines = {3, {}},
+                    std::function<bool(std::string_view)> leaves_out = {})
+        : assembler_({77, std::move(timelines), 4711, model::lsn{previous}}, std::move(leaves_out)) {}
 
     script& begins(std::uint64_t lsn, std::uint32_t xid = 9) {
         return feed(begin{model::lsn{lsn}, model::source_time{std::chrono::microseconds{lsn}}, xid});
     }
+    script& comes_from(const std::string& name) { return feed(origin{model::lsn{1}, name}); }
     script& commits(std::uint64_t lsn, std::uint64_t end) { return feed(commit{model::lsn{lsn}, model::lsn{end}, {}}); }
     script& describes(std::uint32_t oid, const std::string& name, std::size_t columns = 1) {
         model::relation rel{oid, {"public", name}, model::replica_identity::primary_key, {}};
@@ -159,6 +161,33 @@ TEST(assembler, a_heartbeat_within_a_transaction_is_left_out) {
     EXPECT_THAT(s.said(), ElementsAre("insert a @100/1 prev 50", "insert a @100/2 last 120"));
 }
 
+// What the way back has brought, of a stream that goes both ways.
+TEST(assembler, what_comes_from_an_origin_that_is_left_out_leaves_no_trace) {
+    script s{50, {3, {}}, [](std::string_view origin) { return origin == "ours"; }};
+    s.begins(100).describes(1, "a").inserts(1).commits(100, 120);
+    s.begins(130).comes_from("ours").describes(2, "b").inserts(1).truncates({1, 2}).marks("crossfade").inserts(2);
+    s.commits(130, 140);
+    s.begins(150).inserts(2).inserts(1).commits(150, 160);
+    s.begins(170).comes_from("another's").inserts(2).commits(170, 180);
+    s.begins(190).comes_from("ours").commits(190, 200).beats(220);
+    EXPECT_THAT(s.said(),
+                ElementsAre("insert a @100/1 prev 50 last 120", "insert b @150/1 prev 120", "insert a @150/2 last 160",
+                            "insert b @170/1 prev 160 last 180", "heartbeat @219/0 prev 180 last 220"));
+}
+
+TEST(assembler, every_origin_is_published_unless_one_is_named) {
+    script s;
+    s.begins(100).comes_from("ours").describes(1, "a").inserts(1).commits(100, 120);
+    EXPECT_THAT(s.said(), ElementsAre("insert a @100/1 prev 50 last 120"));
+}
+
+// It would be a way to have half of a transaction published.
+TEST(assembler, what_is_left_out_is_looked_at_all_the_same) {
+    script s{50, {3, {}}, [](std::string_view) { return true; }};
+    s.begins(100).comes_from("ours").inserts(1);
+    EXPECT_THAT(s.said(), ElementsAre(testing::StartsWith("refused: ")));
+}
+
 TEST(assembler, row_images_pass_unaltered) {
     script s;
     const model::row key{{cell_kind::text, "1"}, {}};
@@ -193,6 +222,8 @@ TEST(assembler, a_table_described_anew_applies_from_there_on) {
 TEST(assembler, what_a_server_must_not_send_is_refused) {
     const std::vector<std::pair<const char*, void (*)(script&)>> wrongs{
         {"begin within", [](script& s) { s.begins(100).begins(200); }},
+        {"origin without", [](script& s) { s.comes_from("ours"); }},
+        {"a late origin", [](script& s) { s.begins(100).inserts(1).comes_from("ours"); }},
         {"commit without", [](script& s) { s.commits(100, 120); }},
         {"another's commit", [](script& s) { s.begins(100).commits(101, 120); }},
         {"row without", [](script& s) { s.inserts(1); }},

@@ -1,0 +1,462 @@
+#include "lib/handover/coordinator.hpp"
+
+#include <algorithm>
+#include <map>
+#include <thread>
+#include <utility>
+
+#include "lib/failpoint/failpoint.hpp"
+#include "lib/handover/sequences.hpp"
+#include "lib/model/change.hpp"
+#include "lib/settings/turned.hpp"
+#include "lib/store/progress.hpp"
+
+namespace crossfade::handover {
+namespace {
+
+using namespace std::chrono_literals;
+using clock = std::chrono::steady_clock;
+using settings::side;
+using std::chrono::milliseconds;
+
+// Who waits behind a lock that we wait for waits as long at most, and then it is tried again.
+constexpr auto lock_patience = 50ms;
+constexpr auto between_locks = 20ms;
+constexpr auto look_again = 2ms;
+// Of a proxy that hasn't been seen: it is dead, or stopped, and the fence is what keeps its clients' writes out.
+constexpr auto alive = 3s;
+// Beyond hold_max, for which proxies go on holding when nothing comes of it any more.
+constexpr auto hold_grace = 3s;
+constexpr auto first_pause = 250ms;
+constexpr auto longest_pause = 2s;
+// For what has to be done behind the decision; then somebody else may.
+constexpr auto finish_patience = 30s;
+constexpr int most_named = 10;
+
+side other(side of) {
+    return of == side::legacy ? side::modern : side::legacy;
+}
+
+std::string name(side of) {
+    return std::string{to_string(of)};
+}
+
+std::string seconds_text(milliseconds time) {
+    return std::to_string(time.count()) + " ms";
+}
+
+std::string interval(milliseconds time) {
+    return std::to_string(time.count()) + " milliseconds";
+}
+
+}  // namespace
+
+struct coordinator::place {
+    side which;
+    std::string stream;  // whose changes come from here
+    pgclient::connection db;
+    bool claimed = false;
+    // What learn() found.
+    std::vector<std::string> tables{};
+    bool may_hurry = false;  // may set deadlock_timeout
+};
+
+struct coordinator::attempt {
+    side from;
+    std::int64_t epoch = 0;
+    std::int64_t flip = 0;
+    clock::time_point began{};
+    clock::time_point deadline{};
+    model::lsn fenced_at{};
+    std::map<std::string, sequence> onto{};  // as they were on the new side before anything was held
+};
+
+coordinator::coordinator(const settings::configuration& config, std::function<void(const std::string&)> say)
+    : config_(config), say_(std::move(say)) {}
+
+coordinator::~coordinator() = default;
+
+coordinator::place& coordinator::at(side which) {
+    auto& kept = which == side::legacy ? legacy_ : modern_;
+    if (kept && PQstatus(kept->db.native()) == CONNECTION_OK) return *kept;
+    kept.reset();
+    pgclient::open_options options;
+    options.application_name = "crossfade-flip";
+    auto opened = pgclient::connection::open(config_.database_of(which).dsn, options);
+    if (!opened) throw trouble(name(which) + ": " + pgclient::to_string(opened.error()));
+    const auto& stream = config_.stream.name;
+    kept = std::make_unique<place>(
+        place{which, which == side::legacy ? stream : settings::back_stream(stream), std::move(*opened)});
+    return *kept;
+}
+
+// As claimed: whoever lost his connection has lost the right to go on as well.
+coordinator::place& coordinator::need(side which) {
+    auto& kept = which == side::legacy ? legacy_ : modern_;
+    if (!kept || !kept->claimed || PQstatus(kept->db.native()) != CONNECTION_OK)
+        throw trouble(name(which) + ": the connection that held the flip's lock is gone");
+    return *kept;
+}
+
+pgclient::rows coordinator::ask(place& on, const std::string& doing, const std::string& sql,
+                                const std::vector<pgclient::parameter>& parameters) {
+    auto got = parameters.empty() ? on.db.exec(sql) : on.db.exec(sql, parameters);
+    if (!got) throw trouble(doing + " on " + name(on.which) + ": " + pgclient::to_string(got.error()));
+    return std::move(*got);
+}
+
+std::optional<store::authority_row> coordinator::row(place& on) {
+    auto got = store::load_authority(on.db, config_.stream.name);
+    if (!got) throw trouble("reading who is the authority, on " + name(on.which) + ": " + to_string(got.error()));
+    return std::move(*got);
+}
+
+// What need not be asked while writes are held.
+void coordinator::learn(place& on) {
+    const auto got =
+        ask(on, "reading the stream's tables", std::string{store::fenced_tables_sql()}, {"crossfade_" + on.stream});
+    on.tables.clear();
+    for (int i = 0; i < got.size(); ++i)
+        if (got.boolean(i, 2)) on.tables.emplace_back(got.text(i, 1));
+    on.may_hurry =
+        ask(on, "reading the role", "SELECT has_parameter_privilege('deadlock_timeout', 'SET')").boolean(0, 0);
+}
+
+std::map<std::string, sequence> coordinator::sequences(place& on) {
+    std::map<std::string, sequence> by_column;
+    for (auto& each :
+         read_sequences(ask(on, "reading sequences", std::string{sequences_sql()}, {"crossfade_" + on.stream})))
+        by_column.emplace(each.column, std::move(each));
+    return by_column;
+}
+
+std::optional<store::authority_row> coordinator::newest() {
+    std::optional<store::authority_row> found;
+    for (const auto which : {side::legacy, side::modern}) {
+        try {
+            auto here = row(at(which));
+            if (const auto* better = store::newer(found, here); better != nullptr && better != &*found)
+                found = std::move(here);
+        } catch (const trouble&) {
+            if (which == side::modern && !found) throw;
+        }
+    }
+    return found;
+}
+
+bool coordinator::claim() {
+    std::optional<trouble> away;
+    int reached = 0;
+    for (const auto which : {side::legacy, side::modern}) {
+        try {
+            auto& on = at(which);
+            ++reached;
+            if (on.claimed) continue;
+            const auto got = ask(on, "taking the flip's lock", "SELECT pg_try_advisory_lock($1::int, $2::int)",
+                                 store::handover_lock_key(config_.stream.name));
+            if (!got.boolean(0, 0)) return false;
+            on.claimed = true;
+        } catch (const trouble& why) {
+            away = why;
+        }
+    }
+    if (reached == 0) throw *away;
+    return true;
+}
+
+leftover coordinator::settle() {
+    auto made = leftover::none;
+    for (const auto which : {side::legacy, side::modern}) {
+        auto& kept = which == side::legacy ? legacy_ : modern_;
+        if (!kept || !kept->claimed) continue;
+        const auto found = row(*kept);
+        if (!found || found->state == store::handover_state::settled) continue;
+        if (found->state == store::handover_state::handed) {
+            say_("finishing a flip that was decided: " + found->authority + " is the authority");
+            finish(*kept);
+            made = leftover::finished;
+        } else {
+            say_("undoing a flip that was not decided");
+            undo(*kept, found->flip, "whoever made it has died");
+            made = leftover::undone;
+        }
+    }
+    return made;
+}
+
+report coordinator::flip(const order& what) {
+    const auto from = other(what.to);
+    report told;
+    auto& old_side = need(from);
+    auto& new_side = need(what.to);
+    const auto here = row(old_side);
+    const auto there = row(new_side);
+    if (!here || !there) throw trouble("crossfade.authority has no row of this stream on both sides");
+    const auto& now = *store::newer(here, there);
+    told.epoch = now.epoch;
+    if (now.authority == name(what.to)) {
+        told.done = true;
+        told.why = name(what.to) + " is the authority already";
+        return told;
+    }
+    std::string forced = "{";
+    for (const auto& each : what.forced) {
+        std::string quoted;
+        for (const char c : each) quoted += c == '"' || c == '\\' ? std::string{'\\', c} : std::string{c};
+        forced += (forced.size() > 1 ? ",\"" : "\"") + quoted + '"';
+    }
+    const auto begun = ask(old_side, "beginning a flip",
+                           "INSERT INTO crossfade.flips (stream, from_side, to_side, by_whom, reason, forced)"
+                           " VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text[]) RETURNING id",
+                           {config_.stream.name, name(from), name(what.to), what.by, what.reason, forced + "}"});
+    attempt made{from, now.epoch, begun.integer(0, 0).value_or(0)};
+
+    const auto until = clock::now() + what.patience;
+    auto pause = milliseconds{first_pause};
+    for (;;) {
+        ++told.attempts;
+        told.details.clear();
+        const auto why = try_once(what, made, told);
+        if (!why) break;
+        undo(old_side, made.flip, *why);
+        told.held = std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - made.began);
+        say_("attempt " + std::to_string(told.attempts) + ": " + *why + "; undone, writes go on");
+        if (clock::now() + pause >= until) {
+            told.why = *why;
+            return told;
+        }
+        std::this_thread::sleep_for(pause);
+        pause = std::min<milliseconds>(2 * pause, longest_pause);
+    }
+    finish(old_side);
+    note(told, made, "opened");
+    told.held = std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - made.began);
+    told.done = true;
+    told.epoch = made.epoch + 1;
+    return told;
+}
+
+void coordinator::note(report& into, const attempt& made, std::string step) {
+    into.steps.emplace_back(std::move(step),
+                            std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - made.began));
+}
+
+// Why it didn't work out; nothing: it is decided.
+std::optional<std::string> coordinator::try_once(const order& what, attempt& made, report& into) {
+    auto& old_side = need(made.from);
+    into.steps.clear();
+    learn(old_side);
+    learn(need(what.to));
+    made.onto = sequences(need(what.to));
+    made.began = clock::now();
+    made.deadline = made.began + what.hold_max;
+    ask(old_side, "asking the proxies to hold",
+        "WITH f AS (UPDATE crossfade.flips SET attempts = attempts + 1, held_at = clock_timestamp(), outcome = 'under "
+        "way',"
+        " why = '' WHERE id = $2::bigint), a AS (UPDATE crossfade.authority SET state = 'holding', flip = $2::bigint,"
+        " hold_until = clock_timestamp() + $3::interval, updated_at = clock_timestamp() WHERE stream = $1::text)"
+        " SELECT pg_notify('crossfade.authority', $1::text)",
+        {config_.stream.name, std::to_string(made.flip),
+         interval(what.hold_max + std::chrono::duration_cast<milliseconds>(hold_grace))});
+    failpoint::pass("flip.holding");
+    if (!hold(made, into)) return "transactions of proxies did not end within " + seconds_text(what.hold_max);
+    note(into, made, "held");
+    failpoint::pass("flip.held");
+    if (!fence(made)) {
+        const auto found =
+            ask(old_side, "looking for who is in the way",
+                "SELECT pid, usename, application_name, state, (extract(epoch FROM clock_timestamp() -"
+                " xact_start) * 1000)::bigint FROM pg_stat_activity WHERE datname = current_database() AND"
+                " backend_xid IS NOT NULL AND pid <> pg_backend_pid() ORDER BY xact_start LIMIT " +
+                    std::to_string(most_named));
+        for (int i = 0; i < found.size(); ++i)
+            into.details.push_back("process " + std::string{found.text(i, 0)} + " of " + std::string{found.text(i, 1)} +
+                                   " (" + std::string{found.text(i, 2)} + "), " + std::string{found.text(i, 3)} +
+                                   ", its transaction began " + std::string{found.text(i, 4)} + " ms ago");
+        return "the tables of " + name(made.from) + " could not be locked within " + seconds_text(what.hold_max);
+    }
+    note(into, made, "fenced");
+    failpoint::pass("flip.fenced");
+    if (!drain(made))
+        return "what was written on " + name(made.from) + " did not reach " + name(what.to) + " within " +
+               seconds_text(what.hold_max);
+    note(into, made, "drained");
+    failpoint::pass("flip.drained");
+
+    auto& new_side = need(what.to);
+    const auto from = sequences(old_side);
+    std::map<std::string, std::int64_t> moves;
+    for (const auto& [column, onto] : made.onto) {
+        const auto found = from.find(column);
+        if (found == from.end()) continue;
+        const auto planned = plan_move(found->second, onto);
+        if (!planned.objection.empty()) return planned.objection;
+        if (!planned.to) continue;
+        auto& to = moves.emplace(onto.name, *planned.to).first->second;
+        to = onto.increment > 0 ? std::max(to, *planned.to) : std::min(to, *planned.to);
+    }
+    std::string sql;
+    for (const auto& [sequence, to] : moves)
+        sql += "SELECT setval(" + pgclient::quote_literal(sequence) + "::regclass, " + std::to_string(to) + ");";
+    if (!sql.empty()) ask(new_side, "setting sequences ahead", sql);
+    note(into, made, "sequences");
+    failpoint::pass("flip.sequences");
+    if (clock::now() > made.deadline) return "it took longer than " + seconds_text(what.hold_max);
+    decide(made);
+    note(into, made, "decided");
+    failpoint::pass("flip.decided");
+    return std::nullopt;
+}
+
+bool coordinator::hold(const attempt& made, report& into) {
+    auto& old_side = need(made.from);
+    for (;;) {
+        const auto busy = ask(old_side, "waiting for the proxies",
+                              "SELECT proxy, busy FROM crossfade.proxies WHERE stream = $1::text AND seen_at >"
+                              " clock_timestamp() - $3::interval AND holds_for IS DISTINCT FROM $2::bigint ORDER BY 1",
+                              {config_.stream.name, std::to_string(made.flip),
+                               interval(std::chrono::duration_cast<milliseconds>(alive))});
+        if (busy.empty()) return true;
+        if (clock::now() >= made.deadline) {
+            for (int i = 0; i < std::min(busy.size(), most_named); ++i)
+                into.details.push_back("proxy " + std::string{busy.text(i, 0)} + ": " + std::string{busy.text(i, 1)} +
+                                       " sessions in a transaction");
+            return false;
+        }
+        std::this_thread::sleep_for(look_again);
+    }
+}
+
+bool coordinator::with_tables(place& on, const std::string& doing, bool closed, const std::string& then,
+                              clock::time_point until) {
+    std::string locks;
+    for (const auto& each : on.tables) locks += (locks.empty() ? "LOCK TABLE ONLY " : ", ONLY ") + each;
+    if (!locks.empty()) locks += " IN SHARE ROW EXCLUSIVE MODE;";
+    // An autovacuum in the way is cancelled by the deadlock check alone, and that comes after the timeout otherwise.
+    const std::string sql =
+        "BEGIN; SET LOCAL synchronous_commit = on; SET LOCAL crossfade.fencing = on; SET LOCAL lock_timeout = " +
+        std::to_string(milliseconds{lock_patience}.count()) + ';' +
+        (on.may_hurry ? " SET LOCAL deadlock_timeout = 10;" : "") + locks +
+        (closed ? store::enable_fences_sql(on.tables) : store::disable_fences_sql(on.tables)) + then + "; COMMIT";
+    for (;;) {
+        auto got = on.db.exec(sql);
+        if (got) return true;
+        const auto why = got.error();
+        if (why.connection_lost()) throw trouble(doing + " on " + name(on.which) + ": " + to_string(why));
+        ask(on, doing, "ROLLBACK");
+        if (why.sqlstate != "55P03" && why.sqlstate != "40P01")
+            throw trouble(doing + " on " + name(on.which) + ": " + to_string(why));
+        if (clock::now() + between_locks >= until) return false;
+        std::this_thread::sleep_for(between_locks);
+    }
+}
+
+bool coordinator::fence(attempt& made) {
+    auto& old_side = need(made.from);
+    const auto stream = pgclient::quote_literal(config_.stream.name);
+    // The mark asks whoever applies the stream to say that he has come by.
+    const std::string then =
+        "UPDATE crossfade.authority SET state = 'fenced', fenced_at = pg_logical_emit_message(true, " +
+        pgclient::quote_literal(model::telling_prefix) +
+        ", ''), follower_since = clock_timestamp(), updated_at = clock_timestamp() WHERE stream = " + stream +
+        " AND state = 'holding' AND flip = " + std::to_string(made.flip) +
+        "; UPDATE crossfade.flips SET fenced_at = clock_timestamp() WHERE id = " + std::to_string(made.flip);
+    if (!with_tables(old_side, "fencing the tables", true, then, made.deadline)) return false;
+    const auto found = row(old_side);
+    if (!found || found->state != store::handover_state::fenced || found->flip != made.flip || !found->fenced_at)
+        throw trouble("fencing the tables on " + name(made.from) + ": somebody else has changed crossfade.authority");
+    made.fenced_at = *found->fenced_at;
+    return true;
+}
+
+bool coordinator::drain(const attempt& made) {
+    auto& new_side = need(other(made.from));
+    const auto& stream = need(made.from).stream;
+    for (;;) {
+        const auto progress = store::load_progress(new_side.db, stream, 0);
+        if (!progress)
+            throw trouble("reading progress on " + name(new_side.which) + ": " + to_string(progress.error()));
+        if (*progress && (*progress)->end_lsn > made.fenced_at) {
+            // What a proxy has written there itself, and the stream has not come by: of a transaction that was never
+            // committed, as none is under way any more.
+            const auto left = ask(new_side, "counting receipts",
+                                  "SELECT count(*) FROM crossfade.receipts WHERE stream = $1::text", {stream});
+            if (left.integer(0, 0) == 0) return true;
+        }
+        if (clock::now() >= made.deadline) return false;
+        std::this_thread::sleep_for(look_again);
+    }
+}
+
+void coordinator::decide(attempt& made) {
+    auto& old_side = need(made.from);
+    const auto to = name(other(made.from));
+    const auto done = ask(
+        old_side, "deciding",
+        "WITH d AS (UPDATE crossfade.authority SET epoch = epoch + 1, authority = $3::text, state = 'handed',"
+        " hold_until = NULL, updated_at = clock_timestamp() WHERE stream = $1::text AND state = 'fenced'"
+        " AND flip = $2::bigint AND epoch = $4::bigint RETURNING epoch),"
+        " f AS (UPDATE crossfade.flips SET decided_at = clock_timestamp(), outcome = 'done', epoch = d.epoch FROM d"
+        " WHERE id = $2::bigint), s AS (SELECT set_config('synchronous_commit', 'on', true)) SELECT epoch FROM d, s",
+        {config_.stream.name, std::to_string(made.flip), to, std::to_string(made.epoch)});
+    if (done.size() != 1)
+        throw trouble("deciding on " + name(made.from) + ": somebody else has changed crossfade.authority");
+}
+
+void coordinator::undo(place& on, std::int64_t flip, const std::string& why) {
+    const std::string then =
+        "UPDATE crossfade.flips f SET outcome = 'undone', why = " + pgclient::quote_literal(why) +
+        ", ended_at = clock_timestamp() FROM crossfade.authority a WHERE f.id = " + std::to_string(flip) +
+        " AND a.stream = f.stream AND a.state IN ('holding', 'fenced')"
+        "; UPDATE crossfade.authority SET state = 'settled', flip = NULL, hold_until = NULL, updated_at = "
+        "clock_timestamp()"
+        " WHERE stream = " +
+        pgclient::quote_literal(config_.stream.name) +
+        " AND state IN ('holding', 'fenced'); SELECT pg_notify('crossfade.authority', " +
+        pgclient::quote_literal(config_.stream.name) + ')';
+    const auto found = row(on);
+    if (!found || found->state == store::handover_state::handed) throw trouble("there is nothing to be undone");
+    if (on.tables.empty()) learn(on);
+    // Where the fence was not reached there is nothing to lock.
+    const bool fenced = found->state == store::handover_state::fenced;
+    if (!fenced) {
+        ask(on, "undoing", "BEGIN; " + then + "; COMMIT");
+        return;
+    }
+    if (!with_tables(on, "undoing", false, then, clock::now() + finish_patience))
+        throw trouble("undoing on " + name(on.which) + ": the tables could not be locked; it is tried again");
+}
+
+// `decided`: the side that is none any more.
+void coordinator::finish(place& decided) {
+    const auto old_row = row(decided);
+    if (!old_row || old_row->state != store::handover_state::handed) throw trouble("there is nothing to be finished");
+    const auto to = other(decided.which);
+    auto& opened = need(to);
+    if (opened.tables.empty()) learn(opened);
+    const auto stream = pgclient::quote_literal(config_.stream.name);
+    const auto epoch = std::to_string(old_row->epoch);
+    const auto there = row(opened);
+    // Somebody who comes late, with a decision that has been superseded, opens nothing.
+    if (!there || there->epoch < old_row->epoch) {
+        const std::string then =
+            "DO $open$ BEGIN PERFORM FROM crossfade.authority WHERE stream = " + stream + " AND epoch < " + epoch +
+            " FOR UPDATE; IF NOT FOUND THEN RAISE EXCEPTION 'another flip was decided' USING ERRCODE = 'XF004'; END IF;"
+            " END $open$; UPDATE crossfade.authority SET epoch = " +
+            epoch + ", authority = '" + name(to) +
+            "', state = 'settled', flip = NULL, hold_until = NULL, updated_at = clock_timestamp() WHERE stream = " +
+            stream + "; SELECT pg_notify('crossfade.authority', " + stream + ")";
+        if (!with_tables(opened, "opening", false, then, clock::now() + finish_patience))
+            throw trouble("opening " + name(to) + ": the tables could not be locked; it is tried again");
+    }
+    failpoint::pass("flip.opened");
+    ask(decided, "finishing",
+        "WITH f AS (UPDATE crossfade.flips f SET ended_at = clock_timestamp() FROM crossfade.authority a"
+        " WHERE a.stream = $1::text AND f.id = a.flip AND a.epoch = $2::bigint),"
+        " a AS (UPDATE crossfade.authority SET state = 'settled', flip = NULL, updated_at = clock_timestamp()"
+        " WHERE stream = $1::text AND state = 'handed' AND epoch = $2::bigint)"
+        " SELECT pg_notify('crossfade.authority', $1::text)",
+        {config_.stream.name, epoch});
+}
+
+}  // namespace crossfade::handover

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/handover/sequences.hpp"
+#include "lib/pgclient/connection.hpp"
+#include "lib/settings/settings.hpp"
+#include "lib/store/authority.hpp"
+
+// The steps of a flip (docs/adr/0024), for whoever makes one and for whoever clears up behind one that died.
+namespace crossfade::handover {
+
+struct order {
+    settings::side to = settings::side::modern;
+    std::string by;      // whom the history names
+    std::string reason;  // what it says why
+    std::vector<std::string> forced;
+    // For how long an attempt may hold writes before it is undone, and for how long attempts are made.
+    std::chrono::milliseconds hold_max{500};
+    std::chrono::milliseconds patience{30000};
+};
+
+struct report {
+    bool done = false;
+    std::string why;                   // it wasn't
+    std::vector<std::string> details;  // who or what was in the way
+    int attempts = 0;
+    std::int64_t epoch = 0;             // in force now
+    std::chrono::microseconds held{0};  // in the last attempt, from the word to hold to the word to go on
+    // Of the last attempt: what was reached, and how long after the word to hold.
+    std::vector<std::pair<std::string, std::chrono::microseconds>> steps;
+};
+
+// What a coordinator that died left, and what was made of it.
+enum class leftover { none, undone, finished };
+
+// The step that couldn't be taken. The message names the side.
+class trouble : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+// One at a time makes flips: claim() says whether it is this one. Blocking; one thread.
+class coordinator {
+  public:
+    // `config`: as the file has it, not turned. `say` is told each step, for people.
+    coordinator(const settings::configuration& config, std::function<void(const std::string&)> say);
+    ~coordinator();
+    coordinator(const coordinator&) = delete;
+    coordinator& operator=(const coordinator&) = delete;
+
+    // False: another one is at work. Of a side that can't be reached there is nothing to claim; flip() needs both.
+    bool claim();
+    // After claim(): undoes what wasn't decided, finishes what was. Throws trouble where that needs a side that is
+    // away, and may be called again.
+    leftover settle();
+    // After settle(). Gates are the caller's affair. Throws trouble where it can't be told what became of it: settle()
+    // by whoever comes next finds out.
+    report flip(const order& what);
+
+    // Who is the authority and since when, as the newer of the sides that can be reached has it.
+    std::optional<store::authority_row> newest();
+
+  private:
+    struct place;
+    struct attempt;
+
+    place& at(settings::side which);
+    place& need(settings::side which);
+    pgclient::rows ask(place& on, const std::string& doing, const std::string& sql,
+                       const std::vector<pgclient::parameter>& parameters = {});
+    std::optional<store::authority_row> row(place& on);
+    void learn(place& on);
+    std::map<std::string, sequence> sequences(place& on);
+
+    std::optional<std::string> try_once(const order& what, attempt& made, report& into);
+    bool hold(const attempt& made, report& into);
+    bool fence(attempt& made);
+    bool drain(const attempt& made);
+    void decide(attempt& made);
+    void undo(place& on, std::int64_t flip, const std::string& why);
+    void finish(place& decided);
+    static void note(report& into, const attempt& made, std::string step);
+    // A transaction that needs the tables' locks: tried with a short timeout until it has them. False: `until` is over.
+    bool with_tables(place& on, const std::string& doing, bool closed, const std::string& then,
+                     std::chrono::steady_clock::time_point until);
+
+    const settings::configuration& config_;
+    std::function<void(const std::string&)> say_;
+    std::unique_ptr<place> legacy_;
+    std::unique_ptr<place> modern_;
+};
+
+}  // namespace crossfade::handover

@@ -1,0 +1,265 @@
+#include "proxy/handover/authority_watch.hpp"
+
+#include <spdlog/spdlog.h>
+#include <sys/poll.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "lib/handover/coordinator.hpp"
+
+namespace crossfade::proxy::handover {
+namespace {
+
+using namespace std::chrono_literals;
+using settings::side;
+using std::chrono::milliseconds;
+using store::handover_state;
+
+// News may be lost with a connection, so the rows are read now and then all the same. A coordinator takes a proxy that
+// it hasn't heard of for three seconds for dead.
+constexpr auto report_interval = 1s;
+constexpr auto good_for = 2500ms;
+constexpr auto look_up = 200ms;  // whether to stop
+constexpr auto look_again = 1s;
+constexpr auto look_up_held = 50ms;
+constexpr auto longest_opening = 10s;  // then sessions go where it was decided, and meet the fence there
+constexpr auto look_up_holding = 2ms;  // whether the sessions have come to a boundary
+constexpr auto connect_again = 1s;
+// A flip is shorter than that. From then on its lock is asked for, which whoever makes it has for as long as he lives:
+// sessions are still held when it is undone or finished.
+constexpr auto left_behind = 1s;
+constexpr auto clear_up_again = 500ms;
+
+std::string name_of(side which) {
+    return std::string{to_string(which)};
+}
+
+prometheus::Gauge& gauge(prometheus::Registry& in, const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(in).Add({});
+}
+
+prometheus::Family<prometheus::Counter>& flips(prometheus::Registry& in) {
+    return prometheus::BuildCounter()
+        .Name("crossfade_flips_total")
+        .Help("Flips for which this proxy held its sessions, by whether the authority changed.")
+        .Register(in);
+}
+
+}  // namespace
+
+authority_watch::authority_watch(settings::configuration config, std::string name, prometheus::Registry& metrics)
+    : config_(std::move(config)),
+      name_(std::move(name)),
+      epoch_(gauge(metrics, "crossfade_authority_epoch",
+                   "Version number of who is the authority, as the databases have it.")),
+      on_modern_(gauge(metrics, "crossfade_authority_modern", "1: modern is the authority; 0: legacy.")),
+      holding_(gauge(metrics, "crossfade_flip_holding", "1: sessions are held as a flip is under way.")),
+      handed_(flips(metrics).Add({{"result", "handed"}})),
+      undone_(flips(metrics).Add({{"result", "undone"}})),
+      held_seconds_(prometheus::BuildHistogram()
+                        .Name("crossfade_flip_held_seconds")
+                        .Help("For how long flips held this proxy's sessions.")
+                        .Register(metrics)
+                        .Add({}, prometheus::Histogram::BucketBoundaries{0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1,
+                                                                         2.5, 5, 10})) {}
+
+std::optional<settings::decision> authority_watch::first_look() {
+    for (auto* each : {&legacy_, &modern_}) {
+        connect(*each);
+        look(*each);
+    }
+    const auto* known = store::newer(legacy_.row, modern_.row);
+    if (known == nullptr) {
+        spdlog::warn(
+            "neither database says who the authority is: the file does, until one of them answers (crossfade init)");
+        return std::nullopt;
+    }
+    known_epoch_ = known->epoch;
+    epoch_.Set(static_cast<double>(known->epoch));
+    on_modern_.Set(known->authority == "modern" ? 1 : 0);
+    return settings::decision{known->authority == "modern" ? side::modern : side::legacy,
+                              static_cast<std::uint64_t>(known->epoch)};
+}
+
+void authority_watch::start(obedience how) {
+    how_ = std::move(how);
+    thread_ = std::jthread{[this](const std::stop_token& stopping) { run(stopping); }};
+}
+
+void authority_watch::stop() {
+    if (!thread_.joinable()) return;
+    thread_.request_stop();
+    thread_.join();
+}
+
+void authority_watch::run(const std::stop_token& stopping) {
+    how_.rely(clock::now() + good_for);
+    while (!stopping.stop_requested()) {
+        for (auto* each : {&legacy_, &modern_}) {
+            connect(*each);
+            look(*each);
+        }
+        judge();
+        report();
+        clear_up();
+        wait();
+    }
+    // Whoever makes a flip need not wait for it to be taken for dead.
+    if (auto* at = authority(); at != nullptr && at->db)
+        static_cast<void>(at->db->exec(std::string{store::forget_proxy_sql}, {config_.stream.name, name_}));
+}
+
+void authority_watch::connect(side_link& to) {
+    if (to.db || clock::now() < to.again) return;
+    pgclient::open_options options;
+    options.application_name = "crossfade-authority";
+    options.connect_timeout = 2s;
+    options.silence = milliseconds{3s};
+    auto opened = pgclient::connection::open(config_.database_of(to.which).dsn, options);
+    if (!opened) return lose(to, opened.error());
+    to.db.emplace(std::move(*opened));
+    const auto listening = to.db->exec("LISTEN \"" + std::string{store::authority_channel} + '"');
+    if (!listening) return lose(to, listening.error());
+    if (!std::exchange(to.said, {}).empty()) spdlog::info("{} says again who the authority is", name_of(to.which));
+}
+
+void authority_watch::lose(side_link& at, const pgclient::failure& why) {
+    at.db.reset();
+    at.again = clock::now() + connect_again;
+    const auto text = pgclient::to_string(why);
+    if (text != at.said) spdlog::warn("{} can't be asked who the authority is: {}", name_of(at.which), text);
+    at.said = text;
+}
+
+void authority_watch::look(side_link& at) {
+    const auto now = clock::now();
+    if (!at.db || (!at.news && now - at.looked < (flip_ ? milliseconds{look_up_held} : milliseconds{look_again})))
+        return;
+    at.news = false;
+    at.looked = now;
+    auto got = store::load_authority(*at.db, config_.stream.name);
+    if (!got) return lose(at, got.error());
+    // Notifications have come with the answers, and the row is newer than they are.
+    while (auto* one = PQnotifies(at.db->native())) PQfreemem(one);
+    at.row = std::move(*got);
+    at.hold_until.reset();
+    if (at.row && at.row->holds_for) at.hold_until = now + *at.row->holds_for;
+}
+
+authority_watch::side_link* authority_watch::authority() {
+    const auto* known = store::newer(legacy_.row, modern_.row);
+    if (known == nullptr) return nullptr;
+    return known->authority == "modern" ? &modern_ : &legacy_;
+}
+
+void authority_watch::judge() {
+    auto* const in_charge = authority();
+    if (in_charge == nullptr) return;
+    // Of the newer row; where both are as new, of the authority's own, which is where flips begin.
+    const auto& newest = *store::newer(legacy_.row, modern_.row);
+    const bool own = in_charge->row && in_charge->row->epoch == newest.epoch;
+    const auto& row = own ? *in_charge->row : newest;
+    // Decided, and not open yet: nobody takes writes.
+    bool opening = !own && row.state == handover_state::handed;
+    const bool to_open = opening;
+    if (!opening) {
+        opening_since_.reset();
+    } else if (!opening_since_) {
+        opening_since_ = clock::now();
+    }
+    if (opening && clock::now() - *opening_since_ > longest_opening) opening = false;
+    if (row.epoch > known_epoch_ && !opening) {
+        known_epoch_ = row.epoch;
+        epoch_.Set(static_cast<double>(row.epoch));
+        on_modern_.Set(in_charge == &modern_ ? 1 : 0);
+        end_hold(settings::decision{in_charge->which, static_cast<std::uint64_t>(row.epoch)});
+    }
+    // Decided and opened, and the old side has not been told: no session waits for it.
+    const auto& old_row = in_charge == &modern_ ? legacy_.row : modern_.row;
+    const bool to_end = own && old_row && old_row->state == handover_state::handed;
+    const bool wanted = opening || row.state == handover_state::holding || row.state == handover_state::fenced;
+    const bool over = !opening && in_charge->hold_until && *in_charge->hold_until < clock::now();
+    if (wanted && !over) {
+        begin_hold(row.flip);
+    } else {
+        end_hold(std::nullopt);
+    }
+    if (!wanted && !to_open && !to_end) {
+        left_since_.reset();
+    } else if (!left_since_) {
+        left_since_ = clock::now();
+    }
+}
+
+void authority_watch::begin_hold(std::int64_t flip) {
+    if (flip_ == flip) return;
+    if (!flip_) {
+        held_since_ = clock::now();
+        holding_.Set(1);
+        how_.hold();
+    }
+    flip_ = flip;
+    reported_busy_.reset();
+}
+
+void authority_watch::end_hold(std::optional<settings::decision> decided) {
+    if (!flip_ && !decided) return;
+    how_.go_on(decided);
+    if (!flip_) return;
+    flip_.reset();
+    (decided ? handed_ : undone_).Increment();
+    held_seconds_.Observe(std::chrono::duration<double>(clock::now() - held_since_).count());
+    holding_.Set(0);
+    reported_ = {};
+}
+
+void authority_watch::report() {
+    auto* const at = authority();
+    if (at == nullptr || !at->db) return;
+    std::optional<std::size_t> busy;
+    if (flip_) busy = how_.busy();
+    const bool news = busy && busy != reported_busy_ && (*busy == 0 || !reported_busy_);
+    if (!news && clock::now() - reported_ < report_interval) return;
+    const bool holds = busy == 0U;
+    const auto said = at->db->exec(
+        std::string{store::report_proxy_sql},
+        {config_.stream.name, name_, holds ? pgclient::parameter{std::to_string(*flip_)} : pgclient::parameter{},
+         std::to_string(busy.value_or(0))});
+    if (!said) return lose(*at, said.error());
+    reported_ = clock::now();
+    reported_busy_ = busy;
+    // From when it was asked: who was stopped since doesn't know what is true now.
+    how_.rely(at->looked + good_for);
+}
+
+// Of a flip whose maker has died, or was told to stop: everybody may, and the lock lets one.
+void authority_watch::clear_up() {
+    const auto now = clock::now();
+    if (!left_since_ || now - *left_since_ < left_behind || now - cleared_up_ < clear_up_again) return;
+    cleared_up_ = now;
+    try {
+        crossfade::handover::coordinator by{
+            config_, [](const std::string& what) { spdlog::warn("a flip was left behind: {}", what); }};
+        if (by.claim()) by.settle();
+    } catch (const crossfade::handover::trouble& why) {
+        spdlog::warn("a flip was left behind, and can't be settled yet: {}", why.what());
+    }
+}
+
+void authority_watch::wait() {
+    std::array<pollfd, 2> waited{};
+    nfds_t count = 0;
+    std::array<side_link*, 2> whose{};
+    for (auto* each : {&legacy_, &modern_}) {
+        if (!each->db) continue;
+        whose[count] = each;
+        waited[count++] = {PQsocket(each->db->native()), POLLIN, 0};
+    }
+    const auto patience = flip_ && reported_busy_ != 0U ? milliseconds{look_up_holding} : milliseconds{look_up};
+    ::poll(waited.data(), count, static_cast<int>(patience.count()));
+    for (nfds_t each = 0; each < count; ++each) whose[each]->news = waited[each].revents != 0;
+}
+
+}  // namespace crossfade::proxy::handover

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "lib/pgclient/connection.hpp"
+#include "lib/settings/reload.hpp"
+#include "lib/store/authority.hpp"
+
+namespace crossfade::proxy::handover {
+
+// Knows who the authority is, as the databases have it, and does a proxy's part in flips (docs/adr/0024): hears that
+// one is under way, has everything held, says so, and has it go on, wherever that is then. Where a flip was left behind
+// it undoes or finishes it. On a thread and two connections of its own. What goes wrong there loses nothing, as the
+// fence is in the databases: a proxy that can't ask takes the last answer to be true.
+class authority_watch {
+  public:
+    // What the proxy does; called in the watch's thread, and not to take longer than a moment.
+    struct obedience {
+        std::function<void()> hold;
+        // How many sessions are not at a boundary while it holds; nullopt: that isn't known yet.
+        std::function<std::optional<std::size_t>()> busy;
+        // There is nothing to be held any more. `decided`: who is in charge from now on.
+        std::function<void(std::optional<settings::decision> decided)> go_on;
+        // What is known holds good until then: who makes a flip waits so long for this proxy at least.
+        std::function<void(std::chrono::steady_clock::time_point until)> rely;
+    };
+
+    // `name`: what the proxy is known by among others.
+    authority_watch(settings::configuration config, std::string name, prometheus::Registry& metrics);
+    ~authority_watch() { stop(); }
+
+    // Asks both databases, some seconds at most. nullopt: neither tells, or flips were never prepared.
+    std::optional<settings::decision> first_look();
+    void start(obedience how);
+    // Any thread.
+    void stop();
+
+  private:
+    using clock = std::chrono::steady_clock;
+    struct side_link {
+        settings::side which;
+        std::optional<pgclient::connection> db;
+        std::optional<store::authority_row> row;
+        std::string said{};  // the last trouble, so that it is said once
+        clock::time_point again{};
+        clock::time_point looked{};
+        bool news = true;
+        std::optional<clock::time_point> hold_until{};
+    };
+
+    void run(const std::stop_token& stopping);
+    void connect(side_link& to);
+    void look(side_link& at);
+    void lose(side_link& at, const pgclient::failure& why);
+    void judge();
+    void begin_hold(std::int64_t flip);
+    void end_hold(std::optional<settings::decision> decided);
+    void report();
+    void clear_up();
+    void wait();
+    side_link* authority();
+
+    const settings::configuration config_;
+    const std::string name_;
+    obedience how_;
+    prometheus::Gauge& epoch_;
+    prometheus::Gauge& on_modern_;
+    prometheus::Gauge& holding_;
+    prometheus::Counter& handed_;
+    prometheus::Counter& undone_;
+    prometheus::Histogram& held_seconds_;
+
+    side_link legacy_{settings::side::legacy, {}, {}};
+    side_link modern_{settings::side::modern, {}, {}};
+    std::int64_t known_epoch_ = 0;
+    std::optional<std::int64_t> flip_;  // for which it holds
+    clock::time_point held_since_{};
+    std::optional<clock::time_point> opening_since_;
+    std::optional<clock::time_point> left_since_;  // a state that its flip is to end
+    clock::time_point cleared_up_{};
+    std::optional<std::size_t> reported_busy_;
+    clock::time_point reported_{};
+    std::jthread thread_;
+};
+
+}  // namespace crossfade::proxy::handover
