@@ -3,7 +3,8 @@
 
 start_mock_kafka() {
     # The mock cluster can't be asked to create topics; it prints where it listens.
-    start kafka "$bin/crossfade-mock-kafka" --topic crossfade.app.changes:1 --topic crossfade.app.deadletters:1
+    start kafka "$bin/crossfade-mock-kafka" --topic crossfade.app.changes:1 --topic crossfade.app.deadletters:1 \
+        --topic crossfade.app_back.changes:1 --topic crossfade.app_back.deadletters:1
     wait_for 10 "the in-memory Kafka" grep -q ':[0-9]' "$work/logs/kafka.log"
     kafka_port=$(sed -n 's/.*:\([0-9]*\).*/\1/p' "$work/logs/kafka.log" | head -n 1)
 }

@@ -11,7 +11,11 @@ write_configuration() {
 	stream:
 	  name: app
 	  tables: ["public.*"]
-	proxy: { listen: "127.0.0.1:$proxy_port", admin: "127.0.0.1:$proxy_admin" }
+	  both_ways: true
+	proxy:
+	  listen: "127.0.0.1:$proxy_port"
+	  admin: "127.0.0.1:$proxy_admin"
+	  auth: { mode: terminate }
 	cdc: { admin: "127.0.0.1:$cdc_admin" }
 	flags:
 	  hybrid_mode_enabled: true
@@ -45,9 +49,19 @@ start_cdc() {
     wait_for 20 "crossfade-cdc" answers "$cdc_admin" healthz
 }
 
-state_is() { [[ $(metric "$1" "$2" "state=\"$3\"") == 1 ]]; }
+# Of the stream from legacy to modern.
+state_is() { [[ $(metric "$1" "$2" "state=\"$3\",stream=\"app\"") == 1 ]]; }
 applying() { state_is "$cdc_admin" crossfade_applier_state applying; }
 held() { state_is "$cdc_admin" crossfade_applier_state held; }
+
+# refused_by_fence legacy|modern: a write that goes round the proxy.
+refused_by_fence() {
+    local said
+    said=$(on "$1" -c '\set VERBOSITY verbose' -c "UPDATE customers SET credit = credit WHERE id = 1" 2>&1) || true
+    printf '%s\n' "$said" | quoted
+    [[ $said == *XF005* ]]
+}
+known_to_legacy() { [[ $(on legacy -c "SELECT count(*) FROM crossfade.dead_letters WHERE sqlstate = 'XF006'") == 2 ]]; }
 
 mirrors() { (($(metric "$proxy_admin" crossfade_mirror_mirrored_total) > 20)); }
 

@@ -21,7 +21,7 @@ start_cluster() {
     ((EUID != 0)) || chown postgres: "$work/$name"
     (cd "$work/$name" && "${as_postgres[@]}" "$pg/initdb" -D "$data" -U crossfade -A trust -E UTF8 --locale=C.UTF-8 --no-sync) \
         >"$work/logs/$name.initdb.log" 2>&1
-    # The application logs in with a password, which passes through the proxy and which only the database knows.
+    # The application logs in with a password.
     "${as_postgres[@]}" sh -c "cat >'$data/pg_hba.conf'" <<-HBA
 	local all         all               trust
 	host  all         shop 127.0.0.1/32 scram-sha-256
@@ -29,7 +29,10 @@ start_cluster() {
 	host  replication all  127.0.0.1/32 trust
 	HBA
     run_cluster "$name" "$port" "$@"
-    on "$name" postgres -c "CREATE ROLE shop LOGIN PASSWORD 'window'" -c "CREATE DATABASE app OWNER shop"
+    # The same secret on both, as pg_dumpall brings it: who was let in by one can be let in by the other.
+    local secret=window
+    [[ $name == legacy ]] || secret=$(on legacy postgres -c "SELECT rolpassword FROM pg_authid WHERE rolname = 'shop'")
+    on "$name" postgres -c "CREATE ROLE shop LOGIN PASSWORD '$secret'" -c "CREATE DATABASE app OWNER shop"
 }
 
 # As start_cluster, of one that is there.
