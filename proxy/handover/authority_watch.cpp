@@ -36,8 +36,8 @@ std::string name_of(side which) {
     return std::string{to_string(which)};
 }
 
-prometheus::Gauge& gauge(prometheus::Registry& in, const char* name, const char* help) {
-    return prometheus::BuildGauge().Name(name).Help(help).Register(in).Add({});
+prometheus::Gauge& gauge(prometheus::Registry& in, const std::string& stream, const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(in).Add({{"stream", stream}});
 }
 
 prometheus::Family<prometheus::Counter>& flips(prometheus::Registry& in) {
@@ -52,18 +52,21 @@ prometheus::Family<prometheus::Counter>& flips(prometheus::Registry& in) {
 authority_watch::authority_watch(settings::configuration config, std::string name, prometheus::Registry& metrics)
     : config_(std::move(config)),
       name_(std::move(name)),
-      epoch_(gauge(metrics, "crossfade_authority_epoch",
+      epoch_(gauge(metrics, config_.stream.name, "crossfade_authority_epoch",
                    "Version number of who is the authority, as the databases have it.")),
-      on_modern_(gauge(metrics, "crossfade_authority_modern", "1: modern is the authority; 0: legacy.")),
-      holding_(gauge(metrics, "crossfade_flip_holding", "1: sessions are held as a flip is under way.")),
-      handed_(flips(metrics).Add({{"result", "handed"}})),
-      undone_(flips(metrics).Add({{"result", "undone"}})),
-      held_seconds_(prometheus::BuildHistogram()
-                        .Name("crossfade_flip_held_seconds")
-                        .Help("For how long flips held this proxy's sessions.")
-                        .Register(metrics)
-                        .Add({}, prometheus::Histogram::BucketBoundaries{0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1,
-                                                                         2.5, 5, 10})) {}
+      on_modern_(
+          gauge(metrics, config_.stream.name, "crossfade_authority_modern", "1: modern is the authority; 0: legacy.")),
+      holding_(gauge(metrics, config_.stream.name, "crossfade_flip_holding",
+                     "1: sessions are held as a flip is under way.")),
+      handed_(flips(metrics).Add({{"stream", config_.stream.name}, {"result", "handed"}})),
+      undone_(flips(metrics).Add({{"stream", config_.stream.name}, {"result", "undone"}})),
+      held_seconds_(
+          prometheus::BuildHistogram()
+              .Name("crossfade_flip_held_seconds")
+              .Help("For how long flips held this proxy's sessions.")
+              .Register(metrics)
+              .Add({{"stream", config_.stream.name}},
+                   prometheus::Histogram::BucketBoundaries{0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10})) {}
 
 std::optional<settings::decision> authority_watch::first_look() {
     for (auto* each : {&legacy_, &modern_}) {

@@ -193,6 +193,65 @@ std::string taken_on_the_wrong_side(const landscape& world) {
     return found;
 }
 
+bool stands_still(pid_t process) {
+    const auto status = support::read_file("/proc/" + std::to_string(process) + "/stat");
+    const auto name_ends = status.rfind(") ");
+    return name_ends != std::string::npos && status.at(name_ends + 2) == 'T';
+}
+
+// `crossfade flip` that stands still at a place of lib/failpoint, or is killed there.
+class armed_flip {
+  public:
+    armed_flip(const landscape& world, const std::string& to, const std::string& armed,
+               const std::vector<std::string>& more = {})
+        : flip_{options_of(world, to, armed, more)} {}
+
+    // Until it is there, or has ended before.
+    bool arrives() {
+        return support::eventually(60s, [&] { return !flip_.running() || stands_still(flip_.pid()); });
+    }
+    bool running() { return flip_.running(); }
+    void go_on() { flip_.signal(SIGCONT); }
+    std::optional<int> wait_exit(std::chrono::milliseconds timeout) { return flip_.wait_exit(timeout); }
+    std::string told() const { return support::read_file(dir_.path() / "log"); }
+
+  private:
+    support::process_options options_of(const landscape& world, const std::string& to, const std::string& armed,
+                                        const std::vector<std::string>& more) {
+        support::process_options made{.argv = {support::program_path("crossfade").string(), "--config",
+                                               world.proxy.config_path().string(), "flip", "--to", to},
+                                      .environment = {{"CROSSFADE_FAILPOINT", armed}},
+                                      .log = dir_.path() / "log"};
+        made.argv.insert(made.argv.end(), more.begin(), more.end());
+        return made;
+    }
+
+    support::temp_dir dir_;
+    support::child_process flip_;
+};
+
+// What is committed on the one side and not on the other when the fence is up.
+TEST(flip, is_undone_where_the_stream_stands_still) {
+    if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: set CROSSFADE_KAFKA_LIBS";
+    landscape world{options("legacy-primary")};
+    ASSERT_EQ(in_the_way(world), "") << world.logs();
+    armed_flip flip{world, "modern", "flip.held:1:stop", {"--wait", "0"}};
+    ASSERT_TRUE(flip.arrives() && flip.running()) << flip.told();
+    world.cdc.signal(SIGSTOP);
+    world.legacy.exec("INSERT INTO orders (tag) VALUES ('late')");
+    flip.go_on();
+    const auto ended = flip.wait_exit(60s);
+    world.cdc.signal(SIGCONT);
+    EXPECT_EQ(ended, 1) << flip.told();
+    EXPECT_THAT(flip.told(), testing::HasSubstr("not done, and undone"));
+    EXPECT_EQ(authority(world), "legacy");
+    EXPECT_EQ(world.settle(60s), "") << world.logs();
+    // And the next one is like any other.
+    ASSERT_EQ(in_the_way(world), "") << world.logs();
+    EXPECT_EQ(world.crossfade({"flip", "--to", "modern", "--hold-max", "3000"}).exit_code, 0) << world.logs();
+    EXPECT_EQ(authority(world), "modern");
+}
+
 struct strike {
     std::string_view place;
     std::optional<victim> other;  // none: whoever makes the flip
@@ -200,12 +259,6 @@ struct strike {
 
 constexpr std::array places{"flip.holding",   "flip.held",    "flip.fenced", "flip.drained",
                             "flip.sequences", "flip.decided", "flip.opened"};
-
-bool stands_still(pid_t process) {
-    const auto status = support::read_file("/proc/" + std::to_string(process) + "/stat");
-    const auto name_ends = status.rfind(") ");
-    return name_ends != std::string::npos && status.at(name_ends + 2) == 'T';
-}
 
 // Whoever makes a flip, or another program or server, is killed at each step of it.
 class flip_strikes : public testing::Test {
@@ -218,30 +271,24 @@ class flip_strikes : public testing::Test {
         ASSERT_NE(from, "");
         const std::string to = from == "legacy" ? "modern" : "legacy";
         ASSERT_EQ(in_the_way(world(), to), "") << world().logs();
-        const support::temp_dir dir;
-        const auto armed = std::string{one.place} + (one.other ? ":1:stop" : ":1");
-        support::child_process flip{{.argv = {support::program_path("crossfade").string(), "--config",
-                                              world().proxy.config_path().string(), "flip", "--to", to},
-                                     .environment = {{"CROSSFADE_FAILPOINT", armed}},
-                                     .log = dir.path() / "log"}};
-        ASSERT_TRUE(support::eventually(60s, [&] { return !flip.running() || stands_still(flip.pid()); }));
-        const auto told = [&] { return support::read_file(dir.path() / "log"); };
+        armed_flip flip{world(), to, std::string{one.place} + (one.other ? ":1:stop" : ":1")};
+        ASSERT_TRUE(flip.arrives());
         if (one.other) {
-            ASSERT_TRUE(flip.running()) << "it ended instead of standing still: " << told();
+            ASSERT_TRUE(flip.running()) << "it ended instead of standing still: " << flip.told();
             world().kill(*one.other);
-            flip.signal(SIGCONT);
+            flip.go_on();
             world().revive(*one.other);
-            ASSERT_TRUE(flip.wait_exit(120s)) << told();
+            ASSERT_TRUE(flip.wait_exit(120s)) << flip.told();
         } else {
-            ASSERT_EQ(flip.wait_exit(1s), 128 + SIGKILL) << told();
+            ASSERT_EQ(flip.wait_exit(1s), 128 + SIGKILL) << flip.told();
         }
         std::string now;
         ASSERT_TRUE(support::eventually(60s, [&] { return !(now = authority(world())).empty(); }))
-            << told() << world().logs();
+            << flip.told() << world().logs();
         const bool decided =
             one.place == std::string_view{"flip.decided"} || one.place == std::string_view{"flip.opened"};
         if (!one.other) {
-            EXPECT_EQ(now, decided ? to : from) << told();
+            EXPECT_EQ(now, decided ? to : from) << flip.told();
         }
         before = load.acknowledged();
         ASSERT_TRUE(support::eventually(60s, [&] { return load.acknowledged() > before + 50; })) << world().logs();
