@@ -50,6 +50,7 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     settings::reloader flags{path, settings::process_environment(), std::move(first)};
     const auto at_start = flags.current();
     const auto& config = at_start->config;
+    if (config.stream.both_ways) flags.ignore_authority();
     const program::service_manager manager{settings::process_environment(), ::getpid()};
 
     prometheus::Registry registry;

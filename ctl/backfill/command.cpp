@@ -229,7 +229,10 @@ copied copy_from_snapshot(const context& in, unsigned parallel, const catalog::r
                           const std::vector<task>& tasks, const interrupt_guard& interrupt, crew& at_work) {
     std::optional<pgclient::connection> replication = catalog::connect_replication(in.config, settings::side::legacy);
     const auto source = stream::identify(*replication);
-    const auto snapshot = stream::export_snapshot(*replication, "crossfade_backfill_" + std::to_string(getpid()));
+    // By the server's process: that of an attempt before may take its time to go, and its slot with it.
+    const auto snapshot =
+        stream::export_snapshot(*replication, "crossfade_backfill_" + std::to_string(getpid()) + '_' +
+                                                  std::to_string(PQbackendPID(replication->native())));
     const auto workers = role.replica_role ? std::min<unsigned>(parallel, static_cast<unsigned>(tasks.size())) : 1U;
     auto hired = hire(in, workers, snapshot.name, role);
     failpoint::pass("backfill.snapshot");

@@ -101,7 +101,7 @@ reload_report reloader::take(configuration next) {
     for (auto& each : differences(of_file_, next)) report.changes.push_back(std::move(each.text));
 
     // Where the databases have said who it is, the file's opinion counts for nothing.
-    if (!decided_) report.problems = reload_objections(now->config, next);
+    if (!decided_ && !ignores_authority_) report.problems = reload_objections(now->config, next);
     if (vet_)
         for (auto& each : vet_(merged(now->config, next))) report.problems.push_back(std::move(each));
     if (!report.problems.empty()) {

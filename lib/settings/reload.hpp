@@ -61,6 +61,8 @@ class reloader {
     // From now on the flags in force have that side in charge (flag_set::under), whatever the file says; an older epoch
     // than one that was taken is left alone. Says whether anything changed. The listener isn't called.
     bool take(const decision& of);
+    // From now on a file may name another authority: nobody here goes by it. Before the first reload.
+    void ignore_authority() { ignores_authority_ = true; }
 
     // Called after every reload that was not unchanged; set before the first reload. The calls come one at a time and
     // in the reloads' order, so that the listener must not call reload().
@@ -77,6 +79,7 @@ class reloader {
     mutable std::mutex reloading_;
     std::shared_ptr<const in_force> current_;  // std::atomic_load / atomic_store
     std::optional<decision> decided_;
+    bool ignores_authority_ = false;
     configuration of_file_;  // as last taken from the file, with what takes effect at the next start
     std::function<void(std::string_view, const reload_report&)> listener_;
 };

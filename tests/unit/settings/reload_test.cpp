@@ -177,6 +177,12 @@ TEST_F(reloads, take_who_is_the_authority_from_the_databases) {
     EXPECT_EQ(authority(), side::legacy);
 }
 
+TEST_F(reloads, may_name_another_authority_where_nobody_goes_by_it) {
+    reloader_.ignore_authority();
+    EXPECT_EQ(after(required + "flags: { dual_write_strategy: modern-only, hybrid_read_strategy: modern }\n").outcome,
+              reload_outcome::applied);
+}
+
 TEST_F(reloads, tell_the_listener_of_all_but_unchanged_ones) {
     std::vector<std::string> heard;
     reloader_.on_report([&](std::string_view trigger, const reload_report& report) {
