@@ -53,10 +53,8 @@ applier::applier(session& to, target_catalog& catalog, careful_settings settings
 
 pgclient::result<void> applier::load_tables() {
     // The fingerprint first: what changes between the two queries is noticed as a difference.
-    auto fingerprint = settings_.authority_of.empty()
-                           ? to_.db.exec(std::string{store::tables_fingerprint_sql()}, {settings_.stream})
-                           : to_.db.exec(std::string{store::tables_and_authority_fingerprint_sql()},
-                                         {settings_.stream, settings_.authority_of});
+    const auto question = fingerprinting();
+    auto fingerprint = to_.db.exec(question.sql, question.parameters);
     if (!fingerprint) return fingerprint.error();
     auto loaded = store::load_tables(to_.db, settings_.stream);
     if (!loaded) return loaded.error();

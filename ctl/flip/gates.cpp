@@ -7,10 +7,11 @@
 #include <thread>
 
 #include "ctl/catalog/database.hpp"
+#include "ctl/catalog/read.hpp"
 #include "ctl/check/listing.hpp"
 #include "lib/handover/sequences.hpp"
-#include "lib/model/change.hpp"
 #include "lib/settings/turned.hpp"
+#include "lib/store/applied.hpp"
 #include "lib/store/authority.hpp"
 #include "lib/store/progress.hpp"
 
@@ -41,9 +42,7 @@ std::vector<std::string> column(const pgclient::rows& of, int which = 0) {
 
 void look_at_rights(const end& on, findings& into) {
     const std::string id = on.name + ".role";
-    const auto may =
-        ask(on.db, "reading the role", "SELECT has_parameter_privilege('session_replication_role', 'SET')");
-    if (may.boolean(0, 0))
+    if (catalog::read_role(on.db).replica_role)
         into.ok(id, "may set session_replication_role");
     else
         into.fail(id, "may not set session_replication_role, by which Crossfade's own writes pass the fence",
@@ -51,8 +50,7 @@ void look_at_rights(const end& on, findings& into) {
 }
 
 void look_at_fence(const end& on, bool follows, findings& into) {
-    const auto found =
-        ask(on.db, "reading the fence", std::string{store::fenced_tables_sql()}, {"crossfade_" + on.stream});
+    const auto found = ask(on.db, "reading the fence", store::fenced_tables_sql(), {"crossfade_" + on.stream});
     std::vector<std::string> without;
     std::vector<std::string> wrong;
     for (int i = 0; i < found.size(); ++i) {
@@ -78,8 +76,7 @@ void look_at_fence(const end& on, bool follows, findings& into) {
 void look_at_way(const end& from, const end& to, findings& into) {
     const std::string id = "stream." + from.stream;
     const auto mark = model::parse_lsn(
-        ask(from.db, "sending a mark from " + from.name,
-            "SELECT pg_logical_emit_message(true, " + pgclient::quote_literal(model::telling_prefix) + ", '')::text")
+        ask(from.db, "sending a mark from " + from.name, "SELECT " + store::ask_to_be_told_sql() + "::text")
             .text(0, 0));
     const auto began = std::chrono::steady_clock::now();
     for (;;) {
@@ -162,11 +159,8 @@ void look_at_differences(const settings::configuration& config, const end& from,
 
 void look_at_sequences(const end& from, const end& to, findings& into) {
     const auto read = [](const end& of) {
-        std::map<std::string, handover::sequence> all;
-        for (auto& each : handover::read_sequences(
-                 ask(of.db, "reading sequences", std::string{handover::sequences_sql()}, {"crossfade_" + of.stream})))
-            all.emplace(each.column, std::move(each));
-        return all;
+        return handover::read_sequences(
+            ask(of.db, "reading sequences", handover::sequences_sql(), {"crossfade_" + of.stream}));
     };
     const auto here = read(from);
     const auto there = read(to);
@@ -189,11 +183,11 @@ void look_at_sequences(const end& from, const end& to, findings& into) {
 void look_at_ties(const end& on, findings& into) {
     const auto found = ask(
         on.db, "reading foreign keys",
-        "WITH t AS (SELECT x.relid FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid CROSS JOIN"
-        " LATERAL (SELECT r.prrelid::oid AS relid UNION SELECT relid::oid FROM pg_partition_tree(r.prrelid)) x"
-        " WHERE p.pubname = $1::name)"
-        " SELECT conrelid::regclass || ' -> ' || confrelid::regclass || ' (' || conname || ')' FROM pg_constraint"
-        " WHERE contype = 'f' AND conparentid = 0 AND (conrelid IN (TABLE t)) <> (confrelid IN (TABLE t)) ORDER BY 1",
+        "WITH t AS (" + std::string{store::stream_tables_sql} +
+            ")"
+            " SELECT conrelid::regclass || ' -> ' || confrelid::regclass || ' (' || conname || ')' FROM pg_constraint"
+            " WHERE contype = 'f' AND conparentid = 0 AND (conrelid IN (TABLE t)) <> (confrelid IN (TABLE t)) ORDER BY "
+            "1",
         {"crossfade_" + on.stream});
     const auto edges = column(found);
     const std::string id = on.name + ".foreign_keys";

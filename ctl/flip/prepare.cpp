@@ -19,7 +19,7 @@ std::string side_name(side of) {
 constexpr const char* lock_timeout = "SET LOCAL lock_timeout = '2s'; SET LOCAL crossfade.fencing = on; ";
 
 int fence(pgclient::connection& on, const std::string& doing, const std::string& publication, bool follows) {
-    const auto found = ask(on, doing, std::string{store::fenced_tables_sql()}, {publication});
+    const auto found = ask(on, doing, store::fenced_tables_sql(), {publication});
     int changed = 0;
     for (int i = 0; i < found.size(); ++i) {
         const std::string table{found.text(i, 1)};
@@ -40,11 +40,6 @@ std::vector<step> prepare(const settings::configuration& config, pgclient::conne
                           pgclient::connection& modern) {
     const auto& stream = config.stream.name;
     std::vector<step> done;
-    for (auto* each : {&legacy, &modern}) {
-        const std::string doing = "preparing flips on " + side_name(each == &legacy ? side::legacy : side::modern);
-        ask(*each, doing, "SET client_min_messages = warning");
-        ask(*each, doing, "BEGIN; " + std::string{store::authority_sql()} + "; COMMIT");
-    }
     const auto rows = [&] {
         auto here = store::load_authority(legacy, stream);
         auto there = store::load_authority(modern, stream);

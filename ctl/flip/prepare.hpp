@@ -8,7 +8,7 @@
 
 namespace crossfade::ctl::flip {
 
-// What `crossfade init` does for a stream both ways when its parts are there: the tables of authority on both sides,
+// What `crossfade init` does for a stream both ways when its parts and store::authority_sql() are there, on both sides:
 // the first authority (by the file), the fence on each table, enabled on the side that follows. What is there stays.
 // Gives what it did, for people. Throws stop where a table can't be had.
 struct step {

@@ -7,8 +7,9 @@
 
 #include "lib/failpoint/failpoint.hpp"
 #include "lib/handover/sequences.hpp"
-#include "lib/model/change.hpp"
+#include "lib/pgwire/array_literal.hpp"
 #include "lib/settings/turned.hpp"
+#include "lib/store/applied.hpp"
 #include "lib/store/progress.hpp"
 
 namespace crossfade::handover {
@@ -33,15 +34,11 @@ constexpr auto longest_pause = 2s;
 constexpr auto finish_patience = 30s;
 constexpr int most_named = 10;
 
-side other(side of) {
-    return of == side::legacy ? side::modern : side::legacy;
-}
-
 std::string name(side of) {
     return std::string{to_string(of)};
 }
 
-std::string seconds_text(milliseconds time) {
+std::string text_of(milliseconds time) {
     return std::to_string(time.count()) + " ms";
 }
 
@@ -113,21 +110,18 @@ std::optional<store::authority_row> coordinator::row(place& on) {
 
 // What need not be asked while writes are held.
 void coordinator::learn(place& on) {
-    const auto got =
-        ask(on, "reading the stream's tables", std::string{store::fenced_tables_sql()}, {"crossfade_" + on.stream});
+    const auto got = ask(on, "reading the stream's tables", store::fenced_tables_sql(), {"crossfade_" + on.stream});
     on.tables.clear();
     for (int i = 0; i < got.size(); ++i)
         if (got.boolean(i, 2)) on.tables.emplace_back(got.text(i, 1));
+    // The question came with PostgreSQL 15.
     on.may_hurry =
+        on.db.server_version() >= 150000 &&
         ask(on, "reading the role", "SELECT has_parameter_privilege('deadlock_timeout', 'SET')").boolean(0, 0);
 }
 
 std::map<std::string, sequence> coordinator::sequences(place& on) {
-    std::map<std::string, sequence> by_column;
-    for (auto& each :
-         read_sequences(ask(on, "reading sequences", std::string{sequences_sql()}, {"crossfade_" + on.stream})))
-        by_column.emplace(each.column, std::move(each));
-    return by_column;
+    return read_sequences(ask(on, "reading sequences", sequences_sql(), {"crossfade_" + on.stream}));
 }
 
 std::optional<store::authority_row> coordinator::newest() {
@@ -185,7 +179,7 @@ leftover coordinator::settle() {
 }
 
 report coordinator::flip(const order& what) {
-    const auto from = other(what.to);
+    const auto from = settings::other(what.to);
     report told;
     auto& old_side = need(from);
     auto& new_side = need(what.to);
@@ -199,16 +193,12 @@ report coordinator::flip(const order& what) {
         told.why = name(what.to) + " is the authority already";
         return told;
     }
-    std::string forced = "{";
-    for (const auto& each : what.forced) {
-        std::string quoted;
-        for (const char c : each) quoted += c == '"' || c == '\\' ? std::string{'\\', c} : std::string{c};
-        forced += (forced.size() > 1 ? ",\"" : "\"") + quoted + '"';
-    }
+    pgwire::array_literal forced;
+    for (const auto& each : what.forced) forced.add(each);
     const auto begun = ask(old_side, "beginning a flip",
                            "INSERT INTO crossfade.flips (stream, from_side, to_side, by_whom, reason, forced)"
                            " VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text[]) RETURNING id",
-                           {config_.stream.name, name(from), name(what.to), what.by, what.reason, forced + "}"});
+                           {config_.stream.name, name(from), name(what.to), what.by, what.reason, forced.take()});
     attempt made{from, now.epoch, begun.integer(0, 0).value_or(0)};
 
     const auto until = clock::now() + what.patience;
@@ -259,7 +249,7 @@ std::optional<std::string> coordinator::try_once(const order& what, attempt& mad
         {config_.stream.name, std::to_string(made.flip),
          interval(what.hold_max + std::chrono::duration_cast<milliseconds>(hold_grace))});
     failpoint::pass("flip.holding");
-    if (!hold(made, into)) return "transactions of proxies did not end within " + seconds_text(what.hold_max);
+    if (!hold(made, into)) return "transactions of proxies did not end within " + text_of(what.hold_max);
     note(into, made, "held");
     failpoint::pass("flip.held");
     if (!fence(made)) {
@@ -273,13 +263,13 @@ std::optional<std::string> coordinator::try_once(const order& what, attempt& mad
             into.details.push_back("process " + std::string{found.text(i, 0)} + " of " + std::string{found.text(i, 1)} +
                                    " (" + std::string{found.text(i, 2)} + "), " + std::string{found.text(i, 3)} +
                                    ", its transaction began " + std::string{found.text(i, 4)} + " ms ago");
-        return "the tables of " + name(made.from) + " could not be locked within " + seconds_text(what.hold_max);
+        return "the tables of " + name(made.from) + " could not be locked within " + text_of(what.hold_max);
     }
     note(into, made, "fenced");
     failpoint::pass("flip.fenced");
     if (!drain(made))
         return "what was written on " + name(made.from) + " did not reach " + name(what.to) + " within " +
-               seconds_text(what.hold_max);
+               text_of(what.hold_max);
     note(into, made, "drained");
     failpoint::pass("flip.drained");
 
@@ -301,7 +291,7 @@ std::optional<std::string> coordinator::try_once(const order& what, attempt& mad
     if (!sql.empty()) ask(new_side, "setting sequences ahead", sql);
     note(into, made, "sequences");
     failpoint::pass("flip.sequences");
-    if (clock::now() > made.deadline) return "it took longer than " + seconds_text(what.hold_max);
+    if (clock::now() > made.deadline) return "it took longer than " + text_of(what.hold_max);
     decide(made);
     note(into, made, "decided");
     failpoint::pass("flip.decided");
@@ -356,9 +346,8 @@ bool coordinator::fence(attempt& made) {
     const auto stream = pgclient::quote_literal(config_.stream.name);
     // The mark asks whoever applies the stream to say that he has come by.
     const std::string then =
-        "UPDATE crossfade.authority SET state = 'fenced', fenced_at = pg_logical_emit_message(true, " +
-        pgclient::quote_literal(model::telling_prefix) +
-        ", ''), follower_since = clock_timestamp(), updated_at = clock_timestamp() WHERE stream = " + stream +
+        "UPDATE crossfade.authority SET state = 'fenced', fenced_at = " + store::ask_to_be_told_sql() +
+        ", follower_since = clock_timestamp(), updated_at = clock_timestamp() WHERE stream = " + stream +
         " AND state = 'holding' AND flip = " + std::to_string(made.flip) +
         "; UPDATE crossfade.flips SET fenced_at = clock_timestamp() WHERE id = " + std::to_string(made.flip);
     if (!with_tables(old_side, "fencing the tables", true, then, made.deadline)) return false;
@@ -370,7 +359,7 @@ bool coordinator::fence(attempt& made) {
 }
 
 bool coordinator::drain(const attempt& made) {
-    auto& new_side = need(other(made.from));
+    auto& new_side = need(settings::other(made.from));
     const auto& stream = need(made.from).stream;
     for (;;) {
         const auto progress = store::load_progress(new_side.db, stream, 0);
@@ -390,7 +379,7 @@ bool coordinator::drain(const attempt& made) {
 
 void coordinator::decide(attempt& made) {
     auto& old_side = need(made.from);
-    const auto to = name(other(made.from));
+    const auto to = name(settings::other(made.from));
     const auto done = ask(
         old_side, "deciding",
         "WITH d AS (UPDATE crossfade.authority SET epoch = epoch + 1, authority = $3::text, state = 'handed',"
@@ -431,7 +420,7 @@ void coordinator::undo(place& on, std::int64_t flip, const std::string& why) {
 void coordinator::finish(place& decided) {
     const auto old_row = row(decided);
     if (!old_row || old_row->state != store::handover_state::handed) throw trouble("there is nothing to be finished");
-    const auto to = other(decided.which);
+    const auto to = settings::other(decided.which);
     auto& opened = need(to);
     if (opened.tables.empty()) learn(opened);
     const auto stream = pgclient::quote_literal(config_.stream.name);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lib/store/authority.hpp"
+
 namespace crossfade::handover {
 namespace {
 
@@ -19,10 +21,9 @@ std::int64_t ahead(std::int64_t value, std::int64_t steps, std::int64_t incremen
 
 }  // namespace
 
-std::string_view sequences_sql() {
-    return "WITH tables AS (SELECT t.relid FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid"
-           " CROSS JOIN LATERAL (SELECT r.prrelid::oid AS relid UNION SELECT relid::oid FROM"
-           " pg_partition_tree(r.prrelid)) t WHERE p.pubname = $1::name),"
+std::string sequences_sql() {
+    return "WITH tables AS (" + std::string{store::stream_tables_sql} +
+           "),"
            " used AS (SELECT d.refobjid AS relid, d.refobjsubid::int AS attnum, d.objid AS seq FROM pg_depend d"
            "  WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', "
            "'i')"
@@ -35,8 +36,8 @@ std::string_view sequences_sql() {
            " JOIN pg_attribute a ON a.attrelid = u.relid AND a.attnum = u.attnum ORDER BY 1, 2";
 }
 
-std::vector<sequence> read_sequences(const pgclient::rows& from) {
-    std::vector<sequence> all;
+std::map<std::string, sequence> read_sequences(const pgclient::rows& from) {
+    std::map<std::string, sequence> all;
     for (int i = 0; i < from.size(); ++i) {
         sequence one;
         one.column = from.text(i, 0);
@@ -48,7 +49,7 @@ std::vector<sequence> read_sequences(const pgclient::rows& from) {
         one.start = from.integer(i, 6).value_or(1);
         one.cycles = from.boolean(i, 7);
         one.last = from.integer(i, 8);
-        all.push_back(std::move(one));
+        all.emplace(one.column, std::move(one));
     }
     return all;
 }

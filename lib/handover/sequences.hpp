@@ -1,9 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "lib/pgclient/connection.hpp"
 
@@ -22,9 +22,9 @@ struct sequence {
     std::optional<std::int64_t> last;  // none was drawn: null
 };
 
-// Of the tables of a publication. The list is of pairs that draw from it: one sequence may serve several columns.
-std::string_view sequences_sql();  // $1 the publication
-std::vector<sequence> read_sequences(const pgclient::rows& from);
+// Of the tables of a publication, by sequence::column: one sequence may serve several.
+std::string sequences_sql();  // $1 the publication
+std::map<std::string, sequence> read_sequences(const pgclient::rows& from);
 
 // What the other side's sequence is to have drawn last, so that it is beyond what either side ever gave out, and beyond
 // what sessions of the old one may still draw from their caches. nullopt: nothing was drawn on either side, or it is so

@@ -4,6 +4,8 @@
 #include <set>
 #include <utility>
 
+#include "lib/settings/each_scope.hpp"
+
 namespace crossfade::settings {
 
 std::string_view to_string(write_strategy strategy) {
@@ -135,14 +137,7 @@ flag_set flag_set::under(side authority) const {
         if (authority == side::legacy) of.cutover_completed.reset();
         return of;
     };
-    auto groups = groups_;
-    for (auto& [name, group] : groups) group.overrides = turned(group.overrides);
-    auto tenants = tenants_;
-    for (auto& [name, tenant] : tenants) {
-        tenant.overrides = turned(tenant.overrides);
-        for (auto& [group, overrides] : tenant.groups) overrides = turned(overrides);
-    }
-    return {defaults, std::move(groups), std::move(tenants)};
+    return with_each_scope(*this, defaults, turned);
 }
 
 std::vector<flag_set::scope> flag_set::scopes() const {

@@ -1,8 +1,8 @@
 #include "lib/settings/turned.hpp"
 
-#include <map>
-#include <optional>
 #include <utility>
+
+#include "lib/settings/each_scope.hpp"
 
 namespace crossfade::settings {
 namespace {
@@ -23,14 +23,7 @@ flag_set turned(const flag_set& of) {
     defaults.hybrid_mode_enabled = true;
     defaults.dual_write_strategy = turned(defaults.dual_write_strategy);
     defaults.hybrid_read_strategy = read_strategy::legacy;
-    auto groups = of.groups();
-    for (auto& [name, group] : groups) group.overrides = turned(group.overrides);
-    auto tenants = of.tenants();
-    for (auto& [name, tenant] : tenants) {
-        tenant.overrides = turned(tenant.overrides);
-        for (auto& [group, overrides] : tenant.groups) overrides = turned(overrides);
-    }
-    return {defaults, std::move(groups), std::move(tenants)};
+    return with_each_scope(of, defaults, [](const flag_overrides& each) { return turned(each); });
 }
 
 }  // namespace
@@ -42,7 +35,7 @@ std::string back_stream(std::string_view name) {
 configuration turned(const configuration& of) {
     configuration back = of;
     std::swap(back.legacy, back.modern);
-    back.source = of.source == side::legacy ? side::modern : side::legacy;
+    back.source = other(of.source);
     back.stream.name = back_stream(of.stream.name);
     // What is done on modern so that it fits legacy again is no reason for legacy's tables to wait.
     back.stream.ddl = ddl_policy::note;

@@ -4,12 +4,18 @@
 #include <string>
 #include <string_view>
 
+#include "lib/model/change.hpp"
 #include "lib/model/lsn.hpp"
 
 // How a proxy learns that the follower has what it waits for: a logical message in the authority's WAL asks
 // (model::telling_prefix), and who applies the stream tells on a channel of the follower, by the transaction that
 // applies it.
 namespace crossfade::store {
+
+// The expression that asks, in the transaction behind which who applies is to tell; its value is the mark's LSN.
+inline std::string ask_to_be_told_sql() {
+    return "pg_logical_emit_message(true, '" + std::string{model::telling_prefix} + "', '')";
+}
 
 // The channel's name, which LISTEN needs in quotes, and the payload: the stream's name and how far it is applied.
 inline constexpr std::string_view applied_channel = "crossfade.applied";

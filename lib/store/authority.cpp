@@ -128,13 +128,12 @@ const authority_row* newer(const std::optional<authority_row>& left, const std::
     return right && right->epoch > left->epoch ? &*right : &*left;
 }
 
-std::string_view fenced_tables_sql() {
-    return "SELECT t.relid::oid, t.relid::regclass::text, g.oid IS NOT NULL, coalesce(g.tgenabled <> 'D', false)"
-           " FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid CROSS JOIN LATERAL"
-           " (SELECT r.prrelid::regclass AS relid UNION SELECT relid FROM pg_partition_tree(r.prrelid)) t"
-           " JOIN pg_class c ON c.oid = t.relid AND c.relkind IN ('r', 'p')"
+std::string fenced_tables_sql() {
+    return "SELECT t.relid, t.relid::regclass::text, g.oid IS NOT NULL, coalesce(g.tgenabled <> 'D', false) FROM (" +
+           std::string{stream_tables_sql} +
+           ") t JOIN pg_class c ON c.oid = t.relid AND c.relkind IN ('r', 'p')"
            " LEFT JOIN pg_trigger g ON g.tgrelid = t.relid AND g.tgname = 'crossfade_fence' AND NOT g.tgisinternal"
-           " WHERE p.pubname = $1::name ORDER BY 1";
+           " ORDER BY 1";
 }
 
 std::string create_fence_sql(const std::string& table) {

@@ -39,10 +39,8 @@ struct authority_row {
 //   authority   one row a stream: see authority_row. follower_since: when this side last ceased to be the authority
 //   proxies     one row a proxy that runs: seen_at, and the flip for which it holds, with its sessions at a boundary
 //   flips       one row a flip that was begun here: who, why, when, and what became of it
-//   fence()     refuses with fence_sqlstate, for the trigger crossfade_fence
+//   fence()     refuses with SQLSTATE XF005, for the trigger crossfade_fence
 std::string_view authority_sql();
-
-inline constexpr std::string_view fence_sqlstate = "XF005";
 
 // Its payload is the stream's name: something in its row has changed.
 inline constexpr std::string_view authority_channel = "crossfade.authority";
@@ -72,9 +70,15 @@ inline constexpr std::string_view report_proxy_sql =
 inline constexpr std::string_view forget_proxy_sql =
     "DELETE FROM crossfade.proxies WHERE stream = $1::text AND proxy = $2::text";
 
+// $1 a publication: the oids, `relid`, of its tables and of the partitions of those that are partitioned.
+inline constexpr std::string_view stream_tables_sql =
+    "SELECT t.relid FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid CROSS JOIN LATERAL"
+    " (SELECT r.prrelid::oid AS relid UNION SELECT relid::oid FROM pg_partition_tree(r.prrelid)) t"
+    " WHERE p.pubname = $1::name";
+
 // $1 a publication: its tables and the leaves of those that are partitioned: oid, and the name as SQL takes it; then
 // whether the fence is there, and whether it is enabled.
-std::string_view fenced_tables_sql();
+std::string fenced_tables_sql();
 
 // One statement each, for names as fenced_tables_sql() gives them.
 std::string create_fence_sql(const std::string& table);  // disabled

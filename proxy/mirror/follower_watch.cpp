@@ -134,8 +134,7 @@ void follower_watch::make_marks(const std::stop_token& stopping) {
 
 std::optional<model::lsn> follower_watch::ask_mark() {
     // A transaction of its own: its commit flushes the message, and is behind all that was committed before.
-    static const std::string sql =
-        "SELECT pg_logical_emit_message(true, " + pgclient::quote_literal(model::telling_prefix) + ", '')";
+    static const std::string sql = "SELECT " + store::ask_to_be_told_sql();
     const auto got = legacy_->exec(sql);
     if (!got) {
         spdlog::warn("mirror: marks can't be written to legacy: {}", pgclient::to_string(got.error()));
