@@ -112,6 +112,8 @@ void declare_flip(CLI::App& app, command& chosen) {
     auto with = std::make_shared<ctl::flip::options>();
     auto history = std::make_shared<int>(0);
     auto* to = flip->add_option("--to", with->to, "legacy or modern")->check(CLI::IsMember({"legacy", "modern"}));
+    flip->add_option("--group", with->group, "This table group alone (groups of the file)");
+    flip->add_option("--tenant", with->tenant, "This tenant alone: its sessions, and its rows (tenants of the file)");
     flip->add_option("--reason", with->reason, "For the history");
     flip->add_option("--by", with->by, "Who orders it, for the history (the user of the operating system)");
     flip->add_flag("--dry-run", with->dry_run, "Look at the gates alone");

@@ -66,11 +66,11 @@ pgclient::result<void> applier::load_tables() {
         static_cast<store::table_state&>(known) = std::move(table);
     }
     if (auto letters = letters_.load(); !letters) return letters;
-    in_charge_ = false;
+    authorities_.reset();
     if (!settings_.authority_of.empty()) {
         auto authority = store::load_authority(to_.db, settings_.authority_of);
         if (!authority) return authority.error();
-        in_charge_ = *authority && (*authority)->authority == settings_.ends.follower;
+        if (*authority) authorities_ = std::move((*authority)->authorities);
     }
     reload_ = false;
     return to_.refresh_origins(settings_.stream);

@@ -110,8 +110,10 @@ class applier {
     // What a table's state makes of a change.
     enum class treatment { apply, left_out, copied, copied_over, settling, unfinished };
     treatment treat(const model::table_name& table, const model::change_event& event);
-    pgclient::result<std::shared_ptr<const table_mapping>> mapping_of(
-        const std::shared_ptr<const model::relation>& rel);
+    // `change`: the row's, null for what has none.
+    pgclient::result<std::shared_ptr<const table_mapping>> mapping_of(const std::shared_ptr<const model::relation>& rel,
+                                                                      const model::row_change* change,
+                                                                      scope_filter& scopes);
     pgclient::result<sorted> sort(const std::vector<consume::received>& events, scope_filter& scopes);
     statement moving(const store::progress& to, const std::vector<std::uint32_t>& moved) const;
     // Empty: crossfade.tables has changed, or there are receipts where none were looked for; sort anew.
@@ -157,8 +159,8 @@ class applier {
     std::unordered_map<std::string, known_table> tables_;
     std::string fingerprint_;
     bool open_ = false;  // a follower's transaction is under way
-    // The follower is the authority: what comes from the other side was written there round the fence.
-    bool in_charge_ = false;
+    // Of what the follower is the authority: what comes of it from the other side was written there round the fence.
+    std::optional<settings::assignment> authorities_;
     bool reload_ = false;   // crossfade.tables is to be read before the next transaction
     bool tells_ = false;    // what prepare() has written asks for it
     bool judging_ = false;  // in the transaction under way

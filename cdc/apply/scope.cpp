@@ -48,6 +48,23 @@ bool scope_filter::applies(const model::table_name& table, std::string_view tena
     return applied;
 }
 
+bool scope_filter::is_home(settings::side side, const settings::assignment& authorities, const model::table_name& table,
+                           std::string_view tenant) {
+    if (authorities.apart.empty()) return authorities.everything == side;
+    auto name = model::to_string(table);
+    auto known = groups_.find(name);
+    if (known == groups_.end()) {
+        if (groups_.size() >= capacity) groups_.clear();
+        std::string group{in_force_->config.flags.group_of(table)};
+        known = groups_.emplace(std::move(name), std::move(group)).first;
+    }
+    const auto& group = known->second;
+    const bool nobody_knows = tenant.empty() && std::ranges::any_of(authorities.apart, [&](const auto& each) {
+                                  return authorities.of(group, each.first.tenant) != side;
+                              });
+    return !nobody_knows && authorities.of(group, tenant) == side;
+}
+
 std::string_view tenant_of(const table_mapping& mapping, const model::row_change& change) {
     if (!mapping.tenant) return {};
     for (const auto* row : {&change.after, &change.before}) {

@@ -21,6 +21,10 @@ class scope_filter {
     explicit scope_filter(settings::snapshot in_force);
 
     bool applies(const model::table_name& table, std::string_view tenant);
+    // Whether the row is that side's by what the databases say, `authorities`. Of a row that doesn't say its tenant
+    // (the old image of a DELETE may be its key alone) not where the table's tenants are on both sides: nobody knows.
+    bool is_home(settings::side side, const settings::assignment& authorities, const model::table_name& table,
+                 std::string_view tenant);
     const settings::snapshot& in_force() const { return in_force_; }
 
   private:
@@ -28,7 +32,8 @@ class scope_filter {
 
     settings::snapshot in_force_;
     bool all_apply_ = true;
-    std::unordered_map<std::string, bool> known_;  // "schema.table" NUL tenant
+    std::unordered_map<std::string, bool> known_;          // "schema.table" NUL tenant
+    std::unordered_map<std::string, std::string> groups_;  // by "schema.table"
 };
 
 // The tenant of a row: the value of the configured column, after the change or else before it; empty where there is

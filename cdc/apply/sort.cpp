@@ -52,9 +52,13 @@ applier::treatment applier::treat(const model::table_name& table, const model::c
 // As a rule the catalog's. Nothing of what comes from the follower of this side is applied while it is the authority:
 // an operator sees it among the dead letters, and may have it replayed.
 pgclient::result<std::shared_ptr<const table_mapping>> applier::mapping_of(
-    const std::shared_ptr<const model::relation>& rel) {
+    const std::shared_ptr<const model::relation>& rel, const model::row_change* change, scope_filter& scopes) {
     auto mapping = catalog_.mapping(to_.db, rel);
-    if (!mapping || !in_charge_ || (*mapping)->refused) return mapping;
+    if (!mapping || !authorities_ || (*mapping)->refused) return mapping;
+    const auto tenant = change != nullptr ? tenant_of(**mapping, *change) : std::string_view{};
+    const auto follower =
+        settings_.ends.follower == to_string(settings::side::modern) ? settings::side::modern : settings::side::legacy;
+    if (!scopes.is_home(follower, *authorities_, rel->table, tenant)) return mapping;
     auto refused = std::make_shared<table_mapping>(**mapping);
     refused->refused = unmappable{std::string{written_round_the_fence}, "was written on " + settings_.ends.source +
                                                                             " while " + settings_.ends.follower +
@@ -80,7 +84,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
     for (const auto& each : events) {
         const auto& at = each.event.at;
         if (const auto* change = std::get_if<model::row_change>(&each.event.body)) {
-            auto mapping = mapping_of(change->rel);
+            auto mapping = mapping_of(change->rel, change, scopes);
             if (!mapping) return mapping.error();
             const auto as = treated(change->rel->table, each.event);
             if (as == treatment::copied || as == treatment::left_out) {
@@ -131,7 +135,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
                     made.stale.try_emplace(model::to_string(rel->table), at.commit_lsn);
                     continue;
                 }
-                auto mapping = mapping_of(rel);
+                auto mapping = mapping_of(rel, nullptr, scopes);
                 if (!mapping) return mapping.error();
                 waits = waits || waiting.any(to_string((*mapping)->target));
                 mappings.push_back(*mapping);

@@ -264,9 +264,13 @@ void require_way_forth(const context& in, const catalog::role& role, pgclient::c
     const auto of_modern = store::load_authority(modern, in.config.stream.name);
     if (!of_modern) throw stop(exit_code::no, "asking modern: " + to_string(of_modern.error()));
     const auto* now = store::newer(*of_legacy, *of_modern);
-    if (now != nullptr && now->authority == to_string(settings::side::modern))
-        throw stop(exit_code::no, "modern is the authority: legacy's rows would go over its own",
-                   "crossfade flip --to legacy");
+    if (now == nullptr || now->authorities == settings::assignment{settings::side::legacy, {}}) return;
+    throw stop(
+        exit_code::no,
+        "modern is the authority" +
+            std::string{now->authorities.everything == settings::side::modern ? "" : " of some groups or tenants"} +
+            ": legacy's rows would go over its own",
+        "crossfade flip --to legacy");
 }
 
 }  // namespace

@@ -84,6 +84,22 @@ handover::leftover settle(const context& in, const std::function<void(const std:
     }
 }
 
+// Of the file's; a name that it doesn't have would move nothing, and nobody would know.
+settings::flag_scope scope_of(const context& in, const options& with) {
+    if (!with.group.empty() && !in.config.flags.groups().contains(with.group))
+        throw stop(exit_code::usage, "the file has no group '" + with.group + "'", "crossfade flags show lists them");
+    if (!with.tenant.empty() &&
+        (in.config.tenants.session == settings::tenant_source::none || in.config.tenants.column.empty()))
+        throw stop(exit_code::usage, "tenants can't be told apart: a tenant changes hands by its sessions and its rows",
+                   "set tenants.session and tenants.column, then start the programs again");
+    return {with.group, with.tenant};
+}
+
+std::string of_scope(const options& with) {
+    if (with.group.empty() && with.tenant.empty()) return {};
+    return " of " + to_string(settings::flag_scope{with.group, with.tenant});
+}
+
 exit_code tell(const context& in, const options& with, const check::findings& found, const handover::report& made) {
     if (in.json()) {
         boost::json::array details;
@@ -92,6 +108,8 @@ exit_code tell(const context& in, const options& with, const check::findings& fo
         for (const auto& [step, time] : made.steps) steps[step] = static_cast<double>(time.count()) / 1000;
         in.out << output::pretty({{"done", made.done},
                                   {"to", with.to},
+                                  {"group", with.group},
+                                  {"tenant", with.tenant},
                                   {"epoch", made.epoch},
                                   {"attempts", made.attempts},
                                   {"held_ms", static_cast<double>(made.held.count()) / 1000},
@@ -104,8 +122,8 @@ exit_code tell(const context& in, const options& with, const check::findings& fo
     } else if (made.done) {
         for (const auto& [step, time] : made.steps)
             in.notes << "  " << step << " after " << milliseconds_text(time) << '\n';
-        in.out << with.to << " is the authority, epoch " << made.epoch << "; writes were held for "
-               << milliseconds_text(made.held)
+        in.out << with.to << " is the authority" << of_scope(with) << ", epoch " << made.epoch
+               << "; writes were held for " << milliseconds_text(made.held)
                << (made.attempts > 1 ? ", in attempt " + std::to_string(made.attempts) : std::string{}) << '\n';
     } else {
         in.out << "not done, and undone after " << made.attempts << " attempts: " << made.why << '\n';
@@ -125,18 +143,24 @@ exit_code run(const context& in, const options& with) {
         return exit_code::fine;
     }
     const auto to = with.to == "modern" ? side::modern : side::legacy;
+    const auto scope = scope_of(in, with);
     try {
         handover::coordinator by{in.config, say};
         claim(by);
         by.settle();
-        if (const auto now = by.newest(); now && now->authority == with.to)
-            return tell(in, with, {}, {true, with.to + " is the authority already", {}, 0, now->epoch, {}, {}});
+        const auto now = by.newest();
+        if (!now) throw stop(exit_code::no, "neither database says who the authority is", "crossfade init");
+        const intent what{to, scope, now->authorities};
+        if (what.after() == what.before)
+            return tell(
+                in, with, {},
+                {true, with.to + " is the authority of " + to_string(scope) + " already", {}, 0, now->epoch, {}, {}});
 
         auto legacy = catalog::connect(in.config, side::legacy);
         auto modern = catalog::connect(in.config, side::modern);
-        const auto found = look(in.config, to, legacy, modern);
+        const auto found = look(in.config, what, legacy, modern);
         if (!in.json()) print(in, found);
-        const bool guarded = in.config.flags.defaults().cutover_guardrail_enabled;
+        const bool guarded = in.config.flags.resolve(scope.group, scope.tenant).cutover_guardrail_enabled;
         const bool refused =
             found.count(check::verdict::fail) > 0 || (found.count(check::verdict::warn) > 0 && guarded && !with.force);
         if (refused || with.dry_run) {
@@ -147,7 +171,7 @@ exit_code run(const context& in, const options& with) {
                 in.out << (refused ? "refused; nothing has changed\n" : "it may be done\n");
             return refused ? exit_code::no : exit_code::fine;
         }
-        handover::order order{to, whom(with), with.reason, {}, with.hold_max, with.patience};
+        handover::order order{to, scope, whom(with), with.reason, {}, with.hold_max, with.patience};
         for (const auto& each : found.all())
             if (each.outcome == check::verdict::warn) order.forced.push_back(each.id);
         return tell(in, with, found, by.flip(order));
@@ -157,7 +181,7 @@ exit_code run(const context& in, const options& with) {
     const auto made = settle(in, say);
     handover::coordinator by{in.config, say};
     const auto now = by.newest();
-    const bool done = now && now->authority == with.to;
+    const bool done = now && now->authorities.with(scope, to) == now->authorities;
     return tell(in, with, {},
                 {done, done ? told(made) : "a connection broke in the middle", {}, 1, now ? now->epoch : 0, {}, {}});
 }
@@ -173,8 +197,9 @@ exit_code list(const context& in, int limit) {
         auto db = catalog::connect(in.config, which);
         const auto found = catalog::ask(
             db, "reading crossfade.flips",
-            "SELECT to_char(begun_at, 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), to_side, outcome, coalesce(epoch::text, "
-            "''),"
+            "SELECT to_char(begun_at, 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), to_side, concat_ws(' of tenant ', "
+            "nullif('group ' || table_group, 'group '), nullif(tenant, '')),"
+            " outcome, coalesce(epoch::text, ''),"
             " attempts::text, coalesce(round(extract(epoch FROM coalesce(ended_at, decided_at) - held_at) * "
             "1000)::text,"
             " ''), by_whom, reason, array_to_string(forced, ', '), why FROM crossfade.flips WHERE stream = $1::text"
@@ -182,15 +207,15 @@ exit_code list(const context& in, int limit) {
             {in.config.stream.name, std::to_string(limit)});
         for (int i = 0; i < found.size(); ++i) {
             entry one{std::string{found.text(i, 0)}, {}};
-            for (int c = 0; c < 10; ++c) one.cells.emplace_back(found.text(i, c));
+            for (int c = 0; c < 11; ++c) one.cells.emplace_back(found.text(i, c));
             all.push_back(std::move(one));
         }
     }
     std::ranges::stable_sort(all, [](const entry& left, const entry& right) { return left.begun > right.begun; });
     if (all.size() > static_cast<std::size_t>(limit)) all.resize(static_cast<std::size_t>(limit));
     if (in.json()) {
-        constexpr std::array names{"begun",   "to", "outcome", "epoch",  "attempts",
-                                   "held_ms", "by", "reason",  "forced", "why"};
+        constexpr std::array names{"begun",   "to", "scope",  "outcome", "epoch", "attempts",
+                                   "held_ms", "by", "reason", "forced",  "why"};
         boost::json::array flips;
         for (const auto& each : all) {
             boost::json::object one;
@@ -206,6 +231,7 @@ exit_code list(const context& in, int limit) {
     }
     output::table table({{"begun"},
                          {"to"},
+                         {"scope"},
                          {"outcome"},
                          {"epoch", output::align::right},
                          {"attempts", output::align::right},

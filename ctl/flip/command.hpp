@@ -10,6 +10,9 @@ namespace crossfade::ctl::flip {
 
 struct options {
     std::string to;  // "legacy", "modern"; empty with `settle`
+    // What is to change hands; neither: everything.
+    std::string group;
+    std::string tenant;
     std::string by;  // whom the history names; empty: the user of the operating system
     std::string reason;
     bool dry_run = false;

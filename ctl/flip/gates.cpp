@@ -9,10 +9,13 @@
 #include "ctl/catalog/database.hpp"
 #include "ctl/catalog/read.hpp"
 #include "ctl/check/listing.hpp"
+#include "ctl/exit_code.hpp"
+#include "lib/handover/division.hpp"
 #include "lib/handover/sequences.hpp"
 #include "lib/settings/turned.hpp"
 #include "lib/store/applied.hpp"
 #include "lib/store/authority.hpp"
+#include "lib/store/fence.hpp"
 #include "lib/store/progress.hpp"
 
 namespace crossfade::ctl::flip {
@@ -29,9 +32,28 @@ constexpr auto patience = 5s;
 
 // A side, and the stream whose changes come from it.
 struct end {
+    side which;
     std::string name;
     std::string stream;
     pgclient::connection& db;
+    std::vector<store::fenced_table> tables{};
+};
+
+// By what the file says of groups, the databases of authorities.
+struct judgement {
+    const settings::configuration& config;
+    const intent& what;
+    settings::assignment after;
+
+    std::string_view group_of(const store::fenced_table& table) const { return config.flags.group_of(table.stream); }
+    store::fence fence_of(const store::fenced_table& table, side on, const settings::assignment& by) const {
+        return store::fence_of(by, on, group_of(table), table.by_tenant);
+    }
+    // Whether any of its rows changes hands.
+    bool moves(const store::fenced_table& table) const {
+        return fence_of(table, what.to, what.before) != fence_of(table, what.to, after);
+    }
+    bool divides(const store::fenced_table& table) const { return fence_of(table, what.to, after).divides(); }
 };
 
 std::vector<std::string> column(const pgclient::rows& of, int which = 0) {
@@ -49,27 +71,26 @@ void look_at_rights(const end& on, findings& into) {
                   "GRANT SET ON PARAMETER session_replication_role TO the role of " + on.name + ".dsn");
 }
 
-void look_at_fence(const end& on, bool follows, findings& into) {
-    const auto found = ask(on.db, "reading the fence", store::fenced_tables_sql(), {"crossfade_" + on.stream});
+void look_at_fence(const judgement& by, const end& on, findings& into) {
     std::vector<std::string> without;
     std::vector<std::string> wrong;
-    for (int i = 0; i < found.size(); ++i) {
-        if (!found.boolean(i, 2)) without.emplace_back(found.text(i, 1));
-        if (found.boolean(i, 2) && found.boolean(i, 3) != follows) wrong.emplace_back(found.text(i, 1));
+    for (const auto& each : on.tables) {
+        if (!each.prepared) without.push_back(each.name);
+        if (each.prepared && each.now != by.fence_of(each, on.which, by.what.before)) wrong.push_back(each.name);
     }
     const std::string id = on.name + ".fence";
-    if (found.empty())
+    if (on.tables.empty())
         into.fail(id, "publication crossfade_" + on.stream + " has no tables", "crossfade init");
     else if (!without.empty())
         into.fail(id, "tables without the fence: " + listing(without), "crossfade init");
     else if (!wrong.empty())
-        into.fail(id,
-                  std::string{follows ? "tables that anybody may write to: " : "tables that refuse writes: "} +
-                      listing(wrong),
-                  "crossfade init");
+        into.fail(id, "tables that refuse other writes than they are to: " + listing(wrong), "crossfade init");
+    else if (by.what.before.apart.empty())
+        into.ok(id, std::to_string(on.tables.size()) + " tables, " +
+                        (by.what.before.everything == on.which ? "the application's writes pass"
+                                                               : "the application's writes are refused"));
     else
-        into.ok(id, std::to_string(found.size()) + " tables, " +
-                        (follows ? "the application's writes are refused" : "the application's writes pass"));
+        into.ok(id, std::to_string(on.tables.size()) + " tables, each passes what is its own");
 }
 
 // A mark goes all the way and is applied: the way is open, and nothing lies before it.
@@ -157,45 +178,153 @@ void look_at_differences(const settings::configuration& config, const end& from,
         into.ok("drift", confirmed == 0 ? "none" : std::to_string(confirmed) + " rows, which is tolerated");
 }
 
-void look_at_sequences(const end& from, const end& to, findings& into) {
+void look_at_sequences(const judgement& by, const end& from, const end& to, findings& into) {
     const auto read = [](const end& of) {
         return handover::read_sequences(
             ask(of.db, "reading sequences", handover::sequences_sql(), {"crossfade_" + of.stream}));
     };
+    std::map<std::string, const store::fenced_table*> tables;
+    for (const auto& each : from.tables) tables[each.oid] = &each;
     const auto here = read(from);
     const auto there = read(to);
+    std::map<std::string, std::set<std::string>> groups;  // that draw from it
+    for (const auto& [column, sequence] : here)
+        if (const auto of = tables.find(sequence.table); of != tables.end())
+            groups[sequence.name].emplace(by.group_of(*of->second));
     std::vector<std::string> against;
+    std::size_t ahead = 0;
+    std::size_t divided = 0;
     for (const auto& [column, sequence] : here) {
+        const auto of = tables.find(sequence.table);
+        if (of == tables.end() || !by.moves(*of->second)) continue;
+        const bool divides = by.divides(*of->second);
+        ++(divides ? divided : ahead);
         const auto found = there.find(column);
         if (found == there.end()) {
             against.push_back(column + " draws from no sequence on " + to.name);
+        } else if (divides) {
+            const auto planned =
+                handover::plan_division(sequence.last.value_or(sequence.start), sequence.increment, found->second);
+            if (sequence.cycles || found->second.cycles)
+                against.push_back(column + ": " + sequence.name + " cycles, and two sides would draw the same");
+            else if (!planned.objection.empty())
+                against.push_back(column + ": " + planned.objection);
         } else if (auto planned = plan_move(sequence, found->second); !planned.objection.empty()) {
             against.push_back(column + ": " + planned.objection);
         }
+        if (!divides && groups[sequence.name].size() > 1)
+            against.push_back(column + ": tables of other groups draw from " + sequence.name + ", too");
     }
-    if (against.empty())
-        into.ok("sequences", std::to_string(here.size()) + " can be set ahead on " + to.name);
-    else
-        into.fail("sequences", listing(against), "make the columns alike on both sides");
+    if (!against.empty())
+        return into.fail("sequences", listing(against), "make the columns alike on both sides, each table's its own");
+    std::string told = std::to_string(ahead) + " can be set ahead on " + to.name;
+    if (divided > 0)
+        told += ", " + std::to_string(divided) + " will count by steps twice as long, so that the two sides never meet";
+    into.ok("sequences", told);
 }
 
-// A key that leads out of the stream would tie rows of two authorities.
-void look_at_ties(const end& on, findings& into) {
-    const auto found = ask(
-        on.db, "reading foreign keys",
-        "WITH t AS (" + std::string{store::stream_tables_sql} +
-            ")"
-            " SELECT conrelid::regclass || ' -> ' || confrelid::regclass || ' (' || conname || ')' FROM pg_constraint"
-            " WHERE contype = 'f' AND conparentid = 0 AND (conrelid IN (TABLE t)) <> (confrelid IN (TABLE t)) ORDER BY "
-            "1",
-        {"crossfade_" + on.stream});
-    const auto edges = column(found);
+// A key that leads out of what changes hands would tie rows of two authorities.
+void look_at_ties(const judgement& by, const end& on, findings& into) {
+    std::map<std::string, const store::fenced_table*> tables;
+    for (const auto& each : on.tables) tables[each.oid] = &each;
+    const auto keys = ask(on.db, "reading foreign keys",
+                          "SELECT conrelid::oid::text, confrelid::oid::text, conrelid::regclass || ' -> ' ||"
+                          " confrelid::regclass || ' (' || conname || ')' FROM pg_constraint"
+                          " WHERE contype = 'f' AND conparentid = 0 ORDER BY 3");
+    std::vector<std::string> out;
+    std::vector<std::string> shared;
+    for (int i = 0; i < keys.size(); ++i) {
+        const auto one = tables.find(std::string{keys.text(i, 0)});
+        const auto other = tables.find(std::string{keys.text(i, 1)});
+        if (one == tables.end() && other == tables.end()) continue;
+        const std::string edge{keys.text(i, 2)};
+        if (one == tables.end() || other == tables.end()) {
+            out.push_back(edge);
+            continue;
+        }
+        const bool group_is_left = by.what.after().of(by.group_of(*one->second), by.what.scope.tenant) !=
+                                   by.what.after().of(by.group_of(*other->second), by.what.scope.tenant);
+        if (group_is_left && (by.moves(*one->second) || by.moves(*other->second)))
+            out.push_back(edge);
+        else if (by.divides(*one->second) != by.divides(*other->second))
+            shared.push_back(edge);
+    }
     const std::string id = on.name + ".foreign_keys";
-    if (edges.empty())
-        into.ok(id, "none leads out of the stream's tables");
+    if (!out.empty())
+        into.fail(id,
+                  std::string{by.what.scope.group.empty() ? "lead out of the stream's tables: "
+                                                          : "lead out of what changes hands: "} +
+                      listing(out),
+                  by.what.scope.group.empty() ? "take both tables of each into stream.tables, then crossfade init"
+                                              : "take both tables of each into one group");
+    else if (!shared.empty())
+        into.warn(id,
+                  "tie rows of a tenant to rows that all tenants share, which stay where they are: " + listing(shared),
+                  "leave those shared rows as they are while tenants are apart, and say --force");
     else
-        into.fail(id, "lead out of the stream's tables: " + listing(edges),
-                  "take both tables of each into stream.tables, then crossfade init");
+        into.ok(id, "none leads out of what changes hands");
+}
+
+// What is unique among all tenants is not looked after between two databases.
+void look_at_keys(const judgement& by, const end& on, findings& into) {
+    if (by.what.scope.tenant.empty()) return;
+    if (on.db.server_version() < 140000)
+        return into.fail(on.name + ".version", "PostgreSQL older than 14 can't change a fence's tenants",
+                         "move whole groups, or everything");
+    std::map<std::string, const store::fenced_table*> tables;
+    for (const auto& each : on.tables) tables[each.oid] = &each;
+    // A key of one column that is drawn from a sequence, or of type uuid, is the tenant's own all the same.
+    const auto keys =
+        ask(on.db, "reading unique keys",
+            "WITH t AS (" + std::string{store::stream_tables_sql} +
+                "), drawn AS (SELECT d.refobjid AS relid, d.refobjsubid AS attnum FROM pg_depend d JOIN"
+                " pg_class s ON s.oid = d.objid AND s.relkind = 'S' WHERE d.classid = 'pg_class'::regclass"
+                " AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')"
+                " UNION SELECT a.adrelid, a.adnum FROM pg_attrdef a JOIN pg_depend d ON d.classid ="
+                " 'pg_attrdef'::regclass AND d.objid = a.oid JOIN pg_class s ON s.oid = d.refobjid AND"
+                " s.relkind = 'S')"
+                " SELECT i.indrelid::oid::text, i.indexrelid::regclass::text FROM pg_index i WHERE"
+                " i.indrelid IN (TABLE t) AND (i.indisunique OR i.indisexclusion) AND NOT EXISTS (SELECT FROM"
+                " pg_inherits h WHERE h.inhrelid = i.indexrelid) AND NOT EXISTS (SELECT FROM pg_attribute a"
+                " WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[]) AND (a.attname ="
+                " $2::name OR a.atttypid = 'uuid'::regtype OR EXISTS (SELECT FROM drawn WHERE drawn.relid ="
+                " a.attrelid AND drawn.attnum = a.attnum))) ORDER BY 2",
+            {"crossfade_" + on.stream, by.config.tenants.column});
+    std::vector<std::string> all;
+    for (int i = 0; i < keys.size(); ++i) {
+        const auto of = tables.find(std::string{keys.text(i, 0)});
+        if (of != tables.end() && by.divides(*of->second)) all.emplace_back(keys.text(i, 1));
+    }
+    const std::string id = on.name + ".unique_keys";
+    if (all.empty())
+        into.ok(id, "no tenant can take another one's");
+    else
+        into.warn(id, "are unique among all tenants, and both sides may give out the same: " + listing(all),
+                  "take " + by.config.tenants.column + " into them, or see to it in the application and say --force");
+}
+
+// Who is at home where, as the proxies route.
+void look_at_tenant(const judgement& by, const end& from, findings& into) {
+    if (by.what.scope.tenant.empty()) return;
+    std::vector<std::string> moved;
+    std::vector<std::string> left;
+    for (const auto& each : from.tables) {
+        if (each.is_part) continue;
+        if (by.moves(each))
+            moved.push_back(each.name);
+        else if (!each.by_tenant && (by.what.scope.group.empty() || by.what.scope.group == by.group_of(each)))
+            left.push_back(each.name);
+    }
+    if (moved.empty())
+        into.fail("tenant", "no table has column " + by.config.tenants.column + " (tenants.column)",
+                  "name the column by which rows tell their tenant");
+    else if (!left.empty())
+        into.warn("tenant",
+                  "have no column " + by.config.tenants.column + ", and stay: " + listing(left) +
+                      "; the tenant's sessions can't write to them once it has moved",
+                  "see that its sessions only read them, and say --force");
+    else
+        into.ok("tenant", std::to_string(moved.size()) + " tables have column " + by.config.tenants.column);
 }
 
 void look_at_transactions(const end& from, findings& into) {
@@ -228,23 +357,33 @@ void look_at_flags(const settings::configuration& config, side to, findings& int
 
 }  // namespace
 
-findings look(const settings::configuration& config, side to, pgclient::connection& legacy,
+findings look(const settings::configuration& config, const intent& what, pgclient::connection& legacy,
               pgclient::connection& modern) {
     const auto& stream = config.stream.name;
-    const end old_end{"legacy", stream, legacy};
-    const end new_end{"modern", settings::back_stream(stream), modern};
+    const auto to = what.to;
+    end old_end{side::legacy, "legacy", stream, legacy};
+    end new_end{side::modern, "modern", settings::back_stream(stream), modern};
+    for (auto* each : {&old_end, &new_end}) {
+        auto tables = store::load_fences(each->db, "crossfade_" + each->stream, config.tenants.column);
+        if (!tables) throw stop(exit_code::no, "reading the fence on " + each->name + ": " + to_string(tables.error()));
+        each->tables = std::move(*tables);
+    }
+    const judgement by{config, what, what.after()};
     const auto& from = to == side::modern ? old_end : new_end;
     const auto& onto = to == side::modern ? new_end : old_end;
     findings found;
     look_at_flags(config, to, found);
     look_at_rights(from, found);
     look_at_rights(onto, found);
-    look_at_fence(from, false, found);
-    look_at_fence(onto, true, found);
+    look_at_fence(by, from, found);
+    look_at_fence(by, onto, found);
     look_at_tables(from, onto, found);
-    look_at_ties(from, found);
-    look_at_ties(onto, found);
-    look_at_sequences(from, onto, found);
+    look_at_tenant(by, from, found);
+    look_at_ties(by, from, found);
+    look_at_ties(by, onto, found);
+    look_at_keys(by, from, found);
+    look_at_keys(by, onto, found);
+    look_at_sequences(by, from, onto, found);
     look_at_differences(config, from, onto, found);
     look_at_transactions(from, found);
     look_at_way(from, onto, found);

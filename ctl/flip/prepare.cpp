@@ -4,6 +4,7 @@
 #include "ctl/exit_code.hpp"
 #include "lib/settings/turned.hpp"
 #include "lib/store/authority.hpp"
+#include "lib/store/fence.hpp"
 
 namespace crossfade::ctl::flip {
 namespace {
@@ -18,17 +19,19 @@ std::string side_name(side of) {
 // Creating a trigger waits for the writers of its table, and makes others wait behind it.
 constexpr const char* lock_timeout = "SET LOCAL lock_timeout = '2s'; SET LOCAL crossfade.fencing = on; ";
 
-int fence(pgclient::connection& on, const std::string& doing, const std::string& publication, bool follows) {
-    const auto found = ask(on, doing, store::fenced_tables_sql(), {publication});
+int fence(const settings::configuration& config, side which, pgclient::connection& on, const std::string& publication,
+          const settings::assignment& by) {
+    const auto doing = "fencing " + side_name(which);
+    auto found = store::load_fences(on, publication, config.tenants.column);
+    if (!found) throw stop(exit_code::no, doing + ": " + to_string(found.error()));
     int changed = 0;
-    for (int i = 0; i < found.size(); ++i) {
-        const std::string table{found.text(i, 1)};
+    for (const auto& each : *found) {
+        const auto wanted = store::fence_of(by, which, config.flags.group_of(each.stream), each.by_tenant);
         std::string sql;
-        if (!found.boolean(i, 2)) sql += store::create_fence_sql(table) + ';';
-        if (follows != found.boolean(i, 3))
-            sql += follows ? store::enable_fences_sql({table}) : store::disable_fences_sql({table});
+        if (!each.prepared) sql += store::create_fence_sql(each);
+        if (wanted != each.now) sql += store::set_fence_sql(each, wanted, config.tenants.column);
         if (sql.empty()) continue;
-        ask(on, doing + " of " + table, "BEGIN; " + std::string{lock_timeout} + sql + "; COMMIT");
+        ask(on, doing + " of " + each.name, "BEGIN; " + std::string{lock_timeout} + sql + "COMMIT");
         ++changed;
     }
     return changed;
@@ -50,20 +53,24 @@ std::vector<step> prepare(const settings::configuration& config, pgclient::conne
     };
     auto [here, there] = rows();
     const auto* known = store::newer(here, there);
-    const std::string authority = known != nullptr ? known->authority : side_name(config.authority());
+    // Groups and tenants change hands by flips alone, whatever the file says of them.
+    const auto authorities = known != nullptr ? known->authorities : settings::assignment{config.authority(), {}};
     for (auto* each : {&legacy, &modern})
-        ask(*each, "noting who is the authority", std::string{store::begin_authority_sql}, {stream, authority});
+        ask(*each, "noting who is the authority", std::string{store::begin_authority_sql},
+            {stream, side_name(authorities.everything)});
     if (known != nullptr && known->state != store::handover_state::settled)
         throw stop(exit_code::no, "a flip is under way, or was left behind", "crossfade flip --settle");
-    done.push_back({"authority", authority + (known != nullptr ? "" : ", by the file")});
+    done.push_back({"authority", to_string(authorities) + (known != nullptr ? "" : ", by the file")});
 
     for (const auto which : {side::legacy, side::modern}) {
         auto& on = which == side::legacy ? legacy : modern;
-        const bool follows = side_name(which) != authority;
         const auto publication = "crossfade_" + (which == side::legacy ? stream : settings::back_stream(stream));
-        const int changed = fence(on, "fencing " + side_name(which), publication, follows);
+        const int changed = fence(config, which, on, publication, authorities);
+        const std::string passes = !authorities.apart.empty()        ? "lets pass what is its own of"
+                                   : authorities.everything == which ? "lets pass"
+                                                                     : "refuses";
         done.push_back({"fence on " + side_name(which),
-                        std::string{follows ? "refuses" : "lets pass"} + " the application's writes" +
+                        passes + " the application's writes" +
                             (changed > 0 ? ", set on " + std::to_string(changed) + " tables" : "")});
     }
     return done;

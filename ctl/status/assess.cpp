@@ -166,9 +166,10 @@ std::string authority_of(const picture& of) {
     const auto& flags = of.config.flags.defaults();
     const std::string strategy{to_string(effective_strategy(flags))};
     if (const auto* now = store::newer(of.authority_by_legacy, of.authority_by_modern)) {
-        std::string line = now->authority + ", epoch " + std::to_string(now->epoch) + " (" + strategy + " by the file)";
+        auto line =
+            to_string(now->authorities) + ", epoch " + std::to_string(now->epoch) + " (" + strategy + " by the file)";
         if (now->state != store::handover_state::settled)
-            line += ", a flip is under way: " + std::string{to_string(now->state)};
+            line += ", a flip of " + to_string(now->moving) + " is under way: " + std::string{to_string(now->state)};
         return line;
     }
     return std::string{to_string(authority(flags))} + " (" + strategy + ')';

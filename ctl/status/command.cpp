@@ -135,7 +135,12 @@ void print_json(const picture& of, const picture* back, const assessment& made, 
                        {"modern", source_of(*back)},
                        {"legacy", follower_of(*back)}};
         if (const auto* now = store::newer(of.authority_by_legacy, of.authority_by_modern)) {
-            all["authority"] = now->authority;
+            all["authority"] = to_string(now->authorities.everything);
+            boost::json::array apart;
+            for (const auto& [scope, authority] : now->authorities.apart)
+                apart.push_back(
+                    {{"group", scope.group}, {"tenant", scope.tenant}, {"authority", to_string(authority)}});
+            all["apart"] = std::move(apart);
             all["authority_epoch"] = now->epoch;
             all["flip"] = to_string(now->state);
         }

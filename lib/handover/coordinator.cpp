@@ -6,8 +6,9 @@
 #include <utility>
 
 #include "lib/failpoint/failpoint.hpp"
-#include "lib/handover/sequences.hpp"
+#include "lib/handover/coordinator_state.hpp"
 #include "lib/pgwire/array_literal.hpp"
+#include "lib/settings/assignment_text.hpp"
 #include "lib/settings/turned.hpp"
 #include "lib/store/applied.hpp"
 #include "lib/store/progress.hpp"
@@ -47,26 +48,6 @@ std::string interval(milliseconds time) {
 }
 
 }  // namespace
-
-struct coordinator::place {
-    side which;
-    std::string stream;  // whose changes come from here
-    pgclient::connection db;
-    bool claimed = false;
-    // What learn() found.
-    std::vector<std::string> tables{};
-    bool may_hurry = false;  // may set deadlock_timeout
-};
-
-struct coordinator::attempt {
-    side from;
-    std::int64_t epoch = 0;
-    std::int64_t flip = 0;
-    clock::time_point began{};
-    clock::time_point deadline{};
-    model::lsn fenced_at{};
-    std::map<std::string, sequence> onto{};  // as they were on the new side before anything was held
-};
 
 coordinator::coordinator(const settings::configuration& config, std::function<void(const std::string&)> say)
     : config_(config), say_(std::move(say)) {}
@@ -110,18 +91,14 @@ std::optional<store::authority_row> coordinator::row(place& on) {
 
 // What need not be asked while writes are held.
 void coordinator::learn(place& on) {
-    const auto got = ask(on, "reading the stream's tables", store::fenced_tables_sql(), {"crossfade_" + on.stream});
-    on.tables.clear();
-    for (int i = 0; i < got.size(); ++i)
-        if (got.boolean(i, 2)) on.tables.emplace_back(got.text(i, 1));
+    auto got = store::load_fences(on.db, "crossfade_" + on.stream, config_.tenants.column);
+    if (!got) throw trouble("reading the stream's tables on " + name(on.which) + ": " + to_string(got.error()));
+    on.tables = std::move(*got);
+    std::erase_if(on.tables, [](const auto& table) { return !table.prepared; });
     // The question came with PostgreSQL 15.
     on.may_hurry =
         on.db.server_version() >= 150000 &&
         ask(on, "reading the role", "SELECT has_parameter_privilege('deadlock_timeout', 'SET')").boolean(0, 0);
-}
-
-std::map<std::string, sequence> coordinator::sequences(place& on) {
-    return read_sequences(ask(on, "reading sequences", sequences_sql(), {"crossfade_" + on.stream}));
 }
 
 std::optional<store::authority_row> coordinator::newest() {
@@ -166,7 +143,8 @@ leftover coordinator::settle() {
         const auto found = row(*kept);
         if (!found || found->state == store::handover_state::settled) continue;
         if (found->state == store::handover_state::handed) {
-            say_("finishing a flip that was decided: " + found->authority + " is the authority");
+            say_("finishing a flip that was decided: " + name(settings::other(which)) + " is the authority of " +
+                 to_string(found->moving));
             finish(*kept);
             made = leftover::finished;
         } else {
@@ -188,18 +166,23 @@ report coordinator::flip(const order& what) {
     if (!here || !there) throw trouble("crossfade.authority has no row of this stream on both sides");
     const auto& now = *store::newer(here, there);
     told.epoch = now.epoch;
-    if (now.authority == name(what.to)) {
+    const auto after = now.authorities.with(what.scope, what.to);
+    if (after == now.authorities) {
         told.done = true;
-        told.why = name(what.to) + " is the authority already";
+        told.why = name(what.to) + " is the authority of " + to_string(what.scope) + " already";
         return told;
     }
     pgwire::array_literal forced;
     for (const auto& each : what.forced) forced.add(each);
-    const auto begun = ask(old_side, "beginning a flip",
-                           "INSERT INTO crossfade.flips (stream, from_side, to_side, by_whom, reason, forced)"
-                           " VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text[]) RETURNING id",
-                           {config_.stream.name, name(from), name(what.to), what.by, what.reason, forced.take()});
-    attempt made{from, now.epoch, begun.integer(0, 0).value_or(0)};
+    const auto begun =
+        ask(old_side, "beginning a flip",
+            "INSERT INTO crossfade.flips (stream, from_side, to_side, by_whom, reason, forced, table_group,"
+            " tenant) VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text[], $7::text,"
+            " $8::text) RETURNING id",
+            {config_.stream.name, name(from), name(what.to), what.by, what.reason, forced.take(), what.scope.group,
+             what.scope.tenant});
+    attempt made{from, what.scope, now.authorities, after, now.epoch, begun.integer(0, 0).value_or(0)};
+    divide_sequences(made);
 
     const auto until = clock::now() + what.patience;
     auto pause = milliseconds{first_pause};
@@ -220,6 +203,7 @@ report coordinator::flip(const order& what) {
     }
     finish(old_side);
     note(told, made, "opened");
+    rejoin_sequences(made.after);
     told.held = std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - made.began);
     told.done = true;
     told.epoch = made.epoch + 1;
@@ -244,10 +228,12 @@ std::optional<std::string> coordinator::try_once(const order& what, attempt& mad
         "WITH f AS (UPDATE crossfade.flips SET attempts = attempts + 1, held_at = clock_timestamp(), outcome = 'under "
         "way',"
         " why = '' WHERE id = $2::bigint), a AS (UPDATE crossfade.authority SET state = 'holding', flip = $2::bigint,"
-        " hold_until = clock_timestamp() + $3::interval, updated_at = clock_timestamp() WHERE stream = $1::text)"
+        " moving = $4::jsonb, hold_until = clock_timestamp() + $3::interval, updated_at = clock_timestamp() WHERE "
+        "stream = $1::text)"
         " SELECT pg_notify('crossfade.authority', $1::text)",
         {config_.stream.name, std::to_string(made.flip),
-         interval(what.hold_max + std::chrono::duration_cast<milliseconds>(hold_grace))});
+         interval(what.hold_max + std::chrono::duration_cast<milliseconds>(hold_grace)),
+         settings::scope_json(what.scope)});
     failpoint::pass("flip.holding");
     if (!hold(made, into)) return "transactions of proxies did not end within " + text_of(what.hold_max);
     note(into, made, "held");
@@ -273,22 +259,7 @@ std::optional<std::string> coordinator::try_once(const order& what, attempt& mad
     note(into, made, "drained");
     failpoint::pass("flip.drained");
 
-    auto& new_side = need(what.to);
-    const auto from = sequences(old_side);
-    std::map<std::string, std::int64_t> moves;
-    for (const auto& [column, onto] : made.onto) {
-        const auto found = from.find(column);
-        if (found == from.end()) continue;
-        const auto planned = plan_move(found->second, onto);
-        if (!planned.objection.empty()) return planned.objection;
-        if (!planned.to) continue;
-        auto& to = moves.emplace(onto.name, *planned.to).first->second;
-        to = onto.increment > 0 ? std::max(to, *planned.to) : std::min(to, *planned.to);
-    }
-    std::string sql;
-    for (const auto& [sequence, to] : moves)
-        sql += "SELECT setval(" + pgclient::quote_literal(sequence) + "::regclass, " + std::to_string(to) + ");";
-    if (!sql.empty()) ask(new_side, "setting sequences ahead", sql);
+    if (auto objection = move_sequences(made)) return objection;
     note(into, made, "sequences");
     failpoint::pass("flip.sequences");
     if (clock::now() > made.deadline) return "it took longer than " + text_of(what.hold_max);
@@ -317,20 +288,37 @@ bool coordinator::hold(const attempt& made, report& into) {
     }
 }
 
-bool coordinator::with_tables(place& on, const std::string& doing, bool closed, const std::string& then,
-                              clock::time_point until) {
+store::fence coordinator::fence_of(const store::fenced_table& table, side on, const settings::assignment& by) const {
+    return store::fence_of(by, on, config_.flags.group_of(table.stream), table.by_tenant);
+}
+
+bool coordinator::moves(const store::fenced_table& table, const attempt& made) const {
+    const auto to = settings::other(made.from);
+    return fence_of(table, to, made.before) != fence_of(table, to, made.after);
+}
+
+bool coordinator::with_tables(place& on, const std::string& doing, const settings::assignment& fenced_by,
+                              const std::string& then, clock::time_point until) {
     std::string locks;
-    for (const auto& each : on.tables) locks += (locks.empty() ? "LOCK TABLE ONLY " : ", ONLY ") + each;
+    std::string fences;
+    for (const auto& each : on.tables) {
+        const auto wanted = fence_of(each, on.which, fenced_by);
+        if (wanted == each.now) continue;
+        locks += (locks.empty() ? "LOCK TABLE ONLY " : ", ONLY ") + each.name;
+        fences += store::set_fence_sql(each, wanted, config_.tenants.column);
+    }
     if (!locks.empty()) locks += " IN SHARE ROW EXCLUSIVE MODE;";
     // An autovacuum in the way is cancelled by the deadlock check alone, and that comes after the timeout otherwise.
     const std::string sql =
         "BEGIN; SET LOCAL synchronous_commit = on; SET LOCAL crossfade.fencing = on; SET LOCAL lock_timeout = " +
         std::to_string(milliseconds{lock_patience}.count()) + ';' +
-        (on.may_hurry ? " SET LOCAL deadlock_timeout = 10;" : "") + locks +
-        (closed ? store::enable_fences_sql(on.tables) : store::disable_fences_sql(on.tables)) + then + "; COMMIT";
+        (on.may_hurry ? " SET LOCAL deadlock_timeout = 10;" : "") + locks + fences + then + "; COMMIT";
     for (;;) {
         auto got = on.db.exec(sql);
-        if (got) return true;
+        if (got) {
+            for (auto& each : on.tables) each.now = fence_of(each, on.which, fenced_by);
+            return true;
+        }
         const auto why = got.error();
         if (why.connection_lost()) throw trouble(doing + " on " + name(on.which) + ": " + to_string(why));
         ask(on, doing, "ROLLBACK");
@@ -350,7 +338,7 @@ bool coordinator::fence(attempt& made) {
         ", follower_since = clock_timestamp(), updated_at = clock_timestamp() WHERE stream = " + stream +
         " AND state = 'holding' AND flip = " + std::to_string(made.flip) +
         "; UPDATE crossfade.flips SET fenced_at = clock_timestamp() WHERE id = " + std::to_string(made.flip);
-    if (!with_tables(old_side, "fencing the tables", true, then, made.deadline)) return false;
+    if (!with_tables(old_side, "fencing the tables", made.after, then, made.deadline)) return false;
     const auto found = row(old_side);
     if (!found || found->state != store::handover_state::fenced || found->flip != made.flip || !found->fenced_at)
         throw trouble("fencing the tables on " + name(made.from) + ": somebody else has changed crossfade.authority");
@@ -379,15 +367,16 @@ bool coordinator::drain(const attempt& made) {
 
 void coordinator::decide(attempt& made) {
     auto& old_side = need(made.from);
-    const auto to = name(settings::other(made.from));
     const auto done = ask(
         old_side, "deciding",
-        "WITH d AS (UPDATE crossfade.authority SET epoch = epoch + 1, authority = $3::text, state = 'handed',"
+        "WITH d AS (UPDATE crossfade.authority SET epoch = epoch + 1, authority = $3::text, apart = $5::jsonb, state = "
+        "'handed',"
         " hold_until = NULL, updated_at = clock_timestamp() WHERE stream = $1::text AND state = 'fenced'"
         " AND flip = $2::bigint AND epoch = $4::bigint RETURNING epoch),"
         " f AS (UPDATE crossfade.flips SET decided_at = clock_timestamp(), outcome = 'done', epoch = d.epoch FROM d"
         " WHERE id = $2::bigint), s AS (SELECT set_config('synchronous_commit', 'on', true)) SELECT epoch FROM d, s",
-        {config_.stream.name, std::to_string(made.flip), to, std::to_string(made.epoch)});
+        {config_.stream.name, std::to_string(made.flip), name(made.after.everything), std::to_string(made.epoch),
+         settings::apart_text(made.after.apart)});
     if (done.size() != 1)
         throw trouble("deciding on " + name(made.from) + ": somebody else has changed crossfade.authority");
 }
@@ -397,7 +386,8 @@ void coordinator::undo(place& on, std::int64_t flip, const std::string& why) {
         "UPDATE crossfade.flips f SET outcome = 'undone', why = " + pgclient::quote_literal(why) +
         ", ended_at = clock_timestamp() FROM crossfade.authority a WHERE f.id = " + std::to_string(flip) +
         " AND a.stream = f.stream AND a.state IN ('holding', 'fenced')"
-        "; UPDATE crossfade.authority SET state = 'settled', flip = NULL, hold_until = NULL, updated_at = "
+        "; UPDATE crossfade.authority SET state = 'settled', flip = NULL, moving = NULL, hold_until = NULL, updated_at "
+        "= "
         "clock_timestamp()"
         " WHERE stream = " +
         pgclient::quote_literal(config_.stream.name) +
@@ -412,7 +402,7 @@ void coordinator::undo(place& on, std::int64_t flip, const std::string& why) {
         ask(on, "undoing", "BEGIN; " + then + "; COMMIT");
         return;
     }
-    if (!with_tables(on, "undoing", false, then, clock::now() + finish_patience))
+    if (!with_tables(on, "undoing", found->authorities, then, clock::now() + finish_patience))
         throw trouble("undoing on " + name(on.which) + ": the tables could not be locked; it is tried again");
 }
 
@@ -420,8 +410,7 @@ void coordinator::undo(place& on, std::int64_t flip, const std::string& why) {
 void coordinator::finish(place& decided) {
     const auto old_row = row(decided);
     if (!old_row || old_row->state != store::handover_state::handed) throw trouble("there is nothing to be finished");
-    const auto to = settings::other(decided.which);
-    auto& opened = need(to);
+    auto& opened = need(settings::other(decided.which));
     if (opened.tables.empty()) learn(opened);
     const auto stream = pgclient::quote_literal(config_.stream.name);
     const auto epoch = std::to_string(old_row->epoch);
@@ -432,17 +421,20 @@ void coordinator::finish(place& decided) {
             "DO $open$ BEGIN PERFORM FROM crossfade.authority WHERE stream = " + stream + " AND epoch < " + epoch +
             " FOR UPDATE; IF NOT FOUND THEN RAISE EXCEPTION 'another flip was decided' USING ERRCODE = 'XF004'; END IF;"
             " END $open$; UPDATE crossfade.authority SET epoch = " +
-            epoch + ", authority = '" + name(to) +
-            "', state = 'settled', flip = NULL, hold_until = NULL, updated_at = clock_timestamp() WHERE stream = " +
+            epoch + ", authority = '" + name(old_row->authorities.everything) +
+            "', apart = " + pgclient::quote_literal(settings::apart_text(old_row->authorities.apart)) +
+            "::jsonb, state = 'settled', flip = NULL, moving = NULL, hold_until = NULL, updated_at = clock_timestamp() "
+            "WHERE stream = " +
             stream + "; SELECT pg_notify('crossfade.authority', " + stream + ")";
-        if (!with_tables(opened, "opening", false, then, clock::now() + finish_patience))
-            throw trouble("opening " + name(to) + ": the tables could not be locked; it is tried again");
+        if (!with_tables(opened, "opening", old_row->authorities, then, clock::now() + finish_patience))
+            throw trouble("opening " + name(opened.which) + ": the tables could not be locked; it is tried again");
     }
     failpoint::pass("flip.opened");
     ask(decided, "finishing",
         "WITH f AS (UPDATE crossfade.flips f SET ended_at = clock_timestamp() FROM crossfade.authority a"
         " WHERE a.stream = $1::text AND f.id = a.flip AND a.epoch = $2::bigint),"
-        " a AS (UPDATE crossfade.authority SET state = 'settled', flip = NULL, updated_at = clock_timestamp()"
+        " a AS (UPDATE crossfade.authority SET state = 'settled', flip = NULL, moving = NULL, updated_at = "
+        "clock_timestamp()"
         " WHERE stream = $1::text AND state = 'handed' AND epoch = $2::bigint)"
         " SELECT pg_notify('crossfade.authority', $1::text)",
         {config_.stream.name, epoch});

@@ -15,14 +15,16 @@
 #include "lib/pgclient/connection.hpp"
 #include "lib/settings/settings.hpp"
 #include "lib/store/authority.hpp"
+#include "lib/store/fence.hpp"
 
 // The steps of a flip (docs/adr/0024), for whoever makes one and for whoever clears up behind one that died.
 namespace crossfade::handover {
 
 struct order {
     settings::side to = settings::side::modern;
-    std::string by;      // whom the history names
-    std::string reason;  // what it says why
+    settings::flag_scope scope;  // what is to change hands; neither group nor tenant: everything
+    std::string by;              // whom the history names
+    std::string reason;          // what it says why
     std::vector<std::string> forced;
     // For how long an attempt may hold writes before it is undone, and for how long attempts are made.
     std::chrono::milliseconds hold_max{500};
@@ -67,7 +69,7 @@ class coordinator {
     // by whoever comes next finds out.
     report flip(const order& what);
 
-    // Who is the authority and since when, as the newer of the sides that can be reached has it.
+    // Who is the authority of what and since when, as the newer of the sides that can be reached has it.
     std::optional<store::authority_row> newest();
 
   private:
@@ -91,8 +93,13 @@ class coordinator {
     void finish(place& decided);
     static void note(report& into, const attempt& made, std::string step);
     // A transaction that needs the tables' locks: tried with a short timeout until it has them. False: `until` is over.
-    bool with_tables(place& on, const std::string& doing, bool closed, const std::string& then,
-                     std::chrono::steady_clock::time_point until);
+    bool with_tables(place& on, const std::string& doing, const settings::assignment& fenced_by,
+                     const std::string& then, std::chrono::steady_clock::time_point until);
+    store::fence fence_of(const store::fenced_table& table, settings::side on, const settings::assignment& by) const;
+    bool moves(const store::fenced_table& table, const attempt& made) const;
+    std::optional<std::string> move_sequences(attempt& made);
+    void divide_sequences(const attempt& made);
+    void rejoin_sequences(const settings::assignment& by);
 
     const settings::configuration& config_;
     std::function<void(const std::string&)> say_;

@@ -19,6 +19,18 @@ std::int64_t ahead(std::int64_t value, std::int64_t steps, std::int64_t incremen
     return std::clamp(reached, within.least, within.greatest);
 }
 
+// The next value from there on that is whole steps away from what it has drawn: it may have half of a divided sequence
+// (division.hpp), or give out ranges. Its end is its end.
+std::int64_t in_row(std::int64_t from, std::int64_t drawn, const sequence& of) {
+    const auto limit = of.increment > 0 ? of.greatest : of.least;
+    std::int64_t distance = 0;
+    if (__builtin_sub_overflow(from, drawn, &distance)) return limit;
+    const auto missing = (of.increment - distance % of.increment) % of.increment;
+    std::int64_t to = 0;
+    if (__builtin_add_overflow(from, missing, &to)) return limit;
+    return std::clamp(to, of.least, of.greatest);
+}
+
 }  // namespace
 
 std::string sequences_sql() {
@@ -30,7 +42,7 @@ std::string sequences_sql() {
            " UNION SELECT a.adrelid, a.adnum::int, d.refobjid FROM pg_attrdef a JOIN pg_depend d"
            "  ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid AND d.refclassid = 'pg_class'::regclass)"
            " SELECT n.nspname || '.' || c.relname || '.' || a.attname, u.seq::regclass::text, s.seqincrement, s.seqmin,"
-           " s.seqmax, s.seqcache, s.seqstart, s.seqcycle, pg_sequence_last_value(u.seq)"
+           " s.seqmax, s.seqcache, s.seqstart, s.seqcycle, pg_sequence_last_value(u.seq), u.relid::text"
            " FROM used u JOIN tables t USING (relid) JOIN pg_sequence s ON s.seqrelid = u.seq"
            " JOIN pg_class c ON c.oid = u.relid JOIN pg_namespace n ON n.oid = c.relnamespace"
            " JOIN pg_attribute a ON a.attrelid = u.relid AND a.attnum = u.attnum ORDER BY 1, 2";
@@ -49,6 +61,7 @@ std::map<std::string, sequence> read_sequences(const pgclient::rows& from) {
         one.start = from.integer(i, 6).value_or(1);
         one.cycles = from.boolean(i, 7);
         one.last = from.integer(i, 8);
+        one.table = from.text(i, 9);
         all.emplace(one.column, std::move(one));
     }
     return all;
@@ -72,7 +85,7 @@ move plan_move(const sequence& from, const sequence& onto) {
     if (used > onto.greatest || used < onto.least)
         return {{}, onto.name + " ends before the values that " + from.name + " has given out"};
     const auto to = ahead(used, std::max(margin, from.cache), onto.increment, onto);
-    return {to, {}};
+    return {onto.last ? in_row(to, *onto.last, onto) : to, {}};
 }
 
 }  // namespace crossfade::handover

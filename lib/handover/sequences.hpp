@@ -11,8 +11,9 @@ namespace crossfade::handover {
 
 // A sequence that a column of one of the stream's tables draws from: identity, serial, or by its default.
 struct sequence {
-    std::string column;  // schema.table.column, which it is known by on both sides
-    std::string name;    // as SQL takes it
+    std::string column;   // schema.table.column, which it is known by on both sides
+    std::string name;     // as SQL takes it
+    std::string table{};  // the oid of the column's
     std::int64_t increment = 1;
     std::int64_t least = 1;
     std::int64_t greatest = 1;

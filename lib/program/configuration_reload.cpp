@@ -50,7 +50,7 @@ bool configuration_reload::take(const settings::decision& of) {
     const std::lock_guard alone{one_at_a_time_};
     if (!flags_.take(of)) return false;
     epoch_.Set(static_cast<double>(flags_.current()->epoch));
-    spdlog::info("{} is the authority, by the databases' epoch {}", settings::to_string(of.authority), of.epoch);
+    spdlog::info("the authority by the databases' epoch {}: {}", of.epoch, settings::to_string(of.authorities));
     on_taken_();
     return true;
 }

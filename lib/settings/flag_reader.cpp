@@ -77,16 +77,16 @@ void flag_reader::object(const flag_set::scope& of, std::string_view flag, const
     if (!known) out_.add(std::move(found));
 }
 
-void flag_reader::check(const flag_set& flags) const {
+void flag_reader::check(const flag_set& flags, bool may_differ) const {
     for (const auto& of : flags.scopes())
-        if (sound(of)) check_scope(flags, of);
+        if (sound(of)) check_scope(flags, of, may_differ);
 }
 
-void flag_reader::check_scope(const flag_set& flags, const flag_set::scope& of) const {
+void flag_reader::check_scope(const flag_set& flags, const flag_set::scope& of, bool may_differ) const {
     const auto resolved = flags.resolve(of.group, of.tenant);
     const auto decides = authority(resolved);
     const std::string strategy(to_string(resolved.dual_write_strategy));
-    if (sound({}) && decides != authority(flags.defaults())) {
+    if (!may_differ && sound({}) && decides != authority(flags.defaults())) {
         const auto whole = std::string(to_string(authority(flags.defaults())));
         // Of the two flags that decide, the one to name is the one that the scope doesn't share with the top.
         constexpr std::string_view strategy_flag = "dual_write_strategy";
@@ -94,7 +94,7 @@ void flag_reader::check_scope(const flag_set& flags, const flag_set::scope& of) 
         const auto deciding = resolved.hybrid_mode_enabled && own_strategy ? strategy_flag : "hybrid_mode_enabled";
         object(of, deciding,
                "a value that keeps " + whole +
-                   " in charge, as the flags at the top do: changing hands per scope is not built yet");
+                   " in charge, as the flags at the top do: scopes change hands by themselves with stream.both_ways");
         return;
     }
     if (resolved.cutover_completed && decides == side::legacy)

@@ -19,8 +19,8 @@ class flag_reader {
     flag_overrides read(const section& at, const flag_set::scope& of);
 
     // Every rule about flags that go together, for every scope. Scopes with a flag that could not be read are left
-    // out: what they would mean isn't known.
-    void check(const flag_set& flags) const;
+    // out: what they would mean isn't known. `may_differ`: scopes may have other authorities than the flags at the top.
+    void check(const flag_set& flags, bool may_differ) const;
 
   private:
     struct source {
@@ -33,7 +33,7 @@ class flag_reader {
     const source* source_of(const flag_set::scope& of, std::string_view flag) const;
     bool sound(const flag_set::scope& of) const;
     void object(const flag_set::scope& of, std::string_view flag, const std::string& allowed) const;
-    void check_scope(const flag_set& flags, const flag_set::scope& of) const;
+    void check_scope(const flag_set& flags, const flag_set::scope& of, bool may_differ) const;
 
     const environment& env_;
     findings& out_;

@@ -63,6 +63,60 @@ side authority(const flags& of) {
     return side::legacy;
 }
 
+std::string to_string(const flag_scope& scope) {
+    if (scope.group.empty() && scope.tenant.empty()) return "everything";
+    if (scope.group.empty()) return "tenant " + scope.tenant;
+    return "group " + scope.group + (scope.tenant.empty() ? std::string{} : " of tenant " + scope.tenant);
+}
+
+side assignment::of(std::string_view group, std::string_view tenant) const {
+    for (const auto& scope : {flag_scope{std::string{group}, std::string{tenant}}, flag_scope{{}, std::string{tenant}},
+                              flag_scope{std::string{group}, {}}})
+        if (const auto own = apart.find(scope); own != apart.end()) return own->second;
+    return everything;
+}
+
+assignment assignment::with(const flag_scope& scope, side to) const {
+    if (scope == flag_scope{}) return {to, {}};
+    assignment made = *this;
+    std::erase_if(made.apart, [&](const auto& each) {
+        const auto& inner = each.first;
+        return (scope.group.empty() && inner.tenant == scope.tenant) ||
+               (scope.tenant.empty() && inner.group == scope.group);
+    });
+    made.apart[scope] = to;
+    return made.pruned();
+}
+
+assignment assignment::pruned() const {
+    std::set<std::string> groups{{}};
+    std::set<std::string> tenants{{}};
+    for (const auto& [scope, ignored] : apart) {
+        groups.insert(scope.group);
+        tenants.insert(scope.tenant);
+    }
+    const auto same = [&](const assignment& left, const assignment& right) {
+        return std::ranges::all_of(groups, [&](const auto& group) {
+            return std::ranges::all_of(
+                tenants, [&](const auto& tenant) { return left.of(group, tenant) == right.of(group, tenant); });
+        });
+    };
+    assignment made = *this;
+    for (const auto& [scope, ignored] : apart) {
+        auto without = made;
+        without.apart.erase(scope);
+        if (same(without, made)) made = std::move(without);
+    }
+    return made;
+}
+
+std::string to_string(const assignment& of) {
+    std::string text{to_string(of.everything)};
+    for (const auto& [scope, authority] : of.apart)
+        text.append(", ").append(to_string(authority)).append(" of ").append(to_string(scope));
+    return text;
+}
+
 bool has_to_fail(const flags& of) {
     return effective_strategy(of) == write_strategy::mirror && of.on_mirror_failure == mirror_failure::fail;
 }
@@ -111,33 +165,64 @@ bool flag_set::has_to_fail() const {
         scopes(), [&](const scope& each) { return settings::has_to_fail(resolve(each.group, each.tenant)); });
 }
 
-flag_set flag_set::under(side authority) const {
-    const auto fallback = authority == side::legacy ? write_strategy::legacy_primary : write_strategy::prefer_modern;
-    flags defaults = defaults_;
-    // The master switch means legacy, too.
-    if (authority == side::modern) defaults.hybrid_mode_enabled = true;
-    const auto turn = [&](std::optional<write_strategy>& strategy) {
-        if (strategy && settings::authority({.dual_write_strategy = *strategy}) != authority) strategy = fallback;
+namespace {
+
+flags in_charge(flags of, side wanted) {
+    // A master switch that is off says legacy, and nothing else.
+    if (authority(of) != wanted) of.hybrid_mode_enabled = true;
+    if (authority(of) != wanted)
+        of.dual_write_strategy =
+            wanted == side::legacy ? write_strategy::legacy_primary : write_strategy::prefer_modern;
+    const bool away =
+        of.hybrid_read_strategy == read_strategy::legacy || of.hybrid_read_strategy == read_strategy::modern;
+    if (away) of.hybrid_read_strategy = wanted == side::legacy ? read_strategy::legacy : read_strategy::modern;
+    if (wanted == side::legacy) of.cutover_completed = false;
+    return of;
+}
+
+flag_overrides overrides_for(flag_overrides own, const flags& wanted) {
+    own.hybrid_mode_enabled = wanted.hybrid_mode_enabled;
+    own.dual_write_strategy = wanted.dual_write_strategy;
+    own.hybrid_read_strategy = wanted.hybrid_read_strategy;
+    own.cutover_completed = wanted.cutover_completed;
+    return own;
+}
+
+}  // namespace
+
+// From the widest scope to the narrowest: one that comes out right by what is around it needs no word of its own.
+flag_set flag_set::under(const assignment& authorities) const {
+    flag_set made{in_charge(defaults_, authorities.everything), groups_, tenants_};
+    std::set<std::string, std::less<>> groups;
+    std::set<std::string, std::less<>> tenants;
+    for (const auto& [group, ignored] : groups_) groups.insert(group);
+    for (const auto& [tenant, ignored] : tenants_) tenants.insert(tenant);
+    // A group that no file has had no tables, and nothing is in charge of it.
+    for (const auto& [own, ignored] : authorities.apart)
+        if (!own.tenant.empty()) tenants.insert(own.tenant);
+    const auto wanted = [&](std::string_view group, std::string_view tenant) {
+        return in_charge(resolve(group, tenant), authorities.of(group, tenant));
     };
-    std::optional<write_strategy> of_defaults = defaults.dual_write_strategy;
-    turn(of_defaults);
-    defaults.dual_write_strategy = *of_defaults;
-    const auto turn_reads = [&](std::optional<read_strategy>& strategy) {
-        if (strategy == read_strategy::legacy || strategy == read_strategy::modern)
-            strategy = authority == side::legacy ? read_strategy::legacy : read_strategy::modern;
-    };
-    std::optional<read_strategy> reads = defaults.hybrid_read_strategy;
-    turn_reads(reads);
-    defaults.hybrid_read_strategy = *reads;
-    if (authority == side::legacy) defaults.cutover_completed = false;
-    const auto turned = [&](flag_overrides of) {
-        if (authority == side::modern) of.hybrid_mode_enabled.reset();
-        turn(of.dual_write_strategy);
-        turn_reads(of.hybrid_read_strategy);
-        if (authority == side::legacy) of.cutover_completed.reset();
-        return of;
-    };
-    return with_each_scope(*this, defaults, turned);
+    for (const auto& group : groups)
+        if (const auto as = wanted(group, {}); made.resolve(group, {}) != as)
+            made.groups_[group].overrides = overrides_for(std::move(made.groups_[group].overrides), as);
+    for (const auto& tenant : tenants) {
+        if (const auto as = wanted({}, tenant); made.resolve({}, tenant) != as)
+            made.tenants_[tenant].overrides = overrides_for(std::move(made.tenants_[tenant].overrides), as);
+        for (const auto& group : groups)
+            if (const auto as = wanted(group, tenant); made.resolve(group, tenant) != as) {
+                auto& own = made.tenants_[tenant].groups[group];
+                own = overrides_for(std::move(own), as);
+            }
+    }
+    return made;
+}
+
+assignment flag_set::assigned() const {
+    assignment made{authority(defaults_), {}};
+    for (const auto& each : scopes()) made.apart[each] = authority(resolve(each.group, each.tenant));
+    made.apart.erase(flag_scope{});
+    return made.pruned();
 }
 
 std::vector<flag_set::scope> flag_set::scopes() const {

@@ -77,6 +77,35 @@ struct tenant_overrides {
     friend bool operator==(const tenant_overrides&, const tenant_overrides&) = default;
 };
 
+// What flags are written down for, and what a flip moves: ("", "") everything, (group, ""), ("", tenant), (group,
+// tenant).
+struct flag_scope {
+    std::string group;
+    std::string tenant;
+
+    friend auto operator<=>(const flag_scope&, const flag_scope&) = default;
+};
+// "everything", "group orders", "tenant acme", "group orders of tenant acme".
+std::string to_string(const flag_scope& scope);
+
+// Who is the authority of what. A scope's own word counts before that of the one around it, as with flags.
+struct assignment {
+    side everything = side::legacy;
+    std::map<flag_scope, side> apart{};  // those that were given away by themselves, or kept
+
+    side of(std::string_view group, std::string_view tenant) const;
+    // What it is once all of the scope is `to`'s, whatever parts of it had a word of their own. A tenant's word counts
+    // before that of a group, so that it keeps its share of one.
+    assignment with(const flag_scope& scope, side to) const;
+    // Without those that make no difference.
+    assignment pruned() const;
+
+    friend bool operator==(const assignment&, const assignment&) = default;
+};
+
+// "legacy", "legacy, modern of tenant acme".
+std::string to_string(const assignment& of);
+
 // All flags of one configuration, immutable. Nesting, the most specific wins:
 // defaults, table group, tenant, tenant within group.
 class flag_set {
@@ -96,17 +125,16 @@ class flag_set {
     // `group` and `tenant` may be empty or unknown: then they add nothing.
     flags resolve(std::string_view group, std::string_view tenant) const;
 
-    // The same with `authority` in charge of every scope, whatever is written: where a strategy has the other side in
+    // The same with everybody in charge of what is his, whatever is written: where a strategy has the other side in
     // charge it is legacy-primary or prefer-modern instead.
-    flag_set under(side authority) const;
+    flag_set under(const assignment& authorities) const;
+    flag_set under(side authority) const { return under(assignment{authority}); }
 
-    // Every scope that is written down, as ("", ""), (group, ""), ("", tenant), (group, tenant).
-    struct scope {
-        std::string group;
-        std::string tenant;
+    // Who would be in charge by what is written: by(group, tenant) of the result is authority(resolve(group, tenant)).
+    assignment assigned() const;
 
-        friend auto operator<=>(const scope&, const scope&) = default;
-    };
+    // Every scope that is written down.
+    using scope = flag_scope;
     std::vector<scope> scopes() const;
     // Whether that is the effective strategy of any of them.
     bool has(write_strategy strategy) const;

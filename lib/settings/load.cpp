@@ -306,13 +306,13 @@ std::map<std::string, tenant_overrides, std::less<>> read_tenants(
     return tenants;
 }
 
-flag_set read_flags(const section& root, const environment& env, findings& out) {
+flag_set read_flags(const section& root, const environment& env, bool both_ways, findings& out) {
     flag_reader reader(env, out);
     const auto defaults = apply(reader.read(root.below("flags"), {}), flags{});
     auto groups = read_groups(root.below("groups"), reader);
     auto tenants = read_tenants(root.below("tenants").below("overrides"), groups, reader);
     flag_set read(defaults, std::move(groups), std::move(tenants));
-    reader.check(read);
+    reader.check(read, both_ways);
     return read;
 }
 
@@ -333,7 +333,7 @@ configuration read_all(const section& root, const environment& env, findings& ou
     read_cdc(root.below("cdc"), read.cdc);
     read_log(root.below("log"), read.log);
     read_tenancy(root.below("tenants"), read.tenants);
-    read.flags = read_flags(root, env, out);
+    read.flags = read_flags(root, env, read.stream.both_ways, out);
     if (read.flags.has(write_strategy::mirror) && read.stream.by_key())
         out.add(root.below("stream").at("ordering"), "'key' with dual_write_strategy: mirror",
                 "transaction (commits that wait for the follower need commit order)");

@@ -112,7 +112,7 @@ reload_report reloader::take(configuration next) {
     if (next == of_file_) return report;
 
     auto taken = merged(now->config, next);
-    if (decided_) taken.flags = taken.flags.under(decided_->authority);
+    if (decided_) taken.flags = taken.flags.under(decided_->authorities);
     report.outcome = reload_outcome::applied;
     report.epoch = now->epoch + (taken.flags == now->config.flags ? 0 : 1);
     auto replacement = std::make_shared<const in_force>(in_force{std::move(taken), report.epoch, decided_});
@@ -127,7 +127,7 @@ bool reloader::take(const decision& of) {
     const auto now = current();
     auto taken = now->config;
     // From the file's: what the other side's strategy was there is in force again when it is in charge again.
-    taken.flags = of_file_.flags.under(of.authority);
+    taken.flags = of_file_.flags.under(of.authorities);
     decided_ = of;
     std::atomic_store(&current_,
                       snapshot(std::make_shared<const in_force>(in_force{std::move(taken), now->epoch + 1, decided_})));

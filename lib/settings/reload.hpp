@@ -15,7 +15,7 @@ namespace crossfade::settings {
 
 // Who is the authority, as the databases have it (lib/store/authority.hpp).
 struct decision {
-    side authority = side::legacy;
+    assignment authorities;
     std::uint64_t epoch = 0;  // raised by every flip
 
     friend bool operator==(const decision&, const decision&) = default;
@@ -58,8 +58,8 @@ class reloader {
     // the log ("SIGHUP", "file", "http"); `on_report` (see below) is called in the caller's thread.
     reload_report reload(std::string_view trigger);
 
-    // From now on the flags in force have that side in charge (flag_set::under), whatever the file says; an older epoch
-    // than one that was taken is left alone. Says whether anything changed. The listener isn't called.
+    // From now on the flags in force have these sides in charge (flag_set::under), whatever the file says; an older
+    // epoch than one that was taken is left alone. Says whether anything changed. The listener isn't called.
     bool take(const decision& of);
     // From now on a file may name another authority: nobody here goes by it. Before the first reload.
     void ignore_authority() { ignores_authority_ = true; }

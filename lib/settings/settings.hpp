@@ -253,8 +253,10 @@ struct configuration {
     std::string_view source_name() const { return to_string(source); }
     std::string_view follower_name() const { return to_string(source == side::legacy ? side::modern : side::legacy); }
     const database& database_of(side which) const { return which == side::modern ? modern : legacy; }
-    // Of all scopes, as load() and reload_objections() see to.
+    // Of whatever has no word of its own.
     side authority() const { return settings::authority(flags.defaults()); }
+    // Of a session's statements whose tables aren't known.
+    side authority_of(std::string_view tenant) const { return settings::authority(flags.resolve({}, tenant)); }
 
     friend bool operator==(const configuration&, const configuration&) = default;
 };

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "lib/settings/assignment_text.hpp"
 #include "lib/store/schema.hpp"
 
 namespace crossfade::store {
@@ -9,20 +10,14 @@ namespace {
 
 constexpr std::string_view load_sql =
     "SELECT epoch, authority, state, fenced_at::text,"
-    " (extract(epoch FROM hold_until - clock_timestamp()) * 1000)::bigint, coalesce(flip, 0)"
+    " (extract(epoch FROM hold_until - clock_timestamp()) * 1000)::bigint, coalesce(flip, 0), apart::text,"
+    " coalesce(moving::text, '')"
     " FROM crossfade.authority WHERE stream = $1::text";
 
 handover_state state_of(std::string_view text) {
     for (const auto each : {handover_state::holding, handover_state::fenced, handover_state::handed})
         if (text == to_string(each)) return each;
     return handover_state::settled;
-}
-
-std::string for_all(const std::vector<std::string>& tables, std::string_view what) {
-    std::string sql;
-    for (const auto& each : tables)
-        sql += "ALTER TABLE ONLY " + each + ' ' + std::string{what} + " TRIGGER crossfade_fence;";
-    return sql;
 }
 
 }  // namespace
@@ -51,12 +46,17 @@ CREATE TABLE IF NOT EXISTS crossfade.authority (
     epoch          bigint      NOT NULL,
     authority      text        NOT NULL CHECK (authority IN ('legacy', 'modern')),
     state          text        NOT NULL DEFAULT 'settled' CHECK (state IN ('settled', 'holding', 'fenced', 'handed')),
+    apart          jsonb       NOT NULL DEFAULT '[]',  -- scopes with an authority of their own
     flip           bigint,                     -- of crossfade.flips, while one is under way
+    moving         jsonb,                      -- the scope that it moves
     hold_until     timestamptz,                -- while holding
     fenced_at      pg_lsn,
     follower_since timestamptz,                -- when this side last ceased to be the authority; null: it never was
     updated_at     timestamptz NOT NULL DEFAULT now()
 );
+
+ALTER TABLE crossfade.authority ADD COLUMN IF NOT EXISTS apart jsonb NOT NULL DEFAULT '[]';
+ALTER TABLE crossfade.authority ADD COLUMN IF NOT EXISTS moving jsonb;
 
 -- Proxies that run; who has not been seen for a while doesn't.
 CREATE TABLE IF NOT EXISTS crossfade.proxies (
@@ -74,6 +74,8 @@ CREATE TABLE IF NOT EXISTS crossfade.flips (
     stream     text        NOT NULL,
     from_side  text        NOT NULL,
     to_side    text        NOT NULL,
+    table_group text       NOT NULL DEFAULT '',
+    tenant     text        NOT NULL DEFAULT '',
     by_role    text        NOT NULL DEFAULT session_user,
     by_whom    text        NOT NULL,           -- as far as the one who ordered it has said
     reason     text        NOT NULL DEFAULT '',
@@ -89,13 +91,34 @@ CREATE TABLE IF NOT EXISTS crossfade.flips (
     epoch      bigint                          -- that it has begun
 );
 
--- Of the trigger crossfade_fence, which is enabled on the side that is not the authority. What Crossfade itself writes comes under
--- session_replication_role = replica, where it doesn't fire.
+ALTER TABLE crossfade.flips ADD COLUMN IF NOT EXISTS table_group text NOT NULL DEFAULT '';
+ALTER TABLE crossfade.flips ADD COLUMN IF NOT EXISTS tenant text NOT NULL DEFAULT '';
+
+-- Sequences of tables whose tenants are on two sides: each side counts in steps twice as long, so that they never meet.
+CREATE TABLE IF NOT EXISTS crossfade.split_sequences (
+    stream    text   NOT NULL,
+    sequence  text   NOT NULL,                 -- as SQL takes it
+    increment bigint NOT NULL,                 -- that it had
+    anchor    bigint NOT NULL,                 -- this side draws those that are whole steps of twice that away from it
+    PRIMARY KEY (stream, sequence)
+);
+
+-- Of the triggers crossfade_fence*, which are enabled on the side that is not the authority, or of whose rows it is not. What
+-- Crossfade itself writes comes under session_replication_role = replica, where they don't fire.
 CREATE OR REPLACE FUNCTION crossfade.fence() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fence$
 BEGIN
     RAISE EXCEPTION USING ERRCODE = 'XF005', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME,
-        MESSAGE = format('table %I.%I takes the application''s writes on the other database', TG_TABLE_SCHEMA, TG_TABLE_NAME),
-        HINT = 'Write through crossfade-proxy, which knows which one. "crossfade status" tells it, and "crossfade flip" changes it.';
+        MESSAGE = CASE
+            WHEN TG_LEVEL = 'ROW' THEN
+                format('table %I.%I takes the writes of this row''s tenant on the other database', TG_TABLE_SCHEMA, TG_TABLE_NAME)
+            WHEN TG_NAME = 'crossfade_fence_truncate' THEN
+                format('table %I.%I takes some tenants'' writes on the other database', TG_TABLE_SCHEMA, TG_TABLE_NAME)
+            ELSE format('table %I.%I takes the application''s writes on the other database', TG_TABLE_SCHEMA, TG_TABLE_NAME)
+        END,
+        HINT = CASE
+            WHEN TG_NAME = 'crossfade_fence_truncate' THEN 'DELETE removes the rows of a tenant.'
+            ELSE 'Write through crossfade-proxy, which knows which one. "crossfade status" tells it, and "crossfade flip" changes it.'
+        END;
 END
 $fence$;
 -- The fence fires in sessions of whoever writes.
@@ -115,7 +138,13 @@ pgclient::result<std::optional<authority_row>> load_authority(pgclient::connecti
     if (got->empty()) return std::optional<authority_row>{};
     authority_row row;
     row.epoch = got->integer(0, 0).value_or(0);
-    row.authority = got->text(0, 1);
+    auto apart = settings::parse_apart(got->text(0, 6));
+    if (!apart)
+        return pgclient::failure{"XF004", "crossfade.authority has no such column as it should: apart", {}, {}, {}};
+    row.authorities = {
+        got->text(0, 1) == to_string(settings::side::modern) ? settings::side::modern : settings::side::legacy,
+        std::move(*apart)};
+    row.moving = settings::parse_scope(got->text(0, 7)).value_or(settings::flag_scope{});
     row.state = state_of(got->text(0, 2));
     if (const auto at = model::parse_lsn(got->text(0, 3))) row.fenced_at = *at;
     if (const auto left = got->integer(0, 4)) row.holds_for = std::chrono::milliseconds{*left};
@@ -126,28 +155,6 @@ pgclient::result<std::optional<authority_row>> load_authority(pgclient::connecti
 const authority_row* newer(const std::optional<authority_row>& left, const std::optional<authority_row>& right) {
     if (!left) return right ? &*right : nullptr;
     return right && right->epoch > left->epoch ? &*right : &*left;
-}
-
-std::string fenced_tables_sql() {
-    return "SELECT t.relid, t.relid::regclass::text, g.oid IS NOT NULL, coalesce(g.tgenabled <> 'D', false) FROM (" +
-           std::string{stream_tables_sql} +
-           ") t JOIN pg_class c ON c.oid = t.relid AND c.relkind IN ('r', 'p')"
-           " LEFT JOIN pg_trigger g ON g.tgrelid = t.relid AND g.tgname = 'crossfade_fence' AND NOT g.tgisinternal"
-           " ORDER BY 1";
-}
-
-std::string create_fence_sql(const std::string& table) {
-    return "CREATE TRIGGER crossfade_fence BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON " + table +
-           " FOR EACH STATEMENT EXECUTE FUNCTION crossfade.fence(); ALTER TABLE ONLY " + table +
-           " DISABLE TRIGGER crossfade_fence";
-}
-
-std::string enable_fences_sql(const std::vector<std::string>& tables) {
-    return for_all(tables, "ENABLE");
-}
-
-std::string disable_fences_sql(const std::vector<std::string>& tables) {
-    return for_all(tables, "DISABLE");
 }
 
 }  // namespace crossfade::store

@@ -9,6 +9,7 @@
 
 #include "lib/model/lsn.hpp"
 #include "lib/pgclient/connection.hpp"
+#include "lib/settings/flags.hpp"
 
 // Who takes an application's writes, as each of the two databases has it, and the fence that keeps everybody else's out
 // (docs/adr/0024). The same on both sides.
@@ -26,17 +27,19 @@ std::string_view to_string(handover_state state);
 // A row of crossfade.authority, as its side has it.
 struct authority_row {
     std::int64_t epoch = 0;  // the other side's row may be newer: the higher one is right
-    std::string authority;   // "legacy", "modern"
+    settings::assignment authorities;
     handover_state state = handover_state::settled;
     std::optional<model::lsn> fenced_at;  // the stream has all that clients wrote here once it has passed this
     // holding: for how long proxies still hold, if nothing comes of it. Negative: that is over.
     std::optional<std::chrono::milliseconds> holds_for;
-    std::int64_t flip = 0;  // of crossfade.flips, on the side that was the authority when it began
+    std::int64_t flip = 0;        // of crossfade.flips, on the side that was the authority when it began
+    settings::flag_scope moving;  // while one is under way: what it moves
 };
 
 // Makes the tables authority, proxies and flips, and the fence's function, in schema crossfade. Idempotent.
 //
-//   authority   one row a stream: see authority_row. follower_since: when this side last ceased to be the authority
+//   authority   one row a stream: see authority_row. follower_since: when this side last ceased to be the authority, of
+//               whatever
 //   proxies     one row a proxy that runs: seen_at, and the flip for which it holds, with its sessions at a boundary
 //   flips       one row a flip that was begun here: who, why, when, and what became of it
 //   fence()     refuses with SQLSTATE XF005, for the trigger crossfade_fence
@@ -75,14 +78,5 @@ inline constexpr std::string_view stream_tables_sql =
     "SELECT t.relid FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid CROSS JOIN LATERAL"
     " (SELECT r.prrelid::oid AS relid UNION SELECT relid::oid FROM pg_partition_tree(r.prrelid)) t"
     " WHERE p.pubname = $1::name";
-
-// $1 a publication: its tables and the leaves of those that are partitioned: oid, and the name as SQL takes it; then
-// whether the fence is there, and whether it is enabled.
-std::string fenced_tables_sql();
-
-// One statement each, for names as fenced_tables_sql() gives them.
-std::string create_fence_sql(const std::string& table);  // disabled
-std::string enable_fences_sql(const std::vector<std::string>& tables);
-std::string disable_fences_sql(const std::vector<std::string>& tables);
 
 }  // namespace crossfade::store

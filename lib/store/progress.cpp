@@ -155,9 +155,10 @@ std::string_view tables_fingerprint_sql() {
 }
 
 std::string_view tables_and_authority_fingerprint_sql() {
-    static const std::string sql = "SELECT (" + std::string{tables_fingerprint_sql()} +
-                                   ") || ' ' || coalesce((SELECT coalesce(follower_since::text, '') || ' ' || authority"
-                                   " FROM crossfade.authority WHERE stream = $2::text), '')";
+    static const std::string sql =
+        "SELECT (" + std::string{tables_fingerprint_sql()} +
+        ") || ' ' || coalesce((SELECT coalesce(follower_since::text, '') || ' ' || authority || apart"
+        " FROM crossfade.authority WHERE stream = $2::text), '')";
     return sql;
 }
 

@@ -18,13 +18,13 @@ flip_hold::flip_hold(boost::asio::io_context& home, frontend::front& front, oper
     : home_(home), front_(front), desk_(desk), reload_(reload), look_again_(home), patrol_(home) {}
 
 handover::authority_watch::obedience flip_hold::obedience() {
-    return {.hold = [this] { begin(); },
+    return {.hold = [this](const settings::flag_scope& moving) { begin(moving); },
             .busy = [this] { return busy(); },
             .go_on = [this](std::optional<settings::decision> decided) { end(decided); },
             // Behind what was heard at the same time.
             .rely =
-                [this](std::chrono::steady_clock::time_point until) {
-                    boost::asio::post(home_, [this, until] { front_.rely_on_authority(until); });
+                [this](settings::side which, std::chrono::steady_clock::time_point until) {
+                    boost::asio::post(home_, [this, which, until] { front_.rely_on_authority(which, until); });
                 }};
 }
 
@@ -37,7 +37,7 @@ void flip_hold::patrol() {
     });
 }
 
-void flip_hold::begin() {
+void flip_hold::begin(const settings::flag_scope& moving) {
     std::uint64_t mine = 0;
     {
         const std::lock_guard alone{mutex_};
@@ -45,9 +45,12 @@ void flip_hold::begin() {
         holds_ = true;
         busy_.reset();
     }
-    boost::asio::post(home_, [this, mine] {
-        desk_.hold_for_flip(true);
-        count(mine);
+    console::scope held;
+    if (!moving.group.empty()) held.group = moving.group;
+    if (!moving.tenant.empty()) held.tenant = moving.tenant;
+    boost::asio::post(home_, [this, mine, held = std::move(held)] {
+        desk_.hold_for_flip(held);
+        count(mine, held);
     });
 }
 
@@ -61,22 +64,22 @@ void flip_hold::end(std::optional<settings::decision> decided) {
         look_again_.cancel();
         // Before anything goes on: what was held is to see it.
         if (decided) reload_.take(*decided);
-        desk_.hold_for_flip(false);
+        desk_.hold_for_flip(std::nullopt);
     });
 }
 
-void flip_hold::count(std::uint64_t hold) {
-    front_.list_sessions([this, hold](const std::vector<console::session_facts>& sessions) {
-        const auto busy = console::in_the_way({}, sessions).size();
+void flip_hold::count(std::uint64_t hold, const console::scope& held) {
+    front_.list_sessions([this, hold, held](const std::vector<console::session_facts>& sessions) {
+        const auto busy = console::in_the_way(held, sessions).size();
         note(hold, busy);
         if (busy == 0) return;
         look_again_.expires_after(look_again);
-        look_again_.async_wait([this, hold](boost::system::error_code cancelled) {
+        look_again_.async_wait([this, hold, held](boost::system::error_code cancelled) {
             const bool stale = [&] {
                 const std::lock_guard alone{mutex_};
                 return hold != hold_ || !holds_;
             }();
-            if (!cancelled && !stale) count(hold);
+            if (!cancelled && !stale) count(hold, held);
         });
     });
 }

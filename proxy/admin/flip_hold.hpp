@@ -25,9 +25,9 @@ class flip_hold {
     void patrol();
 
   private:
-    void begin();
+    void begin(const settings::flag_scope& moving);
     void end(std::optional<settings::decision> decided);
-    void count(std::uint64_t hold);
+    void count(std::uint64_t hold, const console::scope& held);
     std::optional<std::size_t> busy();
     void note(std::uint64_t hold, std::optional<std::size_t> busy);
 

@@ -28,7 +28,7 @@ class operator_desk : public console::provider {
     void stop() { ledger_.stop(); }
 
     // In the thread of `home`: see pauses.
-    void hold_for_flip(bool held) { pauses_.hold_for_flip(held); }
+    void hold_for_flip(std::optional<console::scope> held) { pauses_.hold_for_flip(std::move(held)); }
 
     // From any thread.
     void carry_out(console::request what, std::function<void(console::answer)> then) override;

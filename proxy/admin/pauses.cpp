@@ -120,18 +120,17 @@ answer pauses::end(const scope& what) {
     return told;
 }
 
-void pauses::hold_for_flip(bool held) {
+void pauses::hold_for_flip(std::optional<scope> held) {
     flip_.reset();
     // Who asks for it also ends it, in his own time.
-    if (held) flip_ = console::hold{{}, now(), instant::max(), "a flip"};
+    if (held) flip_ = console::hold{std::move(*held), now(), instant::max(), "a flip"};
     apply();
 }
 
 void pauses::apply() {
-    // A flip's covers them all.
-    console::hold_set everything;
-    if (flip_) everything.add(*flip_);
-    front_.hold(flip_ ? std::move(everything) : holds_);
+    auto held = holds_;
+    if (flip_) held.add(*flip_);
+    front_.hold(std::move(held));
     number_.Set(static_cast<double>(holds_.all().size()));
     if (holds_.empty()) {
         next_end_.cancel();

@@ -31,8 +31,8 @@ class pauses {
     void begin(console::scope what, std::string by, const settings::configuration& config, taker then);
     console::answer end(const console::scope& what);
 
-    // A flip is under way, or over: while it is, everything is held beside what holds anyway. RESUME doesn't end it.
-    void hold_for_flip(bool held);
+    // A flip of that is under way, or over: while it is, that is held beside what holds anyway. RESUME doesn't end it.
+    void hold_for_flip(std::optional<console::scope> held);
 
     const console::hold_set& in_force() const { return holds_; }
 

@@ -21,7 +21,7 @@ void hold_set::add(hold one) {
     if (same != holds_.end()) {
         same->until = one.until;
         same->by = std::move(one.by);
-    } else if (!full()) {
+    } else if (holds_.size() <= most) {
         holds_.push_back(std::move(one));
     }
 }

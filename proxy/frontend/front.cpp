@@ -26,7 +26,7 @@ front::front(asio::io_context& home, std::function<settings::snapshot()> in_forc
       listener_(home, around_.current()->config.proxy, passed,
                 [this](int connected, int address_family) { take(connected, address_family); }),
       drain_deadline_(home),
-      authority_(around_.current()->config.authority()) {
+      authorities_(around_.current()->config.flags.assigned()) {
     around_.keeper.take(around_.current()->config);
     around_.certificates = std::make_shared<encryption>(encryption::of(around_.current()->config).value());
     const auto wanted = loops_wanted(around_.current()->config.proxy.threads);
@@ -64,7 +64,7 @@ void front::reloaded() {
         spdlog::error("certificates stay as they were: {}", read.error().text);
     }
     around_.generation.fetch_add(1, std::memory_order_release);
-    if (const auto now = around_.current()->config.authority(); std::exchange(authority_, now) != now)
+    if (auto now = around_.current()->config.flags.assigned(); std::exchange(authorities_, now) != now)
         for (auto& loop : loops_) loop->look_at_authority();
 }
 
@@ -174,13 +174,13 @@ void front::hold(console::hold_set holds) {
     for (auto& loop : loops_) loop->look_at_holds();
 }
 
-void front::rely_on_authority(std::chrono::steady_clock::time_point until) {
-    if (!around_.authority.renew(until)) return;
+void front::rely_on_authority(settings::side which, std::chrono::steady_clock::time_point until) {
+    if (!around_.authority_of(which).renew(until)) return;
     for (auto& loop : loops_) loop->look_at_holds();
 }
 
 void front::look_at_authority() {
-    if (!around_.authority.patience_is_over()) return;
+    if (std::ranges::none_of(around_.authority, &authority_lease::patience_is_over)) return;
     for (auto& loop : loops_) loop->look_at_holds();
 }
 

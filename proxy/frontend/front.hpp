@@ -54,8 +54,8 @@ class front {
 
     // These pauses are in force now.
     void hold(console::hold_set holds);
-    // Any thread: what is known of who is the authority holds good so long.
-    void rely_on_authority(std::chrono::steady_clock::time_point until);
+    // Any thread: what is known of what that side is the authority of holds good so long.
+    void rely_on_authority(settings::side which, std::chrono::steady_clock::time_point until);
     // Now and then, where that is said: lets go who has waited for it in vain.
     void look_at_authority();
 
@@ -99,7 +99,7 @@ class front {
     boost::asio::steady_timer drain_deadline_;
     std::atomic<std::uint64_t> turned_away_{0};
     std::atomic<bool> draining_{false};
-    settings::side authority_;  // of the configuration that reloaded() saw last
+    settings::assignment authorities_;  // of the configuration that reloaded() saw last
     std::function<void()> drained_;
 };
 

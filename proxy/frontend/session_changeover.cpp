@@ -22,7 +22,7 @@ constexpr std::string_view hint = "Connect again: a new session gets the databas
 
 void session::look_at_authority() {
     if (rides_on() == nullptr || over_ || !tracker_.started()) return;
-    if (around_.current()->config.authority() != server_side_) is_to_go_over_ = true;
+    if (around_.current()->config.authority_of(facts_.tenant) != server_side_) is_to_go_over_ = true;
 }
 
 void session::leave_to_go_over() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -43,8 +44,9 @@ struct surroundings {
     // The pauses in force (docs/adr/0008), by std::atomic_load and std::atomic_store; `any_holds` spares sessions that.
     std::shared_ptr<const console::hold_set> holds = std::make_shared<const console::hold_set>();
     std::atomic<bool> any_holds{false};
-    // By whoever watches who the authority is; where nobody does, it is never over.
-    authority_lease authority;
+    // By whoever watches who the authority is, of each side; where nobody does, it is never over.
+    std::array<authority_lease, 2> authority;
+    authority_lease& authority_of(settings::side which) { return authority[which == settings::side::legacy ? 0 : 1]; }
     // Has the session of that key told that what a pause holds of it is cancelled. Any thread.
     std::function<void(const pgwire::cancel_request&)> cancel_held;
 };

@@ -54,8 +54,10 @@ authority_watch::authority_watch(settings::configuration config, std::string nam
       name_(std::move(name)),
       epoch_(gauge(metrics, config_.stream.name, "crossfade_authority_epoch",
                    "Version number of who is the authority, as the databases have it.")),
-      on_modern_(
-          gauge(metrics, config_.stream.name, "crossfade_authority_modern", "1: modern is the authority; 0: legacy.")),
+      on_modern_(gauge(metrics, config_.stream.name, "crossfade_authority_modern",
+                       "1: modern is the authority of whatever has no other; 0: legacy.")),
+      apart_(gauge(metrics, config_.stream.name, "crossfade_authority_apart",
+                   "Groups and tenants that have changed hands by themselves.")),
       holding_(gauge(metrics, config_.stream.name, "crossfade_flip_holding",
                      "1: sessions are held as a flip is under way.")),
       handed_(flips(metrics).Add({{"stream", config_.stream.name}, {"result", "handed"}})),
@@ -79,11 +81,16 @@ std::optional<settings::decision> authority_watch::first_look() {
             "neither database says who the authority is: the file does, until one of them answers (crossfade init)");
         return std::nullopt;
     }
-    known_epoch_ = known->epoch;
-    epoch_.Set(static_cast<double>(known->epoch));
-    on_modern_.Set(known->authority == "modern" ? 1 : 0);
-    return settings::decision{known->authority == "modern" ? side::modern : side::legacy,
-                              static_cast<std::uint64_t>(known->epoch)};
+    const settings::decision decided{known->authorities, static_cast<std::uint64_t>(known->epoch)};
+    tell(decided);
+    return decided;
+}
+
+void authority_watch::tell(const settings::decision& known) {
+    known_epoch_ = static_cast<std::int64_t>(known.epoch);
+    epoch_.Set(static_cast<double>(known.epoch));
+    on_modern_.Set(known.authorities.everything == side::modern ? 1 : 0);
+    apart_.Set(static_cast<double>(known.authorities.apart.size()));
 }
 
 void authority_watch::start(obedience how) {
@@ -98,20 +105,22 @@ void authority_watch::stop() {
 }
 
 void authority_watch::run(const std::stop_token& stopping) {
-    how_.rely(clock::now() + good_for);
+    for (const auto which : {side::legacy, side::modern}) how_.rely(which, clock::now() + good_for);
     while (!stopping.stop_requested()) {
         for (auto* each : {&legacy_, &modern_}) {
             connect(*each);
             look(*each);
+            judge();
+            // Before the other one is asked, which may hang.
+            report(*each);
         }
-        judge();
-        report();
         clear_up();
         wait();
     }
     // Whoever makes a flip need not wait for it to be taken for dead.
-    if (auto* at = authority(); at != nullptr && at->db)
-        static_cast<void>(at->db->exec(std::string{store::forget_proxy_sql}, {config_.stream.name, name_}));
+    for (auto* each : {&legacy_, &modern_})
+        if (each->db)
+            static_cast<void>(each->db->exec(std::string{store::forget_proxy_sql}, {config_.stream.name, name_}));
 }
 
 void authority_watch::connect(side_link& to) {
@@ -119,7 +128,7 @@ void authority_watch::connect(side_link& to) {
     pgclient::open_options options;
     options.application_name = "crossfade-authority";
     options.connect_timeout = 2s;
-    options.silence = milliseconds{3s};
+    options.silence = milliseconds{2s};
     auto opened = pgclient::connection::open(config_.database_of(to.which).dsn, options);
     if (!opened) return lose(to, opened.error());
     to.db.emplace(std::move(*opened));
@@ -151,59 +160,55 @@ void authority_watch::look(side_link& at) {
     if (at.row && at.row->holds_for) at.hold_until = now + *at.row->holds_for;
 }
 
-authority_watch::side_link* authority_watch::authority() {
-    const auto* known = store::newer(legacy_.row, modern_.row);
-    if (known == nullptr) return nullptr;
-    return known->authority == "modern" ? &modern_ : &legacy_;
-}
-
 void authority_watch::judge() {
-    auto* const in_charge = authority();
-    if (in_charge == nullptr) return;
-    // Of the newer row; where both are as new, of the authority's own, which is where flips begin.
-    const auto& newest = *store::newer(legacy_.row, modern_.row);
-    const bool own = in_charge->row && in_charge->row->epoch == newest.epoch;
-    const auto& row = own ? *in_charge->row : newest;
+    const auto* known = store::newer(legacy_.row, modern_.row);
+    if (known == nullptr) return;
+    auto& newest = legacy_.row && known == &*legacy_.row ? legacy_ : modern_;
+    auto& other = &newest == &legacy_ ? modern_ : legacy_;
+    const bool behind = !other.row || other.row->epoch < known->epoch;
+    const auto in = [](const side_link& at, auto... states) { return at.row && ((at.row->state == states) || ...); };
     // Decided, and not open yet: nobody takes writes.
-    bool opening = !own && row.state == handover_state::handed;
-    const bool to_open = opening;
+    const bool to_open = behind && in(newest, handover_state::handed);
+    bool opening = to_open;
     if (!opening) {
         opening_since_.reset();
     } else if (!opening_since_) {
         opening_since_ = clock::now();
     }
     if (opening && clock::now() - *opening_since_ > longest_opening) opening = false;
-    if (row.epoch > known_epoch_ && !opening) {
-        known_epoch_ = row.epoch;
-        epoch_.Set(static_cast<double>(row.epoch));
-        on_modern_.Set(in_charge == &modern_ ? 1 : 0);
-        end_hold(settings::decision{in_charge->which, static_cast<std::uint64_t>(row.epoch)});
+    if (known->epoch > known_epoch_ && !opening) {
+        const settings::decision decided{known->authorities, static_cast<std::uint64_t>(known->epoch)};
+        tell(decided);
+        end_hold(decided);
     }
+    // A flip begins on the side that gives something away, and both rows are as new then.
+    const bool by_other = !behind && in(other, handover_state::holding, handover_state::fenced);
+    auto& from = by_other ? other : newest;
+    const bool under_way = in(from, handover_state::holding, handover_state::fenced);
     // Decided and opened, and the old side has not been told: no session waits for it.
-    const auto& old_row = in_charge == &modern_ ? legacy_.row : modern_.row;
-    const bool to_end = own && old_row && old_row->state == handover_state::handed;
-    const bool wanted = opening || row.state == handover_state::holding || row.state == handover_state::fenced;
-    const bool over = !opening && in_charge->hold_until && *in_charge->hold_until < clock::now();
-    if (wanted && !over) {
-        begin_hold(row.flip);
+    const bool to_end = !behind && (in(newest, handover_state::handed) || in(other, handover_state::handed));
+    const bool over = !opening && from.hold_until && *from.hold_until < clock::now();
+    if ((opening || under_way) && !over) {
+        begin_hold(from, *from.row);
     } else {
         end_hold(std::nullopt);
     }
-    if (!wanted && !to_open && !to_end) {
+    if (!under_way && !to_open && !to_end) {
         left_since_.reset();
     } else if (!left_since_) {
         left_since_ = clock::now();
     }
 }
 
-void authority_watch::begin_hold(std::int64_t flip) {
-    if (flip_ == flip) return;
+void authority_watch::begin_hold(const side_link& from, const store::authority_row& row) {
+    const held_flip one{from.which, row.flip};
+    if (flip_ == one) return;
     if (!flip_) {
         held_since_ = clock::now();
         holding_.Set(1);
-        how_.hold();
     }
-    flip_ = flip;
+    how_.hold(row.moving);
+    flip_ = one;
     reported_busy_.reset();
 }
 
@@ -215,26 +220,28 @@ void authority_watch::end_hold(std::optional<settings::decision> decided) {
     (decided ? handed_ : undone_).Increment();
     held_seconds_.Observe(std::chrono::duration<double>(clock::now() - held_since_).count());
     holding_.Set(0);
-    reported_ = {};
+    legacy_.reported = modern_.reported = {};
 }
 
-void authority_watch::report() {
-    auto* const at = authority();
-    if (at == nullptr || !at->db) return;
+void authority_watch::report(side_link& to) {
+    if (!to.db) return;
+    const bool asks = flip_ && flip_->from == to.which;
     std::optional<std::size_t> busy;
-    if (flip_) busy = how_.busy();
+    if (asks) busy = how_.busy();
     const bool news = busy && busy != reported_busy_ && (*busy == 0 || !reported_busy_);
-    if (!news && clock::now() - reported_ < report_interval) return;
+    if (!news && clock::now() - to.reported < report_interval) return;
     const bool holds = busy == 0U;
-    const auto said = at->db->exec(
+    const auto said = to.db->exec(
         std::string{store::report_proxy_sql},
-        {config_.stream.name, name_, holds ? pgclient::parameter{std::to_string(*flip_)} : pgclient::parameter{},
+        {config_.stream.name, name_, holds ? pgclient::parameter{std::to_string(flip_->id)} : pgclient::parameter{},
          std::to_string(busy.value_or(0))});
-    if (!said) return lose(*at, said.error());
-    reported_ = clock::now();
-    reported_busy_ = busy;
+    // Before the first `crossfade init` of both ways there is nowhere to say it.
+    if (!said && said.error().sqlstate == "42P01") return;
+    if (!said) return lose(to, said.error());
+    to.reported = clock::now();
+    if (asks) reported_busy_ = busy;
     // From when it was asked: who was stopped since doesn't know what is true now.
-    how_.rely(at->looked + good_for);
+    how_.rely(to.which, to.looked + good_for);
 }
 
 // Of a flip whose maker has died, or was told to stop: everybody may, and the lock lets one.

@@ -27,13 +27,15 @@ class authority_watch {
   public:
     // What the proxy does; called in the watch's thread, and not to take longer than a moment.
     struct obedience {
-        std::function<void()> hold;
+        // The scope alone, or more.
+        std::function<void(const settings::flag_scope&)> hold;
         // How many sessions are not at a boundary while it holds; nullopt: that isn't known yet.
         std::function<std::optional<std::size_t>()> busy;
         // There is nothing to be held any more. `decided`: who is in charge from now on.
         std::function<void(std::optional<settings::decision> decided)> go_on;
-        // What is known holds good until then: who makes a flip waits so long for this proxy at least.
-        std::function<void(std::chrono::steady_clock::time_point until)> rely;
+        // What is known of what that side is the authority of holds good until then: who moves some of it away waits so
+        // long for this proxy at least.
+        std::function<void(settings::side which, std::chrono::steady_clock::time_point until)> rely;
     };
 
     // `name`: what the proxy is known by among others.
@@ -55,6 +57,7 @@ class authority_watch {
         std::string said{};  // the last trouble, so that it is said once
         clock::time_point again{};
         clock::time_point looked{};
+        clock::time_point reported{};
         bool news = true;
         std::optional<clock::time_point> hold_until{};
     };
@@ -64,18 +67,26 @@ class authority_watch {
     void look(side_link& at);
     void lose(side_link& at, const pgclient::failure& why);
     void judge();
-    void begin_hold(std::int64_t flip);
+    struct held_flip {
+        settings::side from;
+        std::int64_t id = 0;  // there
+
+        friend bool operator==(const held_flip&, const held_flip&) = default;
+    };
+
+    void begin_hold(const side_link& from, const store::authority_row& row);
     void end_hold(std::optional<settings::decision> decided);
-    void report();
+    void report(side_link& to);
     void clear_up();
     void wait();
-    side_link* authority();
+    void tell(const settings::decision& known);
 
     const settings::configuration config_;
     const std::string name_;
     obedience how_;
     prometheus::Gauge& epoch_;
     prometheus::Gauge& on_modern_;
+    prometheus::Gauge& apart_;
     prometheus::Gauge& holding_;
     prometheus::Counter& handed_;
     prometheus::Counter& undone_;
@@ -84,13 +95,12 @@ class authority_watch {
     side_link legacy_{settings::side::legacy, {}, {}};
     side_link modern_{settings::side::modern, {}, {}};
     std::int64_t known_epoch_ = 0;
-    std::optional<std::int64_t> flip_;  // for which it holds
+    std::optional<held_flip> flip_;  // for which it holds
     clock::time_point held_since_{};
     std::optional<clock::time_point> opening_since_;
     std::optional<clock::time_point> left_since_;  // a state that its flip is to end
     clock::time_point cleared_up_{};
     std::optional<std::size_t> reported_busy_;
-    clock::time_point reported_{};
     std::jthread thread_;
 };
 

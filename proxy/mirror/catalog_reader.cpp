@@ -32,7 +32,8 @@ SELECT c.oid::bigint, n.nspname, c.relname,
    AND c.relkind = 'r' AND c.relpersistence = 'p' AND c.relreplident = 'd'
    AND NOT c.relispartition AND NOT c.relhassubclass AND NOT c.relhasrules AND NOT c.relrowsecurity
    AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate AND i.indisvalid)
-   AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D')
+   AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+    AND t.tgname NOT LIKE 'crossfade\_fence%')
    AND NOT EXISTS (SELECT FROM pg_attrdef d JOIN pg_depend e ON e.classid = 'pg_attrdef'::regclass AND e.objid = d.oid
                     WHERE d.adrelid = c.oid AND e.refclassid = 'pg_proc'::regclass AND e.refobjid >= 16384)
    AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid = 'money'::regtype)

@@ -22,7 +22,8 @@ bool wait_readable(PGconn* on, std::chrono::steady_clock::time_point until) {
 }  // namespace
 
 connection connect(const std::string& dsn) {
-    connection made{PQconnectdb((dsn + "?connect_timeout=5").c_str())};
+    connection made{
+        PQconnectdb((dsn + (dsn.find('?') == std::string::npos ? '?' : '&') + "connect_timeout=5").c_str())};
     if (PQstatus(made.get()) != CONNECTION_OK) made.reset();
     // Notices are the turmoil's daily life.
     if (made)

@@ -172,7 +172,8 @@ std::string landscape::configuration_of(std::string_view program, const std::str
            (network_ ? ", silence_timeout: 2s" : "") + (options_.both_ways ? ", both_ways: true" : "") +
            (options_.partitions != 0 ? ", ordering: key, partitions: " + std::to_string(options_.partitions) : "") +
            " }\nproxy: { " + front + options_.proxy_settings +
-           " }\ncdc: { admin: " + at(second_s ? second_admin_ : cdc_admin_) + options_.cdc_settings + " }\nflags:\n" +
+           " }\ncdc: { admin: " + at(second_s ? second_admin_ : cdc_admin_) + options_.cdc_settings + " }\n" +
+           options_.scopes + "flags:\n" +
            (flags.empty() ? "  dual_write_strategy: " + options_.strategy + "\n" : flags);
 }
 

@@ -31,6 +31,7 @@ struct landscape_options {
     std::string cdc_settings = {};  // more of the file's section cdc: ", batch_bytes: 64KiB"
     std::string proxy_settings = {};
     std::string strategy = "legacy-primary";
+    std::string scopes = {};  // the file's sections groups and tenants
     support::postgres_options legacy = {};
     support::postgres_options modern = {};
     // The programs' ways to the servers lead over links that can be made ill, and another crossfade-proxy publishes

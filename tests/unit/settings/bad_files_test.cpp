@@ -46,7 +46,8 @@ const std::string connection_string =
     "a libpq connection string: postgresql://user@host:5432/dbname (characters such as @ : / % in a password written "
     "as %40 and so on), or host=… port=… dbname=… user=…";
 const std::string one_hand =
-    "a value that keeps legacy in charge, as the flags at the top do: changing hands per scope is not built yet";
+    "a value that keeps legacy in charge, as the flags at the top do: scopes change hands by themselves with "
+    "stream.both_ways";
 const std::string pattern = "schema.table, unquoted and in the catalog's case; a star for any run of characters";
 
 INSTANTIATE_TEST_SUITE_P(

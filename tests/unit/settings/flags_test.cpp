@@ -75,6 +75,56 @@ TEST(flag_set, has_one_side_in_charge_of_every_scope) {
     EXPECT_EQ(plain.under(side::legacy), plain);
 }
 
+TEST(flag_set, has_each_side_in_charge_of_what_is_its_own) {
+    using enum write_strategy;
+    flag_overrides mirrored;
+    mirrored.dual_write_strategy = mirror;
+    const flag_set written(flags{}, {{"orders", {{"public.orders"}, {}}}, {"rest", {{"public.*"}, {}}}},
+                           {{"acme", {mirrored, {}}}});
+    const assignment split{
+        side::legacy, {{{"orders", ""}, side::modern}, {{"", "zeta"}, side::modern}, {{"rest", "zeta"}, side::legacy}}};
+    const auto made = written.under(split);
+    struct expected {
+        const char* group;
+        const char* tenant;
+        write_strategy strategy;
+    };
+    for (const auto& each :
+         {expected{"", "", legacy_primary}, expected{"orders", "", prefer_modern}, expected{"rest", "", legacy_primary},
+          expected{"", "acme", mirror}, expected{"rest", "acme", mirror},
+          expected{"orders", "acme", prefer_modern},  // acme has no authority of its own, but flags
+          expected{"", "zeta", prefer_modern}, expected{"orders", "zeta", prefer_modern},
+          expected{"rest", "zeta", legacy_primary}, expected{"orders", "whoever", prefer_modern}}) {
+        SCOPED_TRACE(std::string{each.group} + '/' + each.tenant);
+        EXPECT_EQ(effective_strategy(made.resolve(each.group, each.tenant)), each.strategy);
+        EXPECT_EQ(split.of(each.group, each.tenant), authority(made.resolve(each.group, each.tenant)));
+    }
+    EXPECT_EQ(made.assigned().of("orders", "acme"), side::modern);
+    EXPECT_EQ(made.under(split), made);
+}
+
+TEST(assignment, moves_a_scope_with_all_that_is_in_it) {
+    const assignment legacy{};
+    const auto acme = legacy.with({"", "acme"}, side::modern);
+    EXPECT_EQ(acme.of("orders", "acme"), side::modern);
+    EXPECT_EQ(acme.of("orders", ""), side::legacy);
+    const auto both = acme.with({"orders", ""}, side::modern);
+    EXPECT_EQ(both.of("orders", "zeta"), side::modern);
+    EXPECT_EQ(both.of("", "acme"), side::modern);
+    // A tenant's word counts before a group's.
+    const auto kept = both.with({"", "acme"}, side::legacy);
+    EXPECT_EQ(kept.of("orders", "acme"), side::legacy);
+    EXPECT_EQ(kept.of("orders", ""), side::modern);
+    // A part of a tenant goes where the tenant goes.
+    const auto part = acme.with({"orders", "acme"}, side::legacy);
+    EXPECT_EQ(part.of("orders", "acme"), side::legacy);
+    EXPECT_EQ(part.with({"", "acme"}, side::modern), acme);
+    // Everything is everything, and what makes no difference isn't kept.
+    EXPECT_EQ(kept.with({}, side::modern), (assignment{side::modern, {}}));
+    EXPECT_EQ(acme.with({"", "acme"}, side::legacy), legacy);
+    EXPECT_EQ(to_string(flag_scope{"orders", "acme"}), "group orders of tenant acme");
+}
+
 TEST(flags, authority_follows_strategy_and_master_switch) {
     using enum write_strategy;
     const std::pair<write_strategy, side> cases[] = {{legacy_only, side::legacy},

@@ -156,21 +156,21 @@ TEST_F(reloads, never_move_the_authority) {
 
 TEST_F(reloads, take_who_is_the_authority_from_the_databases) {
     const auto authority = [&] { return reloader_.current()->config.authority(); };
-    EXPECT_TRUE(reloader_.take(decision{side::modern, 4}));
+    EXPECT_TRUE(reloader_.take(decision{{side::modern, {}}, 4}));
     EXPECT_EQ(authority(), side::modern);
     EXPECT_EQ(reloader_.current()->epoch, 2U);
-    EXPECT_EQ(reloader_.current()->decided, (decision{side::modern, 4}));
+    EXPECT_EQ(reloader_.current()->decided, (decision{{side::modern, {}}, 4}));
     EXPECT_EQ(reloader_.current()->config.flags.defaults().dual_write_strategy, write_strategy::prefer_modern);
 
     // Neither news that are old nor the file change it.
-    EXPECT_FALSE(reloader_.take(decision{side::legacy, 3}));
-    EXPECT_FALSE(reloader_.take(decision{side::legacy, 4}));
+    EXPECT_FALSE(reloader_.take(decision{{side::legacy, {}}, 3}));
+    EXPECT_FALSE(reloader_.take(decision{{side::legacy, {}}, 4}));
     EXPECT_EQ(after(required + "flags: { dual_write_strategy: mirror }\n").outcome, reload_outcome::applied);
     EXPECT_EQ(authority(), side::modern);
-    EXPECT_EQ(reloader_.current()->decided, (decision{side::modern, 4}));
+    EXPECT_EQ(reloader_.current()->decided, (decision{{side::modern, {}}, 4}));
 
     // What the file says counts again when its side is in charge again.
-    EXPECT_TRUE(reloader_.take(decision{side::legacy, 5}));
+    EXPECT_TRUE(reloader_.take(decision{{side::legacy, {}}, 5}));
     EXPECT_EQ(reloader_.current()->config.flags.defaults().dual_write_strategy, write_strategy::mirror);
     EXPECT_EQ(after(required + "flags: { dual_write_strategy: modern-only, hybrid_read_strategy: modern }\n").outcome,
               reload_outcome::applied);

@@ -1,0 +1,81 @@
+// What a flip does about the sequences of the tables that change hands.
+#include <algorithm>
+#include <set>
+
+#include "lib/handover/coordinator_state.hpp"
+#include "lib/handover/division.hpp"
+#include "lib/settings/turned.hpp"
+
+namespace crossfade::handover {
+
+std::map<std::string, sequence> coordinator::sequences(place& on) {
+    return read_sequences(ask(on, "reading sequences", sequences_sql(), {"crossfade_" + on.stream}));
+}
+
+// Where all of a table's rows go to the new side. Where its tenants are on both, the two never meet as it is.
+std::optional<std::string> coordinator::move_sequences(attempt& made) {
+    auto& old_side = need(made.from);
+    auto& new_side = need(settings::other(made.from));
+    std::set<std::string> moved;
+    for (const auto& each : new_side.tables)
+        if (moves(each, made) && !fence_of(each, new_side.which, made.after).divides()) moved.insert(each.oid);
+    const auto from = sequences(old_side);
+    std::map<std::string, std::int64_t> targets;
+    for (const auto& [column, onto] : made.onto) {
+        const auto found = from.find(column);
+        if (found == from.end() || !moved.contains(onto.table)) continue;
+        const auto planned = plan_move(found->second, onto);
+        if (!planned.objection.empty()) return planned.objection;
+        if (!planned.to) continue;
+        auto& to = targets.emplace(onto.name, *planned.to).first->second;
+        to = onto.increment > 0 ? std::max(to, *planned.to) : std::min(to, *planned.to);
+    }
+    std::string sql;
+    for (const auto& [sequence, to] : targets)
+        sql += "SELECT setval(" + pgclient::quote_literal(sequence) + "::regclass, " + std::to_string(to) + ");";
+    if (!sql.empty()) ask(new_side, "setting sequences ahead", sql);
+    return std::nullopt;
+}
+
+void coordinator::divide_sequences(const attempt& made) {
+    auto& old_side = need(made.from);
+    auto& new_side = need(settings::other(made.from));
+    learn(old_side);
+    learn(new_side);
+    std::set<std::string> divided;
+    for (const auto& each : old_side.tables)
+        if (fence_of(each, made.from, made.after).divides()) divided.insert(each.oid);
+    if (divided.empty()) return;
+    const auto there = sequences(new_side);
+    std::map<std::string, sequence_pair> pairs;  // one sequence may serve several columns
+    for (auto& [column, drawing] : sequences(old_side)) {
+        const auto joining = there.find(column);
+        if (divided.contains(drawing.table) && joining != there.end())
+            pairs.insert_or_assign(drawing.name, sequence_pair{drawing, joining->second});
+    }
+    std::vector<sequence_pair> all;
+    for (auto& [ignored, pair] : pairs) all.push_back(std::move(pair));
+    const auto done = divide(old_side.db, new_side.db, old_side.stream, new_side.stream, all);
+    if (!done) throw trouble("making the two sides' sequences never meet: " + pgclient::to_string(done.error()));
+    if (!done->objection.empty()) throw trouble("making the two sides' sequences never meet: " + done->objection);
+}
+
+// Behind a flip that was decided: what fails here is taken up by the next one, and costs values alone.
+void coordinator::rejoin_sequences(const settings::assignment& by) {
+    for (const auto which : {settings::side::legacy, settings::side::modern}) {
+        auto& on = need(which);
+        std::set<std::string> divided;
+        for (const auto& each : on.tables)
+            if (fence_of(each, which, by).divides()) divided.insert(each.oid);
+        std::set<std::string> needed;
+        for (const auto& [column, each] : sequences(on))
+            if (divided.contains(each.table)) needed.insert(each.name);
+        const auto done = rejoin(on.db, on.stream, [&](const std::string& name) { return !needed.contains(name); });
+        if (!done)
+            say_("the sequences of " + std::string{settings::to_string(which)} +
+                 " still count by steps twice as long: " + pgclient::to_string(done.error()) +
+                 "; the next flip sees to it");
+    }
+}
+
+}  // namespace crossfade::handover

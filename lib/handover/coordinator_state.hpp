@@ -1,0 +1,31 @@
+#pragma once
+
+#include "lib/handover/coordinator.hpp"
+
+// For the coordinator's own sources.
+namespace crossfade::handover {
+
+struct coordinator::place {
+    settings::side which;
+    std::string stream;  // whose changes come from here
+    pgclient::connection db;
+    bool claimed = false;
+    // What learn() found.
+    std::vector<store::fenced_table> tables{};
+    bool may_hurry = false;  // may set deadlock_timeout
+};
+
+struct coordinator::attempt {
+    settings::side from;
+    settings::flag_scope scope;
+    settings::assignment before;
+    settings::assignment after;
+    std::int64_t epoch = 0;
+    std::int64_t flip = 0;
+    std::chrono::steady_clock::time_point began{};
+    std::chrono::steady_clock::time_point deadline{};
+    model::lsn fenced_at{};
+    std::map<std::string, sequence> onto{};  // as they were on the new side before anything was held
+};
+
+}  // namespace crossfade::handover

@@ -1,0 +1,292 @@
+// Tenants go over to the other database and back, each by itself, under load: no client may see an error, no row be
+// lost or there twice, no row be taken on a side that isn't its tenant's. CROSSFADE_CHAOS_FLIPS is how often.
+#include <gmock/gmock.h>
+
+#include <array>
+#include <boost/json.hpp>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <random>
+
+#include "tests/chaos/client.hpp"
+#include "tests/chaos/crowd.hpp"
+#include "tests/chaos/landscape.hpp"
+#include "tests/support/configured.hpp"
+#include "tests/support/eventually.hpp"
+
+namespace crossfade::chaos {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::array names{"acme", "zeta", "o'neil, \"inc\""};
+constexpr unsigned proxies = 2;
+
+constexpr const char* schema =
+    "CREATE TABLE bills (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant text NOT NULL, tag text NOT NULL,"
+    " port int DEFAULT inet_server_port(), taken_at timestamptz DEFAULT clock_timestamp(), UNIQUE (tenant, tag));"
+    "CREATE TABLE entries (id serial PRIMARY KEY, tenant text NOT NULL, bill bigint NOT NULL REFERENCES bills,"
+    " amount int NOT NULL DEFAULT 1) ;"
+    "CREATE TABLE totals (tenant text, day int, sum bigint NOT NULL, PRIMARY KEY (tenant, day)) PARTITION BY LIST "
+    "(day);"
+    "CREATE TABLE totals_0 PARTITION OF totals FOR VALUES IN (0);"
+    "CREATE TABLE totals_1 PARTITION OF totals FOR VALUES IN (1)";
+constexpr const char* tags = "SELECT tag, count(*) FROM bills GROUP BY 1";
+
+std::string sql_text(const std::string& text) {
+    std::string made{'\''};
+    for (const char each : text) made.append(each == '\'' ? 2 : 1, each);
+    return made + '\'';
+}
+
+// As libpq's options and PostgreSQL's take it.
+std::string session_of(const std::string& dsn, const std::string& tenant) {
+    std::string escaped;
+    for (const char each : tenant) {
+        if (each == ' ' || each == '\\') escaped += '\\';
+        escaped += each;
+    }
+    std::string encoded;
+    for (const char each : "-c app.tenant=" + escaped) {
+        constexpr const char* digits = "0123456789ABCDEF";
+        const auto byte = static_cast<unsigned char>(each);
+        encoded += '%';
+        encoded += digits[byte / 16];
+        encoded += digits[byte % 16];
+    }
+    return dsn + (dsn.find('?') == std::string::npos ? "?" : "&") + "options=" + encoded;
+}
+
+// A tenant's clients: a bill with its entries, the day's total, in a transaction; every other one comes anew each time.
+class office : public crowd {
+  public:
+    office(const std::string& dsn, std::string tenant, std::string name)
+        : crowd(session_of(dsn, tenant), 2, std::move(name)), tenant_(sql_text(tenant)) {}
+    ~office() override { stop(); }
+
+    std::string first_error() const {
+        const std::lock_guard alone{mutex_};
+        return first_error_;
+    }
+
+  private:
+    void run(unsigned client) override {
+        connection to;
+        for (std::uint64_t sequence = 0; !stopping(); ++sequence) {
+            if (!to) to = connect(dsn());
+            if (!to) {
+                ++errors_;
+                pause_after_failure();
+                continue;
+            }
+            const auto tag = this->tag(client, sequence);
+            const auto day = std::to_string(sequence % 2);
+            const auto statements = {std::string{"BEGIN"},
+                                     "WITH b AS (INSERT INTO bills (tenant, tag) VALUES (" + tenant_ + ", '" + tag +
+                                         "') RETURNING id) INSERT INTO entries (tenant, bill) SELECT " + tenant_ +
+                                         ", id FROM b, generate_series(1, 3)",
+                                     "INSERT INTO totals VALUES (" + tenant_ + ", " + day +
+                                         ", 3) ON CONFLICT (tenant, day) DO UPDATE SET sum = totals.sum + 3",
+                                     "UPDATE entries SET amount = 2 WHERE tenant = " + tenant_ +
+                                         " AND id = (SELECT max(id) FROM entries"
+                                         " WHERE tenant = " +
+                                         tenant_ + " AND bill = (SELECT id FROM bills WHERE tenant = " + tenant_ +
+                                         " AND tag = '" + tag + "'))",
+                                     "DELETE FROM entries WHERE tenant = " + tenant_ +
+                                         " AND id = (SELECT min(id) FROM entries"
+                                         " WHERE tenant = " +
+                                         tenant_ + " AND bill = (SELECT id FROM bills WHERE tenant = " + tenant_ +
+                                         " AND tag = '" + tag + "'))",
+                                     std::string{"COMMIT"}};
+            auto got = answer::done;
+            bool committing = false;
+            for (const auto& each : statements) {
+                committing = each == "COMMIT";
+                got = execute(to.get(), each);
+                if (got != answer::done) break;
+            }
+            if (got == answer::done) {
+                ++acknowledged_;
+            } else {
+                ++errors_;
+                const std::lock_guard alone{mutex_};
+                if (first_error_.empty()) first_error_ = tag + ": " + PQerrorMessage(to.get());
+            }
+            knows(client, tag,
+                  got == answer::done                    ? outcome::acknowledged
+                  : committing && got != answer::refused ? outcome::unknown
+                                                         : outcome::aborted);
+            pause_after_failure();
+            if (client % 2 == 1 || got != answer::done) to.reset();
+        }
+    }
+
+    const std::string tenant_;
+    mutable std::mutex mutex_;
+    std::string first_error_;
+};
+
+// By the times that the flips have noted themselves: no bill may have been taken by a server in the time of the other.
+std::string taken_on_the_wrong_side(const landscape& world) {
+    std::string found;
+    for (const std::string name : names) {
+        struct change {
+            std::string fenced;
+            std::string decided;
+            bool to_modern;
+        };
+        std::vector<change> all;
+        for (const auto* side : {&world.legacy, &world.modern})
+            for (const auto& row :
+                 side->exec("SELECT fenced_at, decided_at, to_side = 'modern' FROM crossfade.flips WHERE"
+                            " decided_at IS NOT NULL AND tenant IN ('', " +
+                            sql_text(name) + ")"))
+                all.push_back({row[0], row[1], row[2] == "t"});
+        std::ranges::sort(all, {}, &change::decided);
+        std::string from = "-infinity";
+        bool on_modern = false;
+        const auto look = [&](const std::string& until) {
+            const auto wrong = std::to_string(on_modern ? world.legacy.port() : world.modern.port());
+            for (const auto& row :
+                 world.modern.exec("SELECT tag, port, taken_at FROM bills WHERE tenant = " + sql_text(name) +
+                                   " AND taken_at > '" + from + "' AND taken_at < '" + until + "' AND port = " + wrong))
+                found += row[0] + " by " + row[1] + " at " + row[2] + '\n';
+        };
+        for (const auto& each : all) {
+            // What moves nothing of this one leaves it where it is.
+            if (each.to_modern == on_modern) continue;
+            look(each.fenced);
+            from = each.decided;
+            on_modern = each.to_modern;
+        }
+        look("infinity");
+    }
+    return found;
+}
+
+landscape_options options() {
+    return {.schema = schema,
+            .proxy_settings = ", connect_timeout: 30s",
+            .scopes = "tenants: { session: \"parameter:app.tenant\", column: tenant }\n",
+            .both_ways = true,
+            .more_proxies = proxies - 1};
+}
+
+std::string in_the_way(const landscape& world) {
+    std::string last;
+    support::eventually(120s, [&] {
+        const auto asked = world.crossfade({"flip", "--to", "modern", "--dry-run"});
+        last = asked.exit_code == 0 ? "" : asked.output + asked.errors;
+        return last.empty();
+    });
+    return last;
+}
+
+class tenants : public testing::Test {
+  protected:
+    void SetUp() override {
+        if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: set CROSSFADE_KAFKA_LIBS";
+        world_ = std::make_unique<landscape>(options());
+        ASSERT_EQ(in_the_way(*world_), "") << world_->logs();
+    }
+    landscape& world() { return *world_; }
+    void flip(const std::string& tenant, const std::string& to) {
+        std::vector<std::string> arguments{"flip", "--to", to, "--json", "--hold-max", "3000", "--wait", "120"};
+        if (!tenant.empty()) arguments.insert(arguments.end(), {"--tenant", tenant});
+        const auto flipped = world().crossfade(arguments);
+        ASSERT_EQ(flipped.exit_code, 0) << flipped.output << flipped.errors << world().logs();
+        const auto told = boost::json::parse(flipped.output).as_object();
+        std::cout << (tenant.empty() ? "everything" : tenant) << " to " << to << ": "
+                  << boost::json::serialize(told.at("steps_ms")) << '\n';
+    }
+    std::string refused(const support::postgres_cluster& on, const std::string& sql) {
+        try {
+            on.exec(sql);
+            return {};
+        } catch (const std::exception& why) {
+            return why.what();
+        }
+    }
+
+  private:
+    std::unique_ptr<landscape> world_;
+};
+
+TEST_F(tenants, change_hands_by_themselves_and_do_not_feel_it) {
+    const auto times = support::configured("CROSSFADE_CHAOS_FLIPS", 5);
+    std::vector<std::unique_ptr<office>> all;
+    for (unsigned each = 0; each < names.size(); ++each)
+        all.push_back(std::make_unique<office>(world().dsn_of_proxy(each % proxies), names[each],
+                                               std::string(1, static_cast<char>('a' + each))));
+    for (const auto& each : all) each->start();
+    const auto acknowledged = [&] {
+        std::uint64_t least = all.front()->acknowledged();
+        for (const auto& each : all) least = std::min(least, each->acknowledged());
+        return least;
+    };
+    const auto more = [&](std::uint64_t by) {
+        const auto before = acknowledged();
+        ASSERT_TRUE(support::eventually(60s, [&] { return acknowledged() >= before + by; })) << world().logs();
+    };
+    std::map<std::string, std::string> where;
+    for (long each = 0; each < times && !HasFatalFailure(); ++each) {
+        more(20);
+        // Each of them away, then everything, which takes the rest along, and so on.
+        const std::string name = each % 4 == 3 ? "" : names[static_cast<std::size_t>(each % 4)];
+        const std::string to = (each / 4) % 2 == 0 ? "modern" : "legacy";
+        flip(name, to);
+    }
+    more(20);
+    std::string errors;
+    for (const auto& each : all) {
+        each->stop();
+        if (each->errors() > 0) errors += each->first_error() + '\n';
+    }
+    EXPECT_EQ(errors, "") << world().logs();
+    EXPECT_EQ(world().settle(60s), "") << world().logs();
+    EXPECT_EQ(world().complaints(), "") << world().logs();
+    for (const auto* side : {&world().legacy, &world().modern})
+        for (const auto& each : all) expect_kept(each->ledger(), *side, tags);
+    EXPECT_EQ(taken_on_the_wrong_side(world()), "");
+    // Both servers have taken some, or nothing of this was seen.
+    EXPECT_EQ(world().modern.value("SELECT count(DISTINCT port) FROM bills"), "2");
+}
+
+TEST_F(tenants, are_kept_apart_by_the_databases_themselves) {
+    const auto insert = [](const std::string& tenant, const std::string& tag) {
+        return "INSERT INTO bills (tenant, tag) VALUES ('" + tenant + "', '" + tag + "')";
+    };
+    flip("acme", "modern");
+    EXPECT_THAT(refused(world().legacy, insert("acme", "1")), testing::HasSubstr("this row's tenant"));
+    EXPECT_EQ(refused(world().legacy, insert("zeta", "2")), "");
+    EXPECT_EQ(refused(world().modern, insert("acme", "3")), "");
+    EXPECT_NE(refused(world().modern, insert("zeta", "4")), "");
+    ASSERT_EQ(world().settle(60s), "") << world().logs();
+    // A row that changes its tenant, by whichever of the two.
+    EXPECT_NE(refused(world().legacy, "UPDATE bills SET tenant = 'acme' WHERE tag = '2'"), "");
+    EXPECT_NE(refused(world().modern, "UPDATE bills SET tenant = 'zeta' WHERE tag = '3'"), "");
+    EXPECT_NE(refused(world().legacy, "UPDATE bills SET tenant = 'zeta' WHERE tag = '3'"), "");
+    EXPECT_NE(refused(world().legacy, "DELETE FROM bills WHERE tag = '3'"), "");
+    for (const auto* side : {&world().legacy, &world().modern})
+        EXPECT_THAT(refused(*side, "TRUNCATE totals"), testing::HasSubstr("some tenants"));
+    // By name, too, a partition refuses what the whole does.
+    EXPECT_NE(refused(world().legacy, "INSERT INTO totals_0 VALUES ('acme', 0, 1)"), "");
+    EXPECT_EQ(refused(world().modern, "INSERT INTO totals_0 VALUES ('acme', 0, 1)"), "");
+    // What either side draws the other never does.
+    EXPECT_EQ(world().legacy.value("SELECT seqincrement FROM pg_sequence WHERE seqrelid = 'bills_id_seq'::regclass"),
+              "2");
+    EXPECT_EQ(world().settle(60s), "") << world().logs();
+
+    flip("", "legacy");
+    EXPECT_EQ(refused(world().legacy, insert("acme", "5")), "");
+    EXPECT_NE(refused(world().modern, insert("acme", "6")), "");
+    EXPECT_EQ(refused(world().legacy, "TRUNCATE totals"), "");
+    for (const auto* side : {&world().legacy, &world().modern})
+        EXPECT_EQ(side->value("SELECT seqincrement FROM pg_sequence WHERE seqrelid = 'bills_id_seq'::regclass"), "1");
+    EXPECT_EQ(world().settle(60s), "") << world().logs();
+    EXPECT_EQ(world().complaints(), "") << world().logs();
+}
+
+}  // namespace
+}  // namespace crossfade::chaos
