@@ -20,13 +20,6 @@ std::string name_of(settings::side side) {
     return "the " + std::string{settings::to_string(side)} + " database";
 }
 
-unable refused_to_be_asked(settings::side side, const interview_failure& failure) {
-    if (failure.what == interview_failure::kind::broken)
-        return {move_result::unreachable, name_of(side) + " closed the connection", false};
-    // Somebody may have cancelled what wasn't his.
-    return {move_result::obstacle, name_of(side) + " doesn't say what the session holds: " + failure.sqlstate, true};
-}
-
 template <class Range, class Text>
 std::string listed(const Range& all, Text text) {
     constexpr std::size_t most = 5;
@@ -70,10 +63,23 @@ void changeover::keep_unnamed(std::string_view parse) {
     kept_back_ = true;
 }
 
+message_reader& changeover::reader_of(transport& old) {
+    if (!reader_of_old_) reader_of_old_ = std::make_unique<message_reader>(old);
+    return *reader_of_old_;
+}
+
+unable changeover::refused_to_be_asked(settings::side side, const interview_failure& failure) {
+    if (failure.what == interview_failure::kind::broken) {
+        lost_old_ = true;
+        return {move_result::unreachable, name_of(side) + " closed the connection", false};
+    }
+    // Somebody may have cancelled what wasn't his.
+    return {move_result::obstacle, name_of(side) + " doesn't say what the session holds: " + failure.sqlstate, true};
+}
+
 asio::awaitable<hindrance> changeover::leave(transport& old, settings::side of, const std::string& database,
                                              changeover_queue& surveys) {
-    if (!reader_of_old_) reader_of_old_ = std::make_unique<message_reader>(old);
-    const auto functions = co_await surveys.survey_of(of, database, old, *reader_of_old_, from_old_);
+    const auto functions = co_await surveys.survey_of(of, database, old, reader_of(old), from_old_);
     if (!functions) co_return refused_to_be_asked(of, functions.error());
     asked_.own_settings = *settings_;
     asked_.own_settings.insert((*functions)->own_settings.begin(), (*functions)->own_settings.end());
@@ -152,7 +158,32 @@ asio::awaitable<hindrance> changeover::settle(transport& old) {
     if (was_.channels.empty()) co_return std::nullopt;
     const bool whole = co_await catch_up(old, *reader_of_old_, from_old_);
     if (whole) co_return std::nullopt;
+    lost_old_ = true;
     co_return unable{move_result::unreachable, "the former database closed the connection"};
+}
+
+asio::awaitable<hindrance> changeover::undo(transport& old) {
+    const auto undone = co_await roll_back(old, reader_of(old), from_old_);
+    if (undone && *undone == pgwire::transaction_status::idle) co_return std::nullopt;
+    const bool refused = !undone && undone.error().what == interview_failure::kind::refused;
+    lost_old_ = !refused;
+    co_return unable{move_result::obstacle, "its transaction could not be begun anew" +
+                                                (refused ? ": " + undone.error().sqlstate : std::string{})};
+}
+
+asio::awaitable<hindrance> changeover::begin_there(const repeatable_start& with) {
+    const auto begun = co_await repeat(*next_, *from_next_, with.messages(), with.readies(), said_by_next_);
+    if (begun && *begun == pgwire::transaction_status::in_transaction) co_return std::nullopt;
+    const bool refused = !begun && begun.error().what == interview_failure::kind::refused;
+    co_return unable{move_result::different, name_of(to_) + " doesn't begin its transaction as it was" +
+                                                 (refused ? ": " + begun.error().sqlstate : std::string{})};
+}
+
+asio::awaitable<hindrance> changeover::begin_here(transport& old, const repeatable_start& with) {
+    const auto begun = co_await repeat(old, reader_of(old), with.messages(), with.readies(), from_old_);
+    if (begun && *begun == pgwire::transaction_status::in_transaction) co_return std::nullopt;
+    lost_old_ = true;
+    co_return unable{move_result::unreachable, "its transaction could not be begun anew"};
 }
 
 std::string changeover::news_for_client() const {

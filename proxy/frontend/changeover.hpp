@@ -14,6 +14,7 @@
 #include "proxy/frontend/changeover_queue.hpp"
 #include "proxy/frontend/front_metrics.hpp"
 #include "proxy/frontend/interview.hpp"
+#include "proxy/frontend/repeatable_start.hpp"
 #include "proxy/portrait/hearing.hpp"
 
 namespace crossfade::proxy::frontend {
@@ -46,6 +47,12 @@ class changeover {
     asio::awaitable<hindrance> enter(settings::side of, std::string opening, auth::server_login login);
     asio::awaitable<hindrance> settle(transport& old);
 
+    // Of a session in a transaction that did nothing but begin: it is undone on the old database, before leave(), and
+    // begun again by the same messages on the new one, behind settle(), or on the old one after all.
+    asio::awaitable<hindrance> undo(transport& old);
+    asio::awaitable<hindrance> begin_there(const repeatable_start& with);
+    asio::awaitable<hindrance> begin_here(transport& old, const repeatable_start& with);
+
     // The new connection, of which there may be several, one after the other.
     transport& connected(transport to);
     // Ends what is under way; `late`: because it has taken too long.
@@ -57,6 +64,12 @@ class changeover {
         close();
     }
     bool late() const { return late_; }
+    // Whether it doesn't wait for the old database.
+    bool is_there() const { return next_.has_value(); }
+    // The connection to the old database is of no use any more.
+    bool has_lost_old() const { return lost_old_; }
+    // What the session was found to hold.
+    const portrait::session_portrait& found() const { return was_; }
 
     // Once it is settled: the connection; what the client has to be told, whole messages; and what comes behind them
     // from the server.
@@ -65,6 +78,8 @@ class changeover {
     std::string take_rest() { return from_next_ ? from_next_->take_rest() : std::string{}; }
     // What is the client's even if it didn't come to that.
     const std::string& meanwhile() const { return from_old_; }
+    // And what has come from the old database behind it.
+    std::string take_rest_of_old() { return reader_of_old_ ? reader_of_old_->take_rest() : std::string{}; }
     const std::optional<pgwire::backend_key_data>& key() const { return key_; }
     // Whether it is somebody else than who logged in.
     bool has_other_role(std::string_view user) const { return was_.role != "none" || was_.user != user; }
@@ -73,12 +88,15 @@ class changeover {
 
   private:
     asio::awaitable<hindrance> hear_welcome();
+    unable refused_to_be_asked(settings::side side, const interview_failure& failure);
+    message_reader& reader_of(transport& old);
 
     portrait::hearing::memory heard_;
     std::shared_ptr<const std::set<std::string>> settings_;
     instant began_;
     bool kept_back_ = false;
     bool late_ = false;
+    bool lost_old_ = false;
 
     std::unique_ptr<message_reader> reader_of_old_;
     for_client from_old_;

@@ -68,6 +68,8 @@ class escort {
     client_step on_client(std::string_view from, const circumstances& now);
     // Something was passed on that may write what can't be seen.
     void other_write(mirror::leave_reason why = mirror::leave_reason::statement);
+    // A simple query that isn't the client's was sent in the place of what it has sent.
+    void other_query() { owe({due::kind::query}); }
 
     // What the client is to get of these bytes of the server, the next in their order; nothing: all of them as they
     // are.

@@ -159,6 +159,8 @@ void add(totals& to, const loop_stats& more) {
     add(to.moves, more.moves);
     add(to.move_buckets, more.move_buckets);
     to.move_nanoseconds += more.move_nanoseconds.value();
+    to.moved_by_groups += more.moved_by_groups.value();
+    to.refused_by_groups += more.refused_by_groups.value();
     to.busy_polls_answered += more.busy_polls_answered.value();
     to.busy_polls_in_vain += more.busy_polls_in_vain.value();
     to.statement_hits += more.statement_hits.value();
@@ -203,6 +205,13 @@ front_metrics::front_metrics(prometheus::Registry& registry)
                         .Help("From when a session was to go to the other database until it was there.")
                         .Register(registry)
                         .Add({}, bounds())),
+      moved_by_groups_(counters(registry, "crossfade_session_detours_total",
+                                "Times that a session went to the other database, as its statement's tables are there.")
+                           .Add({})),
+      refused_by_groups_(counters(registry, "crossfade_group_writes_refused_total",
+                                  "Statements that were refused, as they write tables of another authority than their "
+                                  "transaction's.")
+                             .Add({})),
       busy_polls_(counters(registry, "crossfade_busy_polls_total",
                            "Times that an event loop kept asking instead of sleeping (proxy.busy_poll_us), by whether "
                            "something came meanwhile.")),
@@ -266,6 +275,8 @@ void front_metrics::update(const front_state& now) {
     raise(moves_, now.traffic.moves, last_.traffic.moves);
     observe(move_seconds_, now.traffic.move_buckets, last_.traffic.move_buckets,
             now.traffic.move_nanoseconds - last_.traffic.move_nanoseconds);
+    raise(moved_by_groups_, now.traffic.moved_by_groups, last_.traffic.moved_by_groups);
+    raise(refused_by_groups_, now.traffic.refused_by_groups, last_.traffic.refused_by_groups);
     raise(turned_away_, now.turned_away, last_.turned_away);
     raise(logins_held_back_, now.logins_held_back, last_.logins_held_back);
     raise(busy_polls_answered_, now.traffic.busy_polls_answered, last_.traffic.busy_polls_answered);

@@ -98,6 +98,8 @@ struct counts {
     std::array<number, move_results> moves{};
     std::array<number, query_seconds_bounds.size() + 1> move_buckets{};
     number move_nanoseconds{};
+    number moved_by_groups{};
+    number refused_by_groups{};
     number busy_polls_answered{};
     number busy_polls_in_vain{};
 
@@ -161,6 +163,8 @@ class front_metrics {
     std::array<prometheus::Counter*, cancel_results> cancels_;
     std::array<prometheus::Counter*, move_results> moves_;
     prometheus::Histogram& move_seconds_;
+    prometheus::Counter& moved_by_groups_;
+    prometheus::Counter& refused_by_groups_;
     prometheus::Family<prometheus::Counter>& busy_polls_;
     prometheus::Counter& busy_polls_answered_;
     prometheus::Counter& busy_polls_in_vain_;

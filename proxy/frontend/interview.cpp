@@ -56,6 +56,22 @@ struct until_ready {
     }
 };
 
+struct until_all_are_ready {
+    struct outcome {
+        pgwire::transaction_status status{};
+        std::string error{};  // the first one's SQLSTATE
+    };
+    unsigned left;
+    outcome so_far{};
+
+    std::optional<outcome> take(char type, std::string_view body) {
+        if (type == backend::error_response && so_far.error.empty()) so_far.error = pgwire::sqlstate_of(body);
+        if (type != backend::ready_for_query) return std::nullopt;
+        so_far.status = pgwire::parse_ready_for_query(body).value_or(pgwire::transaction_status::failed);
+        return --left == 0 ? std::optional{so_far} : std::nullopt;
+    }
+};
+
 }  // namespace
 
 void throw_exception_from_error(const interview_failure& failure, const boost::source_location& where) {
@@ -90,6 +106,28 @@ asio::awaitable<boost::system::result<portrait::function_survey, interview_failu
     if (auto* refused = std::get_if<portrait::refused>(&*outcome))
         co_return interview_failure{interview_failure::kind::refused, std::move(refused->sqlstate)};
     co_return broken;
+}
+
+asio::awaitable<boost::system::result<pgwire::transaction_status, interview_failure>> repeat(
+    transport& server, message_reader& from, std::string messages, unsigned readies, for_client& meanwhile) {
+    until_all_are_ready reading{readies};
+    auto outcome = co_await exchange(server, from, std::move(messages), reading, meanwhile);
+    if (!outcome) co_return broken;
+    if (!outcome->error.empty())
+        co_return interview_failure{interview_failure::kind::refused, std::move(outcome->error)};
+    co_return outcome->status;
+}
+
+asio::awaitable<boost::system::result<pgwire::transaction_status, interview_failure>> roll_back(transport& server,
+                                                                                                message_reader& from,
+                                                                                                for_client& meanwhile) {
+    // A simple query, or a Parse without a name, would take the client's unnamed statement away.
+    constexpr std::string_view name = "crossfade 1";
+    auto messages = pgwire::build_parse(name, "ROLLBACK") + pgwire::build_bind("", name, {}) +
+                    pgwire::build_execute("", 0) + pgwire::build_close(pgwire::named::statement, name) +
+                    pgwire::build_sync();
+    auto done = co_await repeat(server, from, std::move(messages), 1, meanwhile);
+    co_return done;
 }
 
 asio::awaitable<bool> catch_up(transport& server, message_reader& from, for_client& meanwhile) {

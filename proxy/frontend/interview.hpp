@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/pgwire/session_status.hpp"
 #include "proxy/frontend/message_reader.hpp"
 #include "proxy/portrait/question.hpp"
 #include "proxy/portrait/recreate.hpp"
@@ -43,6 +44,15 @@ asio::awaitable<boost::system::result<portrait::function_survey, interview_failu
 asio::awaitable<boost::system::result<std::vector<std::string>, interview_failure>> become(
     transport& server, message_reader& from, const portrait::session_portrait& wanted,
     const portrait::session_portrait& now, for_client& meanwhile);
+
+// Sends a client's messages and swallows the answers, up to the last of so many ReadyForQuery: what that said.
+asio::awaitable<boost::system::result<pgwire::transaction_status, interview_failure>> repeat(
+    transport& server, message_reader& from, std::string messages, unsigned readies, for_client& meanwhile);
+
+// Undoes the transaction that the session is in, and leaves its statements as they are.
+asio::awaitable<boost::system::result<pgwire::transaction_status, interview_failure>> roll_back(transport& server,
+                                                                                                message_reader& from,
+                                                                                                for_client& meanwhile);
 
 // Takes what the server has sent by now without being asked. False: the connection is broken.
 asio::awaitable<bool> catch_up(transport& server, message_reader& from, for_client& meanwhile);

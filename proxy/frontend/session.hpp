@@ -27,6 +27,7 @@
 #include "proxy/frontend/relay_loop.hpp"
 #include "proxy/frontend/route.hpp"
 #include "proxy/frontend/surroundings.hpp"
+#include "proxy/frontend/usher.hpp"
 #include "proxy/strategy/plan.hpp"
 
 namespace crossfade::proxy::frontend {
@@ -158,6 +159,20 @@ class session : public std::enable_shared_from_this<session> {
     void stay_behind(const unable& why);
     void give_up_going_over();
 
+    // Where table groups have several authorities (usher.hpp).
+    struct detour {
+        usher::step::action what;
+        settings::side to;
+    };
+    void look_at_groups(relay_loop& by);
+    void set_out(usher::step::action what);
+    inspection refuse_by_groups(std::string_view chunk, const usher::step& how);
+    asio::awaitable<void> make_detour();
+    asio::awaitable<hindrance> try_detour();
+    void remain(const unable& why);
+    settings::side bound_for() const { return detour_ ? detour_->to : plan_.authority; }
+    bool takes_transaction_along() const { return detour_ && detour_->what == usher::step::action::go_again; }
+
     void introduce(const pgwire::startup_message& opening);  // the client, to operators
     void know_server();
     bool is_held() const;
@@ -243,6 +258,8 @@ class session : public std::enable_shared_from_this<session> {
     bool follower_asked_ = false;  // something that it has not answered, and that is waited for
     bool follower_ahead_ = false;  // it has rows of a transaction that hasn't come to its end
     std::chrono::steady_clock::time_point follower_due_ = std::chrono::steady_clock::time_point::max();
+    std::unique_ptr<usher> usher_;    // where its tables have several authorities
+    std::unique_ptr<detour> detour_;  // as long as it makes it
     settings::side server_side_ = settings::side::legacy;
     bool is_to_go_over_ = false;   // to the other side, when nothing is under way
     bool has_other_role_ = false;  // than it logged in by, as it was when it came here
@@ -252,6 +269,7 @@ class session : public std::enable_shared_from_this<session> {
     bool waits_for_release_ = false;
     bool waits_for_follower_ = false;  // the rest of an answer, in to_client_
     bool waits_for_escort_ = false;    // what the client has sent, in to_server_
+    bool waits_for_answers_ = false;   // likewise, as the usher wants it
     std::unique_ptr<refusal> refusing_;
 
     pgwire::session_tracker tracker_;

@@ -22,14 +22,18 @@ constexpr std::string_view hint = "Connect again: a new session gets the databas
 
 void session::look_at_authority() {
     if (rides_on() == nullptr || over_ || !tracker_.started()) return;
-    if (around_.current()->config.authority_of(facts_.tenant) != server_side_) is_to_go_over_ = true;
+    const auto now = around_.current();
+    if (now->config.authority_of(facts_.tenant) != server_side_ && !strategy::is_divided(*now, facts_))
+        is_to_go_over_ = true;
 }
 
 void session::leave_to_go_over() {
-    if (!tracker_.idle() || !may_tell_client() || !from_client_.at_boundary() || farewell_ || refusing_) return;
+    const bool in_transaction = takes_transaction_along();
+    const bool at_rest = in_transaction ? tracker_.quiet() : tracker_.idle() && !farewell_;
+    if (!at_rest || !may_tell_client() || !from_client_.at_boundary() || refusing_) return;
     if (to_server_.ended() || to_client_.ended()) return;
     auto& by = *rides_on();
-    if (generation_ != around_.generation.load(std::memory_order_acquire)) take_plan();
+    if (!in_transaction && generation_ != around_.generation.load(std::memory_order_acquire)) take_plan();
     if (!is_to_go_over_) {
         if (waits_for_release_ && !is_held()) go_on();
         return by.again(*this);
@@ -45,8 +49,9 @@ asio::awaitable<void> session::go_over() {
     client_.return_to_asio();
     server_.return_to_asio();
     // It is about to be said goodbye to where it came from.
-    may_ride_ = farewell_ && client_.is_open();
+    may_ride_ = farewell_ && client_.is_open() && !takes_transaction_along();
     if (may_ride_ || !client_.is_open()) co_return;
+    if (detour_) co_return co_await make_detour();
     certificates_ = std::atomic_load(&around_.certificates);
     after(2 * in_force_->config.proxy.connect_timeout, &session::give_up_going_over);
     auto why = co_await try_to_go_over();
@@ -80,7 +85,7 @@ asio::awaitable<hindrance> session::try_to_go_over() {
     const auto leave = [&] { return changeover_->leave(server_, from, database, all); };
     auto stays = co_await insist_on(leave);
     if (stays) co_return stays;
-    const auto going = route_to(plan_.authority, in_force_->config, opening);
+    const auto going = route_to(bound_for(), in_force_->config, opening);
     const auto packet = pgwire::build(going.opening);
     const auto go = [&] { return enter(going.authority, packet); };
     auto not_in = co_await insist_on(go);
@@ -121,7 +126,8 @@ asio::awaitable<hindrance> session::enter(settings::side to, std::string opening
 }
 
 void session::give_up_going_over() {
-    server_.close();
+    // What goes over because of groups alone may stay where it is, unless it is waiting for that.
+    if (!detour_ || !changeover_->is_there()) server_.close();
     changeover_->give_up();
 }
 
@@ -130,7 +136,8 @@ void session::arrive() {
     static_cast<void>(server_.send(pgwire::build_terminate()));
     to_client_.begin_anew(there.news_for_client() + there.take_rest());
     server_ = there.take_connection();
-    server_side_ = plan_.authority;
+    server_side_ = bound_for();
+    detour_.reset();
     if (cancel_key_ && there.key()) cancel_key_.lead_to(*there.key(), server_side_);
     has_other_role_ = there.has_other_role(place_.user());
     know_server();
@@ -143,8 +150,8 @@ void session::arrive() {
 }
 
 void session::stay_behind(const unable& why) {
-    spdlog::warn("session {} could not go along to the {} database: {}", known_.id,
-                 settings::to_string(plan_.authority), why.reason);
+    spdlog::warn("session {} could not go along to the {} database: {}", known_.id, settings::to_string(bound_for()),
+                 why.reason);
     ends_by(session_end::left_behind);
     if (server_.is_open()) static_cast<void>(server_.send(pgwire::build_terminate()));
     server_.close();

@@ -46,6 +46,48 @@ bool session::is_held() const {
     return holds->covering({place_.database(), facts_.tenant, {}}, wall_clock()) != nullptr;
 }
 
+void session::look_at_holds() {
+    if (!waits_for_release_ || is_held()) return;
+    since_ = std::chrono::steady_clock::now();
+    // Who hung up meanwhile may have asked the same again elsewhere: what it left is not to be carried out now.
+    if (has_hung_up(client_.descriptor())) {
+        ends_by(session_end::client_left);
+        close();
+    } else {
+        go_on();
+    }
+}
+
+void session::go_on() {
+    waits_for_release_ = false;
+    to_server_.go_on();
+}
+
+void session::cancel_held(const pgwire::cancel_request& by) {
+    if (!waits_for_release_ || refusing_ || !from_client_.at_boundary() || !cancel_key_) return;
+    const auto own = cancel_key_.request();
+    if (own.pid != by.pid || own.secret_key != by.secret_key) return;
+    refusing_ = std::make_unique<refusal>();
+    go_on();
+}
+
+bool session::may_tell_client() const {
+    return from_server_.at_boundary() && to_client_.holds_nothing();
+}
+
+inspection session::refuse_held(std::string_view chunk) {
+    // In the middle of something that came by itself; carry_to_client() goes on behind it.
+    if (!may_tell_client()) return {.hold = true};
+    const auto [dropped, told, over] = refusing_->drop(chunk);
+    // A client that can't be told is found out where it is read.
+    if (!told.empty()) static_cast<void>(client_.send(told));
+    if (over) {
+        refusing_.reset();
+        if (dropped < chunk.size()) to_server_.go_on();
+    }
+    return {.forward = dropped, .drop = true};
+}
+
 void session::kill() {
     ends_by(session_end::killed);
     cut();

@@ -13,7 +13,9 @@ constexpr auto never = std::chrono::steady_clock::time_point::max();
 
 void session::mirror(relay_loop& by) {
     gate_.reset();  // what it knows of prepared statements is by other flags
-    if (around_.follower != nullptr && strategy::may_be_mirrored(*in_force_, facts_))
+    // What is mirrored has legacy for its authority.
+    const bool at_authority = server_side_ == settings::side::legacy;
+    if (around_.follower != nullptr && at_authority && strategy::may_be_mirrored(*in_force_, facts_))
         gate_ = std::make_unique<mirror_gate>(by.notes());
     const bool eager = gate_ && around_.mirror_keeper != nullptr && in_force_->config.proxy.mirror_connections > 0;
     const bool may_fail = eager && strategy::may_have_to_fail(*in_force_, facts_);

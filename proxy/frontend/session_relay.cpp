@@ -70,9 +70,22 @@ struct session::client_inspector {
         if (of.tracker_.idle() && of.generation_ != of.around_.generation.load(std::memory_order_acquire))
             of.take_plan();
         if (of.is_to_go_over_ && of.tracker_.idle() && of.from_client_.at_boundary()) return {.hold = true};
+        const auto whole = chunk.size();
+        if (of.usher_ && of.tracker_.started()) {
+            const auto step = of.usher_->look(chunk, {of.tracker_, lexing(), of.server_side_});
+            if (step.what == usher::step::action::refuse) return of.refuse_by_groups(chunk, step);
+            if (step.what != usher::step::action::pass) {
+                of.set_out(step.what);
+                return {.hold = true};
+            }
+            chunk = chunk.substr(0, step.bytes);
+            if (chunk.empty()) return {};
+        }
         if (of.ear_) of.ear_->client_sends(chunk);
         const auto [consumed, fault, instead, held] = of.escort_ ? escorted(chunk) : alone(chunk);
         if (of.ear_) of.ear_->client_sent(consumed);
+        if (of.usher_) of.usher_->passed(consumed);
+        if (consumed > 0 && chunk.size() < whole) of.to_server_.go_on();
         if (held && consumed == 0) return {.hold = true};
         if (held) of.to_server_.go_on();
         of.stats_->bytes_to_server.add(consumed);
@@ -183,6 +196,7 @@ struct session::server_inspector {
             offer = body;
         if (of.ear_) of.ear_->server_said(type, body);
         if (of.gate_) of.gate_->server_said(type);
+        if (of.usher_) of.usher_->server_said(type);
         of.tracker_.on_backend(type, body);
     }
 
@@ -251,6 +265,7 @@ void session::ride(relay_loop& on) {
     server_watch_ = {.of = this, .what = watched_socket::peer::server};
     listen(on);
     mirror(on);
+    look_at_groups(on);
     changeover_.reset();
     if (!on.watch(client_.descriptor(), client_watch_) || !on.watch(server_.descriptor(), server_watch_))
         return fail("epoll takes no more sockets");
@@ -299,11 +314,14 @@ void session::carry_both() {
 }
 
 progress session::carry_to_server(relay_loop& by) {
-    if (!client_.is_open() || waits_for_release_ || waits_for_escort_ || to_server_.ended()) return progress::waits;
+    if (!client_.is_open() || waits_for_release_ || waits_for_escort_ || waits_for_answers_ || to_server_.ended())
+        return progress::waits;
     client_inspector inspect{*this};
     const auto how = to_server_.advance(inspect, by.scratch());
     if (how == progress::holds && escort_ && escort_->holds()) {
         waits_for_escort_ = true;
+    } else if (how == progress::holds && usher_ && usher_->waits()) {
+        waits_for_answers_ = true;
     } else if (how == progress::holds) {
         waits_for_release_ = true;
         since_ = std::chrono::steady_clock::now();
@@ -338,6 +356,11 @@ progress session::carry_to_client(relay_loop& by) {
     }
     if (refusing_ && waits_for_release_ && may_tell_client()) {
         go_on();
+        by.again(*this);
+    }
+    if (waits_for_answers_ && tracker_.quiet()) {
+        waits_for_answers_ = false;
+        to_server_.go_on();
         by.again(*this);
     }
     if (farewell_is_due() && client_.all_sent()) {
@@ -385,11 +408,13 @@ void session::take_plan() {
     plan_ = strategy::decide(*in_force_, facts_, {});
     if (tracker_.started()) {
         from_client_.set_max_body(max_body(in_force_->config));
-        is_to_go_over_ = plan_.authority != server_side_;
+        detour_.reset();
+        is_to_go_over_ = plan_.authority != server_side_ && !strategy::is_divided(*in_force_, facts_);
     }
     if (auto* by = rides_on(); by != nullptr && !over_) {
         listen(*by);
         mirror(*by);
+        look_at_groups(*by);
     }
 }
 
@@ -422,7 +447,7 @@ void session::client_violated(std::string_view what) {
 }
 
 void session::server_violated(std::string_view what) {
-    spdlog::error("ended a session: the {} database violated the protocol: {}", settings::to_string(plan_.authority),
+    spdlog::error("ended a session: the {} database violated the protocol: {}", settings::to_string(server_side_),
                   what);
     bid_farewell(
         {pgwire::build_fatal(sqlstate::protocol_violation, "the database violated the protocol: " + std::string{what}),
@@ -448,48 +473,6 @@ void session::bid_farewell(farewell goodbye) {
         ends_by(farewell_->end);
         closes_at_ = std::chrono::steady_clock::now() + in_force_->config.proxy.drain_timeout;
     }
-}
-
-void session::look_at_holds() {
-    if (!waits_for_release_ || is_held()) return;
-    since_ = std::chrono::steady_clock::now();
-    // Who hung up meanwhile may have asked the same again elsewhere: what it left is not to be carried out now.
-    if (has_hung_up(client_.descriptor())) {
-        ends_by(session_end::client_left);
-        close();
-    } else {
-        go_on();
-    }
-}
-
-void session::go_on() {
-    waits_for_release_ = false;
-    to_server_.go_on();
-}
-
-void session::cancel_held(const pgwire::cancel_request& by) {
-    if (!waits_for_release_ || refusing_ || !from_client_.at_boundary() || !cancel_key_) return;
-    const auto own = cancel_key_.request();
-    if (own.pid != by.pid || own.secret_key != by.secret_key) return;
-    refusing_ = std::make_unique<refusal>();
-    go_on();
-}
-
-bool session::may_tell_client() const {
-    return from_server_.at_boundary() && to_client_.holds_nothing();
-}
-
-inspection session::refuse_held(std::string_view chunk) {
-    // In the middle of something that came by itself; carry_to_client() goes on behind it.
-    if (!may_tell_client()) return {.hold = true};
-    const auto [dropped, told, over] = refusing_->drop(chunk);
-    // A client that can't be told is found out where it is read.
-    if (!told.empty()) static_cast<void>(client_.send(told));
-    if (over) {
-        refusing_.reset();
-        if (dropped < chunk.size()) to_server_.go_on();
-    }
-    return {.forward = dropped, .drop = true};
 }
 
 }  // namespace crossfade::proxy::frontend

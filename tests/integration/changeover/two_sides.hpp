@@ -24,14 +24,14 @@ namespace crossfade::proxy::test {
 // The proxy's front, run here, before two PostgreSQL servers whose authority is changed as a flip does it.
 class front_of_two {
   public:
-    // `more`: further keys of the section proxy; `legacy`, `modern`: dsns.
+    // `more`: further keys of the section proxy; `legacy`, `modern`: dsns; `groups`: the section of that name.
     front_of_two(const std::string& legacy, const std::string& modern, const std::string& strategy,
-                 const std::string& more) {
+                 const std::string& more, const std::string& groups = "{}") {
         port_ = support::free_port();
         const auto yaml = "legacy: { dsn: \"" + legacy + "\" }\nmodern: { dsn: \"" + modern +
                           "\" }\nkafka: { brokers: \"127.0.0.1:9\" }\n" +
                           "stream: { name: app, tables: [\"public.*\"], both_ways: true }\n" +
-                          "flags: { dual_write_strategy: " + strategy + " }\n" +
+                          "flags: { dual_write_strategy: " + strategy + " }\ngroups: " + groups + "\n" +
                           "proxy: { listen: \"127.0.0.1:" + std::to_string(port_) + "\", threads: 2, capture: false" +
                           (more.empty() ? "" : ", " + more) + " }\n";
         auto read = settings::parse(yaml, "test.yaml", [](std::string_view) { return std::nullopt; });
@@ -59,10 +59,11 @@ class front_of_two {
     void let_go() {
         do_at_home([&] { front_->hold({}); });
     }
-    void decide(settings::side authority) {
+    void decide(settings::side authority) { decide(settings::assignment{authority}); }
+    void decide(const settings::assignment& authorities) {
         const auto now = std::atomic_load(&in_force_);
         auto next = of_file_;
-        next.flags = next.flags.under(authority);
+        next.flags = next.flags.under(authorities);
         std::atomic_store(&in_force_, settings::snapshot{std::make_shared<const settings::in_force>(
                                           settings::in_force{std::move(next), now->epoch + 1})});
         front_->reloaded();

@@ -16,7 +16,7 @@ ALLOWED = {
     "lib/sql": (),
     "lib/settings": ("lib/model", "lib/auth"),
     "lib": ("lib", "crossfade/v1"),
-    "proxy/strategy": ("lib/model", "lib/settings", "lib/pgwire"),
+    "proxy/strategy": ("lib/model", "lib/settings", "lib/pgwire", "lib/sql"),
     "proxy/portrait": ("lib/pgwire", "lib/sql"),
     "proxy/console": ("lib/model", "lib/settings", "lib/pgwire"),
     "proxy": ("proxy", "lib"),
