@@ -4,7 +4,6 @@
 #include <sys/poll.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "lib/handover/coordinator.hpp"
@@ -21,16 +20,16 @@ using store::handover_state;
 // it hasn't heard of for three seconds for dead.
 constexpr auto report_interval = 1s;
 constexpr auto good_for = 2500ms;
-constexpr auto look_up = 200ms;  // whether to stop
-constexpr auto look_again = 1s;
-constexpr auto look_up_held = 50ms;
-constexpr auto longest_opening = 10s;  // then sessions go where it was decided, and meet the fence there
-constexpr auto look_up_holding = 2ms;  // whether the sessions have come to a boundary
+constexpr milliseconds look_up{200};  // whether to stop
+constexpr milliseconds look_again{1000};
+constexpr milliseconds look_up_held{50};
+constexpr auto longest_opening = 10s;       // then sessions go where it was decided, and meet the fence there
+constexpr milliseconds look_up_holding{2};  // whether the sessions have come to a boundary
 constexpr auto connect_again = 1s;
 // A flip is shorter than that. From then on its lock is asked for, which whoever makes it has for as long as he lives:
 // sessions are still held when it is undone or finished.
 constexpr auto left_behind = 1s;
-constexpr auto clear_up_again = 500ms;
+constexpr milliseconds clear_up_again{500};
 
 std::string name_of(side which) {
     return std::string{to_string(which)};
@@ -68,7 +67,12 @@ authority_watch::authority_watch(settings::configuration config, std::string nam
               .Help("For how long flips held this proxy's sessions.")
               .Register(metrics)
               .Add({{"stream", config_.stream.name}},
-                   prometheus::Histogram::BucketBoundaries{0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10})) {}
+                   prometheus::Histogram::BucketBoundaries{0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10})),
+      stale_(prometheus::BuildCounter()
+                 .Name("crossfade_authority_stale_total")
+                 .Help("Times that an authority didn't say in time that it still is: what began then waited for it.")
+                 .Register(metrics)
+                 .Add({{"stream", config_.stream.name}})) {}
 
 std::optional<settings::decision> authority_watch::first_look() {
     for (auto* each : {&legacy_, &modern_}) {
@@ -87,40 +91,41 @@ std::optional<settings::decision> authority_watch::first_look() {
 }
 
 void authority_watch::tell(const settings::decision& known) {
-    known_epoch_ = static_cast<std::int64_t>(known.epoch);
+    known_ = known;
     epoch_.Set(static_cast<double>(known.epoch));
     on_modern_.Set(known.authorities.everything == side::modern ? 1 : 0);
     apart_.Set(static_cast<double>(known.authorities.apart.size()));
 }
 
+bool authority_watch::is_authority(side which) const {
+    if (!known_) return false;
+    const auto& [everything, apart] = known_->authorities;
+    return everything == which || std::ranges::any_of(apart, [&](const auto& each) { return each.second == which; });
+}
+
 void authority_watch::start(obedience how) {
     how_ = std::move(how);
-    thread_ = std::jthread{[this](const std::stop_token& stopping) { run(stopping); }};
+    for (auto* each : {&legacy_, &modern_}) {
+        how_.rely(each->which, clock::now() + good_for);
+        threads_.emplace_back([this, each](const std::stop_token& stopping) { run(*each, stopping); });
+    }
+    threads_.emplace_back([this](const std::stop_token& stopping) { clear_up_again_and_again(stopping); });
 }
 
 void authority_watch::stop() {
-    if (!thread_.joinable()) return;
-    thread_.request_stop();
-    thread_.join();
+    for (auto& each : threads_) each.request_stop();
+    threads_.clear();
 }
 
-void authority_watch::run(const std::stop_token& stopping) {
-    for (const auto which : {side::legacy, side::modern}) how_.rely(which, clock::now() + good_for);
+void authority_watch::run(side_link& at, const std::stop_token& stopping) {
     while (!stopping.stop_requested()) {
-        for (auto* each : {&legacy_, &modern_}) {
-            connect(*each);
-            look(*each);
-            judge();
-            // Before the other one is asked, which may hang.
-            report(*each);
-        }
-        clear_up();
-        wait();
+        connect(at);
+        look(at);
+        report(at);
+        wait(at);
     }
     // Whoever makes a flip need not wait for it to be taken for dead.
-    for (auto* each : {&legacy_, &modern_})
-        if (each->db)
-            static_cast<void>(each->db->exec(std::string{store::forget_proxy_sql}, {config_.stream.name, name_}));
+    if (at.db) static_cast<void>(at.db->exec(std::string{store::forget_proxy_sql}, {config_.stream.name, name_}));
 }
 
 void authority_watch::connect(side_link& to) {
@@ -128,7 +133,7 @@ void authority_watch::connect(side_link& to) {
     pgclient::open_options options;
     options.application_name = "crossfade-authority";
     options.connect_timeout = 2s;
-    options.silence = milliseconds{2s};
+    options.silence = milliseconds{3s};
     auto opened = pgclient::connection::open(config_.database_of(to.which).dsn, options);
     if (!opened) return lose(to, opened.error());
     to.db.emplace(std::move(*opened));
@@ -147,14 +152,19 @@ void authority_watch::lose(side_link& at, const pgclient::failure& why) {
 
 void authority_watch::look(side_link& at) {
     const auto now = clock::now();
-    if (!at.db || (!at.news && now - at.looked < (flip_ ? milliseconds{look_up_held} : milliseconds{look_again})))
-        return;
+    bool held = false;
+    {
+        const std::lock_guard alone{mutex_};
+        held = flip_.has_value();
+    }
+    if (!at.db || (!at.news && now - at.looked < (held ? look_up_held : look_again))) return;
     at.news = false;
     at.looked = now;
     auto got = store::load_authority(*at.db, config_.stream.name);
     if (!got) return lose(at, got.error());
     // Notifications have come with the answers, and the row is newer than they are.
     while (auto* one = PQnotifies(at.db->native())) PQfreemem(one);
+    const std::lock_guard alone{mutex_};
     at.row = std::move(*got);
     at.hold_until.reset();
     if (at.row && at.row->holds_for) at.hold_until = now + *at.row->holds_for;
@@ -176,7 +186,7 @@ void authority_watch::judge() {
         opening_since_ = clock::now();
     }
     if (opening && clock::now() - *opening_since_ > longest_opening) opening = false;
-    if (known->epoch > known_epoch_ && !opening) {
+    if ((!known_ || known->epoch > static_cast<std::int64_t>(known_->epoch)) && !opening) {
         const settings::decision decided{known->authorities, static_cast<std::uint64_t>(known->epoch)};
         tell(decided);
         end_hold(decided);
@@ -220,35 +230,75 @@ void authority_watch::end_hold(std::optional<settings::decision> decided) {
     (decided ? handed_ : undone_).Increment();
     held_seconds_.Observe(std::chrono::duration<double>(clock::now() - held_since_).count());
     holding_.Set(0);
-    legacy_.reported = modern_.reported = {};
+    legacy_.report_anew = modern_.report_anew = true;
+}
+
+authority_watch::word authority_watch::word_for(side_link& to) {
+    judge();
+    word made;
+    made.asked = flip_ && flip_->from == to.which;
+    if (made.asked) {
+        made.busy = how_.busy();
+        made.flip = flip_->id;
+    }
+    const bool news = made.busy && made.busy != reported_busy_ && (*made.busy == 0 || !reported_busy_);
+    made.due = std::exchange(to.report_anew, false) || news || clock::now() - to.reported >= report_interval;
+    return made;
 }
 
 void authority_watch::report(side_link& to) {
     if (!to.db) return;
-    const bool asks = flip_ && flip_->from == to.which;
-    std::optional<std::size_t> busy;
-    if (asks) busy = how_.busy();
-    const bool news = busy && busy != reported_busy_ && (*busy == 0 || !reported_busy_);
-    if (!news && clock::now() - to.reported < report_interval) return;
-    const bool holds = busy == 0U;
+    word what;
+    {
+        const std::lock_guard alone{mutex_};
+        what = word_for(to);
+    }
+    if (!what.due) return;
+    const bool holds = what.busy == 0U;
     const auto said = to.db->exec(
         std::string{store::report_proxy_sql},
-        {config_.stream.name, name_, holds ? pgclient::parameter{std::to_string(flip_->id)} : pgclient::parameter{},
-         std::to_string(busy.value_or(0))});
+        {config_.stream.name, name_, holds ? pgclient::parameter{std::to_string(what.flip)} : pgclient::parameter{},
+         std::to_string(what.busy.value_or(0))});
     // Before the first `crossfade init` of both ways there is nowhere to say it.
-    if (!said && said.error().sqlstate == "42P01") return;
-    if (!said) return lose(to, said.error());
+    const bool nowhere = !said && (said.error().sqlstate == "42P01" || said.error().sqlstate == "3F000");
+    if (!said && !nowhere) return lose(to, said.error());
     to.reported = clock::now();
-    if (asks) reported_busy_ = busy;
+    const std::lock_guard alone{mutex_};
+    if (what.asked) reported_busy_ = what.busy;
+    if (is_authority(to.which) && to.good_until != clock::time_point{} && to.reported > to.good_until)
+        stale_.Increment();
     // From when it was asked: who was stopped since doesn't know what is true now.
-    how_.rely(to.which, to.looked + good_for);
+    to.good_until = to.looked + good_for;
+    how_.rely(to.which, to.good_until);
+}
+
+void authority_watch::wait(side_link& on) {
+    auto patience = look_up;
+    {
+        const std::lock_guard alone{mutex_};
+        if (flip_) patience = flip_->from == on.which && reported_busy_ != 0U ? look_up_holding : look_up_held;
+    }
+    pollfd waited{on.db ? PQsocket(on.db->native()) : -1, POLLIN, 0};
+    ::poll(&waited, 1, static_cast<int>(patience.count()));
+    on.news = waited.revents != 0;
+}
+
+void authority_watch::clear_up_again_and_again(const std::stop_token& stopping) {
+    while (!stopping.stop_requested()) {
+        bool left = false;
+        {
+            const std::lock_guard alone{mutex_};
+            // A hold may be over by its time, and neither side there to say so.
+            judge();
+            left = left_since_ && clock::now() - *left_since_ >= left_behind;
+        }
+        if (left) clear_up();
+        ::poll(nullptr, 0, static_cast<int>((left ? clear_up_again : look_up).count()));
+    }
 }
 
 // Of a flip whose maker has died, or was told to stop: everybody may, and the lock lets one.
 void authority_watch::clear_up() {
-    const auto now = clock::now();
-    if (!left_since_ || now - *left_since_ < left_behind || now - cleared_up_ < clear_up_again) return;
-    cleared_up_ = now;
     try {
         crossfade::handover::coordinator by{
             config_, [](const std::string& what) { spdlog::warn("a flip was left behind: {}", what); }};
@@ -256,20 +306,6 @@ void authority_watch::clear_up() {
     } catch (const crossfade::handover::trouble& why) {
         spdlog::warn("a flip was left behind, and can't be settled yet: {}", why.what());
     }
-}
-
-void authority_watch::wait() {
-    std::array<pollfd, 2> waited{};
-    nfds_t count = 0;
-    std::array<side_link*, 2> whose{};
-    for (auto* each : {&legacy_, &modern_}) {
-        if (!each->db) continue;
-        whose[count] = each;
-        waited[count++] = {PQsocket(each->db->native()), POLLIN, 0};
-    }
-    const auto patience = flip_ && reported_busy_ != 0U ? milliseconds{look_up_holding} : milliseconds{look_up};
-    ::poll(waited.data(), count, static_cast<int>(patience.count()));
-    for (nfds_t each = 0; each < count; ++each) whose[each]->news = waited[each].revents != 0;
 }
 
 }  // namespace crossfade::proxy::handover

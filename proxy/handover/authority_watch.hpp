@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "lib/pgclient/connection.hpp"
 #include "lib/settings/reload.hpp"
@@ -21,11 +22,12 @@ namespace crossfade::proxy::handover {
 
 // Knows who the authority is, as the databases have it, and does a proxy's part in flips (docs/adr/0024): hears that
 // one is under way, has everything held, says so, and has it go on, wherever that is then. Where a flip was left behind
-// it undoes or finishes it. On a thread and two connections of its own. What goes wrong there loses nothing, as the
-// fence is in the databases: a proxy that can't ask takes the last answer to be true.
+// it undoes or finishes it. On threads and connections of its own, one for each side, as a database that hangs is not
+// to keep back what the other one says. What goes wrong there loses nothing, as the fence is in the databases: a proxy
+// that can't ask takes the last answer to be true.
 class authority_watch {
   public:
-    // What the proxy does; called in the watch's thread, and not to take longer than a moment.
+    // What the proxy does; called in the watch's threads, one at a time, and not to take longer than a moment.
     struct obedience {
         // The scope alone, or more.
         std::function<void(const settings::flag_scope&)> hold;
@@ -50,36 +52,50 @@ class authority_watch {
 
   private:
     using clock = std::chrono::steady_clock;
+    // Its thread's own, but for what is said to be under the lock.
     struct side_link {
         settings::side which;
-        std::optional<pgclient::connection> db;
-        std::optional<store::authority_row> row;
+        std::optional<pgclient::connection> db{};
         std::string said{};  // the last trouble, so that it is said once
         clock::time_point again{};
         clock::time_point looked{};
         clock::time_point reported{};
         bool news = true;
+        // Under the lock.
+        std::optional<store::authority_row> row{};
         std::optional<clock::time_point> hold_until{};
+        clock::time_point good_until{};  // what rely() was told last
+        bool report_anew = false;
     };
-
-    void run(const std::stop_token& stopping);
-    void connect(side_link& to);
-    void look(side_link& at);
-    void lose(side_link& at, const pgclient::failure& why);
-    void judge();
     struct held_flip {
         settings::side from;
         std::int64_t id = 0;  // there
 
         friend bool operator==(const held_flip&, const held_flip&) = default;
     };
+    // What a side is told of this proxy.
+    struct word {
+        bool asked = false;  // the flip began there
+        std::optional<std::size_t> busy;
+        std::int64_t flip = 0;
+        bool due = false;
+    };
 
+    void run(side_link& at, const std::stop_token& stopping);
+    void clear_up_again_and_again(const std::stop_token& stopping);
+    void connect(side_link& to);
+    void look(side_link& at);
+    void lose(side_link& at, const pgclient::failure& why);
+    void report(side_link& to);
+    void wait(side_link& on);
+    void clear_up();
+    // With the lock.
+    word word_for(side_link& to);
+    void judge();
     void begin_hold(const side_link& from, const store::authority_row& row);
     void end_hold(std::optional<settings::decision> decided);
-    void report(side_link& to);
-    void clear_up();
-    void wait();
     void tell(const settings::decision& known);
+    bool is_authority(settings::side which) const;
 
     const settings::configuration config_;
     const std::string name_;
@@ -92,16 +108,18 @@ class authority_watch {
     prometheus::Counter& undone_;
     prometheus::Histogram& held_seconds_;
 
-    side_link legacy_{settings::side::legacy, {}, {}};
-    side_link modern_{settings::side::modern, {}, {}};
-    std::int64_t known_epoch_ = 0;
+    prometheus::Counter& stale_;
+
+    side_link legacy_{.which = settings::side::legacy};
+    side_link modern_{.which = settings::side::modern};
+    mutable std::mutex mutex_;  // for what follows, and for the links' part
+    std::optional<settings::decision> known_;
     std::optional<held_flip> flip_;  // for which it holds
     clock::time_point held_since_{};
     std::optional<clock::time_point> opening_since_;
     std::optional<clock::time_point> left_since_;  // a state that its flip is to end
-    clock::time_point cleared_up_{};
     std::optional<std::size_t> reported_busy_;
-    std::jthread thread_;
+    std::vector<std::jthread> threads_;
 };
 
 }  // namespace crossfade::proxy::handover

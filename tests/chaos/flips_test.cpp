@@ -17,6 +17,7 @@
 #include "tests/chaos/workload.hpp"
 #include "tests/support/configured.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/http.hpp"
 #include "tests/support/programs.hpp"
 
 namespace crossfade::chaos {
@@ -130,6 +131,36 @@ TEST(flip, that_a_proxy_slept_through_is_not_felt) {
         load.expect_kept_on(*side);
         expect_kept(asleep.ledger(), *side, order_tags);
     }
+}
+
+// A database that hangs keeps nobody from hearing what the other one says.
+TEST(flip, that_can_not_be_as_modern_hangs_is_not_felt) {
+    if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: set CROSSFADE_KAFKA_LIBS";
+    landscape world{options("legacy-primary")};
+    ASSERT_EQ(in_the_way(world), "") << world.logs();
+    application load{world, proxies, ""};
+    load.start();
+    const auto stale = [&] {
+        double sum = 0;
+        for (unsigned each = 0; each < proxies; ++each)
+            sum += support::sample_value(support::http_get(world.proxy_at(each).admin_port(), "/metrics").body,
+                                         "crossfade_authority_stale_total{stream=\"app\"}");
+        return sum;
+    };
+    const auto before = stale();
+    world.signal(victim::modern, SIGSTOP);
+    const auto began = std::chrono::steady_clock::now();
+    // Longer than it takes to give it up, to be left waiting by it anew, and to take what is known for old.
+    while (std::chrono::steady_clock::now() - began < 15s) {
+        const auto acknowledged = load.acknowledged();
+        ASSERT_TRUE(support::eventually(60s, [&] { return load.acknowledged() > acknowledged + 50; })) << world.logs();
+    }
+    EXPECT_EQ(stale(), before) << world.logs();
+    world.signal(victim::modern, SIGCONT);
+    ASSERT_EQ(in_the_way(world), "") << world.logs();
+    load.stop();
+    EXPECT_EQ(load.errors(), 0U) << load.first_error() << world.logs();
+    EXPECT_EQ(world.settle(60s), "") << world.logs();
 }
 
 // Who is the authority, and whether the fences are as they have to be then; empty while that is not so.
