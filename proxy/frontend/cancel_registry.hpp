@@ -46,6 +46,10 @@ class cancel_registry {
             const auto& there = entry_->second.there;
             return there ? there->first : entry_->first.first;
         }
+        pgwire::backend_key_data backend() const {
+            const auto& [pid, secret] = entry_->second.there ? *entry_->second.there : entry_->first;
+            return {pid, secret};
+        }
         // From now on that is another backend.
         void lead_to(const pgwire::backend_key_data& backend, settings::side server);
 

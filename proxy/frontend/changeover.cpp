@@ -162,6 +162,42 @@ asio::awaitable<hindrance> changeover::settle(transport& old) {
     co_return unable{move_result::unreachable, "the former database closed the connection"};
 }
 
+asio::awaitable<bool> changeover::come_back(parked_connection to) {
+    to_ = to.side;
+    from_next_.reset();
+    next_.emplace(std::move(to.connection));
+    from_next_ = std::make_unique<message_reader>(*next_);
+    said_by_next_.clear();
+    parameters_ = to.held.reported;
+    key_ = to.key;
+    // An end, or its last words, or a setting of its configuration that isn't what it was.
+    if (has_something_to_read(next_->descriptor())) co_return false;
+    const bool same_unnamed = portrait::same_unnamed(was_, to.held);
+    to.held.unnamed_there = was_.unnamed_there;
+    const auto differ = portrait::differences(was_, to.held);
+    if (differ.empty() && same_unnamed) co_return true;
+    if (differ.empty()) {
+        const auto made = co_await repeat(*next_, *from_next_, portrait::recreate_unnamed(was_), 1, said_by_next_);
+        co_return made&&* made == pgwire::transaction_status::idle;
+    }
+    const auto made = co_await become(*next_, *from_next_, was_, to.held, said_by_next_);
+    if (!made) co_return false;
+    auto asked = asked_;
+    asked.about_unnamed = was_.unnamed_there;
+    const auto is = co_await ask(*next_, *from_next_, asked, said_by_next_);
+    if (!is) co_return false;
+    parameters_ = is->reported;
+    co_return portrait::differences(was_, *is).empty();
+}
+
+std::optional<parked_connection> changeover::park(transport& old, settings::side of,
+                                                  std::optional<pgwire::backend_key_data> key) const {
+    const auto bytes = portrait::bytes_of(was_);
+    // Its notifications would wait there, or come late.
+    if (!was_.channels.empty() || bytes > parked_connection::most_bytes || !old.is_open()) return std::nullopt;
+    return parked_connection{std::move(old), of, was_, std::move(key), bytes};
+}
+
 asio::awaitable<hindrance> changeover::undo(transport& old) {
     const auto undone = co_await roll_back(old, reader_of(old), from_old_);
     if (undone && *undone == pgwire::transaction_status::idle) co_return std::nullopt;

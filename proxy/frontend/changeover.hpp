@@ -14,6 +14,7 @@
 #include "proxy/frontend/changeover_queue.hpp"
 #include "proxy/frontend/front_metrics.hpp"
 #include "proxy/frontend/interview.hpp"
+#include "proxy/frontend/parked_connection.hpp"
 #include "proxy/frontend/repeatable_start.hpp"
 #include "proxy/portrait/hearing.hpp"
 
@@ -46,6 +47,13 @@ class changeover {
     // By the newest of the connections, to the other side, `of`, with its start-up message.
     asio::awaitable<hindrance> enter(settings::side of, std::string opening, auth::server_login login);
     asio::awaitable<hindrance> settle(transport& old);
+
+    // Instead of enter() and settle(): by a connection that the session has left before. False: it is of no use any
+    // more.
+    asio::awaitable<bool> come_back(parked_connection to);
+    // Once it is settled, the connection to the old database, `of`, for that; nothing where it can't be kept.
+    std::optional<parked_connection> park(transport& old, settings::side of,
+                                          std::optional<pgwire::backend_key_data> key) const;
 
     // Of a session in a transaction that did nothing but begin: it is undone on the old database, before leave(), and
     // begun again by the same messages on the new one, behind settle(), or on the old one after all.

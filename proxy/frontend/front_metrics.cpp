@@ -135,6 +135,18 @@ std::string_view to_string(move_result result) {
     return "different";
 }
 
+std::string_view to_string(detour_result result) {
+    switch (result) {
+        case detour_result::came_back:
+            return "came_back";
+        case detour_result::logged_in:
+            return "logged_in";
+        case detour_result::stayed:
+            return "stayed";
+    }
+    return "stayed";
+}
+
 void loop_stats::observe_query(settings::write_strategy under, std::chrono::nanoseconds took) {
     auto& of = by_strategy[static_cast<std::size_t>(under)];
     of.query_buckets[bucket_of(took)].add(1);
@@ -144,6 +156,13 @@ void loop_stats::observe_query(settings::write_strategy under, std::chrono::nano
 void loop_stats::observe_move(std::chrono::nanoseconds took) {
     move_buckets[bucket_of(took)].add(1);
     move_nanoseconds.add(static_cast<std::uint64_t>(took.count()));
+}
+
+void loop_stats::count_detour(detour_result how, std::chrono::nanoseconds took) {
+    detours[static_cast<std::size_t>(how)].add(1);
+    if (how == detour_result::stayed) return;
+    detour_buckets[bucket_of(took)].add(1);
+    detour_nanoseconds.add(static_cast<std::uint64_t>(took.count()));
 }
 
 void add(totals& to, const loop_stats& more) {
@@ -159,7 +178,10 @@ void add(totals& to, const loop_stats& more) {
     add(to.moves, more.moves);
     add(to.move_buckets, more.move_buckets);
     to.move_nanoseconds += more.move_nanoseconds.value();
-    to.moved_by_groups += more.moved_by_groups.value();
+    add(to.detours, more.detours);
+    add(to.detour_buckets, more.detour_buckets);
+    to.detour_nanoseconds += more.detour_nanoseconds.value();
+    to.parked += more.parked.value();
     to.refused_by_groups += more.refused_by_groups.value();
     to.busy_polls_answered += more.busy_polls_answered.value();
     to.busy_polls_in_vain += more.busy_polls_in_vain.value();
@@ -205,9 +227,16 @@ front_metrics::front_metrics(prometheus::Registry& registry)
                         .Help("From when a session was to go to the other database until it was there.")
                         .Register(registry)
                         .Add({}, bounds())),
-      moved_by_groups_(counters(registry, "crossfade_session_detours_total",
-                                "Times that a session went to the other database, as its statement's tables are there.")
-                           .Add({})),
+      detours_(by_result<detour_result, detour_results>(
+          counters(registry, "crossfade_session_detours_total",
+                   "Times that a session was to go to the other database, as its statement's tables are there."))),
+      detour_seconds_(prometheus::BuildHistogram()
+                          .Name("crossfade_session_detour_seconds")
+                          .Help("How long such a statement waited until its session was there.")
+                          .Register(registry)
+                          .Add({}, bounds())),
+      parked_(gauge(registry, "crossfade_parked_connections",
+                    "Connections that sessions have left for the other database and will come back to.")),
       refused_by_groups_(counters(registry, "crossfade_group_writes_refused_total",
                                   "Statements that were refused, as they write tables of another authority than their "
                                   "transaction's.")
@@ -275,7 +304,10 @@ void front_metrics::update(const front_state& now) {
     raise(moves_, now.traffic.moves, last_.traffic.moves);
     observe(move_seconds_, now.traffic.move_buckets, last_.traffic.move_buckets,
             now.traffic.move_nanoseconds - last_.traffic.move_nanoseconds);
-    raise(moved_by_groups_, now.traffic.moved_by_groups, last_.traffic.moved_by_groups);
+    raise(detours_, now.traffic.detours, last_.traffic.detours);
+    observe(detour_seconds_, now.traffic.detour_buckets, last_.traffic.detour_buckets,
+            now.traffic.detour_nanoseconds - last_.traffic.detour_nanoseconds);
+    parked_.Set(static_cast<double>(now.traffic.parked));
     raise(refused_by_groups_, now.traffic.refused_by_groups, last_.traffic.refused_by_groups);
     raise(turned_away_, now.turned_away, last_.turned_away);
     raise(logins_held_back_, now.logins_held_back, last_.logins_held_back);

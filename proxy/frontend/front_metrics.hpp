@@ -63,6 +63,16 @@ enum class move_result : std::uint8_t {
 inline constexpr std::size_t move_results = 5;
 std::string_view to_string(move_result result);
 
+// Likewise of one that was to go there because of its statement's tables: label `result` of
+// crossfade_session_detours_total.
+enum class detour_result : std::uint8_t {
+    came_back,  // by a connection that was parked
+    logged_in,
+    stayed,  // it couldn't go
+};
+inline constexpr std::size_t detour_results = 3;
+std::string_view to_string(detour_result result);
+
 // Written by one thread, read by another: a plain addition for the one who writes.
 class tally {
   public:
@@ -76,8 +86,8 @@ class tally {
     std::atomic<std::uint64_t> value_{0};
 };
 
-// Upper bounds of crossfade_query_seconds's and crossfade_session_move_seconds's buckets; the last bucket, +Inf, has
-// none.
+// Upper bounds of the buckets of crossfade_query_seconds, crossfade_session_move_seconds and
+// crossfade_session_detour_seconds; the last bucket, +Inf, has none.
 inline constexpr std::array<double, 16> query_seconds_bounds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
                                                              0.05,   0.1,     0.25,   0.5,   1.0,    2.5,   5.0,  10.0};
 
@@ -98,7 +108,10 @@ struct counts {
     std::array<number, move_results> moves{};
     std::array<number, query_seconds_bounds.size() + 1> move_buckets{};
     number move_nanoseconds{};
-    number moved_by_groups{};
+    std::array<number, detour_results> detours{};
+    std::array<number, query_seconds_bounds.size() + 1> detour_buckets{};
+    number detour_nanoseconds{};
+    number parked{};  // may fall
     number refused_by_groups{};
     number busy_polls_answered{};
     number busy_polls_in_vain{};
@@ -117,6 +130,7 @@ struct counts {
 struct alignas(64) loop_stats : counts<tally> {
     void observe_query(settings::write_strategy under, std::chrono::nanoseconds took);
     void observe_move(std::chrono::nanoseconds took);
+    void count_detour(detour_result how, std::chrono::nanoseconds took);
 };
 using totals = counts<std::uint64_t>;
 
@@ -163,7 +177,9 @@ class front_metrics {
     std::array<prometheus::Counter*, cancel_results> cancels_;
     std::array<prometheus::Counter*, move_results> moves_;
     prometheus::Histogram& move_seconds_;
-    prometheus::Counter& moved_by_groups_;
+    std::array<prometheus::Counter*, detour_results> detours_;
+    prometheus::Histogram& detour_seconds_;
+    prometheus::Gauge& parked_;
     prometheus::Counter& refused_by_groups_;
     prometheus::Family<prometheus::Counter>& busy_polls_;
     prometheus::Counter& busy_polls_answered_;

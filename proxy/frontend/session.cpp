@@ -208,6 +208,7 @@ void session::close() {
     if (rides_on() == nullptr) deadline_.reset();
     client_.close();
     server_.close();
+    drop_parked();
     if (changeover_) changeover_->close();
 }
 

@@ -163,6 +163,7 @@ class session : public std::enable_shared_from_this<session> {
     struct detour {
         usher::step::action what;
         settings::side to;
+        bool came_back = false;  // by a connection that was parked
     };
     void look_at_groups(relay_loop& by);
     void set_out(usher::step::action what);
@@ -170,6 +171,10 @@ class session : public std::enable_shared_from_this<session> {
     asio::awaitable<void> make_detour();
     asio::awaitable<hindrance> try_detour();
     void remain(const unable& why);
+    asio::awaitable<bool> come_back();
+    void park_server();
+    std::unique_ptr<parked_connection> take_parked();
+    void drop_parked();
     settings::side bound_for() const { return detour_ ? detour_->to : plan_.authority; }
     bool takes_transaction_along() const { return detour_ && detour_->what == usher::step::action::go_again; }
 
@@ -260,6 +265,7 @@ class session : public std::enable_shared_from_this<session> {
     std::chrono::steady_clock::time_point follower_due_ = std::chrono::steady_clock::time_point::max();
     std::unique_ptr<usher> usher_;    // where its tables have several authorities
     std::unique_ptr<detour> detour_;  // as long as it makes it
+    std::unique_ptr<parked_connection> parked_;
     settings::side server_side_ = settings::side::legacy;
     bool is_to_go_over_ = false;   // to the other side, when nothing is under way
     bool has_other_role_ = false;  // than it logged in by, as it was when it came here

@@ -48,6 +48,7 @@ asio::awaitable<void> session::go_over() {
     may_ride_ = false;
     client_.return_to_asio();
     server_.return_to_asio();
+    if (parked_) parked_->connection.return_to_asio();
     // It is about to be said goodbye to where it came from.
     may_ride_ = farewell_ && client_.is_open() && !takes_transaction_along();
     if (may_ride_ || !client_.is_open()) co_return;
@@ -85,6 +86,9 @@ asio::awaitable<hindrance> session::try_to_go_over() {
     const auto leave = [&] { return changeover_->leave(server_, from, database, all); };
     auto stays = co_await insist_on(leave);
     if (stays) co_return stays;
+    const bool back = co_await come_back();
+    if (back) co_return std::nullopt;
+    if (changeover_->late()) co_return unable{move_result::unreachable, "it took too long"};
     const auto going = route_to(bound_for(), in_force_->config, opening);
     const auto packet = pgwire::build(going.opening);
     const auto go = [&] { return enter(going.authority, packet); };
@@ -133,11 +137,11 @@ void session::give_up_going_over() {
 
 void session::arrive() {
     auto& there = *changeover_;
-    static_cast<void>(server_.send(pgwire::build_terminate()));
     to_client_.begin_anew(there.news_for_client() + there.take_rest());
+    if (detour_) park_server();
+    if (!parked_) static_cast<void>(server_.send(pgwire::build_terminate()));
     server_ = there.take_connection();
     server_side_ = bound_for();
-    detour_.reset();
     if (cancel_key_ && there.key()) cancel_key_.lead_to(*there.key(), server_side_);
     has_other_role_ = there.has_other_role(place_.user());
     know_server();
@@ -145,7 +149,8 @@ void session::arrive() {
     // What a pause holds it holds again.
     waits_for_release_ = false;
     to_server_.go_on();
-    stats_->observe_move(std::chrono::steady_clock::now() - there.began());
+    if (!detour_) stats_->observe_move(std::chrono::steady_clock::now() - there.began());
+    detour_.reset();
     may_ride_ = true;
 }
 

@@ -12,7 +12,7 @@ namespace crossfade::proxy::frontend {
 void session::look_at_groups(relay_loop& by) {
     if (!strategy::is_divided(*in_force_, facts_)) {
         usher_.reset();
-        return;
+        return drop_parked();
     }
     using known = usher::acquaintance;
     if (!usher_) usher_ = std::make_unique<usher>(by.notes(), tracker_.started() ? known::late : known::from_the_start);
@@ -72,12 +72,43 @@ asio::awaitable<void> session::make_detour() {
         co_return;
     }
     const bool only_asked = detour_->what == usher::step::action::learn;
+    using enum detour_result;
+    if (!only_asked)
+        stats_->count_detour(why                  ? stayed
+                             : detour_->came_back ? came_back
+                                                  : logged_in,
+                             std::chrono::steady_clock::now() - changeover_->began());
     if (why || only_asked) {
         remain(why.value_or(unable{}));
     } else {
-        stats_->moved_by_groups.add(1);
         arrive();
     }
+}
+
+asio::awaitable<bool> session::come_back() {
+    const auto there = take_parked();
+    if (!there || !detour_ || there->side != detour_->to) co_return false;
+    detour_->came_back = co_await changeover_->come_back(std::move(*there));
+    co_return detour_->came_back;
+}
+
+// It is there still when the session comes back, with the state that it has now.
+void session::park_server() {
+    auto key = cancel_key_ ? std::optional{cancel_key_.backend()} : std::nullopt;
+    auto kept = changeover_->park(server_, server_side_, std::move(key));
+    if (!kept) return;
+    parked_ = std::make_unique<parked_connection>(std::move(*kept));
+    stats_->parked.add(1);
+}
+
+std::unique_ptr<parked_connection> session::take_parked() {
+    if (parked_) stats_->parked.add(~std::uint64_t{0});
+    return std::exchange(parked_, nullptr);
+}
+
+void session::drop_parked() {
+    if (const auto one = take_parked(); one && one->connection.is_open())
+        static_cast<void>(one->connection.send(pgwire::build_terminate()));
 }
 
 asio::awaitable<hindrance> session::try_detour() {

@@ -254,6 +254,7 @@ void session::leave_home(relay_loop& to) {
     deadline_.reset();
     client_.leave_asio();
     server_.leave_asio();
+    if (parked_) parked_->connection.leave_asio();
     awaited_at_home_.emplace(client_.socket().get_executor());
     rides_on_.store(&to, std::memory_order_release);
 }

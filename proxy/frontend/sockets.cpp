@@ -39,4 +39,9 @@ bool has_hung_up(int socket) {
     return ::poll(&one, 1, 0) > 0;
 }
 
+bool has_something_to_read(int socket) {
+    pollfd one{.fd = socket, .events = POLLIN | POLLRDHUP, .revents = 0};
+    return ::poll(&one, 1, 0) > 0;
+}
+
 }  // namespace crossfade::proxy::frontend

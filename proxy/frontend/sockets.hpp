@@ -25,5 +25,7 @@ void prepare(stream_socket& socket, const settings::proxy& by);
 
 // Whether the peer has ended its side, read or not what it sent before.
 bool has_hung_up(int socket);
+// Bytes, or the peer's end.
+bool has_something_to_read(int socket);
 
 }  // namespace crossfade::proxy::frontend

@@ -84,6 +84,29 @@ std::vector<obstacle> obstacles(const session_portrait& of) {
     return found;
 }
 
+bool same_unnamed(const session_portrait& one, const session_portrait& other) {
+    if (!one.unnamed_there && !other.unnamed_there) return true;
+    const auto kept = [](const session_portrait& it) {
+        return it.unnamed_there && it.heard.statement == heard_facts::unnamed::kept;
+    };
+    return kept(one) && kept(other) && one.heard.parse == other.heard.parse;
+}
+
+std::size_t bytes_of(const session_portrait& it) {
+    constexpr std::size_t each = 128;
+    std::size_t bytes = sizeof it + it.heard.parse.size();
+    const auto add = [&](const std::map<std::string, std::string>& of) {
+        for (const auto& [name, value] : of) bytes += each + name.size() + value.size();
+    };
+    add(it.settings);
+    add(it.own_settings);
+    add(it.reported);
+    for (const auto& [name, statement] : it.prepared)
+        bytes += each + name.size() + statement.text.size() + statement.parameters.size() * sizeof(parameter_type);
+    for (const auto& name : it.channels) bytes += each + name.size();
+    return bytes;
+}
+
 std::vector<std::string> differences(const session_portrait& one, const session_portrait& other) {
     std::vector<std::string> found;
     const auto if_so = [&](bool so, const char* what) {

@@ -83,6 +83,12 @@ std::string_view to_string(obstacle what);
 // Each once, in the order above; none: recreate() can make the same on a database that has the same objects.
 std::vector<obstacle> obstacles(const session_portrait& of);
 
+// Whether the statement without a name is the same, too: where one of them has it, both are known to have it.
+bool same_unnamed(const session_portrait& one, const session_portrait& other);
+
+// Memory for it, about.
+std::size_t bytes_of(const session_portrait& it);
+
 // What isn't the same in two sessions, by kind and name, never by value: "setting search_path". What only the messages
 // tell is left out, and so is `reported`: the client can be told.
 std::vector<std::string> differences(const session_portrait& one, const session_portrait& other);

@@ -35,6 +35,11 @@ class settings_script {
     void set(std::string_view name, std::string_view value) {
         to_ += execute_unnamed({std::string{name}, std::string{value}});
     }
+    void reset_others(const std::map<std::string, std::string>& wanted,
+                      const std::map<std::string, std::string>& there) {
+        for (const auto& [name, value] : there)
+            if (!wanted.contains(name)) to_ += execute_unnamed({name, std::nullopt});
+    }
     template <class Map>
     void set_what_differs(const Map& wanted, const Map& there) {
         for (const auto& [name, value] : wanted) {
@@ -63,6 +68,7 @@ std::string recreate(const session_portrait& wanted, const session_portrait& ont
         settings_script settings(messages);
         // The texts below are in the encoding of the database that they came from.
         settings.set(client_encoding, wanted.encoding);
+        settings.reset_others(wanted.settings, onto.settings);
         settings.set_what_differs(wanted.settings, onto.settings);
         settings.set_what_differs(wanted.own_settings, onto.own_settings);
         // Last of the settings, because they may take away the right to the rest; the role after the user, as SET
@@ -70,9 +76,16 @@ std::string recreate(const session_portrait& wanted, const session_portrait& ont
         if (wanted.user != onto.user) settings.set("session_authorization", wanted.user);
         if (wanted.role != onto.role || wanted.user != onto.user) settings.set("role", wanted.role);
     }
+    const auto is_the_same = [&](const std::string& name, const prepared_statement& statement) {
+        const auto there = onto.prepared.find(name);
+        return there != onto.prepared.end() && there->second == statement;
+    };
+    for (const auto& [name, statement] : onto.prepared)
+        if (const auto same = wanted.prepared.find(name); same == wanted.prepared.end() || same->second != statement)
+            messages += pgwire::build_close(pgwire::named::statement, name);
     // After search_path and all that says how a text is read.
     for (const auto& [name, statement] : wanted.prepared) {
-        if (onto.prepared.contains(name)) continue;
+        if (is_the_same(name, statement)) continue;
         messages += statement.by_sql ? run(statement.text)
                                      : pgwire::build_parse(name, statement.text, oids_of(statement.parameters));
     }
@@ -84,12 +97,15 @@ std::string recreate(const session_portrait& wanted, const session_portrait& ont
             if (const auto value = wanted.settings.find(std::string{name}); value != wanted.settings.end())
                 settings.set(name, value->second);
     }
-    // As the client said it, in its encoding. The one that carried the settings goes in any case.
-    if (wanted.unnamed_there && wanted.heard.statement == heard_facts::unnamed::kept)
-        messages += pgwire::framed(pgwire::frontend::parse, wanted.heard.parse);
-    else
-        messages += pgwire::build_close(pgwire::named::statement, "");
-    return messages + pgwire::build_sync();
+    return messages + recreate_unnamed(wanted);
+}
+
+// As the client said it, in its encoding. The one that carried the settings goes in any case.
+std::string recreate_unnamed(const session_portrait& wanted) {
+    const bool kept = wanted.unnamed_there && wanted.heard.statement == heard_facts::unnamed::kept;
+    return (kept ? pgwire::framed(pgwire::frontend::parse, wanted.heard.parse)
+                 : pgwire::build_close(pgwire::named::statement, "")) +
+           pgwire::build_sync();
 }
 
 std::optional<recreation::outcome> recreation::take(char type, std::string_view body) {

@@ -11,10 +11,14 @@
 
 namespace crossfade::proxy::portrait {
 
-// The messages that make of `onto`, a session that has just logged in with the same start-up message, one as `wanted`
-// is, which has no obstacles. All in one transaction: where one fails, `onto` stays as it was. Whether it came out
-// right, differences() of a new portrait tells: a database may read the same text another way.
+// The messages that make of `onto`, a session that has logged in with the same start-up message, one as `wanted`
+// is, which has no obstacles. What it has beyond that is taken back. All in one transaction: where one fails, `onto`
+// stays as it was. Whether it came out right, differences() of a new portrait tells: a database may read the same text
+// another way.
 std::string recreate(const session_portrait& wanted, const session_portrait& onto);
+
+// Those for the statement without a name alone.
+std::string recreate_unnamed(const session_portrait& wanted);
 
 // Reads the answers. More reports than fit in some 64 KiB aren't PostgreSQL's.
 class recreation {

@@ -55,7 +55,11 @@ class two_groups : public two_sides {
     static std::string refusal_of(const connection& on, const std::string& sql) {
         return error_of(answer{PQexec(on.get(), sql.c_str())});
     }
-    double detours() { return front_->metric("crossfade_session_detours_total"); }
+    double detours(const std::string& result) {
+        return front_->metric("crossfade_session_detours_total{result=\"" + result + "\"}");
+    }
+    double detours() { return detours("came_back") + detours("logged_in"); }
+    double parked() { return front_->metric("crossfade_parked_connections"); }
     double refused() { return front_->metric("crossfade_group_writes_refused_total"); }
 
   private:
