@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ostream>
+#include <string>
 
 #include "lib/settings/settings.hpp"
 
@@ -14,6 +15,9 @@ struct context {
     output_format format = output_format::table;
     std::ostream& out;    // the answer
     std::ostream& notes;  // progress and remarks
+    // Of what is changed, for the audit log.
+    std::string by{};  // empty: the user of the operating system
+    std::string reason{};
 
     bool json() const { return format == output_format::json; }
 };

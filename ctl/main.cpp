@@ -5,6 +5,7 @@
 #include <iostream>
 #include <memory>
 
+#include "ctl/audit/command.hpp"
 #include "ctl/backfill/command.hpp"
 #include "ctl/check/command.hpp"
 #include "ctl/context.hpp"
@@ -32,8 +33,19 @@ using ctl::exit_code;
 
 using command = std::function<exit_code(const context&)>;
 
+// Of the audit log.
+struct order {
+    std::string by;
+    std::string reason;
+};
+
+void who_and_why(CLI::App& of, order& into) {
+    of.add_option("--by", into.by, "Who orders it, for the audit log (the user of the operating system)");
+    of.add_option("--reason", into.reason, "For the audit log");
+}
+
 // `chosen` is what the command line named.
-void declare_dead_letters(CLI::App& app, command& chosen) {
+void declare_dead_letters(CLI::App& app, command& chosen, order& ordered) {
     auto* letters = app.add_subcommand("deadletters", "Changes that modern has refused, and those behind them")
                         ->require_subcommand(1);
 
@@ -55,8 +67,9 @@ void declare_dead_letters(CLI::App& app, command& chosen) {
         chosen = [id, values](const context& in) { return ctl::deadletters::show(in, *id, *values); };
     });
 
-    const auto order = [&](const char* name, const char* what, ctl::deadletters::order ordered) {
+    const auto declare_order = [&](const char* name, const char* what, ctl::deadletters::order wanted) {
         auto* each = letters->add_subcommand(name, what);
+        who_and_why(*each, ordered);
         auto which = std::make_shared<ctl::deadletters::choice>();
         auto wait = std::make_shared<int>(30);
         each->add_option("--id", which->ids, "These, as `list` gives them");
@@ -64,18 +77,18 @@ void declare_dead_letters(CLI::App& app, command& chosen) {
         each->add_flag("--all", which->all, "All of the stream");
         each->add_option("--wait", *wait, "Seconds to wait until crossfade-cdc has done it (30)")
             ->check(CLI::Range(0, 86400));
-        each->callback([&chosen, which, wait, ordered] {
-            chosen = [which, wait, ordered](const context& in) {
-                return ctl::deadletters::carry_out(in, ordered, *which, std::chrono::seconds{*wait});
+        each->callback([&chosen, which, wait, wanted] {
+            chosen = [which, wait, wanted](const context& in) {
+                return ctl::deadletters::carry_out(in, wanted, *which, std::chrono::seconds{*wait});
             };
         });
     };
-    order("replay", "Apply them again, in the stream's order", ctl::deadletters::order::replay);
-    order("discard", "Give them up; the rows stay different until they change again or are copied",
-          ctl::deadletters::order::discard);
+    declare_order("replay", "Apply them again, in the stream's order", ctl::deadletters::order::replay);
+    declare_order("discard", "Give them up; the rows stay different until they change again or are copied",
+                  ctl::deadletters::order::discard);
 }
 
-void declare_ddl(CLI::App& app, command& chosen) {
+void declare_ddl(CLI::App& app, command& chosen, order& ordered) {
     auto* ddl = app.add_subcommand("ddl", "DDL of legacy that the stream has come by")->require_subcommand(1);
 
     auto* list = ddl->add_subcommand("list", "The newest first, without their texts");
@@ -96,15 +109,39 @@ void declare_ddl(CLI::App& app, command& chosen) {
            [](const context& in, std::int64_t id) { return ctl::ddl::show(in, id); });
     const auto release = [&](const char* name, const char* what, ctl::ddl::release how) {
         auto wait = std::make_shared<int>(30);
-        of_one(name, what,
-               [how, wait](const context& in, std::int64_t id) {
-                   return ctl::ddl::let_go(in, how, id, std::chrono::seconds{*wait});
-               })
-            ->add_option("--wait", *wait, "Seconds to wait until crossfade-cdc has done it (30)")
+        auto* each = of_one(name, what, [how, wait](const context& in, std::int64_t id) {
+            return ctl::ddl::let_go(in, how, id, std::chrono::seconds{*wait});
+        });
+        who_and_why(*each, ordered);
+        each->add_option("--wait", *wait, "Seconds to wait until crossfade-cdc has done it (30)")
             ->check(CLI::Range(0, 86400));
     };
     release("resume", "Modern has been changed: the tables that wait for it go on", ctl::ddl::release::resume);
     release("skip", "They go on, whatever modern is like", ctl::ddl::release::skip);
+}
+
+void declare_audit(CLI::App& app, command& chosen) {
+    auto* audit = app.add_subcommand("audit", "What operators have changed")->require_subcommand(1);
+
+    auto* log = audit->add_subcommand("log", "Entries of both databases, the newest first");
+    auto which = std::make_shared<ctl::audit::listing>();
+    log->add_option("--limit", which->limit, "Entries at most (100)")->check(CLI::Range(1, 100000));
+    log->add_option("--action", which->action, "For instance flip, \"flags reload\"");
+    log->add_option("--since", which->since, "A time as PostgreSQL reads it: 2026-11-21T18:00Z, yesterday");
+    log->callback([&chosen, which] { chosen = [which](const context& in) { return ctl::audit::log(in, *which); }; });
+
+    auto* verify = audit->add_subcommand("verify", "Whether anything was changed, removed or put in between");
+    auto heads = std::make_shared<std::vector<std::string>>();
+    verify
+        ->add_option(
+            "--expect-head", *heads,
+            "A hash that an earlier call has given, of either database: exit code 1 if there is no such entry any more")
+        ->check([](const std::string& hash) {
+            const bool fine = hash.size() == 64 && hash.find_first_not_of("0123456789abcdef") == std::string::npos;
+            return fine ? std::string{} : std::string{"a hash has 64 hexadecimal digits in lower case"};
+        });
+    verify->callback(
+        [&chosen, heads] { chosen = [heads](const context& in) { return ctl::audit::verify(in, *heads); }; });
 }
 
 void declare_flip(CLI::App& app, command& chosen) {
@@ -140,7 +177,7 @@ void declare_flip(CLI::App& app, command& chosen) {
 }
 
 // The subcommands with their options.
-void declare(CLI::App& app, command& chosen) {
+void declare(CLI::App& app, command& chosen, order& ordered) {
     app.add_subcommand("check", "Ask both databases and Kafka whether they are fit; change nothing")->callback([&] {
         chosen = ctl::check::run;
     });
@@ -161,6 +198,7 @@ void declare(CLI::App& app, command& chosen) {
             "--slot-timeout", [init_options](int s) { init_options->slot_timeout = std::chrono::seconds(s); },
             "Seconds to wait for running transactions to end (60)")
         ->check(CLI::Range(1, 86400));
+    who_and_why(*init, ordered);
     init->callback([&chosen, init_options] {
         chosen = [init_options](const context& in) { return ctl::init::run(in, *init_options); };
     });
@@ -198,6 +236,7 @@ void declare(CLI::App& app, command& chosen) {
     backfill->add_flag_callback(
         "--pause", [copy_options] { copy_options->how = ctl::backfill::manner::pause; },
         "What is copied live stands still, until --live asks for it again");
+    who_and_why(*backfill, ordered);
     backfill->callback([&chosen, copy_options] {
         chosen = [copy_options](const context& in) { return ctl::backfill::run(in, *copy_options); };
     });
@@ -227,8 +266,9 @@ void declare(CLI::App& app, command& chosen) {
         chosen = [drift_options](const context& in) { return ctl::drift::list(in, *drift_options); };
     });
 
-    declare_dead_letters(app, chosen);
-    declare_ddl(app, chosen);
+    declare_dead_letters(app, chosen, ordered);
+    declare_ddl(app, chosen, ordered);
+    declare_audit(app, chosen);
     declare_flip(app, chosen);
 
     auto* verify = app.add_subcommand("verify", "Compare every row on both sides");
@@ -271,7 +311,8 @@ int main(int argc, char** argv) {
     app.add_flag("--back", back, "Of the stream from modern to legacy: deadletters, drift and ddl");
     app.require_subcommand(1);
     app.fallthrough();
-    declare(app, chosen);
+    order ordered;
+    declare(app, chosen, ordered);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -296,7 +337,12 @@ int main(int argc, char** argv) {
 
     const auto format = json ? ctl::output_format::json : ctl::output_format::table;
     try {
-        return static_cast<int>(chosen({.config = *config, .format = format, .out = std::cout, .notes = std::cerr}));
+        return static_cast<int>(chosen({.config = *config,
+                                        .format = format,
+                                        .out = std::cout,
+                                        .notes = std::cerr,
+                                        .by = ordered.by,
+                                        .reason = ordered.reason}));
     } catch (const ctl::stop& why) {
         return static_cast<int>(complain(why, format));
     } catch (const std::exception& why) {

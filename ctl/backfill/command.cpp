@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "ctl/audit/record.hpp"
 #include "ctl/backfill/crew.hpp"
 #include "ctl/backfill/interrupt.hpp"
 #include "ctl/backfill/live.hpp"
@@ -80,7 +81,8 @@ void forget_live_copy(pgclient::connection& modern, const std::string& stream, c
             {stream, to_string(table)});
 }
 
-void mark_copying(pgclient::connection& modern, const std::string& stream, const std::vector<task>& tasks) {
+void mark_copying(pgclient::connection& modern, const std::string& stream, const std::vector<task>& tasks,
+                  store::audit_entry entry) {
     ask(modern, "writing crossfade.tables", "BEGIN");
     for (const auto& each : tasks) {
         forget_live_copy(modern, stream, each.table);
@@ -89,6 +91,8 @@ void mark_copying(pgclient::connection& modern, const std::string& stream, const
             " ON CONFLICT (stream, table_name) DO UPDATE SET state = 'copying', updated_at = now()",
             {stream, to_string(each.table)});
     }
+    entry.outcome = "begun";
+    audit::append(modern, entry);
     ask(modern, "writing crossfade.tables", "COMMIT");
 }
 
@@ -198,6 +202,20 @@ exit_code report(const context& in, const std::vector<task>& tasks, const crew& 
                << " tables; nothing is applied until the rest is copied: crossfade backfill\n";
     }
     return fine ? exit_code::fine : exit_code::no;
+}
+
+// The rows are there, or not, whatever becomes of this.
+void note_end(const context& in, store::audit_entry entry, const crew& done, model::lsn at) {
+    const auto sum = done.sum();
+    entry.after_json = boost::json::serialize(boost::json::object{
+        {"tables", sum.tables_done}, {"rows", sum.rows}, {"bytes", sum.bytes}, {"as_of", to_string(at)}});
+    entry.outcome = sum.tables_done == sum.tables ? "complete" : "incomplete";
+    try {
+        auto modern = catalog::connect(in.config, settings::side::modern);
+        audit::append(modern, entry);
+    } catch (const stop& why) {
+        in.notes << "the end of the copy is not in the audit log: " << why.what() << '\n';
+    }
 }
 
 // `--resync --live`: the stream goes on from now, its changes of a table that is not copied yet are left out, and every
@@ -312,7 +330,8 @@ exit_code run(const context& in, const options& with) {
     const interrupt_guard interrupt;
     auto lock = catalog::connect(in.config, settings::side::modern);
     lock_out(lock, in.config.stream.name);
-    mark_copying(modern, in.config.stream.name, planned.tasks);
+    const auto entry = audit::entry(in, anew ? "backfill resync" : "backfill", names(planned.tasks));
+    mark_copying(modern, in.config.stream.name, planned.tasks, entry);
 
     failpoint::pass("backfill.marked");
     if (!role.replica_role) clear_together(modern, planned.tasks);
@@ -327,6 +346,7 @@ exit_code run(const context& in, const options& with) {
     }
     if (anew && copying.sum().tables_done == planned.tasks.size())
         go_on_from_copy(in, first.source, first.at, topic, legacy, modern);
+    note_end(in, entry, copying, first.at);
     return report(in, planned.tasks, copying, first.at);
 }
 

@@ -6,6 +6,7 @@
 #include <set>
 #include <thread>
 
+#include "ctl/audit/record.hpp"
 #include "ctl/backfill/display.hpp"
 #include "ctl/backfill/interrupt.hpp"
 #include "ctl/catalog/database.hpp"
@@ -124,6 +125,13 @@ void request_live(const context& in, const options& with, const std::vector<task
             {in.config.stream.name, to_string(each.table), std::to_string(with.max_lag.count()),
              std::to_string(with.max_rate), std::to_string(each.estimated_rows),
              with.again == copied_tables::again ? "true" : "false"});
+    auto entry = audit::entry(in, with.start == stream_start::anew ? "backfill resync" : "backfill live", names(tasks));
+    entry.after_json = boost::json::serialize(boost::json::object{{"tables", tasks.size()},
+                                                                  {"again", with.again == copied_tables::again},
+                                                                  {"max_lag_ms", with.max_lag.count()},
+                                                                  {"max_rate", with.max_rate}});
+    entry.outcome = "asked of crossfade-cdc";
+    audit::append(modern, entry);
     ask(modern, "writing crossfade.backfills", "COMMIT");
 }
 
@@ -176,7 +184,8 @@ exit_code watch_live(const context& in, const options& with, const std::vector<t
 
 exit_code pause_live(const context& in, const options& with) {
     auto modern = catalog::connect(in.config, settings::side::modern);
-    std::size_t paused = 0;
+    std::vector<std::string> paused;
+    ask(modern, "writing crossfade.backfills", "BEGIN");
     for (const auto& each : load(in, modern)) {
         const auto dot = each.table.find('.');
         const model::table_name name{each.table.substr(0, dot), each.table.substr(dot + 1)};
@@ -187,12 +196,14 @@ exit_code pause_live(const context& in, const options& with) {
         ask(modern, "writing crossfade.backfills",
             "UPDATE crossfade.backfills SET reason = 'paused by an operator' WHERE stream = $1 AND table_name = $2",
             {in.config.stream.name, each.table});
-        ++paused;
+        paused.push_back(each.table);
     }
+    if (!paused.empty()) audit::append(modern, audit::entry(in, "backfill pause", output::joined(paused)));
+    ask(modern, "writing crossfade.backfills", "COMMIT");
     if (in.json()) {
-        in.out << output::pretty({{"paused", paused}});
+        in.out << output::pretty({{"paused", paused.size()}});
     } else {
-        in.out << paused << " tables stand still until crossfade backfill --live\n";
+        in.out << paused.size() << " tables stand still until crossfade backfill --live\n";
     }
     return exit_code::fine;
 }

@@ -14,7 +14,7 @@ namespace crossfade::ctl::backfill {
 void require_live(const settings::stream& stream, const catalog::role& on_modern);
 
 // `crossfade backfill --live`: asks crossfade-cdc to copy the tables while the stream goes on. Those that are copied
-// are left, unless they are asked for anew; those that stand still go on.
+// are left, unless they are asked for anew; those that stand still go on. Leaves its entry in crossfade.audit.
 void request_live(const context& in, const options& with, const std::vector<task>& tasks, pgclient::connection& modern);
 
 // Shows how far they are until it is done. no: one stands still, or nobody is looking any more.

@@ -63,6 +63,12 @@ void sort_by_foreign_keys(std::vector<task>& tasks, const std::vector<catalog::f
 
 }  // namespace
 
+std::string names(const std::vector<task>& of) {
+    std::string all;
+    for (const auto& each : of) all += (all.empty() ? "" : ", ") + to_string(each.table);
+    return all;
+}
+
 plan make_plan(const std::vector<catalog::table>& legacy, const std::vector<catalog::table>& modern,
                const std::vector<catalog::foreign_key>& modern_keys, order by) {
     plan made;

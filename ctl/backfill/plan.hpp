@@ -21,6 +21,9 @@ struct task {
     std::int64_t bytes = 0;
 };
 
+// As an operator reads them: "public.a, public.b".
+std::string names(const std::vector<task>& of);
+
 struct plan {
     std::vector<task> tasks;
     std::vector<std::string> problems;  // why not; nothing is to be copied then

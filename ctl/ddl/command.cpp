@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "ctl/audit/record.hpp"
 #include "ctl/catalog/database.hpp"
 #include "ctl/catalog/read.hpp"
 #include "ctl/output/json.hpp"
@@ -89,6 +90,25 @@ void make_sure(const context& in, pgclient::connection& modern, std::int64_t id)
     }
 }
 
+// Asks crossfade-cdc to let go of the tables that wait for `held`, a row of find().
+void request(const context& in, pgclient::connection& modern, release how, const pgclient::rows& held) {
+    const char* const doing = "writing crossfade.dead_letters";
+    const std::string id{held.text(0, 0)};
+    auto entry = audit::entry(in, how == release::resume ? "ddl resume" : "ddl skip",
+                              "DDL " + id + ": " + std::string{held.text(0, 2)});
+    entry.before_json = boost::json::serialize(boost::json::object{
+        {"state", held.text(0, 6)}, {"command", held.text(0, 3)}, {"waiting_changes", held.integer(0, 7).value_or(0)}});
+    entry.outcome = "asked of crossfade-cdc";
+    ask(modern, doing, "BEGIN");
+    ask(modern, doing,
+        "UPDATE crossfade.dead_letters l SET state = 'replay' FROM crossfade.ddl d WHERE d.stream = $1 AND d.id = "
+        "$2::bigint"
+        " AND l.stream = d.stream AND l.operation = 'ddl' AND (l.commit_lsn, l.ordinal) = (d.commit_lsn, d.ordinal)",
+        {in.config.stream.name, id});
+    audit::append(modern, entry);
+    ask(modern, doing, "COMMIT");
+}
+
 }  // namespace
 
 exit_code list(const context& in, const listing& which) {
@@ -145,11 +165,7 @@ exit_code let_go(const context& in, release how, std::int64_t id, std::chrono::s
     if (found.text(0, 6) != "paused")
         throw stop(exit_code::no, "nothing waits for DDL " + std::to_string(id), "crossfade ddl list --paused");
     if (how == release::resume) make_sure(in, modern, id);
-    ask(modern, "writing crossfade.dead_letters",
-        "UPDATE crossfade.dead_letters l SET state = 'replay' FROM crossfade.ddl d WHERE d.stream = $1 AND d.id = "
-        "$2::bigint"
-        " AND l.stream = d.stream AND l.operation = 'ddl' AND (l.commit_lsn, l.ordinal) = (d.commit_lsn, d.ordinal)",
-        {in.config.stream.name, std::to_string(id)});
+    request(in, modern, how, found);
     // The tables go on when their own letters are gone; what was behind them is then on its way.
     const auto until = std::chrono::steady_clock::now() + wait;
     bool done = false;

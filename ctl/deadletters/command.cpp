@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "ctl/audit/record.hpp"
 #include "ctl/catalog/database.hpp"
 #include "ctl/output/json.hpp"
 #include "ctl/output/pattern.hpp"
@@ -63,6 +64,40 @@ std::int64_t count(const context& in, pgclient::connection& modern, const choice
                parameters(in, which))
         .integer(0, 0)
         .value_or(0);
+}
+
+std::string scope_of(const choice& which) {
+    if (which.all) return "all";
+    std::string scope = which.table.empty() ? "" : "tables " + which.table;
+    for (const auto id : which.ids) scope += (scope.empty() ? "" : ", ") + std::to_string(id);
+    return scope;
+}
+
+// What they are in: {"refused": 2, "behind": 1}.
+std::string states_json(const context& in, pgclient::connection& modern, const choice& which) {
+    const auto found = ask(modern, "reading crossfade.dead_letters",
+                           "SELECT coalesce(json_object_agg(state, n)::text, '{}') FROM (SELECT state, count(*) AS n"
+                           " FROM crossfade.dead_letters" +
+                               std::string{chosen} + " GROUP BY 1 ORDER BY 1) s",
+                           parameters(in, which));
+    return std::string{found.text(0, 0)};
+}
+
+// Asks crossfade-cdc for it; how many there are.
+std::int64_t request(const context& in, pgclient::connection& modern, const std::string& state, const choice& which) {
+    const char* const doing = "writing crossfade.dead_letters";
+    auto entry = audit::entry(in, "deadletters " + state, scope_of(which));
+    ask(modern, doing, "BEGIN");
+    entry.before_json = states_json(in, modern, which);
+    const auto asked =
+        ask(modern, doing, "UPDATE crossfade.dead_letters SET state = '" + state + "'" + chosen, parameters(in, which))
+            .affected();
+    if (asked == 0) throw stop(exit_code::no, "there is no such dead letter", "crossfade deadletters list");
+    entry.after_json = boost::json::serialize(boost::json::object{{state, asked}});
+    entry.outcome = "asked of crossfade-cdc";
+    audit::append(modern, entry);
+    ask(modern, doing, "COMMIT");
+    return asked;
 }
 
 }  // namespace
@@ -146,12 +181,7 @@ exit_code carry_out(const context& in, order what, const choice& which, std::chr
         throw stop(exit_code::usage, "which ones?", "--id N, --table PATTERN or --all");
     auto modern = catalog::connect_installed(in.config);
     const bool replays = what == order::replay;
-    const auto asked =
-        ask(modern, "writing crossfade.dead_letters",
-            "UPDATE crossfade.dead_letters SET state = '" + std::string{replays ? "replay" : "discard"} + "'" + chosen,
-            parameters(in, which))
-            .affected();
-    if (asked == 0) throw stop(exit_code::no, "there is no such dead letter", "crossfade deadletters list");
+    const auto asked = request(in, modern, replays ? "replay" : "discard", which);
 
     const auto until = std::chrono::steady_clock::now() + wait;
     std::int64_t pending = asked;

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "ctl/audit/record.hpp"
 #include "ctl/catalog/database.hpp"
 #include "ctl/catalog/read.hpp"
 #include "ctl/flip/prepare.hpp"
@@ -34,13 +35,20 @@ constexpr std::chrono::milliseconds kafka_patience = 10s;
 class journal {
   public:
     void note(std::string what, std::string outcome) { entries_.push_back({std::move(what), std::move(outcome)}); }
+    std::size_t size() const { return entries_.size(); }
+
+    // From the one behind the first `begin` on.
+    boost::json::array steps(std::size_t begin = 0) const {
+        boost::json::array all;
+        for (std::size_t i = begin; i < entries_.size(); ++i)
+            all.push_back({{"what", entries_[i].what}, {"outcome", entries_[i].outcome}});
+        return all;
+    }
 
     void print(const context& in, bool fresh) const {
         const std::string next = fresh ? "copy what is there already: crossfade backfill" : "crossfade status";
         if (in.json()) {
-            boost::json::array steps;
-            for (const auto& each : entries_) steps.push_back({{"what", each.what}, {"outcome", each.outcome}});
-            in.out << output::pretty({{"steps", steps}, {"next", next}});
+            in.out << output::pretty({{"steps", steps()}, {"next", next}});
             return;
         }
         output::table table({{"what"}, {"outcome"}});
@@ -159,9 +167,22 @@ void install_schema(way& at, journal& done) {
              .empty();
     ask(follower, "creating schema crossfade", "SET client_min_messages = warning");
     ask(follower, "creating schema crossfade",
-        "BEGIN; " + std::string{store::schema_sql()} + "; " +
+        "BEGIN; " + std::string{store::schema_sql()} + "; " + std::string{store::audit_sql()} + "; " +
             (at.config.stream.both_ways ? std::string{store::authority_sql()} + "; " : "") + "COMMIT");
     done.note("schema crossfade on " + at.follower_name(), existed ? "existed" : "created");
+}
+
+// The way back has seen to it, where there is one. Else the stream needs nothing of its own on its source, and goes on
+// without: what is done to the follower is written down there.
+void install_audit_at_source(way& at, journal& done) {
+    if (at.config.stream.both_ways) return;
+    const std::string what = "audit log on " + at.source_name();
+    ask(at.source, what, "SET client_min_messages = warning; BEGIN");
+    const auto made = at.source.exec(std::string{store::audit_sql()});
+    if (!made && made.error().sqlstate != "42501") throw stop(exit_code::no, what + ": " + to_string(made.error()));
+    ask(at.source, what, made ? "COMMIT" : "ROLLBACK");
+    done.note(what,
+              made ? "kept" : "not kept: it needs the right to create on the database, and on what is there already");
 }
 
 std::string publication_target(const catalog::table& table) {
@@ -335,14 +356,38 @@ void begin_stream(way& at, const options& with, journal& done) {
 
 // The publication has to be there before the slot's first change is decoded, and nothing may lie between the slot and
 // the progress: so the slot comes last, and what it keeps from then on is what progress waits for.
-void carry_out(way& at, const options& with, journal& done) {
+void take_steps(way& at, const options& with, journal& done) {
     install_schema(at, done);
+    install_audit_at_source(at, done);
     mark_new(at, done);
     prepare_source(at, done);
     watch_ddl(at, done);
     ensure_topics(at.config, with, done);
     begin_stream(at, with, done);
     enable_failover(at, done);
+}
+
+// Each step is in force when it is taken, so that the entry comes behind them all, whatever becomes of the last one.
+void carry_out(const context& in, way& at, const options& with, journal& done) {
+    const auto first = done.size();
+    auto entry = audit::entry(in, "init", at.source_name() + " to " + at.follower_name());
+    entry.stream = at.config.stream.name;
+    const auto write_down = [&] {
+        entry.after_json = boost::json::serialize(boost::json::object{{"steps", done.steps(first)}});
+        audit::append(at.follower, entry);
+    };
+    try {
+        take_steps(at, with, done);
+    } catch (const stop& why) {
+        entry.outcome = std::string{"failed: "} + why.what();
+        try {
+            write_down();
+        } catch (const stop& unwritten) {
+            in.notes << unwritten.what() << '\n';
+        }
+        throw;
+    }
+    write_down();
 }
 
 }  // namespace
@@ -358,11 +403,15 @@ exit_code run(const context& in, const options& with) {
     if (!objections.empty()) refuse(objections);
 
     journal done;
-    for (auto& each : ways) carry_out(each, with, done);
+    for (auto& each : ways) carry_out(in, each, with, done);
     if (in.config.stream.both_ways) {
         auto legacy = catalog::connect(in.config, settings::side::legacy);
         auto modern = catalog::connect(in.config, settings::side::modern);
+        const auto first = done.size();
         for (auto& each : flip::prepare(in.config, legacy, modern)) done.note(each.what, each.outcome);
+        auto entry = audit::entry(in, "init", "the authority, and both sides' fences");
+        entry.after_json = boost::json::serialize(boost::json::object{{"steps", done.steps(first)}});
+        audit::append(modern, entry);
     }
     done.print(in, ways.front().planned.begin_progress);
     return exit_code::fine;

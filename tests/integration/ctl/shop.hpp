@@ -46,7 +46,7 @@ class shop {
         INSERT INTO orders (customer, total, tags, more)
           SELECT 1 + g % 200, g / 7.0, ARRAY['a', NULL, 'ü' || g], jsonb_build_object('g', g)
           FROM generate_series(1, 3000) g;
-        INSERT INTO audit SELECT 'entry ' || g % 7, '2026-01-01' FROM generate_series(1, 300) g;
+        INSERT INTO public.audit SELECT 'entry ' || g % 7, '2026-01-01' FROM generate_series(1, 300) g;
         INSERT INTO parts SELECT g, 'part ' || g FROM generate_series(1, 300) g;)";
 
     void create_schema() const {

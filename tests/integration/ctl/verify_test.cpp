@@ -52,8 +52,9 @@ TEST_F(ctl_verify, null_is_not_the_empty_string) {
 }
 
 TEST_F(ctl_verify, counts_duplicates_where_there_is_no_key) {
-    at_.modern.exec("INSERT INTO audit SELECT 'entry 1', '2026-01-01' FROM generate_series(1, 2)");
-    at_.modern.exec("DELETE FROM audit WHERE ctid = (SELECT min(ctid) FROM audit WHERE what = 'entry 2')");
+    at_.modern.exec("INSERT INTO public.audit SELECT 'entry 1', '2026-01-01' FROM generate_series(1, 2)");
+    at_.modern.exec(
+        "DELETE FROM public.audit WHERE ctid = (SELECT min(ctid) FROM public.audit WHERE what = 'entry 2')");
     auto found = differences();
     std::ranges::sort(found);
     EXPECT_EQ(found, (lines{"public.audit extra x2", "public.audit missing x1"}));

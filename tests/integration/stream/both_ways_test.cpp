@@ -298,6 +298,13 @@ TEST_F(both_ways, init_finds_all_there_the_second_time) {
     EXPECT_THAT(again.output, HasSubstr("schema crossfade on legacy"));
     EXPECT_THAT(again.output, HasSubstr("without public.newer: legacy has no such table"));
     EXPECT_EQ(positions(), before);
+    // Each way's entry is on its follower, and that of the fences on modern.
+    const std::string audited =
+        "SELECT string_agg(stream || ' ' || scope, ', ' ORDER BY id) FROM crossfade.audit WHERE action = 'init'";
+    const std::string on_modern = "app legacy to modern, app the authority, and both sides' fences";
+    EXPECT_EQ(world_->modern.value(audited), on_modern + ", " + on_modern);
+    EXPECT_EQ(world_->legacy.value(audited), "app_back modern to legacy, app_back modern to legacy");
+    EXPECT_EQ(world_->crossfade({"audit", "verify"}).exit_code, 0);
     const auto status = world_->crossfade({"status"});
     EXPECT_THAT(status.output, HasSubstr("app_back"));
     EXPECT_EQ(status.exit_code, 0) << status.output;
