@@ -1,11 +1,13 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <optional>
 
 #include "cdc/admin/admin_answers.hpp"
 #include "cdc/follow/following.hpp"
+#include "lib/program/audit_trail.hpp"
 #include "lib/program/command_line.hpp"
 #include "lib/program/service_manager.hpp"
 #include "lib/settings/directions.hpp"
@@ -44,6 +46,13 @@ void wait_for_the_end(const sigset_t& waited, program::configuration_reload& rel
     }
 }
 
+// By which the audit log knows this process.
+std::string name_here() {
+    std::array<char, 256> host{};
+    ::gethostname(host.data(), host.size() - 1);
+    return std::string{name} + ' ' + host.data() + " (" + std::to_string(::getpid()) + ')';
+}
+
 void serve(const std::string& path, settings::file_watch& watch, settings::configuration first) {
     const auto waited = block_signals();
     spdlog::info("{} {} follows stream {}", name, telemetry::version, first.stream.name);
@@ -64,6 +73,9 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
                                              if (back) back->nudge();
                                          }};
 
+    program::audit_trail trail{name_here(), in_force, registry};
+    reload.tell([&trail](auto trigger, auto by, const auto& report) { trail.note_reload(trigger, by, report); });
+
     telemetry::http_server http;
     program::add_admin_routes(http, name, registry, reload,
                               admin::answers(stream.board(), back ? &back->board() : nullptr));
@@ -78,6 +90,7 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     stream.stop();
     if (back) back->stop();
     http.stop();
+    trail.stop();
     spdlog::info("stopped");
 }
 

@@ -106,12 +106,16 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
 
     prometheus::Registry registry;
     telemetry::add_build_info(registry, name);
+    std::unique_ptr<program::audit_trail> trail;                            // outlives the desk
     std::unique_ptr<admin::operator_desk> desk;                             // outlives the front, whose sessions ask it
     mirror::keeper keeper{[&flags] { return flags.current(); }, registry};  // outlives the front's sessions
     frontend::front front{home, [&flags] { return flags.current(); }, registry, passed_listeners()};
     mirror::follower_watch follower{[&flags] { return flags.current(); }, registry};
     front.mirror_by(follower, keeper);
+    trail = std::make_unique<program::audit_trail>(
+        std::string{name} + ' ' + name_of(front), [&flags] { return flags.current(); }, registry);
     program::configuration_reload reload{name, flags, registry, [&front] { front.reloaded(); }};
+    reload.tell([&trail](auto trigger, auto by, const auto& report) { trail->note_reload(trigger, by, report); });
 
     std::unique_ptr<capture::stream_publisher> publisher;
     std::unique_ptr<capture::stream_publisher> back;
@@ -125,7 +129,7 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
 
     const helm steer{home, front, reload, manager};
     desk =
-        std::make_unique<admin::operator_desk>(home, front, reload, publisher.get(), registry,
+        std::make_unique<admin::operator_desk>(home, front, reload, *trail, publisher.get(), registry,
                                                [&steer](console::shutdown_waits_for what) { steer.shut_down(what); });
     front.open_desk(*desk);
     admin::flip_hold flips{home, front, *desk, reload};
@@ -163,6 +167,7 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     if (publisher) publisher->stop();
     if (back) back->stop();
     http.stop();
+    trail->stop();
     spdlog::info("stopped");
 }
 

@@ -30,7 +30,7 @@ configuration_reload::configuration_reload(std::string_view program, settings::r
     epoch_.Set(static_cast<double>(flags_.current()->epoch));
 }
 
-settings::reload_report configuration_reload::run(std::string_view trigger) {
+settings::reload_report configuration_reload::run(std::string_view trigger, std::string_view by) {
     const std::lock_guard alone{one_at_a_time_};
     auto report = flags_.reload(trigger);
     reloads_.at(report.outcome)->Increment();
@@ -40,6 +40,7 @@ settings::reload_report configuration_reload::run(std::string_view trigger) {
     } else {
         spdlog::info("{}", settings::report_line(trigger, report));
     }
+    if (listener_) listener_(trigger, by, report);
     if (report.outcome == reload_outcome::applied) telemetry::configure_log(program_, flags_.current()->config.log);
     // Files that the configuration names may have changed where its own text has not.
     if (report.outcome != reload_outcome::refused) on_taken_();

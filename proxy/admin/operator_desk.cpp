@@ -4,6 +4,7 @@
 
 #include <boost/asio/post.hpp>
 #include <numeric>
+#include <tuple>
 #include <utility>
 
 namespace crossfade::proxy::admin {
@@ -47,6 +48,19 @@ console::stream_facts stream_of(const std::string& name, const capture::publishe
             .retained_wal_bytes = status.retained_wal_bytes};
 }
 
+// What is ordered, and what it is about; of what is neither a question nor a reload.
+std::pair<std::string, std::string> named(const console::request& of) {
+    const auto held = [](const console::scope& what) {
+        const auto names = console::to_string(what);
+        return names.empty() ? std::string{"everything"} : names;
+    };
+    if (const auto* killed = std::get_if<commands::kill>(&of.what))
+        return {"kill", "session " + std::to_string(killed->session)};
+    if (const auto* paused = std::get_if<commands::pause>(&of.what)) return {"pause", held(paused->what)};
+    if (const auto* resumed = std::get_if<commands::resume>(&of.what)) return {"resume", held(resumed->what)};
+    return {"shutdown", "the proxy"};
+}
+
 void add_notices(std::vector<std::string>& to, const std::string& what, const std::vector<std::string>& all) {
     for (const auto& each : all) {
         if (to.size() == most_notices) {
@@ -60,11 +74,13 @@ void add_notices(std::vector<std::string>& to, const std::string& what, const st
 }  // namespace
 
 operator_desk::operator_desk(boost::asio::io_context& home, frontend::front& front,
-                             program::configuration_reload& reload, const capture::stream_publisher* publisher,
-                             prometheus::Registry& registry, std::function<void(console::shutdown_waits_for)> shut_down)
+                             program::configuration_reload& reload, program::audit_trail& trail,
+                             const capture::stream_publisher* publisher, prometheus::Registry& registry,
+                             std::function<void(console::shutdown_waits_for)> shut_down)
     : home_(home),
       front_(front),
       reload_(reload),
+      trail_(trail),
       publisher_(publisher),
       shut_down_(std::move(shut_down)),
       pauses_(home, front, registry),
@@ -92,7 +108,8 @@ void operator_desk::carry_out(console::request what, std::function<void(answer)>
     boost::asio::post(home_, [this, what = std::move(what), then = std::move(then)]() mutable {
         if (const auto* asked = std::get_if<console::ask_facts>(&what.what))
             return look_up(asked->what, std::move(then));
-        if (std::holds_alternative<commands::reload>(what.what)) return then(do_reload());
+        if (std::holds_alternative<commands::reload>(what.what)) return then(do_reload(what.by));
+        then = audited(what, std::move(then));
         if (const auto* killed = std::get_if<commands::kill>(&what.what)) {
             spdlog::warn("console: {} ends session {}", what.by, killed->session);
             return kill(killed->session, std::move(then));
@@ -149,8 +166,20 @@ void operator_desk::add_drift(console::needs wanted, shared_facts into, const ta
     });
 }
 
-answer operator_desk::do_reload() {
-    const auto report = reload_.run("console");
+operator_desk::taker operator_desk::audited(const console::request& what, taker then) {
+    store::audit_entry entry;
+    entry.by_whom = what.by;
+    std::tie(entry.action, entry.scope) = named(what);
+    return [this, entry = std::move(entry), then = std::move(then)](answer got) mutable {
+        const auto* failed = std::get_if<failure>(&got);
+        entry.outcome = failed != nullptr ? "failed: " + failed->message : "done";
+        trail_.note(std::move(entry));
+        then(std::move(got));
+    };
+}
+
+answer operator_desk::do_reload(const std::string& by) {
+    const auto report = reload_.run("console", by);
     std::vector<std::string> notices;
     if (report.outcome == settings::reload_outcome::refused) {
         add_notices(notices, "", report.problems);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "lib/program/audit_trail.hpp"
 #include "lib/program/configuration_reload.hpp"
 #include "proxy/admin/drift_ledger.hpp"
 #include "proxy/admin/pauses.hpp"
@@ -21,8 +22,8 @@ class operator_desk : public console::provider {
     // `shut_down` ends the program as the operator wants it. Everything outlives the desk; `publisher` is null where
     // this proxy doesn't publish.
     operator_desk(boost::asio::io_context& home, frontend::front& front, program::configuration_reload& reload,
-                  const capture::stream_publisher* publisher, prometheus::Registry& registry,
-                  std::function<void(console::shutdown_waits_for)> shut_down);
+                  program::audit_trail& trail, const capture::stream_publisher* publisher,
+                  prometheus::Registry& registry, std::function<void(console::shutdown_waits_for)> shut_down);
 
     // Waits for what is asked of a database. Call it when `home` has stopped, while the front is still there.
     void stop() { ledger_.stop(); }
@@ -42,12 +43,15 @@ class operator_desk : public console::provider {
     void add_drift(console::needs wanted, shared_facts into, const taker& then);
     void keep_sample();
     console::traffic_facts traffic() const;
-    console::answer do_reload();
+    console::answer do_reload(const std::string& by);
+    // Notes who has ordered it and what the answer is, when it comes.
+    taker audited(const console::request& what, taker then);
     void kill(std::uint64_t id, taker then);
 
     boost::asio::io_context& home_;
     frontend::front& front_;
     program::configuration_reload& reload_;
+    program::audit_trail& trail_;
     const capture::stream_publisher* publisher_;
     std::function<void(console::shutdown_waits_for)> shut_down_;
     pauses pauses_;

@@ -2,6 +2,7 @@
 
 #include <csignal>
 
+#include "lib/store/audit.hpp"
 #include "lib/store/schema.hpp"
 #include "tests/integration/apply/stream_script.hpp"
 #include "tests/support/eventually.hpp"
@@ -208,6 +209,22 @@ TEST(stream, tenants_left_out_make_the_table_stale) {
     EXPECT_TRUE(support::eventually(std::chrono::seconds{5}, [&] {
         return at.metric("crossfade_events_skipped_total{reason=\"legacy-only\"") == "1";
     }));
+}
+
+TEST(stream, its_reloads_are_in_the_audit_log) {
+    stream_fixture at{journal_ddl};
+    at.exec(std::string{store::audit_sql()});
+    at.cdc->start();
+    ASSERT_TRUE(at.in_state("applying")) << at.cdc->log();
+    at.cdc->configure(at.yaml("{ dual_write_strategy: legacy-primary, migration_drift_tolerance: 0.25 }"));
+    at.cdc->signal(SIGHUP);
+    // Legacy is the authority, and has none.
+    EXPECT_TRUE(support::eventually(std::chrono::seconds{20}, [&] {
+        return at.all(
+                   "SELECT split_part(program, ' ', 1), action, outcome, after #>> '{changes,0}'"
+                   " FROM crossfade.audit") ==
+               "crossfade-cdc|flags reload|applied|flags.migration_drift_tolerance: 0.0005 -> 0.25";
+    })) << at.cdc->log();
 }
 
 TEST(stream, what_a_backfill_has_copied_is_left_out) {
