@@ -198,7 +198,13 @@ std::optional<parked_connection> changeover::park(transport& old, settings::side
     return parked_connection{std::move(old), of, was_, std::move(key), bytes};
 }
 
-asio::awaitable<hindrance> changeover::undo(transport& old) {
+asio::awaitable<hindrance> changeover::undo(transport& old, const repeatable_start& of) {
+    if (of.has_read()) {
+        const auto looked = co_await has_only_looked(old, reader_of(old), from_old_);
+        lost_old_ = !looked && looked.error().what == interview_failure::kind::broken;
+        if (!looked || !*looked)
+            co_return unable{move_result::obstacle, "its transaction has read, and isn't READ COMMITTED"};
+    }
     const auto undone = co_await roll_back(old, reader_of(old), from_old_);
     if (undone && *undone == pgwire::transaction_status::idle) co_return std::nullopt;
     const bool refused = !undone && undone.error().what == interview_failure::kind::refused;

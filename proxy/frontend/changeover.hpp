@@ -57,7 +57,7 @@ class changeover {
 
     // Of a session in a transaction that did nothing but begin: it is undone on the old database, before leave(), and
     // begun again by the same messages on the new one, behind settle(), or on the old one after all.
-    asio::awaitable<hindrance> undo(transport& old);
+    asio::awaitable<hindrance> undo(transport& old, const repeatable_start& of);
     asio::awaitable<hindrance> begin_there(const repeatable_start& with);
     asio::awaitable<hindrance> begin_here(transport& old, const repeatable_start& with);
 

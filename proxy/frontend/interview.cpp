@@ -7,6 +7,7 @@
 #include "lib/pgwire/diagnostics.hpp"
 #include "lib/pgwire/message_types.hpp"
 #include "lib/pgwire/query_messages.hpp"
+#include "lib/pgwire/rows.hpp"
 
 namespace crossfade::proxy::frontend {
 namespace {
@@ -72,6 +73,29 @@ struct until_all_are_ready {
     }
 };
 
+struct until_ready_with_row {
+    struct outcome {
+        std::string error{};
+        std::string value{};  // the last row's first
+    };
+    outcome so_far{};
+
+    std::optional<outcome> take(char type, std::string_view body) {
+        if (type == backend::error_response) so_far.error = pgwire::sqlstate_of(body);
+        if (type == backend::data_row)
+            if (const auto row = pgwire::parse_data_row(body); row && !row->empty())
+                so_far.value = row->front().value_or("");
+        return type == backend::ready_for_query ? std::optional{so_far} : std::nullopt;
+    }
+};
+
+// A simple query, or a Parse without a name, would take the client's unnamed statement away.
+std::string named_run(std::string_view sql) {
+    constexpr std::string_view name = "crossfade 1";
+    return pgwire::build_parse(name, sql) + pgwire::build_bind("", name, {}) + pgwire::build_execute("", 0) +
+           pgwire::build_close(pgwire::named::statement, name) + pgwire::build_sync();
+}
+
 }  // namespace
 
 void throw_exception_from_error(const interview_failure& failure, const boost::source_location& where) {
@@ -118,14 +142,22 @@ asio::awaitable<boost::system::result<pgwire::transaction_status, interview_fail
     co_return outcome->status;
 }
 
+asio::awaitable<boost::system::result<bool, interview_failure>> has_only_looked(transport& server, message_reader& from,
+                                                                                for_client& meanwhile) {
+    until_ready_with_row reading;
+    auto messages = named_run(
+        "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NULL AND "
+        "pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.=) 'read committed'");
+    const auto said = co_await exchange(server, from, std::move(messages), reading, meanwhile);
+    if (!said) co_return broken;
+    if (!said->error.empty()) co_return interview_failure{interview_failure::kind::refused, said->error};
+    co_return said->value == "t";
+}
+
 asio::awaitable<boost::system::result<pgwire::transaction_status, interview_failure>> roll_back(transport& server,
                                                                                                 message_reader& from,
                                                                                                 for_client& meanwhile) {
-    // A simple query, or a Parse without a name, would take the client's unnamed statement away.
-    constexpr std::string_view name = "crossfade 1";
-    auto messages = pgwire::build_parse(name, "ROLLBACK") + pgwire::build_bind("", name, {}) +
-                    pgwire::build_execute("", 0) + pgwire::build_close(pgwire::named::statement, name) +
-                    pgwire::build_sync();
+    auto messages = named_run("ROLLBACK");
     auto done = co_await repeat(server, from, std::move(messages), 1, meanwhile);
     co_return done;
 }

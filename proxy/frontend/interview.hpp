@@ -49,6 +49,11 @@ asio::awaitable<boost::system::result<std::vector<std::string>, interview_failur
 asio::awaitable<boost::system::result<pgwire::transaction_status, interview_failure>> repeat(
     transport& server, message_reader& from, std::string messages, unsigned readies, for_client& meanwhile);
 
+// Whether the transaction that the session is in has written nothing, and each of its statements sees what is committed
+// by then.
+asio::awaitable<boost::system::result<bool, interview_failure>> has_only_looked(transport& server, message_reader& from,
+                                                                                for_client& meanwhile);
+
 // Undoes the transaction that the session is in, and leaves its statements as they are.
 asio::awaitable<boost::system::result<pgwire::transaction_status, interview_failure>> roll_back(transport& server,
                                                                                                 message_reader& from,

@@ -120,7 +120,7 @@ asio::awaitable<hindrance> session::try_detour() {
     }
     const bool again = takes_transaction_along();
     if (again) {
-        auto stays = co_await changeover_->undo(server_);
+        auto stays = co_await changeover_->undo(server_, usher_->start());
         if (stays) co_return stays;
     }
     auto why = co_await try_to_go_over();

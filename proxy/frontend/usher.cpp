@@ -73,7 +73,13 @@ usher::step usher::look(std::string_view chunk, const circumstances& now) {
         if (ends_unit) at.unit = at.next;
         at.batch = !ends_unit && (at.batch || it->asks || it->type == said::parse || it->type == said::describe ||
                                   it->type == said::close || it->type == said::execute);
-        const bool binds = it->asks && (how != fit::indifferent || !it->needs.repeatable);
+        if (it->asks && it->needs.only_reads()) {
+            const auto before = at.next - it->size;
+            commit(at, before);
+            if (!bound_) start_.pass_over(chunk.substr(before, it->size));
+            skip(at);
+        }
+        const bool binds = it->asks && !it->needs.only_reads() && (how != fit::indifferent || !it->needs.repeatable);
         bound_ = bound_ || binds;
         if (bound_ || it->type == said::flush) commit(at, at.next);
         if (it->asks) control(it->needs);
@@ -97,6 +103,12 @@ void usher::commit(walk& at, std::size_t up_to) {
     if (!bound_ && up_to > at.chunk.size()) start_.spoil();
     looked_ = at.start = up_to;
     batch_ = at.batch && up_to != at.unit;
+}
+
+// Goes on, and isn't among what would be said again.
+void usher::skip(walk& at) {
+    looked_ = at.start = at.next;
+    batch_ = at.batch;
 }
 
 void usher::control(const footprint& it) {
@@ -127,7 +139,8 @@ std::optional<usher::step> usher::decide(walk& at, const message& it, fit how) {
         commit(at, at.unit);
         return go_on(at);
     }
-    const bool may = outside || (!bound_ && start_.usable() && start_.readies() > 0);
+    // Where it reads next need not be the newest, once it has read anything.
+    const bool may = outside || (!bound_ && start_.usable() && (writes || !start_.has_read()));
     const bool in_vain = !stays_.empty() || (!writes && at.now.at < tries_again_);
     if (may && !in_vain) return step{.what = outside ? step::action::go : step::action::go_again};
     if (writes) return refuse(at, it, how);
@@ -160,7 +173,7 @@ void usher::refused() {
 }
 
 void usher::server_said(char type) {
-    if (type == pgwire::backend::error_response) start_.spoil();
+    if (type == pgwire::backend::error_response || type == pgwire::backend::portal_suspended) start_.spoil();
 }
 
 void usher::must_stay(std::string why, std::chrono::steady_clock::time_point at) {

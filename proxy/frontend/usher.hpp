@@ -91,6 +91,7 @@ class usher {
     std::optional<step> decide(walk& at, const message& it, strategy::fit how);
     std::optional<step> refuse(walk& at, const message& it, strategy::fit how);
     void commit(walk& at, std::size_t up_to);
+    void skip(walk& at);
     void control(const strategy::footprint& it);
     std::string raising(const message& it, strategy::fit how, const circumstances& now) const;
 

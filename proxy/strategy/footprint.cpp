@@ -24,7 +24,7 @@ bool is_repeatable(const sql::statement& it) {
                               effect::set_transaction_defaults>(it);
         case statement_kind::read:
             // set_config is volatile, and SET by another name.
-            return it.tables.empty() && !it.calls_may_write &&
+            return !it.calls_may_write &&
                    (it.calls <= sql::volatility::stable || (it.called.set_config && !it.called.sequence_value &&
                                                             !it.called.advisory_lock && !it.called.advisory_unlock));
         default:

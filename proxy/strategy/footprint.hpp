@@ -23,12 +23,13 @@ struct footprint {
     std::array<bool, 2> reads{};                    // by index_of()
     std::array<const sql::table_use*, 2> writes{};  // the first of each side; in what was given to footprint_of()
     bool unknown = false;                           // names no table, and may touch one all the same
-    // Nothing but the session and the transaction know of it, and if that is undone it can be said again elsewhere.
+    // Nothing but the session and the transaction know of it: if that is undone it can be said again elsewhere, or need
+    // not be, if it only reads.
     bool repeatable = true;
     bool ends = false;    // a transaction, somewhere in the text
     bool begins = false;  // one that is open behind it
 
-    bool names_tables() const { return reads[0] || reads[1] || writes[0] || writes[1]; }
+    bool only_reads() const { return repeatable && (reads[0] || reads[1]) && !writes[0] && !writes[1]; }
 };
 
 // What was prepared under the name; null: not known.

@@ -177,6 +177,30 @@ TEST_F(a_flight, that_fails_is_no_beginning_to_repeat) {
     EXPECT_EQ(one.asked(build_query("ROLLBACK") + build_query(order), 2), "C ZI C ZI ");
 }
 
+TEST_F(a_flight, of_reads_says_again_what_began_it) {
+    auto one = client();
+    const auto look = "SELECT count(*) FROM users";
+    EXPECT_EQ(one.asked(statement("BEGIN") + statement(look) + sync), "1 2 C 1 2 D(0) C ZT ");
+    EXPECT_EQ(one.asked(statement("SET LOCAL app.n = '1'") + statement(look) + sync + statement(look) + sync, 2),
+              "1 2 C 1 2 D(0) C ZT 1 2 D(0) C ZT ");
+    EXPECT_EQ(one.asked(statement(order) + sync), "1 2 C ZT ");
+    EXPECT_EQ(one.asked(build_query("SELECT current_setting('app.n')")), "T D(1) C ZT ");
+    EXPECT_EQ(one.asked(statement("COMMIT") + sync), "1 2 C ZI ");
+    // A portal that isn't read to its end is one of this server's.
+    EXPECT_EQ(one.asked(build_query("BEGIN")), "C ZT ");
+    EXPECT_EQ(one.asked(parse("", "SELECT note FROM orders, generate_series(1, 9)") + pgwire::build_bind("", "", {}) +
+                        pgwire::build_execute("", 1) + sync),
+              "1 2 D(o) s ZT ");
+    EXPECT_EQ(one.asked(statement(user) + sync), "XF008 ZE ");
+    EXPECT_EQ(one.asked(build_query("ROLLBACK")), "C ZI ");
+    // The statement without a name outlives the queries that are said again.
+    EXPECT_EQ(one.asked(build_query("BEGIN") + build_query("SELECT count(*) FROM orders"), 2), "C ZT T D(1) C ZT ");
+    EXPECT_EQ(one.asked(parse("", user) + sync), "1 ZT ");
+    EXPECT_EQ(one.asked(run_it("") + sync + run_it("") + sync, 2), "2 C ZT 2 C ZT ");
+    EXPECT_EQ(one.asked(build_query("COMMIT")), "C ZI ");
+    EXPECT_EQ(count("legacy", "users"), "2");
+}
+
 TEST_F(a_flight, keeps_the_statement_without_a_name) {
     auto one = client();
     EXPECT_EQ(one.asked(parse("begin", "BEGIN") + parse("", order) + sync), "1 1 ZI ");

@@ -104,6 +104,42 @@ TEST_F(a_statement, that_writes_elsewhere_than_its_transaction_is_refused) {
                           "What the transaction did before belongs there."));
 }
 
+// As many do: they look who it is, and write then.
+TEST_F(a_statement, takes_a_transaction_along_that_has_only_read) {
+    run(connect(), "INSERT INTO users (note) VALUES ('ann')");
+    for (const auto say : ways) {
+        const auto client = connect();
+        EXPECT_EQ(say(client, "BEGIN"), "");
+        EXPECT_EQ(say(client, "SET LOCAL app.clerk = 'ann'"), "");
+        EXPECT_EQ(say(client, "SELECT note FROM users"), "ann");
+        EXPECT_EQ(say(client, "SELECT count(*) FROM users JOIN orders USING (id)"), "0");
+        EXPECT_EQ(is_at(client), "legacy");
+        EXPECT_EQ(say(client, "INSERT INTO orders (note) VALUES (current_setting('app.clerk'))"), "");
+        EXPECT_EQ(is_at(client), "modern");
+        EXPECT_EQ(say(client, "SELECT count(*) FROM users"), "0") << "which the stream would have brought";
+        EXPECT_EQ(say(client, "COMMIT"), "");
+    }
+    // Not where its snapshot would be another one, nor with a cursor open, nor once it has done more than look.
+    for (const auto& [begin, look] :
+         {std::pair{"BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT note FROM users"},
+          std::pair{"BEGIN", "DECLARE c CURSOR FOR SELECT note FROM users"},
+          std::pair{"BEGIN", "SELECT nextval('users_id_seq')"}, std::pair{"BEGIN", "SELECT pg_advisory_xact_lock(1)"},
+          std::pair{"BEGIN", "SELECT enter('bob')"}}) {
+        const auto client = connect();
+        EXPECT_EQ(run(client, begin), "");
+        run(client, look);
+        EXPECT_EQ(is_at(client), "legacy") << look;
+        EXPECT_EQ(run(client, "INSERT INTO orders (note) VALUES ('o')"), "XF008") << look;
+        EXPECT_EQ(run(client, "ROLLBACK"), "");
+    }
+    EXPECT_EQ(notes("modern", "orders"), "ann ann");
+    const auto client = connect();
+    run(client, "BEGIN ISOLATION LEVEL SERIALIZABLE");
+    run(client, "SELECT note FROM users");
+    EXPECT_THAT(refusal_of(client, "INSERT INTO orders (note) VALUES ('o')"),
+                HasSubstr("The session can't go over: its transaction has read, and isn't READ COMMITTED"));
+}
+
 TEST_F(a_statement, that_writes_on_both_sides_is_refused_whole) {
     const auto client = connect();
     for (const auto* text :
