@@ -21,6 +21,7 @@
 #include "proxy/capture/stream_publisher.hpp"
 #include "proxy/frontend/front.hpp"
 #include "proxy/handover/authority_watch.hpp"
+#include "proxy/handover/file_orders.hpp"
 #include "proxy/mirror/follower_watch.hpp"
 
 namespace crossfade::proxy {
@@ -140,6 +141,13 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
         if (const auto known = authority->first_look()) reload.take(*known);
     }
 
+    std::unique_ptr<handover::file_orders> orders;
+    if (authority) {
+        orders =
+            std::make_unique<handover::file_orders>([&flags] { return flags.current(); }, name_of(front), registry);
+        flags.on_report([&orders](auto trigger, const auto& report) { orders->take(trigger, report); });
+    }
+
     telemetry::http_server http;
     program::add_admin_routes(http, name, registry, reload,
                               admin::answers(front, publisher.get(), back.get(), follower));
@@ -149,6 +157,7 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     if (authority) {
         authority->start(flips.obedience());
         flips.patrol();
+        orders->start();
     }
     if (publisher) publisher->start();
     if (back) back->start();
@@ -160,6 +169,7 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     home.run();
 
     watch.stop();
+    if (orders) orders->stop();
     if (authority) authority->stop();
     desk->stop();
     follower.stop();

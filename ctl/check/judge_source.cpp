@@ -4,6 +4,7 @@
 
 #include "ctl/check/judge.hpp"
 #include "ctl/check/listing.hpp"
+#include "ctl/output/table.hpp"
 
 namespace crossfade::ctl::check {
 

@@ -5,22 +5,16 @@
 
 #include <algorithm>
 #include <array>
-#include <thread>
 
 #include "ctl/catalog/database.hpp"
-#include "ctl/flip/gates.hpp"
 #include "ctl/output/json.hpp"
 #include "ctl/output/table.hpp"
-#include "lib/handover/coordinator.hpp"
+#include "lib/handover/carry_out.hpp"
 
 namespace crossfade::ctl::flip {
 namespace {
 
-using namespace std::chrono_literals;
 using settings::side;
-
-// For what the connection broke in the middle of.
-constexpr auto settle_patience = 30s;
 
 std::string whom(const options& with) {
     if (!with.by.empty()) return with.by;
@@ -38,7 +32,7 @@ void require_both_ways(const context& in) {
                "stream.both_ways: true, crossfade init, and a restart of the programs");
 }
 
-void print(const context& in, const check::findings& found) {
+void print(const context& in, const preflight::findings& found) {
     output::table table({{"gate"}, {"verdict"}, {"found"}});
     for (const auto& each : found.all())
         table.add({each.id, std::string{to_string(each.outcome)},
@@ -46,42 +40,12 @@ void print(const context& in, const check::findings& found) {
     in.out << table.render() << '\n';
 }
 
-boost::json::array gates_json(const check::findings& found) {
+boost::json::array gates_json(const preflight::findings& found) {
     boost::json::array all;
     for (const auto& each : found.all())
         all.push_back(
             {{"gate", each.id}, {"verdict", to_string(each.outcome)}, {"found", each.found}, {"way_out", each.mend}});
     return all;
-}
-
-// Throws stop where there is nothing to do about it.
-void claim(handover::coordinator& by) {
-    if (!by.claim())
-        throw stop(exit_code::no, "another flip is under way", "wait for its end; crossfade flip --history");
-}
-
-std::string told(handover::leftover what) {
-    return what == handover::leftover::finished ? "a flip that was decided is finished"
-           : what == handover::leftover::undone ? "a flip that was not decided is undone"
-                                                : "nothing was left to settle";
-}
-
-// What became of a flip in whose middle a connection broke.
-handover::leftover settle(const context& in, const std::function<void(const std::string&)>& say) {
-    const auto until = std::chrono::steady_clock::now() + settle_patience;
-    for (;;) {
-        try {
-            handover::coordinator by{in.config, say};
-            claim(by);
-            return by.settle();
-        } catch (const handover::trouble& why) {
-            if (std::chrono::steady_clock::now() >= until)
-                throw stop(exit_code::unreachable, std::string{"what became of the flip is not known: "} + why.what(),
-                           "crossfade flip --settle, as soon as both databases answer");
-            say(std::string{why.what()} + "; trying again");
-            std::this_thread::sleep_for(1s);
-        }
-    }
 }
 
 // Of the file's; a name that it doesn't have would move nothing, and nobody would know.
@@ -100,7 +64,7 @@ std::string of_scope(const options& with) {
     return " of " + to_string(settings::flag_scope{with.group, with.tenant});
 }
 
-exit_code tell(const context& in, const options& with, const check::findings& found, const handover::report& made) {
+exit_code tell(const context& in, const options& with, const preflight::findings& found, const handover::report& made) {
     if (in.json()) {
         boost::json::array details;
         for (const auto& each : made.details) details.emplace_back(each);
@@ -137,53 +101,51 @@ exit_code tell(const context& in, const options& with, const check::findings& fo
 exit_code run(const context& in, const options& with) {
     require_both_ways(in);
     const auto say = [&](const std::string& what) { in.notes << what << '\n'; };
-    if (with.settle) {
-        const auto made = settle(in, say);
-        in.json() ? in.out << output::pretty({{"settled", told(made)}}) : in.out << told(made) << '\n';
-        return exit_code::fine;
-    }
-    const auto to = with.to == "modern" ? side::modern : side::legacy;
-    const auto scope = scope_of(in, with);
+    const auto elsewhere = [] {
+        return stop(exit_code::no, "another flip is under way", "wait for its end; crossfade flip --history");
+    };
     try {
-        handover::coordinator by{in.config, say};
-        claim(by);
-        by.settle();
-        const auto now = by.newest();
-        if (!now) throw stop(exit_code::no, "neither database says who the authority is", "crossfade init");
-        const intent what{to, scope, now->authorities};
-        if (what.after() == what.before)
-            return tell(
-                in, with, {},
-                {true, with.to + " is the authority of " + to_string(scope) + " already", {}, 0, now->epoch, {}, {}});
-
-        auto legacy = catalog::connect(in.config, side::legacy);
-        auto modern = catalog::connect(in.config, side::modern);
-        const auto found = look(in.config, what, legacy, modern);
-        if (!in.json()) print(in, found);
-        const bool guarded = in.config.flags.resolve(scope.group, scope.tenant).cutover_guardrail_enabled;
-        const bool refused =
-            found.count(check::verdict::fail) > 0 || (found.count(check::verdict::warn) > 0 && guarded && !with.force);
-        if (refused || with.dry_run) {
-            if (in.json())
-                in.out << output::pretty(
-                    {{"done", false}, {"to", with.to}, {"refused", refused}, {"gates", gates_json(found)}});
-            else
-                in.out << (refused ? "refused; nothing has changed\n" : "it may be done\n");
-            return refused ? exit_code::no : exit_code::fine;
+        if (with.settle) {
+            const auto made = handover::settle(in.config, say);
+            if (!made) throw elsewhere();
+            const auto text = handover::told(*made);
+            in.json() ? in.out << output::pretty({{"settled", text}}) : in.out << text << '\n';
+            return exit_code::fine;
         }
-        handover::order order{to, scope, whom(with), with.reason, {}, with.hold_max, with.patience};
-        for (const auto& each : found.all())
-            if (each.outcome == check::verdict::warn) order.forced.push_back(each.id);
-        return tell(in, with, found, by.flip(order));
+        const auto to = with.to == "modern" ? side::modern : side::legacy;
+        const auto scope = scope_of(in, with);
+        const auto came = handover::carry_out(in.config,
+                                              {.to = to,
+                                               .scope = scope,
+                                               .after = [&](const auto& now) { return now.with(scope, to); },
+                                               .by = whom(with),
+                                               .reason = with.reason,
+                                               .hold_max = with.hold_max,
+                                               .patience = with.patience,
+                                               .look_only = with.dry_run,
+                                               .overrule = with.force},
+                                              say);
+        if (came.elsewhere) throw elsewhere();
+        if (!in.json() && !came.gates.all().empty()) print(in, came.gates);
+        if (came.refused || (with.dry_run && !came.made.done)) {
+            if (in.json())
+                in.out << output::pretty({{"done", false},
+                                          {"to", with.to},
+                                          {"group", with.group},
+                                          {"tenant", with.tenant},
+                                          {"refused", came.refused},
+                                          {"gates", gates_json(came.gates)}});
+            else
+                in.out << (came.refused ? "refused; nothing has changed\n" : "it may be done\n");
+            return came.refused ? exit_code::no : exit_code::fine;
+        }
+        return tell(in, with, came.gates, came.made);
+    } catch (const handover::unclear& why) {
+        throw stop(exit_code::unreachable, std::string{"what became of the flip is not known: "} + why.what(),
+                   "crossfade flip --settle, as soon as both databases answer");
     } catch (const handover::trouble& why) {
-        say(std::string{why.what()} + "; finding out what became of the flip");
+        throw stop(exit_code::unreachable, why.what());
     }
-    const auto made = settle(in, say);
-    handover::coordinator by{in.config, say};
-    const auto now = by.newest();
-    const bool done = now && now->authorities.with(scope, to) == now->authorities;
-    return tell(in, with, {},
-                {done, done ? told(made) : "a connection broke in the middle", {}, 1, now ? now->epoch : 0, {}, {}});
 }
 
 exit_code list(const context& in, int limit) {

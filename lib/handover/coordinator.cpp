@@ -166,12 +166,12 @@ report coordinator::flip(const order& what) {
     if (!here || !there) throw trouble("crossfade.authority has no row of this stream on both sides");
     const auto& now = *store::newer(here, there);
     told.epoch = now.epoch;
-    const auto after = now.authorities.with(what.scope, what.to);
-    if (after == now.authorities) {
+    if (now.authorities == what.after) {
         told.done = true;
         told.why = name(what.to) + " is the authority of " + to_string(what.scope) + " already";
         return told;
     }
+    if (now.authorities != what.before) throw trouble("somebody else has made a flip in between");
     pgwire::array_literal forced;
     for (const auto& each : what.forced) forced.add(each);
     const auto begun =
@@ -181,7 +181,7 @@ report coordinator::flip(const order& what) {
             " $8::text) RETURNING id",
             {config_.stream.name, name(from), name(what.to), what.by, what.reason, forced.take(), what.scope.group,
              what.scope.tenant});
-    attempt made{from, what.scope, now.authorities, after, now.epoch, begun.integer(0, 0).value_or(0)};
+    attempt made{from, what.scope, what.before, what.after, now.epoch, begun.integer(0, 0).value_or(0)};
     divide_sequences(made);
 
     const auto until = clock::now() + what.patience;

@@ -22,9 +22,11 @@ namespace crossfade::handover {
 
 struct order {
     settings::side to = settings::side::modern;
-    settings::flag_scope scope;  // what is to change hands; neither group nor tenant: everything
-    std::string by;              // whom the history names
-    std::string reason;          // what it says why
+    settings::flag_scope scope;   // what proxies are to hold, and what the history says; all that moves is in it
+    settings::assignment before;  // as it was when the gates were looked at: if it is another by now, nothing is done
+    settings::assignment after;   // differs from that by what `to` gets alone
+    std::string by;               // whom the history names
+    std::string reason;           // what it says why
     std::vector<std::string> forced;
     // For how long an attempt may hold writes before it is undone, and for how long attempts are made.
     std::chrono::milliseconds hold_max{500};

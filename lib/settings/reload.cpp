@@ -114,6 +114,7 @@ reload_report reloader::take(configuration next) {
     auto taken = merged(now->config, next);
     if (decided_) taken.flags = taken.flags.under(decided_->authorities);
     report.outcome = reload_outcome::applied;
+    if (decided_) report.words = changed_words(of_file_.flags, next.flags);
     report.epoch = now->epoch + (taken.flags == now->config.flags ? 0 : 1);
     auto replacement = std::make_shared<const in_force>(in_force{std::move(taken), report.epoch, decided_});
     of_file_ = std::move(next);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/settings/file_words.hpp"
 #include "lib/settings/load.hpp"
 
 namespace crossfade::settings {
@@ -38,6 +39,7 @@ struct reload_report {
     std::vector<std::string> changes;   // "flags.migration_drift_tolerance: 0.0005 -> 0.001"; no secrets
     std::vector<std::string> problems;  // why it was refused
     std::vector<std::string> restart;   // changed keys that take effect at the next start only
+    std::vector<file_word> words{};     // applied, and the databases say who the authority is: changed_words()
 };
 
 // Whether a reload may take `next` after `current`: a change of any scope's authority is refused, because the rows in

@@ -253,6 +253,60 @@ TEST_F(tenants, change_hands_by_themselves_and_do_not_feel_it) {
     EXPECT_EQ(world().modern.value("SELECT count(DISTINCT port) FROM bills"), "2");
 }
 
+// Every proxy takes the same file, one of them makes the flip, and what the file says no other of than before stays.
+TEST_F(tenants, go_where_a_changed_file_says) {
+    office acme{world().dsn_of_proxy(0), names[0], "f"};
+    office zeta{world().dsn_of_proxy(1), names[1], "g"};
+    acme.start();
+    zeta.start();
+    const auto write = [&](const std::string& overrides) {
+        for (unsigned each = 0; each < proxies; ++each) {
+            auto& proxy = world().proxy_at(each);
+            auto text = support::read_file(proxy.config_path());
+            const auto begin = text.find("tenants: {");
+            const auto end = text.find('\n', begin);
+            text.replace(begin, end - begin,
+                         "tenants: { session: \"parameter:app.tenant\", column: tenant" + overrides + " }");
+            proxy.configure(text);
+        }
+    };
+    const auto has = [&](const std::string& what) {
+        return support::eventually(60s, [&] {
+            return world().legacy.value("SELECT authority || apart || state FROM crossfade.authority") == what &&
+                   world().modern.value("SELECT authority || apart || state FROM crossfade.authority") == what;
+        });
+    };
+    const std::string moved = "legacy[{\"group\": \"\", \"tenant\": \"acme\", \"authority\": \"modern\"}]settled";
+    const auto more = [&] {
+        const auto before = std::pair{acme.acknowledged(), zeta.acknowledged()};
+        ASSERT_TRUE(support::eventually(60s, [&] {
+            return acme.acknowledged() >= before.first + 10 && zeta.acknowledged() >= before.second + 10;
+        })) << world().logs();
+    };
+    more();
+    write(", overrides: { acme: { flags: { dual_write_strategy: prefer-modern, hybrid_read_strategy: modern } } }");
+    ASSERT_TRUE(has(moved)) << world().logs();
+    more();
+    // By command, and the file doesn't know of it.
+    flip("zeta", "modern");
+    write(", overrides: { acme: { flags: { dual_write_strategy: mirror } } }");
+    ASSERT_TRUE(has("legacy[{\"group\": \"\", \"tenant\": \"zeta\", \"authority\": \"modern\"}]settled"))
+        << world().logs();
+    more();
+    acme.stop();
+    zeta.stop();
+    EXPECT_EQ(acme.first_error() + zeta.first_error(), "") << world().logs();
+    EXPECT_EQ(world().settle(60s), "") << world().logs();
+    EXPECT_EQ(world().complaints(), "") << world().logs();
+    // One flip each time, whoever else was asked.
+    EXPECT_EQ(world().legacy.value(
+                  "SELECT count(*) FROM crossfade.flips WHERE by_whom LIKE 'the file%' AND outcome = 'done'"),
+              "1");
+    EXPECT_EQ(world().modern.value(
+                  "SELECT count(*) FROM crossfade.flips WHERE by_whom LIKE 'the file%' AND outcome = 'done'"),
+              "1");
+}
+
 TEST_F(tenants, are_kept_apart_by_the_databases_themselves) {
     const auto insert = [](const std::string& tenant, const std::string& tag) {
         return "INSERT INTO bills (tenant, tag) VALUES ('" + tenant + "', '" + tag + "')";

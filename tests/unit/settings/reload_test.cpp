@@ -169,6 +169,13 @@ TEST_F(reloads, take_who_is_the_authority_from_the_databases) {
     EXPECT_EQ(authority(), side::modern);
     EXPECT_EQ(reloader_.current()->decided, (decision{{side::modern, {}}, 4}));
 
+    // What it says otherwise than before is a wish, and no more.
+    const auto wished = after(required + "flags: { dual_write_strategy: modern-only, hybrid_read_strategy: modern }\n");
+    EXPECT_THAT(wished.words, ElementsAre(file_word{{"", ""}, side::modern, true}));
+    EXPECT_THAT(after(required + "flags: { dual_write_strategy: mirror }\n").words,
+                ElementsAre(file_word{{"", ""}, side::legacy, true}));
+    EXPECT_EQ(authority(), side::modern);
+
     // What the file says counts again when its side is in charge again.
     EXPECT_TRUE(reloader_.take(decision{{side::legacy, {}}, 5}));
     EXPECT_EQ(reloader_.current()->config.flags.defaults().dual_write_strategy, write_strategy::mirror);

@@ -1,4 +1,4 @@
-#include "ctl/flip/gates.hpp"
+#include "lib/handover/gates.hpp"
 
 #include <chrono>
 #include <map>
@@ -6,25 +6,22 @@
 #include <set>
 #include <thread>
 
-#include "ctl/catalog/database.hpp"
-#include "ctl/catalog/read.hpp"
-#include "ctl/check/listing.hpp"
-#include "ctl/exit_code.hpp"
+#include "lib/handover/coordinator.hpp"
 #include "lib/handover/division.hpp"
 #include "lib/handover/sequences.hpp"
+#include "lib/preflight/listing.hpp"
 #include "lib/settings/turned.hpp"
 #include "lib/store/applied.hpp"
 #include "lib/store/authority.hpp"
 #include "lib/store/fence.hpp"
 #include "lib/store/progress.hpp"
 
-namespace crossfade::ctl::flip {
+namespace crossfade::handover {
 namespace {
 
 using namespace std::chrono_literals;
-using catalog::ask;
-using check::findings;
-using check::listing;
+using preflight::findings;
+using preflight::listing;
 using settings::side;
 
 // For a mark to make its way through Kafka and a cdc that has something to do.
@@ -43,7 +40,6 @@ struct end {
 struct judgement {
     const settings::configuration& config;
     const intent& what;
-    settings::assignment after;
 
     std::string_view group_of(const store::fenced_table& table) const { return config.flags.group_of(table.stream); }
     store::fence fence_of(const store::fenced_table& table, side on, const settings::assignment& by) const {
@@ -51,10 +47,28 @@ struct judgement {
     }
     // Whether any of its rows changes hands.
     bool moves(const store::fenced_table& table) const {
-        return fence_of(table, what.to, what.before) != fence_of(table, what.to, after);
+        return fence_of(table, what.to, what.before) != fence_of(table, what.to, what.after);
     }
-    bool divides(const store::fenced_table& table) const { return fence_of(table, what.to, after).divides(); }
+    bool divides(const store::fenced_table& table) const { return fence_of(table, what.to, what.after).divides(); }
+    // Whether tenants go away from others of their table.
+    bool divides_any(const std::vector<store::fenced_table>& of) const {
+        return std::ranges::any_of(of, [&](const auto& each) { return moves(each) && divides(each); });
+    }
+    // Of those that have a word of their own, and whoever hasn't, "".
+    std::set<std::string> tenants() const {
+        std::set<std::string> all{{}};
+        for (const auto* each : {&what.before, &what.after})
+            for (const auto& [scope, ignored] : each->apart) all.insert(scope.tenant);
+        return all;
+    }
 };
+
+pgclient::rows ask(pgclient::connection& on, const std::string& doing, const std::string& sql,
+                   const std::vector<pgclient::parameter>& parameters = {}) {
+    auto got = parameters.empty() ? on.exec(sql) : on.exec(sql, parameters);
+    if (!got) throw trouble(doing + ": " + pgclient::to_string(got.error()));
+    return std::move(*got);
+}
 
 std::vector<std::string> column(const pgclient::rows& of, int which = 0) {
     std::vector<std::string> all;
@@ -64,7 +78,11 @@ std::vector<std::string> column(const pgclient::rows& of, int which = 0) {
 
 void look_at_rights(const end& on, findings& into) {
     const std::string id = on.name + ".role";
-    if (catalog::read_role(on.db).replica_role)
+    // GRANT SET ON PARAMETER came with PostgreSQL 15.
+    const std::string granted =
+        on.db.server_version() >= 150000 ? " OR has_parameter_privilege('session_replication_role', 'SET')" : "";
+    if (ask(on.db, "reading the role", "SELECT rolsuper" + granted + " FROM pg_roles WHERE rolname = current_user")
+            .boolean(0, 0))
         into.ok(id, "may set session_replication_role");
     else
         into.fail(id, "may not set session_replication_role, by which Crossfade's own writes pass the fence",
@@ -180,8 +198,7 @@ void look_at_differences(const settings::configuration& config, const end& from,
 
 void look_at_sequences(const judgement& by, const end& from, const end& to, findings& into) {
     const auto read = [](const end& of) {
-        return handover::read_sequences(
-            ask(of.db, "reading sequences", handover::sequences_sql(), {"crossfade_" + of.stream}));
+        return read_sequences(ask(of.db, "reading sequences", sequences_sql(), {"crossfade_" + of.stream}));
     };
     std::map<std::string, const store::fenced_table*> tables;
     for (const auto& each : from.tables) tables[each.oid] = &each;
@@ -204,7 +221,7 @@ void look_at_sequences(const judgement& by, const end& from, const end& to, find
             against.push_back(column + " draws from no sequence on " + to.name);
         } else if (divides) {
             const auto planned =
-                handover::plan_division(sequence.last.value_or(sequence.start), sequence.increment, found->second);
+                plan_division(sequence.last.value_or(sequence.start), sequence.increment, found->second);
             if (sequence.cycles || found->second.cycles)
                 against.push_back(column + ": " + sequence.name + " cycles, and two sides would draw the same");
             else if (!planned.objection.empty())
@@ -231,6 +248,7 @@ void look_at_ties(const judgement& by, const end& on, findings& into) {
                           "SELECT conrelid::oid::text, confrelid::oid::text, conrelid::regclass || ' -> ' ||"
                           " confrelid::regclass || ' (' || conname || ')' FROM pg_constraint"
                           " WHERE contype = 'f' AND conparentid = 0 ORDER BY 3");
+    std::vector<std::string> outside;
     std::vector<std::string> out;
     std::vector<std::string> shared;
     for (int i = 0; i < keys.size(); ++i) {
@@ -239,24 +257,25 @@ void look_at_ties(const judgement& by, const end& on, findings& into) {
         if (one == tables.end() && other == tables.end()) continue;
         const std::string edge{keys.text(i, 2)};
         if (one == tables.end() || other == tables.end()) {
-            out.push_back(edge);
+            outside.push_back(edge);
             continue;
         }
-        const bool group_is_left = by.what.after().of(by.group_of(*one->second), by.what.scope.tenant) !=
-                                   by.what.after().of(by.group_of(*other->second), by.what.scope.tenant);
+        const auto tenants = by.tenants();
+        const bool group_is_left = std::ranges::any_of(tenants, [&](const auto& tenant) {
+            return by.what.after.of(by.group_of(*one->second), tenant) !=
+                   by.what.after.of(by.group_of(*other->second), tenant);
+        });
         if (group_is_left && (by.moves(*one->second) || by.moves(*other->second)))
             out.push_back(edge);
         else if (by.divides(*one->second) != by.divides(*other->second))
             shared.push_back(edge);
     }
     const std::string id = on.name + ".foreign_keys";
-    if (!out.empty())
-        into.fail(id,
-                  std::string{by.what.scope.group.empty() ? "lead out of the stream's tables: "
-                                                          : "lead out of what changes hands: "} +
-                      listing(out),
-                  by.what.scope.group.empty() ? "take both tables of each into stream.tables, then crossfade init"
-                                              : "take both tables of each into one group");
+    if (!outside.empty())
+        into.fail(id, "lead out of the stream's tables: " + listing(outside),
+                  "take both tables of each into stream.tables, then crossfade init");
+    else if (!out.empty())
+        into.fail(id, "lead out of what changes hands: " + listing(out), "take both tables of each into one group");
     else if (!shared.empty())
         into.warn(id,
                   "tie rows of a tenant to rows that all tenants share, which stay where they are: " + listing(shared),
@@ -267,7 +286,7 @@ void look_at_ties(const judgement& by, const end& on, findings& into) {
 
 // What is unique among all tenants is not looked after between two databases.
 void look_at_keys(const judgement& by, const end& on, findings& into) {
-    if (by.what.scope.tenant.empty()) return;
+    if (!by.divides_any(on.tables)) return;
     if (on.db.server_version() < 140000)
         return into.fail(on.name + ".version", "PostgreSQL older than 14 can't change a fence's tenants",
                          "move whole groups, or everything");
@@ -305,16 +324,18 @@ void look_at_keys(const judgement& by, const end& on, findings& into) {
 
 // Who is at home where, as the proxies route.
 void look_at_tenant(const judgement& by, const end& from, findings& into) {
-    if (by.what.scope.tenant.empty()) return;
     std::vector<std::string> moved;
     std::vector<std::string> left;
     for (const auto& each : from.tables) {
         if (each.is_part) continue;
-        if (by.moves(each))
-            moved.push_back(each.name);
-        else if (!each.by_tenant && (by.what.scope.group.empty() || by.what.scope.group == by.group_of(each)))
-            left.push_back(each.name);
+        const auto group = by.group_of(each);
+        const bool some = std::ranges::any_of(by.tenants(), [&](const auto& tenant) {
+            return !tenant.empty() && by.what.before.of(group, tenant) != by.what.after.of(group, tenant);
+        });
+        const bool whole = by.what.before.of(group, {}) != by.what.after.of(group, {});
+        if (some && !whole) (each.by_tenant ? moved : left).push_back(each.name);
     }
+    if (moved.empty() && left.empty()) return;
     if (moved.empty())
         into.fail("tenant", "no table has column " + by.config.tenants.column + " (tenants.column)",
                   "name the column by which rows tell their tenant");
@@ -365,10 +386,10 @@ findings look(const settings::configuration& config, const intent& what, pgclien
     end new_end{side::modern, "modern", settings::back_stream(stream), modern};
     for (auto* each : {&old_end, &new_end}) {
         auto tables = store::load_fences(each->db, "crossfade_" + each->stream, config.tenants.column);
-        if (!tables) throw stop(exit_code::no, "reading the fence on " + each->name + ": " + to_string(tables.error()));
+        if (!tables) throw trouble("reading the fence on " + each->name + ": " + pgclient::to_string(tables.error()));
         each->tables = std::move(*tables);
     }
-    const judgement by{config, what, what.after()};
+    const judgement by{config, what};
     const auto& from = to == side::modern ? old_end : new_end;
     const auto& onto = to == side::modern ? new_end : old_end;
     findings found;
@@ -391,4 +412,4 @@ findings look(const settings::configuration& config, const intent& what, pgclien
     return found;
 }
 
-}  // namespace crossfade::ctl::flip
+}  // namespace crossfade::handover

@@ -1,0 +1,118 @@
+#include "lib/handover/carry_out.hpp"
+
+#include <thread>
+
+#include "lib/handover/gates.hpp"
+
+namespace crossfade::handover {
+namespace {
+
+using namespace std::chrono_literals;
+using preflight::verdict;
+
+// For what the connection broke in the middle of.
+constexpr auto settle_patience = 30s;
+
+pgclient::connection connect(const settings::configuration& config, settings::side which) {
+    auto opened = pgclient::connection::open(config.database_of(which).dsn, {.application_name = "crossfade-flip"});
+    if (!opened)
+        throw trouble("no connection to " + std::string{to_string(which)} + ": " + pgclient::to_string(opened.error()));
+    return std::move(*opened);
+}
+
+}  // namespace
+
+std::string_view told(leftover what) {
+    switch (what) {
+        case leftover::finished:
+            return "a flip that was decided is finished";
+        case leftover::undone:
+            return "a flip that was not decided is undone";
+        case leftover::none:
+            break;
+    }
+    return "nothing was left to settle";
+}
+
+std::optional<leftover> settle(const settings::configuration& config,
+                               const std::function<void(const std::string&)>& say) {
+    const auto until = std::chrono::steady_clock::now() + settle_patience;
+    for (;;) {
+        try {
+            coordinator by{config, say};
+            if (!by.claim()) return std::nullopt;
+            return by.settle();
+        } catch (const trouble& why) {
+            if (std::chrono::steady_clock::now() >= until) throw;
+            say(std::string{why.what()} + "; trying again");
+            std::this_thread::sleep_for(1s);
+        }
+    }
+}
+
+outcome carry_out(const settings::configuration& config, const wish& what,
+                  const std::function<void(const std::string&)>& say) {
+    outcome came;
+    intent meant{.to = what.to, .before = {}, .after = {}};
+    try {
+        coordinator by{config, say};
+        if (!by.claim()) {
+            came.elsewhere = true;
+            return came;
+        }
+        by.settle();
+        const auto now = by.newest();
+        if (!now) throw trouble("neither database says who the authority is. Way out: crossfade init");
+        meant.before = now->authorities;
+        meant.after = what.after(meant.before);
+        came.made.epoch = now->epoch;
+        if (meant.after == meant.before) {
+            came.made.done = true;
+            came.made.why =
+                std::string{to_string(what.to)} + " is the authority of " + to_string(what.scope) + " already";
+            return came;
+        }
+        {
+            auto legacy = connect(config, settings::side::legacy);
+            auto modern = connect(config, settings::side::modern);
+            came.gates = look(config, meant, legacy, modern);
+        }
+        const bool guarded = config.flags.resolve(what.scope.group, what.scope.tenant).cutover_guardrail_enabled;
+        came.refused =
+            came.gates.count(verdict::fail) > 0 || (came.gates.count(verdict::warn) > 0 && guarded && !what.overrule);
+        if (came.refused || what.look_only) return came;
+        order placed{.to = what.to,
+                     .scope = what.scope,
+                     .before = meant.before,
+                     .after = meant.after,
+                     .by = what.by,
+                     .reason = what.reason,
+                     .forced = {},
+                     .hold_max = what.hold_max,
+                     .patience = what.patience};
+        for (const auto& each : came.gates.all())
+            if (each.outcome == verdict::warn) placed.forced.push_back(each.id);
+        came.made = by.flip(placed);
+        return came;
+    } catch (const trouble& why) {
+        // Before there was anything to be found out.
+        if (meant.after == meant.before) throw;
+        say(std::string{why.what()} + "; finding out what became of the flip");
+    }
+    std::optional<leftover> made;
+    std::optional<store::authority_row> now;
+    try {
+        made = settle(config, say);
+        now = coordinator{config, say}.newest();
+    } catch (const trouble& why) {
+        throw unclear(why.what());
+    }
+    came.made.done = now && now->authorities == meant.after;
+    came.made.why =
+        came.made.done ? std::string{told(made.value_or(leftover::none))} : "a connection broke in the middle";
+    came.made.attempts = 1;
+    if (now) came.made.epoch = now->epoch;
+    return came;
+}
+
+}  // namespace crossfade::handover

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "lib/handover/coordinator.hpp"
+#include "lib/preflight/finding.hpp"
+
+namespace crossfade::handover {
+
+// A flip as somebody wants it, from its gates to its end.
+struct wish {
+    settings::side to = settings::side::modern;
+    settings::flag_scope scope;  // see order
+    // What everybody is to have then, by what they have now; all that moves goes to `to`.
+    std::function<settings::assignment(const settings::assignment& now)> after;
+    std::string by;
+    std::string reason;
+    std::chrono::milliseconds hold_max{500};
+    std::chrono::milliseconds patience{30000};
+    bool look_only = false;  // at the gates
+    bool overrule = false;   // those that warn
+};
+
+struct outcome {
+    bool elsewhere = false;  // another flip is under way: nothing was looked at
+    bool refused = false;    // by the gates
+    preflight::findings gates;
+    report made;  // of what was tried; with look_only nothing was
+};
+
+// What became of a flip can't be told.
+class unclear : public trouble {
+  public:
+    using trouble::trouble;
+};
+
+// Blocking, for as long as the gates take and `patience`. A connection that breaks in the middle is made anew to find
+// out what became of it. Throws unclear where that can't be told, trouble where nothing was begun.
+outcome carry_out(const settings::configuration& config, const wish& what,
+                  const std::function<void(const std::string&)>& say);
+
+// Undoes or finishes what a flip that died has left, trying again while a side doesn't answer. nullopt: another flip is
+// under way. Throws trouble.
+std::optional<leftover> settle(const settings::configuration& config,
+                               const std::function<void(const std::string&)>& say);
+std::string_view told(leftover what);
+
+}  // namespace crossfade::handover

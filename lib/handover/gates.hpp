@@ -1,0 +1,21 @@
+#pragma once
+
+#include "lib/pgclient/connection.hpp"
+#include "lib/preflight/finding.hpp"
+#include "lib/settings/settings.hpp"
+
+namespace crossfade::handover {
+
+// What is to change hands, all of it to one side.
+struct intent {
+    settings::side to = settings::side::modern;
+    settings::assignment before;
+    settings::assignment after;
+};
+
+// What such a flip is to find. `warn`: whoever knows better may overrule it; `fail`: it would lose something, or could
+// not come to an end. Throws trouble where a side can't be asked.
+preflight::findings look(const settings::configuration& config, const intent& what, pgclient::connection& legacy,
+                         pgclient::connection& modern);
+
+}  // namespace crossfade::handover
