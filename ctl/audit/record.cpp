@@ -8,19 +8,16 @@
 #include "ctl/exit_code.hpp"
 
 namespace crossfade::ctl::audit {
-namespace {
 
-std::string whom(const context& in) {
-    if (!in.by.empty()) return in.by;
+std::string whom(const std::string& said) {
+    if (!said.empty()) return said;
     const auto* const user = ::getpwuid(::getuid());
     return user != nullptr ? user->pw_name : std::to_string(::getuid());
 }
 
-}  // namespace
-
 store::audit_entry entry(const context& in, std::string action, std::string scope) {
     return {.stream = in.config.stream.name,
-            .by_whom = whom(in),
+            .by_whom = whom(in.by),
             .program = "crossfade",
             .action = std::move(action),
             .scope = std::move(scope),

@@ -8,6 +8,9 @@
 
 namespace crossfade::ctl::audit {
 
+// As he has said, else the user of the operating system.
+std::string whom(const std::string& said);
+
 // What this command changes, for crossfade.audit: by whom --by says, else by the user of the operating system.
 store::audit_entry entry(const context& in, std::string action, std::string scope);
 

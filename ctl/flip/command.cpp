@@ -1,11 +1,9 @@
 #include "ctl/flip/command.hpp"
 
-#include <pwd.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 
+#include "ctl/audit/record.hpp"
 #include "ctl/catalog/database.hpp"
 #include "ctl/output/json.hpp"
 #include "ctl/output/table.hpp"
@@ -15,12 +13,6 @@ namespace crossfade::ctl::flip {
 namespace {
 
 using settings::side;
-
-std::string whom(const options& with) {
-    if (!with.by.empty()) return with.by;
-    const auto* const user = ::getpwuid(::getuid());
-    return user != nullptr ? user->pw_name : std::to_string(::getuid());
-}
 
 std::string milliseconds_text(std::chrono::microseconds time) {
     return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(time).count()) + " ms";
@@ -118,7 +110,8 @@ exit_code run(const context& in, const options& with) {
                                               {.to = to,
                                                .scope = scope,
                                                .after = [&](const auto& now) { return now.with(scope, to); },
-                                               .by = whom(with),
+                                               .by = audit::whom(with.by),
+                                               .program = "crossfade",
                                                .reason = with.reason,
                                                .hold_max = with.hold_max,
                                                .patience = with.patience,

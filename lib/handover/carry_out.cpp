@@ -72,26 +72,35 @@ outcome carry_out(const settings::configuration& config, const wish& what,
                 std::string{to_string(what.to)} + " is the authority of " + to_string(what.scope) + " already";
             return came;
         }
-        {
-            auto legacy = connect(config, settings::side::legacy);
-            auto modern = connect(config, settings::side::modern);
-            came.gates = look(config, meant, legacy, modern);
-        }
+        auto legacy = connect(config, settings::side::legacy);
+        auto modern = connect(config, settings::side::modern);
+        came.gates = look(config, meant, legacy, modern);
         const bool guarded = config.flags.resolve(what.scope.group, what.scope.tenant).cutover_guardrail_enabled;
         came.refused =
             came.gates.count(verdict::fail) > 0 || (came.gates.count(verdict::warn) > 0 && guarded && !what.overrule);
-        if (came.refused || what.look_only) return came;
+        if (what.look_only) return came;
         order placed{.to = what.to,
                      .scope = what.scope,
                      .before = meant.before,
                      .after = meant.after,
                      .by = what.by,
+                     .program = what.program,
                      .reason = what.reason,
                      .forced = {},
                      .hold_max = what.hold_max,
                      .patience = what.patience};
         for (const auto& each : came.gates.all())
             if (each.outcome == verdict::warn) placed.forced.push_back(each.id);
+        if (came.refused) {
+            auto entry = entry_of(config.stream.name, placed);
+            entry.outcome = "refused:";
+            for (const auto& each : came.gates.all())
+                if (each.outcome != verdict::ok) entry.outcome += ' ' + each.id;
+            auto& old_side = what.to == settings::side::modern ? legacy : modern;
+            if (const auto noted = store::append_audit(old_side, entry); !noted)
+                say("the refusal is not in the audit log: " + pgclient::to_string(noted.error()));
+            return came;
+        }
         came.made = by.flip(placed);
         return came;
     } catch (const trouble& why) {

@@ -16,6 +16,7 @@ struct wish {
     // What everybody is to have then, by what they have now; all that moves goes to `to`.
     std::function<settings::assignment(const settings::assignment& now)> after;
     std::string by;
+    std::string program;
     std::string reason;
     std::chrono::milliseconds hold_max{500};
     std::chrono::milliseconds patience{30000};

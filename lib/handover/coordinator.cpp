@@ -49,6 +49,25 @@ std::string interval(milliseconds time) {
 
 }  // namespace
 
+store::audit_entry entry_of(const std::string& stream, const order& what) {
+    auto after = settings::assignment_json(what.after);
+    if (!what.forced.empty()) {
+        after.pop_back();
+        after += R"(,"overruled":[)";
+        for (const auto& each : what.forced) after += (each == what.forced.front() ? "\"" : ",\"") + each + '"';
+        after += "]}";
+    }
+    return {.stream = stream,
+            .by_whom = what.by,
+            .program = what.program,
+            .action = "flip",
+            .scope = to_string(what.scope) + " to " + name(what.to),
+            .reason = what.reason,
+            .before_json = settings::assignment_json(what.before),
+            .after_json = std::move(after),
+            .outcome = {}};
+}
+
 coordinator::coordinator(const settings::configuration& config, std::function<void(const std::string&)> say)
     : config_(config), say_(std::move(say)) {}
 
@@ -150,6 +169,15 @@ leftover coordinator::settle() {
         } else {
             say_("undoing a flip that was not decided");
             undo(*kept, found->flip, "whoever made it has died");
+            note_undone(*kept, {.stream = config_.stream.name,
+                                .by_whom = "",
+                                .program = "",
+                                .action = "flip",
+                                .scope = to_string(found->moving),
+                                .reason = "",
+                                .before_json = "",
+                                .after_json = settings::assignment_json(found->authorities),
+                                .outcome = "undone: whoever made it has died"});
             made = leftover::undone;
         }
     }
@@ -196,6 +224,9 @@ report coordinator::flip(const order& what) {
         say_("attempt " + std::to_string(told.attempts) + ": " + *why + "; undone, writes go on");
         if (clock::now() + pause >= until) {
             told.why = *why;
+            auto entry = entry_of(config_.stream.name, what);
+            entry.outcome = "undone: " + *why;
+            note_undone(old_side, entry);
             return told;
         }
         std::this_thread::sleep_for(pause);
@@ -263,7 +294,7 @@ std::optional<std::string> coordinator::try_once(const order& what, attempt& mad
     note(into, made, "sequences");
     failpoint::pass("flip.sequences");
     if (clock::now() > made.deadline) return "it took longer than " + text_of(what.hold_max);
-    decide(made);
+    decide(what, made);
     note(into, made, "decided");
     failpoint::pass("flip.decided");
     return std::nullopt;
@@ -365,20 +396,30 @@ bool coordinator::drain(const attempt& made) {
     }
 }
 
-void coordinator::decide(attempt& made) {
+void coordinator::decide(const order& what, const attempt& made) {
+    auto entry = entry_of(config_.stream.name, what);
+    entry.outcome = "done, epoch " + std::to_string(made.epoch + 1);
+    const auto flip = std::to_string(made.flip);
     auto& old_side = need(made.from);
-    const auto done = ask(
-        old_side, "deciding",
-        "WITH d AS (UPDATE crossfade.authority SET epoch = epoch + 1, authority = $3::text, apart = $5::jsonb, state = "
-        "'handed',"
-        " hold_until = NULL, updated_at = clock_timestamp() WHERE stream = $1::text AND state = 'fenced'"
-        " AND flip = $2::bigint AND epoch = $4::bigint RETURNING epoch),"
-        " f AS (UPDATE crossfade.flips SET decided_at = clock_timestamp(), outcome = 'done', epoch = d.epoch FROM d"
-        " WHERE id = $2::bigint), s AS (SELECT set_config('synchronous_commit', 'on', true)) SELECT epoch FROM d, s",
-        {config_.stream.name, std::to_string(made.flip), name(made.after.everything), std::to_string(made.epoch),
-         settings::apart_text(made.after.apart)});
-    if (done.size() != 1)
-        throw trouble("deciding on " + name(made.from) + ": somebody else has changed crossfade.authority");
+    const auto done = old_side.db.exec(
+        "BEGIN; SET LOCAL synchronous_commit = on; DO $decide$ BEGIN"
+        " UPDATE crossfade.authority SET epoch = epoch + 1, authority = '" +
+        name(made.after.everything) + "', apart = " + pgclient::quote_literal(settings::apart_text(made.after.apart)) +
+        "::jsonb, state = 'handed', hold_until = NULL, updated_at = clock_timestamp() WHERE stream = " +
+        pgclient::quote_literal(config_.stream.name) + " AND state = 'fenced' AND flip = " + flip +
+        " AND epoch = " + std::to_string(made.epoch) +
+        "; IF NOT FOUND THEN RAISE EXCEPTION 'somebody else has changed crossfade.authority' USING ERRCODE = 'XF004';"
+        " END IF; UPDATE crossfade.flips SET decided_at = clock_timestamp(), outcome = 'done', epoch = " +
+        std::to_string(made.epoch + 1) + " WHERE id = " + flip + "; END $decide$; " + store::append_audit_sql(entry) +
+        "; COMMIT");
+    if (done) return;
+    static_cast<void>(old_side.db.exec("ROLLBACK"));
+    throw trouble("deciding on " + name(made.from) + ": " + pgclient::to_string(done.error()));
+}
+
+void coordinator::note_undone(place& on, const store::audit_entry& entry) {
+    const auto noted = store::append_audit(on.db, entry);
+    if (!noted) say_("what was undone is not in the audit log: " + pgclient::to_string(noted.error()));
 }
 
 void coordinator::undo(place& on, std::int64_t flip, const std::string& why) {

@@ -14,6 +14,7 @@
 #include "lib/handover/sequences.hpp"
 #include "lib/pgclient/connection.hpp"
 #include "lib/settings/settings.hpp"
+#include "lib/store/audit.hpp"
 #include "lib/store/authority.hpp"
 #include "lib/store/fence.hpp"
 
@@ -26,6 +27,7 @@ struct order {
     settings::assignment before;  // as it was when the gates were looked at: if it is another by now, nothing is done
     settings::assignment after;   // differs from that by what `to` gets alone
     std::string by;               // whom the history names
+    std::string program;          // that makes it, for the audit log
     std::string reason;           // what it says why
     std::vector<std::string> forced;
     // For how long an attempt may hold writes before it is undone, and for how long attempts are made.
@@ -43,6 +45,9 @@ struct report {
     // Of the last attempt: what was reached, and how long after the word to hold.
     std::vector<std::pair<std::string, std::chrono::microseconds>> steps;
 };
+
+// The audit log's entry of such a flip, but for its outcome.
+store::audit_entry entry_of(const std::string& stream, const order& what);
 
 // What a coordinator that died left, and what was made of it.
 enum class leftover { none, undone, finished };
@@ -90,7 +95,8 @@ class coordinator {
     bool hold(const attempt& made, report& into);
     bool fence(attempt& made);
     bool drain(const attempt& made);
-    void decide(attempt& made);
+    void decide(const order& what, const attempt& made);
+    void note_undone(place& on, const store::audit_entry& entry);
     void undo(place& on, std::int64_t flip, const std::string& why);
     void finish(place& decided);
     static void note(report& into, const attempt& made, std::string step);

@@ -89,6 +89,14 @@ void look_at_rights(const end& on, findings& into) {
                   "GRANT SET ON PARAMETER session_replication_role TO the role of " + on.name + ".dsn");
 }
 
+void look_at_audit(const end& on, findings& into) {
+    const std::string id = on.name + ".audit";
+    if (ask(on.db, "looking for the audit log", "SELECT to_regclass('crossfade.audit') IS NOT NULL").boolean(0, 0))
+        into.ok(id, "the audit log is there");
+    else
+        into.fail(id, "there is no audit log, and no flip goes without its entry", "crossfade init");
+}
+
 void look_at_fence(const judgement& by, const end& on, findings& into) {
     std::vector<std::string> without;
     std::vector<std::string> wrong;
@@ -396,6 +404,8 @@ findings look(const settings::configuration& config, const intent& what, pgclien
     look_at_flags(config, to, found);
     look_at_rights(from, found);
     look_at_rights(onto, found);
+    look_at_audit(from, found);
+    look_at_audit(onto, found);
     look_at_fence(by, from, found);
     look_at_fence(by, onto, found);
     look_at_tables(from, onto, found);

@@ -53,6 +53,10 @@ std::optional<std::map<flag_scope, side>> parse_apart(std::string_view text) {
     return all;
 }
 
+std::string assignment_json(const assignment& of) {
+    return R"({"authority":")" + std::string{to_string(of.everything)} + R"(","apart":)" + apart_text(of.apart) + '}';
+}
+
 std::string scope_json(const flag_scope& scope) {
     return boost::json::serialize(object_of(scope));
 }

@@ -15,6 +15,9 @@ std::string apart_text(const std::map<flag_scope, side>& apart);
 // nullopt: that is no such text.
 std::optional<std::map<flag_scope, side>> parse_apart(std::string_view text);
 
+// {"authority":"legacy","apart":[...]}, for people.
+std::string assignment_json(const assignment& of);
+
 // {"group":"orders","tenant":""}
 std::string scope_json(const flag_scope& scope);
 std::optional<flag_scope> parse_scope(std::string_view text);

@@ -107,6 +107,7 @@ std::optional<file_orders::result> file_orders::try_once(const order& what, side
              .scope = scope,
              .after = [&](const auto& now) { return settings::asked_for(now, what.words, to); },
              .by = "the file, by " + name_,
+             .program = "crossfade-proxy " + name_,
              .reason = "reload by " + what.trigger},
             [&](const std::string& said) { spdlog::info("{}: {}", text, said); });
         if (came.elsewhere) return std::nullopt;

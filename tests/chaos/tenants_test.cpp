@@ -333,6 +333,11 @@ TEST_F(tenants, are_kept_apart_by_the_databases_themselves) {
     EXPECT_EQ(world().settle(60s), "") << world().logs();
 
     flip("", "legacy");
+    // Each is in the audit log of the side that decided it.
+    const std::string entry = "SELECT scope || ': ' || outcome FROM crossfade.audit WHERE action = 'flip'";
+    EXPECT_EQ(world().legacy.value(entry), "tenant acme to modern: done, epoch 2");
+    EXPECT_EQ(world().modern.value(entry), "everything to legacy: done, epoch 3");
+    EXPECT_EQ(world().crossfade({"audit", "verify"}).exit_code, 0);
     EXPECT_EQ(refused(world().legacy, insert("acme", "5")), "");
     EXPECT_NE(refused(world().modern, insert("acme", "6")), "");
     EXPECT_EQ(refused(world().legacy, "TRUNCATE totals"), "");
