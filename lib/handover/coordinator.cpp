@@ -212,6 +212,11 @@ report coordinator::flip(const order& what) {
     attempt made{from, what.scope, what.before, what.after, now.epoch, begun.integer(0, 0).value_or(0)};
     divide_sequences(made);
 
+    // Of proxies that were killed nobody else takes it away.
+    ask(old_side, "forgetting proxies that are gone",
+        "DELETE FROM crossfade.proxies WHERE stream = $1::text AND seen_at < clock_timestamp() - interval '1 hour'",
+        {config_.stream.name});
+
     const auto until = clock::now() + what.patience;
     auto pause = milliseconds{first_pause};
     for (;;) {

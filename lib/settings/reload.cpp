@@ -78,6 +78,28 @@ std::vector<std::string> reload_objections(const configuration& current, const c
     return objections;
 }
 
+std::vector<std::string> regrouping_objections(const configuration& current, const configuration& next,
+                                               const assignment& authorities) {
+    const bool apart =
+        std::ranges::any_of(authorities.apart, [](const auto& each) { return !each.first.group.empty(); });
+    if (!apart) return {};
+    std::vector<std::string> objections;
+    const auto tables = [](const configuration& of, const std::string& group) {
+        const auto found = of.flags.groups().find(group);
+        return found == of.flags.groups().end() ? std::vector<std::string>{} : found->second.tables;
+    };
+    std::set<std::string> groups;
+    for (const auto* each : {&current, &next})
+        for (const auto& [name, ignored] : each->flags.groups()) groups.insert(name);
+    for (const auto& each : groups)
+        if (tables(current, each) != tables(next, each))
+            objections.push_back("groups." + each + ".tables: groups have different authorities (" +
+                                 to_string(authorities) +
+                                 "), and a table would change hands by a name alone. Bring them together by "
+                                 "`crossfade flip` before");
+    return objections;
+}
+
 reloader::reloader(std::string path, environment env, configuration first, vetting vet)
     : path_(std::move(path)), env_(std::move(env)), vet_(std::move(vet)), of_file_(std::move(first)) {
     current_ = std::make_shared<const in_force>(in_force{of_file_, 1});
@@ -101,7 +123,10 @@ reload_report reloader::take(configuration next) {
     for (auto& each : differences(of_file_, next)) report.changes.push_back(std::move(each.text));
 
     // Where the databases have said who it is, the file's opinion counts for nothing.
-    if (!decided_ && !ignores_authority_) report.problems = reload_objections(now->config, next);
+    if (decided_)
+        report.problems = regrouping_objections(of_file_, next, decided_->authorities);
+    else if (!ignores_authority_)
+        report.problems = reload_objections(now->config, next);
     if (vet_)
         for (auto& each : vet_(merged(now->config, next))) report.problems.push_back(std::move(each));
     if (!report.problems.empty()) {

@@ -46,6 +46,11 @@ struct reload_report {
 // flight would be lost to the new one; that is what `crossfade flip` is for. Pure.
 std::vector<std::string> reload_objections(const configuration& current, const configuration& next);
 
+// The same where the databases say who has what: while groups have different authorities a table can't go to another
+// one by being named there. Pure.
+std::vector<std::string> regrouping_objections(const configuration& current, const configuration& next,
+                                               const assignment& authorities);
+
 // Holds the configuration in force and replaces it on request. Thread-safe.
 class reloader {
   public:

@@ -184,6 +184,20 @@ TEST_F(reloads, take_who_is_the_authority_from_the_databases) {
     EXPECT_EQ(authority(), side::legacy);
 }
 
+TEST_F(reloads, move_no_table_by_its_group_alone) {
+    const auto with = [](const std::string& tables) {
+        return required + "groups: { g: { tables: [" + tables + "] } }\n";
+    };
+    EXPECT_EQ(after(with("a.b")).outcome, reload_outcome::applied);
+    EXPECT_TRUE(reloader_.take(decision{{side::legacy, {{{"g", ""}, side::modern}}}, 2}));
+    EXPECT_THAT(after(with("a.c")).problems,
+                ElementsAre(HasSubstr("groups.g.tables: groups have different authorities")));
+    EXPECT_THAT(after(required).problems, ElementsAre(HasSubstr("groups.g.tables")));
+    EXPECT_EQ(after(with("a.b") + "flags: { migration_drift_tolerance: 0.001 }\n").outcome, reload_outcome::applied);
+    EXPECT_TRUE(reloader_.take(decision{{side::modern, {}}, 3}));
+    EXPECT_EQ(after(with("a.c")).outcome, reload_outcome::applied);
+}
+
 TEST_F(reloads, may_name_another_authority_where_nobody_goes_by_it) {
     reloader_.ignore_authority();
     EXPECT_EQ(after(required + "flags: { dual_write_strategy: modern-only, hybrid_read_strategy: modern }\n").outcome,

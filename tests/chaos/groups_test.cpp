@@ -1,0 +1,133 @@
+// A group of tables goes over to the other database and back by itself, under load: no client may see an error, and no
+// row be lost or there twice. Clients write to both groups, each transaction to one. CROSSFADE_CHAOS_FLIPS is how
+// often.
+#include <gmock/gmock.h>
+
+#include <boost/json.hpp>
+#include <iostream>
+#include <memory>
+
+#include "tests/chaos/client.hpp"
+#include "tests/chaos/landscape.hpp"
+#include "tests/chaos/shop.hpp"
+#include "tests/chaos/workload.hpp"
+#include "tests/support/configured.hpp"
+#include "tests/support/eventually.hpp"
+
+namespace crossfade::chaos {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr unsigned proxies = 2;
+
+// Writes an order, then a note of another group, again and again by one connection.
+class wanderer : public crowd {
+  public:
+    wanderer(std::string dsn, std::string name) : crowd(std::move(dsn), 2, std::move(name)) {}
+    ~wanderer() override { stop(); }
+
+    std::string first_error() const {
+        const std::lock_guard alone{mutex_};
+        return first_error_;
+    }
+
+  private:
+    void run(unsigned client) override {
+        connection to;
+        for (std::uint64_t sequence = 0; !stopping(); ++sequence) {
+            if (!to) to = connect(dsn());
+            const auto tag = this->tag(client, sequence);
+            const bool order = sequence % 2 == 0;
+            bool committing = false;
+            auto got = to ? answer::done : answer::refused;
+            for (const auto& each : {std::string{"BEGIN"},
+                                     order ? "INSERT INTO orders (tag) VALUES ('" + tag + "')"
+                                           : "INSERT INTO notes VALUES ('" + tag + "')",
+                                     std::string{"COMMIT"}}) {
+                if (got != answer::done) break;
+                committing = each == "COMMIT";
+                got = execute(to.get(), each);
+            }
+            if (got == answer::done) {
+                ++acknowledged_;
+            } else {
+                ++errors_;
+                const std::lock_guard alone{mutex_};
+                if (first_error_.empty()) first_error_ = tag + ": " + (to ? PQerrorMessage(to.get()) : "no connection");
+            }
+            knows(client, tag,
+                  got == answer::done                    ? outcome::acknowledged
+                  : committing && got != answer::refused ? outcome::unknown
+                                                         : outcome::aborted);
+            pause_after_failure();
+            if (got != answer::done) to.reset();
+        }
+    }
+
+    mutable std::mutex mutex_;
+    std::string first_error_;
+};
+
+landscape_options options() {
+    return {.scale = application::scale,
+            .schema =
+                std::string{workload::schema()} + ';' + shop::schema() + "; CREATE TABLE notes (tag text PRIMARY KEY)",
+            .proxy_settings = ", connect_timeout: 30s",
+            .scopes = "groups: { shop: { tables: [public.orders, public.lines] } }\n",
+            .both_ways = true,
+            .more_proxies = proxies - 1};
+}
+
+TEST(groups, change_hands_by_themselves_and_do_not_feel_it) {
+    if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: set CROSSFADE_KAFKA_LIBS";
+    const auto times = support::configured("CROSSFADE_CHAOS_FLIPS", 4);
+    landscape world{options()};
+    std::string last;
+    ASSERT_TRUE(support::eventually(
+        120s,
+        [&] {
+            const auto asked = world.crossfade({"flip", "--group", "shop", "--to", "modern", "--dry-run"});
+            last = asked.output + asked.errors;
+            return asked.exit_code == 0;
+        }))
+        << last << world.logs();
+    application load{world, proxies, ""};
+    wanderer both{world.dsn_of_proxy(1), "both"};
+    load.start();
+    both.start();
+    const auto more = [&] {
+        const auto before = std::pair{load.acknowledged(), both.acknowledged()};
+        ASSERT_TRUE(support::eventually(60s, [&] {
+            return load.acknowledged() > before.first + 100 && both.acknowledged() > before.second + 10;
+        })) << world.logs();
+    };
+    for (long each = 0; each < times && !testing::Test::HasFatalFailure(); ++each) {
+        more();
+        // The group away, the rest after it, the group back, the rest back.
+        const std::vector<std::string> scope =
+            each % 2 == 0 ? std::vector<std::string>{"--group", "shop"} : std::vector<std::string>{};
+        std::vector<std::string> arguments{
+            "flip", "--to", (each / 2) % 2 == 0 ? "modern" : "legacy", "--json", "--hold-max", "3000", "--wait", "120"};
+        arguments.insert(arguments.end(), scope.begin(), scope.end());
+        const auto flipped = world.crossfade(arguments);
+        ASSERT_EQ(flipped.exit_code, 0) << flipped.output << flipped.errors << world.logs();
+        std::cout << boost::json::serialize(boost::json::parse(flipped.output).as_object().at("steps_ms")) << '\n';
+    }
+    more();
+    load.stop();
+    both.stop();
+    EXPECT_EQ(load.errors(), 0U) << load.first_error() << world.logs();
+    EXPECT_EQ(both.errors(), 0U) << both.first_error() << world.logs();
+    EXPECT_EQ(world.settle(60s), "") << world.logs();
+    EXPECT_EQ(world.complaints(), "") << world.logs();
+    for (const auto* side : {&world.legacy, &world.modern}) {
+        load.expect_kept_on(*side);
+        expect_kept(both.ledger(), *side,
+                    "SELECT tag, count(*) FROM (SELECT tag FROM orders UNION ALL SELECT tag FROM notes) t GROUP BY 1");
+    }
+    std::cout << load.acknowledged() << " transactions, " << both.acknowledged() << " by who writes to both groups\n";
+}
+
+}  // namespace
+}  // namespace crossfade::chaos
