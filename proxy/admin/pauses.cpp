@@ -128,9 +128,7 @@ void pauses::hold_for_flip(std::optional<scope> held) {
 }
 
 void pauses::apply() {
-    auto held = holds_;
-    if (flip_) held.add(*flip_);
-    front_.hold(std::move(held));
+    front_.hold(flip_ ? holds_.beside(*flip_) : holds_);
     number_.Set(static_cast<double>(holds_.all().size()));
     if (holds_.empty()) {
         next_end_.cancel();

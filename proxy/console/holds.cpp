@@ -21,9 +21,15 @@ void hold_set::add(hold one) {
     if (same != holds_.end()) {
         same->until = one.until;
         same->by = std::move(one.by);
-    } else if (holds_.size() <= most) {
+    } else if (!full()) {
         holds_.push_back(std::move(one));
     }
+}
+
+hold_set hold_set::beside(hold one) const {
+    auto all = *this;
+    all.holds_.push_back(std::move(one));
+    return all;
 }
 
 bool hold_set::remove(const scope& what) {

@@ -35,9 +35,11 @@ class hold_set {
     const hold* covering(const held_party& party, instant now) const;
     const hold* find(const scope& what) const;
 
-    // Adds one. The same scope a second time: since stays, until and by are the new ones. At most `most`, which
-    // the caller asks full() for first, and beside them a flip's.
+    // Adds one. The same scope a second time: since stays, until and by are the new ones. At most `most`: the caller
+    // asks full() first, and a full set stays as it is.
     void add(hold one);
+    // These, and one more that is nobody's PAUSE, whatever the bound: a flip's.
+    hold_set beside(hold one) const;
     // Takes out the hold of exactly this scope; whether it was there.
     bool remove(const scope& what);
     // Takes out those that are over by `now`, and gives them.

@@ -99,6 +99,11 @@ TEST(holds, are_bounded) {
     EXPECT_EQ(holds.find(tenant("one more")), nullptr);
     holds.add({tenant("0"), noon, noon + 6min, "bob"});
     EXPECT_EQ(holds.find(tenant("0"))->by, "bob");
+    // A flip is none of them.
+    const auto with_flip = holds.beside({tenant("0"), noon, instant::max(), "a flip"});
+    EXPECT_EQ(with_flip.all().size(), hold_set::most + 1);
+    EXPECT_NE(with_flip.covering({"app", "0", {}}, noon + 10min), nullptr);
+    EXPECT_EQ(holds.covering({"app", "0", {}}, noon + 10min), nullptr);
 }
 
 }  // namespace
