@@ -210,6 +210,9 @@ report coordinator::flip(const order& what) {
             {config_.stream.name, name(from), name(what.to), what.by, what.reason, forced.take(), what.scope.group,
              what.scope.tenant});
     attempt made{from, what.scope, what.before, what.after, now.epoch, begun.integer(0, 0).value_or(0)};
+    // Those that somebody has overruled; where the gates saw none, none may have come since.
+    if (std::ranges::find(what.forced, "dead_letters") != what.forced.end())
+        made.letters = letters(new_side, old_side.stream);
     divide_sequences(made);
 
     // Of proxies that were killed nobody else takes it away.
@@ -254,10 +257,11 @@ void coordinator::note(report& into, const attempt& made, std::string step) {
 // Why it didn't work out; nothing: it is decided.
 std::optional<std::string> coordinator::try_once(const order& what, attempt& made, report& into) {
     auto& old_side = need(made.from);
+    auto& new_side = need(what.to);
     into.steps.clear();
     learn(old_side);
-    learn(need(what.to));
-    made.onto = sequences(need(what.to));
+    learn(new_side);
+    made.onto = sequences(new_side);
     made.began = clock::now();
     made.deadline = made.began + what.hold_max;
     ask(old_side, "asking the proxies to hold",
@@ -275,23 +279,24 @@ std::optional<std::string> coordinator::try_once(const order& what, attempt& mad
     note(into, made, "held");
     failpoint::pass("flip.held");
     if (!fence(made)) {
-        const auto found =
-            ask(old_side, "looking for who is in the way",
-                "SELECT pid, usename, application_name, state, (extract(epoch FROM clock_timestamp() -"
-                " xact_start) * 1000)::bigint FROM pg_stat_activity WHERE datname = current_database() AND"
-                " backend_xid IS NOT NULL AND pid <> pg_backend_pid() ORDER BY xact_start LIMIT " +
-                    std::to_string(most_named));
-        for (int i = 0; i < found.size(); ++i)
-            into.details.push_back("process " + std::string{found.text(i, 0)} + " of " + std::string{found.text(i, 1)} +
-                                   " (" + std::string{found.text(i, 2)} + "), " + std::string{found.text(i, 3)} +
-                                   ", its transaction began " + std::string{found.text(i, 4)} + " ms ago");
+        into.details = obstacles(old_side);
         return "the tables of " + name(made.from) + " could not be locked within " + text_of(what.hold_max);
     }
     note(into, made, "fenced");
     failpoint::pass("flip.fenced");
-    if (!drain(made))
+    if (!drain(made)) {
+        into.details.emplace_back("crossfade status says where it stands: the publisher, Kafka or crossfade-cdc");
         return "what was written on " + name(made.from) + " did not reach " + name(what.to) + " within " +
                text_of(what.hold_max);
+    }
+    if (letters(new_side, old_side.stream) > made.letters) {
+        into.details.emplace_back("crossfade deadletters list; then replay or discard them");
+        return "changes of " + name(made.from) + " became dead letters on " + name(what.to);
+    }
+    if (!leads_back(new_side)) {
+        into.details.emplace_back("crossfade status names the way out");
+        return "the way back is gone: " + name(what.to) + " has no slot crossfade_" + new_side.stream;
+    }
     note(into, made, "drained");
     failpoint::pass("flip.drained");
 
@@ -318,6 +323,7 @@ bool coordinator::hold(const attempt& made, report& into) {
             for (int i = 0; i < std::min(busy.size(), most_named); ++i)
                 into.details.push_back("proxy " + std::string{busy.text(i, 0)} + ": " + std::string{busy.text(i, 1)} +
                                        " sessions in a transaction");
+            for (auto& each : obstacles(old_side)) into.details.push_back(std::move(each));
             return false;
         }
         std::this_thread::sleep_for(look_again);

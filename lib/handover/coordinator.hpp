@@ -95,6 +95,9 @@ class coordinator {
     bool hold(const attempt& made, report& into);
     bool fence(attempt& made);
     bool drain(const attempt& made);
+    std::vector<std::string> obstacles(place& on);
+    std::int64_t letters(place& on, const std::string& stream);
+    bool leads_back(place& on);
     void decide(const order& what, const attempt& made);
     void note_undone(place& on, const store::audit_entry& entry);
     void undo(place& on, std::int64_t flip, const std::string& why);

@@ -25,6 +25,7 @@ struct coordinator::attempt {
     std::chrono::steady_clock::time_point began{};
     std::chrono::steady_clock::time_point deadline{};
     model::lsn fenced_at{};
+    std::int64_t letters = 0;                // dead letters of the new side that are known of
     std::map<std::string, sequence> onto{};  // as they were on the new side before anything was held
 };
 

@@ -142,7 +142,27 @@ void look_at_way(const end& from, const end& to, findings& into) {
     }
 }
 
-void look_at_tables(const end& from, const end& to, findings& into) {
+// Their rows would stay where they are, and the sessions that write to them would not.
+std::vector<std::string> left_out(const settings::configuration& config, const end& of) {
+    const auto found =
+        ask(of.db, "looking for tables that are not in the stream",
+            "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE"
+            " c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND NOT c.relispartition AND n.nspname NOT IN"
+            " ('information_schema', 'crossfade') AND n.nspname !~ '^pg_' AND NOT EXISTS (SELECT FROM pg_publication p"
+            " JOIN pg_publication_rel r ON r.prpubid = p.oid WHERE p.pubname = $1::name AND r.prrelid = c.oid)"
+            " ORDER BY 1, 2",
+            {"crossfade_" + of.stream});
+    std::vector<std::string> all;
+    for (int i = 0; i < found.size(); ++i) {
+        const model::table_name table{std::string{found.text(i, 0)}, std::string{found.text(i, 1)}};
+        if (std::ranges::any_of(config.stream.tables,
+                                [&](const auto& pattern) { return model::matches(pattern, table); }))
+            all.push_back(to_string(table));
+    }
+    return all;
+}
+
+void look_at_tables(const settings::configuration& config, const end& from, const end& to, findings& into) {
     const auto publication = [](const end& of) {
         const auto found = ask(of.db, "reading publications",
                                "SELECT n.nspname || '.' || c.relname FROM pg_publication p JOIN pg_publication_rel r ON"
@@ -159,7 +179,14 @@ void look_at_tables(const end& from, const end& to, findings& into) {
         if (!there.contains(each)) odd.push_back(each + " (not on " + to.name + ")");
     for (const auto& each : there)
         if (!here.contains(each)) odd.push_back(each + " (not on " + from.name + ")");
-    if (!odd.empty()) return into.fail("tables", "carried one way alone: " + listing(odd), "crossfade init");
+    if (!odd.empty())
+        return into.fail("tables", "carried one way alone: " + listing(odd),
+                         "create it on the side that lacks it, or drop it on the other; then crossfade init");
+    // What is new on modern, and not on legacy, may stay there.
+    if (from.which == side::legacy)
+        if (const auto none = left_out(config, from); !none.empty())
+            return into.fail("tables", "of stream.tables, and not in the stream: " + listing(none),
+                             "create them on " + to.name + ", crossfade init, crossfade backfill --tables ...");
 
     const auto lacking = column(
         ask(to.db, "reading crossfade.tables",
@@ -408,7 +435,7 @@ findings look(const settings::configuration& config, const intent& what, pgclien
     look_at_audit(onto, found);
     look_at_fence(by, from, found);
     look_at_fence(by, onto, found);
-    look_at_tables(from, onto, found);
+    look_at_tables(config, from, onto, found);
     look_at_tenant(by, from, found);
     look_at_ties(by, from, found);
     look_at_ties(by, onto, found);

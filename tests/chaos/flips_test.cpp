@@ -12,13 +12,13 @@
 #include <optional>
 #include <random>
 
+#include "tests/chaos/flipping.hpp"
 #include "tests/chaos/landscape.hpp"
 #include "tests/chaos/shop.hpp"
 #include "tests/chaos/workload.hpp"
 #include "tests/support/configured.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/http.hpp"
-#include "tests/support/programs.hpp"
 
 namespace crossfade::chaos {
 namespace {
@@ -43,18 +43,6 @@ landscape_options options(const std::string& strategy) {
             .strategy = strategy,
             .both_ways = true,
             .more_proxies = proxies - 1};
-}
-
-// What stands in the way of a flip; empty: nothing does. A broker that has just begun may take some seconds to let
-// publishers in, and a stream to catch up with what was held.
-std::string in_the_way(const landscape& world, const std::string& to = "modern") {
-    std::string last;
-    support::eventually(120s, [&] {
-        const auto asked = world.crossfade({"flip", "--to", to, "--dry-run"});
-        last = asked.exit_code == 0 ? "" : asked.output + asked.errors;
-        return last.empty();
-    });
-    return last;
 }
 
 class flips : public testing::TestWithParam<std::string> {};
@@ -163,31 +151,6 @@ TEST(flip, that_can_not_be_as_modern_hangs_is_not_felt) {
     EXPECT_EQ(world.settle(60s), "") << world.logs();
 }
 
-// Who is the authority, and whether the fences are as they have to be then; empty while that is not so.
-std::string authority(const landscape& world) {
-    try {
-        std::string newest;
-        long epoch = 0;
-        for (const auto* side : {&world.legacy, &world.modern}) {
-            const auto row = side->exec("SELECT epoch, authority, state FROM crossfade.authority").at(0);
-            if (row[2] != "settled") return {};
-            if (std::stol(row[0]) > epoch) newest = row[1];
-            epoch = std::max(epoch, std::stol(row[0]));
-        }
-        const auto open = [](const support::postgres_cluster& side) {
-            return side.value(
-                "SELECT count(*) FILTER (WHERE tgenabled = 'D') || ' of ' || count(*) FROM pg_trigger"
-                " WHERE tgname = 'crossfade_fence'");
-        };
-        const bool on_modern = newest == "modern";
-        const auto& in_charge = on_modern ? world.modern : world.legacy;
-        const auto& follows = on_modern ? world.legacy : world.modern;
-        return open(in_charge) == "7 of 7" && open(follows) == "0 of 7" ? newest : std::string{};
-    } catch (const std::exception&) {
-        return {};  // one of them is away
-    }
-}
-
 // No order may have been taken by a server while it was not the authority, by the times that the flips themselves have
 // noted: both servers have one clock here.
 std::string taken_on_the_wrong_side(const landscape& world) {
@@ -223,43 +186,6 @@ std::string taken_on_the_wrong_side(const landscape& world) {
     look("infinity");
     return found;
 }
-
-bool stands_still(pid_t process) {
-    const auto status = support::read_file("/proc/" + std::to_string(process) + "/stat");
-    const auto name_ends = status.rfind(") ");
-    return name_ends != std::string::npos && status.at(name_ends + 2) == 'T';
-}
-
-// `crossfade flip` that stands still at a place of lib/failpoint, or is killed there.
-class armed_flip {
-  public:
-    armed_flip(const landscape& world, const std::string& to, const std::string& armed,
-               const std::vector<std::string>& more = {})
-        : flip_{options_of(world, to, armed, more)} {}
-
-    // Until it is there, or has ended before.
-    bool arrives() {
-        return support::eventually(60s, [&] { return !flip_.running() || stands_still(flip_.pid()); });
-    }
-    bool running() { return flip_.running(); }
-    void go_on() { flip_.signal(SIGCONT); }
-    std::optional<int> wait_exit(std::chrono::milliseconds timeout) { return flip_.wait_exit(timeout); }
-    std::string told() const { return support::read_file(dir_.path() / "log"); }
-
-  private:
-    support::process_options options_of(const landscape& world, const std::string& to, const std::string& armed,
-                                        const std::vector<std::string>& more) {
-        support::process_options made{.argv = {support::program_path("crossfade").string(), "--config",
-                                               world.proxy.config_path().string(), "flip", "--to", to},
-                                      .environment = {{"CROSSFADE_FAILPOINT", armed}},
-                                      .log = dir_.path() / "log"};
-        made.argv.insert(made.argv.end(), more.begin(), more.end());
-        return made;
-    }
-
-    support::temp_dir dir_;
-    support::child_process flip_;
-};
 
 // What is committed on the one side and not on the other when the fence is up.
 TEST(flip, is_undone_where_the_stream_stands_still) {

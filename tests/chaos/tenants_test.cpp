@@ -11,6 +11,7 @@
 
 #include "tests/chaos/client.hpp"
 #include "tests/chaos/crowd.hpp"
+#include "tests/chaos/flipping.hpp"
 #include "tests/chaos/landscape.hpp"
 #include "tests/support/configured.hpp"
 #include "tests/support/eventually.hpp"
@@ -171,16 +172,6 @@ landscape_options options() {
             .scopes = "tenants: { session: \"parameter:app.tenant\", column: tenant }\n",
             .both_ways = true,
             .more_proxies = proxies - 1};
-}
-
-std::string in_the_way(const landscape& world) {
-    std::string last;
-    support::eventually(120s, [&] {
-        const auto asked = world.crossfade({"flip", "--to", "modern", "--dry-run"});
-        last = asked.exit_code == 0 ? "" : asked.output + asked.errors;
-        return last.empty();
-    });
-    return last;
 }
 
 class tenants : public testing::Test {

@@ -95,5 +95,7 @@ class kafka_broker {
 
 // Gives a topic these settings, and those that aren't named their defaults. Throws if the broker refuses.
 void alter_topic(const settings::kafka& config, const std::string& topic, const std::map<std::string, std::string>& to);
+// Returns when the broker knows nothing of it any more. Throws if it refuses.
+void delete_topic(const settings::kafka& config, const std::string& topic);
 
 }  // namespace crossfade::support

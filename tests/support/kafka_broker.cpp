@@ -197,4 +197,19 @@ void alter_topic(const settings::kafka& config, const std::string& topic,
             throw std::runtime_error(topic + ": " + rd_kafka_ConfigResource_error_string(done[i]));
 }
 
+void delete_topic(const settings::kafka& config, const std::string& topic) {
+    const auto client = kafka::make_client(RD_KAFKA_PRODUCER, config, {}).value();
+    const kafka::queue_handle queue{rd_kafka_queue_new(client.get())};
+    auto* asked = rd_kafka_DeleteTopic_new(topic.c_str());
+    rd_kafka_DeleteTopics(client.get(), &asked, 1, nullptr, queue.get());
+    rd_kafka_DeleteTopic_destroy(asked);
+    const kafka::event_handle event{rd_kafka_queue_poll(queue.get(), 20000)};
+    const bool gone = event && rd_kafka_event_error(event.get()) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+                      eventually(std::chrono::seconds{20}, [&] {
+                          const auto described = kafka::describe_topic(config, topic, std::chrono::seconds{10});
+                          return described && described->partitions == 0;
+                      });
+    if (!gone) throw std::runtime_error("the broker does not delete " + topic);
+}
+
 }  // namespace crossfade::support

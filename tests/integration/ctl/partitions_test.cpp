@@ -4,7 +4,6 @@
 #include "ctl/stream/topic.hpp"
 #include "lib/kafka/admin.hpp"
 #include "tests/integration/ctl/shop.hpp"
-#include "tests/support/eventually.hpp"
 
 namespace crossfade::ctl {
 namespace {
@@ -35,17 +34,6 @@ settings::configuration of_three_partitions(const support::mock_kafka& kafka) {
 
 int partitions_of(const settings::kafka& config, const std::string& topic) {
     return crossfade::kafka::describe_topic(config, topic, 10s).value().partitions;
-}
-
-void delete_topic(const settings::kafka& config, const std::string& topic) {
-    const auto client = crossfade::kafka::make_client(RD_KAFKA_PRODUCER, config, {}).value();
-    const crossfade::kafka::queue_handle queue{rd_kafka_queue_new(client.get())};
-    auto* asked = rd_kafka_DeleteTopic_new(topic.c_str());
-    rd_kafka_DeleteTopics(client.get(), &asked, 1, nullptr, queue.get());
-    rd_kafka_DeleteTopic_destroy(asked);
-    const crossfade::kafka::event_handle event{rd_kafka_queue_poll(queue.get(), 20000)};
-    ASSERT_TRUE(event && rd_kafka_event_error(event.get()) == RD_KAFKA_RESP_ERR_NO_ERROR);
-    ASSERT_TRUE(support::eventually(20s, [&] { return partitions_of(config, topic) == 0; }));
 }
 
 TEST(ctl_partitions, get_a_marker_each) {
@@ -180,7 +168,7 @@ TEST(ctl_partitions, are_made_by_init_and_mended_by_a_resync_without_the_topic) 
     // Another number begins anew where nothing of the first is left.
     configure(5);
     ASSERT_EQ(at.run({"backfill", "--resync"}).exit_code, 1);
-    delete_topic(kafka.config(), "crossfade.app.changes");
+    support::delete_topic(kafka.config(), "crossfade.app.changes");
     const auto resync = at.run({"backfill", "--resync"});
     ASSERT_EQ(resync.exit_code, 0) << resync.errors;
     EXPECT_EQ(partitions_of(kafka.config(), "crossfade.app.changes"), 5);

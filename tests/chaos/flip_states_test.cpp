@@ -1,0 +1,412 @@
+// What a flip meets that it can't go through: each of these ends in a state that has a name (docs/operations.md,
+// Flips), with nothing lost, and when the cause is gone the next flip is like any other.
+#include <gmock/gmock.h>
+#include <pwd.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+
+#include "tests/chaos/client.hpp"
+#include "tests/chaos/flipping.hpp"
+#include "tests/chaos/landscape.hpp"
+#include "tests/chaos/shop.hpp"
+#include "tests/support/eventually.hpp"
+
+namespace crossfade::chaos {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::AllOf;
+using testing::HasSubstr;
+
+const std::string legacy_settled = "legacy 1 settled; legacy 1 settled";
+const std::string modern_settled = "modern 2 settled; modern 2 settled";
+
+// A command's whole answer, as a person at a terminal has it.
+std::string told(const support::finished& by) {
+    return std::to_string(by.exit_code) + '\n' + by.output + by.errors;
+}
+
+class flip_states : public testing::Test {
+  protected:
+    void SetUp() override {
+        if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: set CROSSFADE_KAFKA_LIBS";
+        world_ = std::make_unique<landscape>(
+            landscape_options{.schema = shop::schema(),
+                              .proxy_settings = ", connect_timeout: 30s",
+                              .legacy = {.extra_settings = {"max_prepared_transactions=10"}},
+                              .both_ways = true});
+        load_ = std::make_unique<shop>(world().client_dsn(), 2, "load");
+        ASSERT_EQ(in_the_way(world()), "") << world().logs();
+        load_->start();
+    }
+
+    landscape& world() { return *world_; }
+    support::finished flip(const std::string& to, const std::vector<std::string>& more = {}) {
+        std::vector<std::string> arguments{"flip", "--to", to};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        const auto made = world().crossfade(arguments);
+        std::cout << told(made) << std::flush;
+        return made;
+    }
+    // Of crossfade.authority, on legacy and on modern.
+    std::string rows() {
+        std::string both;
+        for (const auto* side : {&world().legacy, &world().modern})
+            both += (both.empty() ? "" : "; ") +
+                    side->value("SELECT authority || ' ' || epoch || ' ' || state FROM crossfade.authority");
+        return both;
+    }
+    void expect_writes() {
+        const auto before = load_->acknowledged();
+        EXPECT_TRUE(support::eventually(30s, [&] { return load_->acknowledged() > before + 10; })) << world().logs();
+    }
+    // Undone, or never begun: legacy takes the application's writes as before.
+    void expect_as_before() {
+        EXPECT_EQ(rows(), legacy_settled);
+        EXPECT_EQ(authority(world()), "legacy");
+        expect_writes();
+    }
+    // The way there and back, as if nothing had been.
+    void expect_flips() {
+        for (const std::string to : {"modern", "legacy"}) {
+            ASSERT_EQ(in_the_way(world(), to), "") << world().logs();
+            const auto made = flip(to, {"--hold-max", "3000"});
+            ASSERT_EQ(made.exit_code, 0) << told(made) << world().logs();
+            EXPECT_EQ(authority(world()), to);
+            expect_writes();
+        }
+    }
+    void expect_nothing_lost(const testing::Matcher<std::string>& complaints = testing::IsEmpty()) {
+        load_->stop();
+        EXPECT_EQ(load_->errors(), 0U) << load_->first_error();
+        EXPECT_EQ(world().settle(30s), "") << world().logs();
+        EXPECT_THAT(world().complaints(), complaints) << world().logs();
+        for (const auto* side : {&world().legacy, &world().modern}) expect_kept(load_->ledger(), *side, order_tags);
+    }
+    void expect_both_have(const std::string& tag) {
+        for (const auto* side : {&world().legacy, &world().modern})
+            EXPECT_EQ(side->value("SELECT count(*) FROM orders WHERE tag = '" + tag + '\''), "1") << tag;
+    }
+    std::string attempts() {
+        return world().legacy.value("SELECT attempts FROM crossfade.flips ORDER BY id DESC LIMIT 1");
+    }
+
+  private:
+    std::unique_ptr<landscape> world_;
+    std::unique_ptr<shop> load_;
+};
+
+std::string pid_of(PGconn* session) {
+    const std::unique_ptr<PGresult, decltype(&PQclear)> got{PQexec(session, "SELECT pg_backend_pid()"), PQclear};
+    return PQgetvalue(got.get(), 0, 0);
+}
+
+TEST_F(flip_states, a_transaction_that_spans_it) {
+    auto client = connect(world().client_dsn());
+    ASSERT_TRUE(client);
+    ASSERT_EQ(execute(client.get(), "BEGIN; INSERT INTO orders (tag) VALUES ('spans')"), answer::done);
+    const auto process = "process " + pid_of(client.get()) + " of crossfade";
+
+    // Once it has run for more than a second nothing is even tried.
+    support::finished made;
+    ASSERT_TRUE(support::eventually(30s, [&] {
+        made = world().crossfade({"flip", "--to", "modern", "--dry-run"});
+        return made.output.find("that have written run for long on legacy") != std::string::npos;
+    })) << told(made);
+    EXPECT_EQ(made.exit_code, 1);
+    EXPECT_THAT(made.output, HasSubstr("refused; nothing has changed"));
+    EXPECT_THAT(made.output, HasSubstr(process));
+    expect_as_before();
+
+    made = flip("modern", {"--force", "--hold-max", "200", "--wait", "2"});
+    EXPECT_EQ(made.exit_code, 1);
+    EXPECT_THAT(made.output, AllOf(HasSubstr("not done, and undone after "),
+                                   HasSubstr("transactions of proxies did not end within 200 ms"),
+                                   HasSubstr(": 1 sessions in a transaction"), HasSubstr(process)));
+    expect_as_before();
+
+    // One that ends while attempts are made.
+    armed_flip waits{world(), "modern", "", {"--force", "--hold-max", "300", "--wait", "60"}};
+    ASSERT_TRUE(support::eventually(30s, [&] { return attempts() == "2"; })) << waits.told();
+    EXPECT_EQ(execute(client.get(), "COMMIT"), answer::done);
+    EXPECT_EQ(waits.wait_exit(60s), 0) << waits.told() << world().logs();
+    EXPECT_THAT(waits.told(), AllOf(HasSubstr("undone, writes go on"), HasSubstr("modern is the authority, epoch 2"),
+                                    HasSubstr("in attempt ")));
+    EXPECT_EQ(rows(), modern_settled);
+    expect_writes();
+    // Its session has gone over, too.
+    EXPECT_EQ(execute(client.get(), "INSERT INTO orders (tag) VALUES ('after')"), answer::done);
+    EXPECT_EQ(world().modern.value("SELECT port FROM orders WHERE tag = 'after'"),
+              std::to_string(world().modern.port()));
+
+    ASSERT_EQ(in_the_way(world(), "legacy"), "");
+    EXPECT_EQ(flip("legacy", {"--hold-max", "3000"}).exit_code, 0);
+    expect_nothing_lost();
+    expect_both_have("spans");
+    expect_both_have("after");
+}
+
+TEST_F(flip_states, a_prepared_transaction_and_a_lock_that_go_round_the_proxy) {
+    auto client = connect(world().client_dsn());
+    ASSERT_TRUE(client);
+    ASSERT_EQ(execute(client.get(),
+                      "BEGIN; INSERT INTO orders (tag) VALUES ('in two phases');"
+                      "PREPARE TRANSACTION 'one'"),
+              answer::done);
+    auto made = flip("modern", {"--force"});
+    EXPECT_EQ(made.exit_code, 1);
+    EXPECT_THAT(made.output, AllOf(HasSubstr("1 on legacy hold their locks"), HasSubstr("ROLLBACK PREPARED"),
+                                   HasSubstr("refused; nothing has changed")));
+    expect_as_before();
+    ASSERT_EQ(execute(client.get(), "COMMIT PREPARED 'one'"), answer::done);
+
+    // Prepared when the gates have been passed: it has no process that could be named.
+    armed_flip in_the_middle{world(), "modern", "flip.held:1:stop", {"--force", "--hold-max", "2000", "--wait", "0"}};
+    ASSERT_TRUE(in_the_middle.arrives() && in_the_middle.running()) << in_the_middle.told();
+    world().legacy.exec("BEGIN; INSERT INTO orders (tag) VALUES ('never'); PREPARE TRANSACTION 'two'");
+    in_the_middle.go_on();
+    EXPECT_EQ(in_the_middle.wait_exit(60s), 1);
+    std::cout << in_the_middle.told();
+    EXPECT_THAT(in_the_middle.told(), AllOf(HasSubstr("not done, and undone after 1 attempts: the tables of legacy"),
+                                            HasSubstr("could not be locked within 2000 ms"),
+                                            HasSubstr("prepared transaction 'two' of crossfade")));
+    expect_as_before();
+    world().legacy.exec("ROLLBACK PREPARED 'two'");
+
+    // As VACUUM and CREATE INDEX CONCURRENTLY have it: nobody's writes wait for it, and it has no transaction's id.
+    auto round = connect(world().legacy.dsn());
+    ASSERT_TRUE(round);
+    ASSERT_EQ(execute(round.get(), "BEGIN; LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE"), answer::done);
+    made = flip("modern", {"--hold-max", "300", "--wait", "0"});
+    EXPECT_EQ(made.exit_code, 1);
+    EXPECT_THAT(made.output,
+                AllOf(HasSubstr("not done, and undone after 1 attempts: the tables of legacy"),
+                      HasSubstr("process " + pid_of(round.get()) + " of crossfade"), HasSubstr("idle in transaction")));
+    expect_as_before();
+    ASSERT_EQ(execute(round.get(), "COMMIT"), answer::done);
+
+    expect_flips();
+    expect_nothing_lost();
+    expect_both_have("in two phases");
+}
+
+TEST_F(flip_states, ddl_in_the_middle) {
+    // It changes no row, and the fence is not against it.
+    armed_flip one{world(), "modern", "flip.fenced:1:stop", {"--hold-max", "10000"}};
+    ASSERT_TRUE(one.arrives() && one.running()) << one.told();
+    world().legacy.exec("ALTER TABLE orders ADD COLUMN colour text");
+    one.go_on();
+    EXPECT_EQ(one.wait_exit(60s), 0) << one.told();
+    std::cout << one.told();
+    EXPECT_EQ(rows(), modern_settled);
+    expect_writes();
+    EXPECT_THAT(world().crossfade({"ddl", "list"}).output, AllOf(HasSubstr("public.orders"), HasSubstr("ALTER TABLE")));
+    std::cout << world().crossfade({"ddl", "list"}).output;
+    world().modern.exec("ALTER TABLE orders ADD COLUMN colour text");
+    ASSERT_EQ(in_the_way(world(), "legacy"), "");
+    EXPECT_EQ(flip("legacy", {"--hold-max", "3000"}).exit_code, 0);
+
+    // With a row that modern can't take as it is.
+    ASSERT_EQ(in_the_way(world()), "");
+    armed_flip other{world(), "modern", "flip.held:1:stop", {"--hold-max", "10000", "--wait", "0"}};
+    ASSERT_TRUE(other.arrives() && other.running()) << other.told();
+    world().legacy.exec("ALTER TABLE orders ADD COLUMN size int; INSERT INTO orders (tag, size) VALUES ('sized', 7)");
+    other.go_on();
+    EXPECT_EQ(other.wait_exit(60s), 1) << other.told();
+    std::cout << other.told();
+    EXPECT_THAT(other.told(),
+                HasSubstr("not done, and undone after 1 attempts: changes of legacy became dead letters on modern"));
+    EXPECT_EQ(rows(), "legacy 3 settled; legacy 3 settled");
+    expect_writes();
+    auto made = flip("modern");
+    EXPECT_EQ(made.exit_code, 1);
+    EXPECT_THAT(made.output, AllOf(HasSubstr("changes are not applied on modern"), HasSubstr("refused;")));
+    world().modern.exec("ALTER TABLE orders ADD COLUMN size int");
+    made = world().crossfade({"deadletters", "replay", "--all"});
+    std::cout << told(made);
+
+    expect_flips();
+    expect_nothing_lost(testing::MatchesRegex("drift public.orders rejected repaired: [0-9]+\n"));
+    expect_both_have("sized");
+}
+
+TEST_F(flip_states, tables_that_come_and_go_between_two) {
+    world().legacy.exec("CREATE TABLE later (id int PRIMARY KEY); INSERT INTO later VALUES (1)");
+    auto made = flip("modern");
+    EXPECT_EQ(made.exit_code, 1);
+    EXPECT_THAT(made.output, AllOf(HasSubstr("not in the stream: public.later"), HasSubstr("crossfade init"),
+                                   HasSubstr("refused; nothing has changed")));
+    expect_as_before();
+    world().modern.exec("CREATE TABLE later (id int PRIMARY KEY)");
+    made = world().crossfade({"init"});
+    EXPECT_EQ(made.exit_code, 0) << told(made);
+    made = flip("modern");
+    EXPECT_EQ(made.exit_code, 1);
+    EXPECT_THAT(made.output, HasSubstr("modern lacks rows of public.later"));
+    made = world().crossfade({"backfill", "--live", "--tables", "public.later"});
+    EXPECT_EQ(made.exit_code, 0) << told(made);
+    expect_flips();
+    EXPECT_EQ(world().modern.value("SELECT count(*) FROM later"), "1");
+
+    world().legacy.exec("DROP TABLE later");
+    made = flip("modern");
+    EXPECT_EQ(made.exit_code, 1);
+    EXPECT_THAT(made.output, AllOf(HasSubstr("carried one way alone: public.later (not on legacy)"),
+                                   HasSubstr("refused; nothing has changed")));
+    EXPECT_EQ(rows(), "legacy 3 settled; legacy 3 settled");
+    expect_writes();
+    world().modern.exec("DROP TABLE later");
+    expect_flips();
+    expect_nothing_lost();
+}
+
+// A file system of its own, with room for some megabytes.
+class small_disk {
+  public:
+    small_disk() {
+        const auto* owner = ::getpwnam("postgres");
+        mounted_ = owner != nullptr && ::mount("none", path().c_str(), "tmpfs", 0, "size=4m") == 0 &&
+                   ::chown(path().c_str(), owner->pw_uid, owner->pw_gid) == 0;
+    }
+    // What still has files open there ends later.
+    ~small_disk() {
+        if (mounted_) ::umount2(path().c_str(), MNT_DETACH);
+    }
+    small_disk(const small_disk&) = delete;
+    small_disk& operator=(const small_disk&) = delete;
+
+    bool mounted() const { return mounted_; }
+    const std::filesystem::path& path() const { return dir_.path(); }
+    void fill() const {
+        std::ofstream to{path() / "in_the_way"};
+        const std::string block(4096, 'x');
+        while (to.write(block.data(), static_cast<std::streamsize>(block.size())).flush()) {
+        }
+    }
+    void make_room() const { std::filesystem::remove(path() / "in_the_way"); }
+
+  private:
+    support::temp_dir dir_;
+    bool mounted_ = false;
+};
+
+TEST_F(flip_states, a_full_disk_on_the_new_side) {
+    const small_disk disk;
+    if (!disk.mounted()) GTEST_SKIP() << "a file system can't be mounted here";
+    world().modern.exec("CREATE TABLESPACE small LOCATION '" + disk.path().string() + '\'');
+    world().modern.exec("ALTER TABLE lines SET TABLESPACE small");
+    const auto rows_that_need_room = [](const std::string& tag) {
+        return "WITH o AS (INSERT INTO orders (tag) VALUES ('" + tag +
+               "') RETURNING id) INSERT INTO lines (order_id, note) SELECT id, repeat('x', 500) FROM o, "
+               "generate_series(1, 200)";
+    };
+    ASSERT_EQ(in_the_way(world()), "") << world().logs();
+    armed_flip in_the_middle{world(), "modern", "flip.held:1:stop", {"--hold-max", "2000", "--wait", "0"}};
+    ASSERT_TRUE(in_the_middle.arrives() && in_the_middle.running()) << in_the_middle.told();
+    disk.fill();
+    world().legacy.exec(rows_that_need_room("no room"));
+    in_the_middle.go_on();
+    EXPECT_EQ(in_the_middle.wait_exit(60s), 1) << in_the_middle.told();
+    std::cout << in_the_middle.told();
+    EXPECT_THAT(in_the_middle.told(), AllOf(HasSubstr("not done, and undone after 1 attempts: what was written on"
+                                                      " legacy did not reach modern within 2000 ms"),
+                                            HasSubstr("crossfade status says where it stands")));
+    expect_as_before();
+    auto made = world().crossfade({"status"});
+    std::cout << told(made);
+    EXPECT_THAT(told(made), HasSubstr("No space left on device"));
+
+    made = flip("modern");
+    EXPECT_EQ(made.exit_code, 1);
+    EXPECT_THAT(made.output, AllOf(HasSubstr("a mark from legacy was not applied on modern within 5 s"),
+                                   HasSubstr("refused; nothing has changed")));
+    expect_as_before();
+
+    disk.make_room();
+    expect_flips();
+    expect_nothing_lost();
+    expect_both_have("no room");
+    world().modern.exec("ALTER TABLE lines SET TABLESPACE pg_default");
+}
+
+void drop_slot(const support::postgres_cluster& on, const std::string& name) {
+    // Who reads it comes again at once.
+    const auto gone = support::eventually(30s, [&] {
+        try {
+            on.exec("SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots WHERE slot_name = '" +
+                    name + "' AND active_pid IS NOT NULL; SELECT pg_drop_replication_slot('" + name + "')");
+            return true;
+        } catch (const std::exception&) {
+            return false;
+        }
+    });
+    ASSERT_TRUE(gone);
+}
+
+TEST_F(flip_states, a_slot_of_the_way_back_that_is_gone) {
+    // As `crossfade status` says it.
+    const auto begin_anew = [&] {
+        support::delete_topic(world().broker.config(), "crossfade.app_back.changes");
+        world().legacy.exec("DELETE FROM crossfade.progress WHERE stream = 'app_back'");
+        const auto made = world().crossfade({"init"});
+        EXPECT_EQ(made.exit_code, 0) << told(made);
+        std::cout << told(made);
+    };
+    drop_slot(world().modern, "crossfade_app_back");
+    auto made = flip("modern");
+    EXPECT_EQ(made.exit_code, 1);
+    EXPECT_THAT(made.output, AllOf(HasSubstr("stream.app_back"), HasSubstr("was not applied on legacy within 5 s"),
+                                   HasSubstr("refused; nothing has changed")));
+    expect_as_before();
+    made = world().crossfade({"status"});
+    std::cout << told(made);
+    EXPECT_THAT(told(made), HasSubstr("drop slot crossfade_app_back on modern"));
+    begin_anew();
+    ASSERT_EQ(in_the_way(world()), "") << world().logs();
+
+    armed_flip in_the_middle{world(), "modern", "flip.held:1:stop", {"--hold-max", "10000", "--wait", "0"}};
+    ASSERT_TRUE(in_the_middle.arrives() && in_the_middle.running()) << in_the_middle.told();
+    drop_slot(world().modern, "crossfade_app_back");
+    in_the_middle.go_on();
+    EXPECT_EQ(in_the_middle.wait_exit(60s), 1) << in_the_middle.told();
+    std::cout << in_the_middle.told();
+    EXPECT_THAT(in_the_middle.told(), HasSubstr("the way back is gone: modern has no slot crossfade_app_back"));
+    expect_as_before();
+    begin_anew();
+    expect_flips();
+    expect_nothing_lost();
+}
+
+TEST_F(flip_states, a_slot_of_the_stream_that_is_gone) {
+    armed_flip in_the_middle{world(), "modern", "flip.held:1:stop", {"--hold-max", "2000", "--wait", "0"}};
+    ASSERT_TRUE(in_the_middle.arrives() && in_the_middle.running()) << in_the_middle.told();
+    drop_slot(world().legacy, "crossfade_app");
+    in_the_middle.go_on();
+    EXPECT_EQ(in_the_middle.wait_exit(60s), 1) << in_the_middle.told();
+    std::cout << in_the_middle.told();
+    EXPECT_THAT(in_the_middle.told(), AllOf(HasSubstr("not done, and undone after 1 attempts: what was written on"
+                                                      " legacy did not reach modern within 2000 ms"),
+                                            HasSubstr("crossfade status says where it stands")));
+    expect_as_before();
+
+    auto made = flip("modern");
+    EXPECT_EQ(made.exit_code, 1);
+    EXPECT_THAT(made.output, AllOf(HasSubstr("a mark from legacy was not applied on modern within 5 s"),
+                                   HasSubstr("refused; nothing has changed")));
+    expect_as_before();
+    made = world().crossfade({"status"});
+    std::cout << told(made);
+    made = world().crossfade({"backfill", "--resync"});
+    std::cout << told(made);
+    EXPECT_EQ(made.exit_code, 0) << told(made);
+    expect_flips();
+    expect_nothing_lost();
+}
+
+}  // namespace
+}  // namespace crossfade::chaos
