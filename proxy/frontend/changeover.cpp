@@ -1,5 +1,7 @@
 #include "proxy/frontend/changeover.hpp"
 
+#include <algorithm>
+
 #include "lib/pgwire/bytes.hpp"
 #include "lib/pgwire/diagnostics.hpp"
 #include "lib/pgwire/message_types.hpp"
@@ -61,6 +63,11 @@ void changeover::keep_unnamed(std::string_view parse) {
     heard_.facts.statement = heard_facts::unnamed::kept;
     heard_.facts.parse = parse;
     kept_back_ = true;
+}
+
+void changeover::forget_unnamed() {
+    heard_.facts.statement = heard_facts::unnamed::none;
+    heard_.facts.parse.clear();
 }
 
 message_reader& changeover::reader_of(transport& old) {
@@ -182,6 +189,16 @@ asio::awaitable<bool> changeover::come_back(parked_connection to) {
     }
     const auto made = co_await become(*next_, *from_next_, was_, to.held, said_by_next_);
     if (!made) co_return false;
+    // Each of its settings was set, or that had failed. Anything else may have come out another way.
+    if (std::ranges::all_of(differ, [](const auto& what) { return what.starts_with(portrait::setting_prefix); })) {
+        for (const auto& what : differ) {
+            const auto name = what.substr(portrait::setting_prefix.size());
+            if (const auto known = was_.reported.find(name); known != was_.reported.end())
+                parameters_[name] = known->second;
+        }
+        co_return std::ranges::none_of(to.held.own_settings,
+                                       [&](const auto& each) { return !was_.own_settings.contains(each.first); });
+    }
     auto asked = asked_;
     asked.about_unnamed = was_.unnamed_there;
     const auto is = co_await ask(*next_, *from_next_, asked, said_by_next_);

@@ -40,6 +40,8 @@ class changeover {
         : heard_(std::move(heard)), settings_(std::move(settings)), began_(began) {}
     // The client's statement without a name that the server hasn't got: a Parse's body.
     void keep_unnamed(std::string_view parse);
+    // It needs none there, as its client has sent another one already.
+    void forget_unnamed();
 
     // The session of `of` has this database; `surveys` may know it already.
     asio::awaitable<hindrance> leave(transport& old, settings::side of, const std::string& database,

@@ -163,10 +163,11 @@ class session : public std::enable_shared_from_this<session> {
     struct detour {
         usher::step::action what;
         settings::side to;
+        bool replaces_unnamed;
         bool came_back = false;  // by a connection that was parked
     };
     void look_at_groups(relay_loop& by);
-    void set_out(usher::step::action what);
+    void set_out(const usher::step& how);
     inspection refuse_by_groups(std::string_view chunk, const usher::step& how);
     asio::awaitable<void> make_detour();
     asio::awaitable<hindrance> try_detour();

@@ -40,7 +40,11 @@ void session::leave_to_go_over() {
     }
     changeover_ = std::make_unique<changeover>(ear_ ? ear_->remembered() : portrait::hearing::memory{},
                                                by.notes().names.shared(), std::chrono::steady_clock::now());
-    if (escort_ && !escort_->unnamed().empty()) changeover_->keep_unnamed(body_of(escort_->unnamed()));
+    if (detour_ && detour_->replaces_unnamed) {
+        changeover_->forget_unnamed();
+    } else if (escort_ && !escort_->unnamed().empty()) {
+        changeover_->keep_unnamed(body_of(escort_->unnamed()));
+    }
     leave_loop({});
 }
 

@@ -127,7 +127,8 @@ console::session_facts session::facts() const {
     if (changeover_) {
         told.asked = on_the_wall(asked_);
         told.since = on_the_wall(changeover_->began());
-        told.state = waiting;
+        // One whose transaction begins anew on the other side is in it all the while: a flip waits for it.
+        told.state = takes_transaction_along() ? in_transaction : waiting;
     } else if (tracker_.started()) {
         told.asked = on_the_wall(asked_);
         told.since = on_the_wall(since_);

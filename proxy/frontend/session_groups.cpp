@@ -20,11 +20,12 @@ void session::look_at_groups(relay_loop& by) {
     if (!tracker_.started() || tracker_.idle()) usher_->take({in_force_, facts_});
 }
 
-void session::set_out(usher::step::action what) {
+void session::set_out(const usher::step& how) {
     using action = usher::step::action;
+    const auto what = how.what;
     if (what == action::wait) return;
-    detour_ =
-        std::make_unique<detour>(detour{what, what == action::learn ? server_side_ : strategy::other(server_side_)});
+    detour_ = std::make_unique<detour>(
+        detour{what, what == action::learn ? server_side_ : strategy::other(server_side_), how.replaces_unnamed});
     is_to_go_over_ = true;
 }
 

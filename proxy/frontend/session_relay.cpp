@@ -75,7 +75,7 @@ struct session::client_inspector {
             const auto step = of.usher_->look(chunk, {of.tracker_, lexing(), of.server_side_});
             if (step.what == usher::step::action::refuse) return of.refuse_by_groups(chunk, step);
             if (step.what != usher::step::action::pass) {
-                of.set_out(step.what);
+                of.set_out(step);
                 return {.hold = true};
             }
             chunk = chunk.substr(0, step.bytes);

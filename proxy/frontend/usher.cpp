@@ -6,6 +6,7 @@
 #include "lib/pgwire/message_types.hpp"
 #include "lib/pgwire/query_messages.hpp"
 #include "proxy/frontend/whole_message.hpp"
+#include "proxy/strategy/beginning.hpp"
 
 namespace crossfade::proxy::frontend {
 namespace {
@@ -24,6 +25,11 @@ constexpr auto pause_after_failure = 1000ms;
 
 bool is_there(fit how) {
     return how == fit::read_there || how == fit::write_there || how == fit::maybe_there || how == fit::torn;
+}
+
+bool replaces_unnamed(std::string_view message) {
+    return message.front() == said::query ||
+           (message.front() == said::parse && message.size() > header_size && message[header_size] == '\0');
 }
 
 }  // namespace
@@ -90,6 +96,9 @@ usher::step usher::look(std::string_view chunk, const circumstances& now) {
         }
     }
     const auto waiting = at.next - at.start;
+    // It won't be seen in time what is bound.
+    if (waiting > longest_wait && at.parsed)
+        if (auto made = decide(at, *at.parsed, fit_of(at.parsed->needs, now.here, sides_->home()))) return *made;
     if ((!at.batch && !cut) || waiting > longest_wait) commit(at, at.next);
     return go_on(at);
 }
@@ -142,7 +151,9 @@ std::optional<usher::step> usher::decide(walk& at, const message& it, fit how) {
     // Where it reads next need not be the newest, once it has read anything.
     const bool may = outside || (!bound_ && start_.usable() && (writes || !start_.has_read()));
     const bool in_vain = !stays_.empty() || (!writes && at.now.at < tries_again_);
-    if (may && !in_vain) return step{.what = outside ? step::action::go : step::action::go_again};
+    if (may && !in_vain)
+        return step{.what = outside ? step::action::go : step::action::go_again,
+                    .replaces_unnamed = replaces_unnamed(at.chunk)};
     if (writes) return refuse(at, it, how);
     stays_.clear();
     return std::nullopt;
@@ -203,9 +214,7 @@ std::optional<usher::message> usher::read(std::string_view from, sql::lexing how
             const auto name = body.cstring();
             const auto text = body.failed() ? std::string_view{} : body.rest();
             made.needs = of_text(text.substr(0, text.find('\0')), seen == made.size && !body.failed(), how, made);
-            const auto known = std::static_pointer_cast<const sql::understanding>(made.keeps);
-            const bool one = known != nullptr && *known && (**known).size() == 1;
-            remember(name, one ? statement{known, &(**known).front()} : nullptr);
+            remember(name, made.only);
             break;
         }
         case said::bind: {
@@ -228,12 +237,22 @@ std::optional<usher::message> usher::read(std::string_view from, sql::lexing how
 footprint usher::of_text(std::string_view text, bool whole, sql::lexing how, message& into) {
     std::shared_ptr<const sql::understanding> known;
     if (whole && sql::legible(text, how)) known = notes_.statements.understand(text);
+    if (known && *known && (**known).size() == 1) into.only = {known, &(**known).front()};
     if (known && *known)
         for (const auto& each : **known)
             if (const auto* prepare = std::get_if<effect::prepare>(&each.effect))
                 remember(prepare->name, statement{known, prepare->prepared.get()});
     into.keeps = known;
-    return footprint_of(known.get(), *sides_, by_name());
+    auto made = footprint_of(known.get(), *sides_, by_name());
+    if (known || !how.ascii_is_itself) return made;
+    // Rows are often written by one long text; what else is in it is left to the fence.
+    auto target = strategy::written_first(text);
+    if (!target) return made;
+    auto as_if = std::make_shared<sql::statement>();
+    as_if->kind = sql::statement_kind::write;
+    as_if->tables.push_back(std::move(*target));
+    into.keeps = into.only = as_if;
+    return footprint_of(*as_if, *sides_, by_name());
 }
 
 footprint usher::of_prepared(std::string_view name, message& into) const {

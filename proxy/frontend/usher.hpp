@@ -20,8 +20,8 @@ namespace crossfade::proxy::frontend {
 // For the thread of the session's loop.
 class usher {
   public:
-    // Longer texts aren't understood whole; and so much is held back to see what a batch is about.
-    static constexpr std::size_t longest_text = std::size_t{16} << 10;
+    // Of longer texts only the beginning is looked at; and so much is held back to see what a batch is about.
+    static constexpr std::size_t longest_text = std::size_t{8} << 10;
     static constexpr std::size_t longest_wait = std::size_t{8} << 10;
     // Prepared statements of a session whose texts it keeps; others may touch anything.
     static constexpr std::size_t most_names = 1000;
@@ -44,6 +44,7 @@ class usher {
         action what = action::pass;
         std::size_t bytes = 0;
         std::string text{};
+        bool replaces_unnamed = false;  // what comes next does, the statement without a name
     };
     struct circumstances {
         const pgwire::session_tracker& where;
@@ -77,7 +78,8 @@ class usher {
         std::size_t size = 0;
         bool asks = false;  // something is carried out: a Query, a Bind
         strategy::footprint needs{};
-        std::shared_ptr<const void> keeps{};  // what `needs` leads to
+        std::shared_ptr<const void> keeps{};           // what `needs` leads to
+        std::shared_ptr<const sql::statement> only{};  // of a text with one
     };
     struct walk;
 

@@ -91,6 +91,7 @@ std::size_t bytes_of(const session_portrait& it);
 
 // What isn't the same in two sessions, by kind and name, never by value: "setting search_path". What only the messages
 // tell is left out, and so is `reported`: the client can be told.
+inline constexpr std::string_view setting_prefix = "setting ";
 std::vector<std::string> differences(const session_portrait& one, const session_portrait& other);
 
 }  // namespace crossfade::proxy::portrait

@@ -140,6 +140,25 @@ TEST_F(a_statement, takes_a_transaction_along_that_has_only_read) {
                 HasSubstr("The session can't go over: its transaction has read, and isn't READ COMMITTED"));
 }
 
+TEST_F(a_statement, that_is_too_long_to_be_understood_goes_where_it_writes_first) {
+    std::string text = "INSERT INTO public.orders (note) VALUES ('first')";
+    while (text.size() < 200'000) text += ", ('" + std::string(1000, 'x') + "')";
+    for (const auto say : ways) {
+        const auto client = connect();
+        EXPECT_EQ(say(client, text), "");
+        EXPECT_EQ(is_at(client), "modern");
+        EXPECT_EQ(say(client, "UPDATE users SET note = '" + std::string(20'000, 'x') + "'"), "");
+        EXPECT_EQ(is_at(client), "legacy");
+        EXPECT_EQ(outcome(answer{PQprepare(client.get(), "long", text.c_str(), 0, nullptr)}), "");
+        EXPECT_EQ(outcome(answer{PQexecPrepared(client.get(), "long", 0, nullptr, nullptr, nullptr, 0)}), "");
+        EXPECT_EQ(run(client, "BEGIN; DELETE FROM users"), "");
+        // By the fence, where it is more than the proxy keeps to refuse it.
+        EXPECT_THAT(say(client, text), testing::AnyOf("XF005", "XF008"));
+        EXPECT_EQ(run(client, "ROLLBACK"), "");
+    }
+    EXPECT_EQ(at("modern", "SELECT count(*) FROM orders WHERE note = 'first'"), "4");
+}
+
 TEST_F(a_statement, that_writes_on_both_sides_is_refused_whole) {
     const auto client = connect();
     for (const auto* text :

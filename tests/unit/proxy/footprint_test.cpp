@@ -6,6 +6,7 @@
 #include <string>
 
 #include "lib/settings/load.hpp"
+#include "proxy/strategy/beginning.hpp"
 
 namespace crossfade::proxy::strategy {
 namespace {
@@ -124,6 +125,27 @@ TEST_F(a_text, fits_a_side) {
         EXPECT_EQ(at(side::legacy, each.text), each.at_legacy) << each.text;
         EXPECT_EQ(at(side::modern, each.text), each.at_modern) << each.text;
     }
+}
+
+TEST(a_long_text, tells_by_its_beginning_what_it_writes_first) {
+    const auto table = [](std::string_view beginning) -> std::string {
+        const auto found = written_first(beginning);
+        return found ? found->schema + '.' + found->name : "none";
+    };
+    for (const auto& [beginning, name] :
+         {std::pair{"INSERT INTO orders (a) VALUES", ".orders"},
+          std::pair{"insert into Public.Orders\nVALUES (1", "public.orders"},
+          std::pair{"/* a /* b */ */ INSERT -- c\n INTO \"My \"\"s\" . \"T\" (a", "My \"s.T"},
+          std::pair{"UPDATE ONLY orders SET a", ".orders"},
+          std::pair{" DELETE FROM public.orders WHERE", "public.orders"},
+          std::pair{"update t$1\xc3\xa4 set", ".t$1\xc3\xa4"}, std::pair{"INSERT INTO orders", "none"},
+          std::pair{"INSERT INTO \"orders\"", "none"}, std::pair{"INSERT INTO \"orders", "none"},
+          std::pair{"INSERT INTO public.", "none"}, std::pair{"INSERT INTO a.b.c (", "none"},
+          std::pair{"INSERT INTO U&\"a\" (", "none"}, std::pair{"INSERT \"into\" orders (", "none"},
+          std::pair{"INSERTINTO orders (", "none"}, std::pair{"WITH a AS (SELECT 1) INSERT INTO orders (", "none"},
+          std::pair{"SELECT a FROM orders ", "none"}, std::pair{"/* INSERT INTO orders (", "none"},
+          std::pair{"", "none"}})
+        EXPECT_EQ(table(beginning), name) << beginning;
 }
 
 TEST_F(a_text, can_be_said_again) {
