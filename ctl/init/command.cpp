@@ -134,6 +134,20 @@ std::optional<objection> object_to_role(way& at) {
                      "crossfade check says what to grant"};
 }
 
+// The way back begins with a legacy that has all of modern's rows: only as long as modern has taken none itself.
+std::optional<objection> object_to_authority(way& at) {
+    if (!at.back() || !at.planned.begin_progress) return std::nullopt;
+    const auto known = store::load_authority(at.source, settings::forth_stream(at.config));
+    if (!known) throw stop(exit_code::no, "reading who is the authority: " + to_string(known.error()));
+    if (!*known || ((*known)->authorities.everything != at.config.source && (*known)->authorities.apart.empty()))
+        return std::nullopt;
+    return objection{at.source_name() +
+                         " is the authority, and what it has taken since the way back ended would never"
+                         " be on " +
+                         at.follower_name(),
+                     "none to go back by; " + at.source_name() + " stays the authority"};
+}
+
 way explore(const settings::configuration& config, const options& with, purpose of = purpose::begin) {
     way at{.config = config,
            .source = catalog::connect(config, settings::side::legacy),
@@ -147,6 +161,7 @@ way explore(const settings::configuration& config, const options& with, purpose 
     look(at);
     at.planned = make_plan(at.found, with.unfit, of);
     if (auto unfit = object_to_role(at)) at.planned.objections.push_back(std::move(*unfit));
+    if (auto unfit = object_to_authority(at)) at.planned.objections.push_back(std::move(*unfit));
     return at;
 }
 

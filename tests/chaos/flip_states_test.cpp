@@ -381,6 +381,29 @@ TEST_F(flip_states, a_slot_of_the_way_back_that_is_gone) {
     expect_nothing_lost();
 }
 
+// What modern takes from then on does not come back, and to say so is all that can be done.
+TEST_F(flip_states, a_slot_of_the_way_back_that_is_gone_too_late) {
+    ASSERT_EQ(flip("modern", {"--hold-max", "3000"}).exit_code, 0);
+    drop_slot(world().modern, "crossfade_app_back");
+    auto made = flip("legacy", {"--force"});
+    EXPECT_EQ(made.exit_code, 1);
+    EXPECT_THAT(made.output, AllOf(HasSubstr("a mark from modern was not applied on legacy within 5 s"),
+                                   HasSubstr("refused; nothing has changed")));
+    EXPECT_EQ(rows(), modern_settled);
+    expect_writes();
+    // Nor does it begin anew with a legacy that lacks rows, for the next flip to lose them.
+    support::delete_topic(world().broker.config(), "crossfade.app_back.changes");
+    world().legacy.exec("DELETE FROM crossfade.progress WHERE stream = 'app_back'");
+    made = world().crossfade({"init"});
+    EXPECT_EQ(made.exit_code, 1);
+    EXPECT_THAT(told(made), HasSubstr("modern is the authority, and what it has taken since"));
+    made = flip("legacy", {"--force"});
+    EXPECT_EQ(made.exit_code, 1);
+    EXPECT_THAT(made.output, HasSubstr("legacy has no progress of stream app_back"));
+    EXPECT_EQ(rows(), modern_settled);
+    expect_writes();
+}
+
 TEST_F(flip_states, a_slot_of_the_stream_that_is_gone) {
     armed_flip in_the_middle{world(), "modern", "flip.held:1:stop", {"--hold-max", "2000", "--wait", "0"}};
     ASSERT_TRUE(in_the_middle.arrives() && in_the_middle.running()) << in_the_middle.told();
