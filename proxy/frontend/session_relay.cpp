@@ -321,7 +321,7 @@ progress session::carry_to_server(relay_loop& by) {
     const auto how = to_server_.advance(inspect, by.scratch());
     if (how == progress::holds && escort_ && escort_->holds()) {
         waits_for_escort_ = true;
-    } else if (how == progress::holds && usher_ && usher_->waits()) {
+    } else if (how == progress::holds && usher_ && usher_->takes_to_waiting()) {
         waits_for_answers_ = true;
     } else if (how == progress::holds) {
         waits_for_release_ = true;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "lib/pgwire/session_tracker.hpp"
 #include "proxy/frontend/repeatable_start.hpp"
@@ -58,8 +59,8 @@ class usher {
     void passed(std::size_t bytes) { looked_ -= std::min(looked_, bytes); }
     // What was to be refused was.
     void refused();
-    // The session waits for step::wait's moment.
-    bool waits() const { return waits_; }
+    // Whether the last look said step::wait; once.
+    bool takes_to_waiting() { return std::exchange(waits_, false); }
 
     // What the transaction has had so far.
     const repeatable_start& start() const { return start_; }

@@ -147,6 +147,20 @@ TEST_F(a_flight, that_writes_on_both_sides_is_refused) {
     EXPECT_EQ(count("legacy", "users"), "0");
 }
 
+TEST_F(a_flight, that_waits_for_its_answers_waits_for_a_pause_then) {
+    auto one = client();
+    one.say(build_query("INSERT INTO users (note) SELECT 'u' FROM pg_sleep(0.3)") + build_query(order));
+    ASSERT_TRUE(
+        support::eventually(5s, [&] { return front_->sessions().at(0).state == console::session_state::active; }));
+    front_->hold();
+    EXPECT_TRUE(
+        support::eventually(5s, [&] { return front_->sessions().at(0).state == console::session_state::paused; }));
+    EXPECT_EQ(count("modern", "orders"), "0");
+    front_->let_go();
+    EXPECT_EQ(one.hear(2), "C ZI C ZI ");
+    EXPECT_EQ(count("modern", "orders") + count("legacy", "users"), "11");
+}
+
 TEST_F(a_flight, of_rows_goes_where_their_table_is) {
     auto one = client();
     const auto rows = pgwire::build_copy_data("1\ta\t1\n") + pgwire::build_copy_data("2\tb\t2\n");

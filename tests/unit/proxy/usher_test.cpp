@@ -104,10 +104,10 @@ TEST_F(an_usher, keeps_what_began_a_transaction) {
 TEST_F(an_usher, waits_until_it_is_known_where_the_session_stands) {
     look(user);
     EXPECT_EQ(look(order).what, action::wait);
-    EXPECT_TRUE(usher_.waits());
+    EXPECT_TRUE(usher_.takes_to_waiting());
     answer("CZ", "I");
     EXPECT_EQ(look().what, action::go);
-    EXPECT_FALSE(usher_.waits());
+    EXPECT_FALSE(usher_.takes_to_waiting());
 }
 
 TEST_F(an_usher, holds_a_batch_back_until_it_says_what_it_is_about) {
