@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS crossfade.meta (
     installed_at timestamptz NOT NULL DEFAULT now(),
     one          bool        NOT NULL DEFAULT true UNIQUE CHECK (one)
 );
-INSERT INTO crossfade.meta (version) VALUES (6)
+INSERT INTO crossfade.meta (version) VALUES (7)
     ON CONFLICT (one) DO UPDATE SET version = greatest(meta.version, excluded.version);
 
 -- Where the follower is. system_identifier and timeline are of the source; commit_lsn and end_lsn of the last transaction;

@@ -27,7 +27,7 @@ namespace crossfade::store {
 std::string_view schema_sql();
 
 // Version that schema_sql() installs; kept in crossfade.meta. A program refuses to run on another one.
-inline constexpr int schema_version = 6;
+inline constexpr int schema_version = 7;
 
 // The advisory lock (two int4 keys: pg_advisory_lock(class, id)) by which the follower's writers exclude each other.
 // class: "cfad" in ASCII. The one crossfade-cdc that applies holds `applying` for as long as it lives; a backfill holds
