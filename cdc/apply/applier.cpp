@@ -66,11 +66,14 @@ pgclient::result<void> applier::load_tables() {
         static_cast<store::table_state&>(known) = std::move(table);
     }
     if (auto letters = letters_.load(); !letters) return letters;
-    authorities_.reset();
+    at_home_.reset();
     if (!settings_.authority_of.empty()) {
         auto authority = store::load_authority(to_.db, settings_.authority_of);
         if (!authority) return authority.error();
-        if (*authority) authorities_ = std::move((*authority)->authorities);
+        const auto follower = settings_.ends.follower == to_string(settings::side::modern) ? settings::side::modern
+                                                                                           : settings::side::legacy;
+        if (*authority && (*authority)->authorities.has(follower))
+            at_home_ = at_home{follower, std::move((*authority)->authorities)};
     }
     reload_ = false;
     return to_.refresh_origins(settings_.stream);

@@ -159,8 +159,13 @@ class applier {
     std::unordered_map<std::string, known_table> tables_;
     std::string fingerprint_;
     bool open_ = false;  // a follower's transaction is under way
-    // Of what the follower is the authority: what comes of it from the other side was written there round the fence.
-    std::optional<settings::assignment> authorities_;
+    // Where the follower is the authority of anything: what comes of that from the other side was written there round
+    // the fence.
+    struct at_home {
+        settings::side follower;
+        settings::assignment authorities;
+    };
+    std::optional<at_home> at_home_;
     bool reload_ = false;   // crossfade.tables is to be read before the next transaction
     bool tells_ = false;    // what prepare() has written asks for it
     bool judging_ = false;  // in the transaction under way

@@ -54,11 +54,9 @@ applier::treatment applier::treat(const model::table_name& table, const model::c
 pgclient::result<std::shared_ptr<const table_mapping>> applier::mapping_of(
     const std::shared_ptr<const model::relation>& rel, const model::row_change* change, scope_filter& scopes) {
     auto mapping = catalog_.mapping(to_.db, rel);
-    if (!mapping || !authorities_ || (*mapping)->refused) return mapping;
+    if (!mapping || !at_home_ || (*mapping)->refused) return mapping;
     const auto tenant = change != nullptr ? tenant_of(**mapping, *change) : std::string_view{};
-    const auto follower =
-        settings_.ends.follower == to_string(settings::side::modern) ? settings::side::modern : settings::side::legacy;
-    if (!scopes.is_home(follower, *authorities_, rel->table, tenant)) return mapping;
+    if (!scopes.is_home(at_home_->follower, at_home_->authorities, rel->table, tenant)) return mapping;
     auto refused = std::make_shared<table_mapping>(**mapping);
     refused->refused = unmappable{std::string{written_round_the_fence}, "was written on " + settings_.ends.source +
                                                                             " while " + settings_.ends.follower +

@@ -26,7 +26,7 @@ int fence(const settings::configuration& config, side which, pgclient::connectio
     if (!found) throw stop(exit_code::no, doing + ": " + to_string(found.error()));
     int changed = 0;
     for (const auto& each : *found) {
-        const auto wanted = store::fence_of(by, which, config.flags.group_of(each.stream), each.by_tenant);
+        const auto wanted = store::fence_of(by, which, config.flags, each);
         std::string sql;
         if (!each.prepared) sql += store::create_fence_sql(each);
         if (wanted != each.now) sql += store::set_fence_sql(each, wanted, config.tenants.column);

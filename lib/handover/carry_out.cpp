@@ -14,7 +14,8 @@ using preflight::verdict;
 constexpr auto settle_patience = 30s;
 
 pgclient::connection connect(const settings::configuration& config, settings::side which) {
-    auto opened = pgclient::connection::open(config.database_of(which).dsn, {.application_name = "crossfade-flip"});
+    auto opened = pgclient::connection::open(config.database_of(which).dsn, {.application_name = "crossfade-flip",
+                                                                             .silence = config.stream.silence_timeout});
     if (!opened)
         throw trouble("no connection to " + std::string{to_string(which)} + ": " + pgclient::to_string(opened.error()));
     return std::move(*opened);
@@ -79,10 +80,8 @@ outcome carry_out(const settings::configuration& config, const wish& what,
         came.refused =
             came.gates.count(verdict::fail) > 0 || (came.gates.count(verdict::warn) > 0 && guarded && !what.overrule);
         if (what.look_only) return came;
-        order placed{.to = what.to,
+        order placed{.meant = meant,
                      .scope = what.scope,
-                     .before = meant.before,
-                     .after = meant.after,
                      .by = what.by,
                      .program = what.program,
                      .reason = what.reason,

@@ -50,7 +50,7 @@ std::string interval(milliseconds time) {
 }  // namespace
 
 store::audit_entry entry_of(const std::string& stream, const order& what) {
-    auto after = settings::assignment_json(what.after);
+    auto after = settings::assignment_json(what.meant.after);
     if (!what.forced.empty()) {
         after.pop_back();
         after += R"(,"overruled":[)";
@@ -61,9 +61,9 @@ store::audit_entry entry_of(const std::string& stream, const order& what) {
             .by_whom = what.by,
             .program = what.program,
             .action = "flip",
-            .scope = to_string(what.scope) + " to " + name(what.to),
+            .scope = to_string(what.scope) + " to " + name(what.meant.to),
             .reason = what.reason,
-            .before_json = settings::assignment_json(what.before),
+            .before_json = settings::assignment_json(what.meant.before),
             .after_json = std::move(after),
             .outcome = {}};
 }
@@ -185,21 +185,22 @@ leftover coordinator::settle() {
 }
 
 report coordinator::flip(const order& what) {
-    const auto from = settings::other(what.to);
+    const auto to = what.meant.to;
+    const auto from = settings::other(to);
     report told;
     auto& old_side = need(from);
-    auto& new_side = need(what.to);
+    auto& new_side = need(to);
     const auto here = row(old_side);
     const auto there = row(new_side);
     if (!here || !there) throw trouble("crossfade.authority has no row of this stream on both sides");
     const auto& now = *store::newer(here, there);
     told.epoch = now.epoch;
-    if (now.authorities == what.after) {
+    if (now.authorities == what.meant.after) {
         told.done = true;
-        told.why = name(what.to) + " is the authority of " + to_string(what.scope) + " already";
+        told.why = name(to) + " is the authority of " + to_string(what.scope) + " already";
         return told;
     }
-    if (now.authorities != what.before) throw trouble("somebody else has made a flip in between");
+    if (now.authorities != what.meant.before) throw trouble("somebody else has made a flip in between");
     pgwire::array_literal forced;
     for (const auto& each : what.forced) forced.add(each);
     const auto begun =
@@ -207,14 +208,12 @@ report coordinator::flip(const order& what) {
             "INSERT INTO crossfade.flips (stream, from_side, to_side, by_whom, reason, forced, table_group,"
             " tenant) VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text[], $7::text,"
             " $8::text) RETURNING id",
-            {config_.stream.name, name(from), name(what.to), what.by, what.reason, forced.take(), what.scope.group,
+            {config_.stream.name, name(from), name(to), what.by, what.reason, forced.take(), what.scope.group,
              what.scope.tenant});
-    attempt made{from, what.scope, what.before, what.after, now.epoch, begun.integer(0, 0).value_or(0)};
+    attempt made{what, from, now.epoch, begun.integer(0, 0).value_or(0)};
     // Those that somebody has overruled; where the gates saw none, none may have come since.
     if (std::ranges::find(what.forced, "dead_letters") != what.forced.end())
         made.letters = letters(new_side, old_side.stream);
-    divide_sequences(made);
-
     // Of proxies that were killed nobody else takes it away.
     ask(old_side, "forgetting proxies that are gone",
         "DELETE FROM crossfade.proxies WHERE stream = $1::text AND seen_at < clock_timestamp() - interval '1 hour'",
@@ -225,7 +224,7 @@ report coordinator::flip(const order& what) {
     for (;;) {
         ++told.attempts;
         told.details.clear();
-        const auto why = try_once(what, made, told);
+        const auto why = try_once(made, told);
         if (!why) break;
         undo(old_side, made.flip, *why);
         told.held = std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - made.began);
@@ -242,8 +241,8 @@ report coordinator::flip(const order& what) {
     }
     finish(old_side);
     note(told, made, "opened");
-    rejoin_sequences(made.after);
-    told.held = std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - made.began);
+    told.held = told.steps.back().second;
+    rejoin_sequences(what.meant.after);
     told.done = true;
     told.epoch = made.epoch + 1;
     return told;
@@ -255,12 +254,14 @@ void coordinator::note(report& into, const attempt& made, std::string step) {
 }
 
 // Why it didn't work out; nothing: it is decided.
-std::optional<std::string> coordinator::try_once(const order& what, attempt& made, report& into) {
+std::optional<std::string> coordinator::try_once(attempt& made, report& into) {
+    const auto& what = made.what;
     auto& old_side = need(made.from);
-    auto& new_side = need(what.to);
+    auto& new_side = need(what.meant.to);
     into.steps.clear();
     learn(old_side);
     learn(new_side);
+    divide_sequences(made);
     made.onto = sequences(new_side);
     made.began = clock::now();
     made.deadline = made.began + what.hold_max;
@@ -286,16 +287,16 @@ std::optional<std::string> coordinator::try_once(const order& what, attempt& mad
     failpoint::pass("flip.fenced");
     if (!drain(made)) {
         into.details.emplace_back("crossfade status says where it stands: the publisher, Kafka or crossfade-cdc");
-        return "what was written on " + name(made.from) + " did not reach " + name(what.to) + " within " +
+        return "what was written on " + name(made.from) + " did not reach " + name(new_side.which) + " within " +
                text_of(what.hold_max);
     }
     if (letters(new_side, old_side.stream) > made.letters) {
         into.details.emplace_back("crossfade deadletters list; then replay or discard them");
-        return "changes of " + name(made.from) + " became dead letters on " + name(what.to);
+        return "changes of " + name(made.from) + " became dead letters on " + name(new_side.which);
     }
     if (!leads_back(new_side)) {
         into.details.emplace_back("crossfade status names the way out");
-        return "the way back is gone: " + name(what.to) + " has no slot crossfade_" + new_side.stream;
+        return "the way back is gone: " + name(new_side.which) + " has no slot crossfade_" + new_side.stream;
     }
     note(into, made, "drained");
     failpoint::pass("flip.drained");
@@ -304,7 +305,7 @@ std::optional<std::string> coordinator::try_once(const order& what, attempt& mad
     note(into, made, "sequences");
     failpoint::pass("flip.sequences");
     if (clock::now() > made.deadline) return "it took longer than " + text_of(what.hold_max);
-    decide(what, made);
+    decide(made);
     note(into, made, "decided");
     failpoint::pass("flip.decided");
     return std::nullopt;
@@ -330,21 +331,12 @@ bool coordinator::hold(const attempt& made, report& into) {
     }
 }
 
-store::fence coordinator::fence_of(const store::fenced_table& table, side on, const settings::assignment& by) const {
-    return store::fence_of(by, on, config_.flags.group_of(table.stream), table.by_tenant);
-}
-
-bool coordinator::moves(const store::fenced_table& table, const attempt& made) const {
-    const auto to = settings::other(made.from);
-    return fence_of(table, to, made.before) != fence_of(table, to, made.after);
-}
-
 bool coordinator::with_tables(place& on, const std::string& doing, const settings::assignment& fenced_by,
                               const std::string& then, clock::time_point until) {
     std::string locks;
     std::string fences;
     for (const auto& each : on.tables) {
-        const auto wanted = fence_of(each, on.which, fenced_by);
+        const auto wanted = store::fence_of(fenced_by, on.which, config_.flags, each);
         if (wanted == each.now) continue;
         locks += (locks.empty() ? "LOCK TABLE ONLY " : ", ONLY ") + each.name;
         fences += store::set_fence_sql(each, wanted, config_.tenants.column);
@@ -358,7 +350,7 @@ bool coordinator::with_tables(place& on, const std::string& doing, const setting
     for (;;) {
         auto got = on.db.exec(sql);
         if (got) {
-            for (auto& each : on.tables) each.now = fence_of(each, on.which, fenced_by);
+            for (auto& each : on.tables) each.now = store::fence_of(fenced_by, on.which, config_.flags, each);
             return true;
         }
         const auto why = got.error();
@@ -380,7 +372,7 @@ bool coordinator::fence(attempt& made) {
         ", follower_since = clock_timestamp(), updated_at = clock_timestamp() WHERE stream = " + stream +
         " AND state = 'holding' AND flip = " + std::to_string(made.flip) +
         "; UPDATE crossfade.flips SET fenced_at = clock_timestamp() WHERE id = " + std::to_string(made.flip);
-    if (!with_tables(old_side, "fencing the tables", made.after, then, made.deadline)) return false;
+    if (!with_tables(old_side, "fencing the tables", made.what.meant.after, then, made.deadline)) return false;
     const auto found = row(old_side);
     if (!found || found->state != store::handover_state::fenced || found->flip != made.flip || !found->fenced_at)
         throw trouble("fencing the tables on " + name(made.from) + ": somebody else has changed crossfade.authority");
@@ -407,15 +399,16 @@ bool coordinator::drain(const attempt& made) {
     }
 }
 
-void coordinator::decide(const order& what, const attempt& made) {
-    auto entry = entry_of(config_.stream.name, what);
+void coordinator::decide(const attempt& made) {
+    const auto& after = made.what.meant.after;
+    auto entry = entry_of(config_.stream.name, made.what);
     entry.outcome = "done, epoch " + std::to_string(made.epoch + 1);
     const auto flip = std::to_string(made.flip);
     auto& old_side = need(made.from);
     const auto done = old_side.db.exec(
         "BEGIN; SET LOCAL synchronous_commit = on; DO $decide$ BEGIN"
         " UPDATE crossfade.authority SET epoch = epoch + 1, authority = '" +
-        name(made.after.everything) + "', apart = " + pgclient::quote_literal(settings::apart_text(made.after.apart)) +
+        name(after.everything) + "', apart = " + pgclient::quote_literal(settings::apart_text(after.apart)) +
         "::jsonb, state = 'handed', hold_until = NULL, updated_at = clock_timestamp() WHERE stream = " +
         pgclient::quote_literal(config_.stream.name) + " AND state = 'fenced' AND flip = " + flip +
         " AND epoch = " + std::to_string(made.epoch) +

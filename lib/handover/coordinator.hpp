@@ -6,29 +6,28 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "lib/handover/intent.hpp"
 #include "lib/handover/sequences.hpp"
 #include "lib/pgclient/connection.hpp"
 #include "lib/settings/settings.hpp"
 #include "lib/store/audit.hpp"
 #include "lib/store/authority.hpp"
-#include "lib/store/fence.hpp"
 
 // The steps of a flip (docs/adr/0024), for whoever makes one and for whoever clears up behind one that died.
 namespace crossfade::handover {
 
 struct order {
-    settings::side to = settings::side::modern;
-    settings::flag_scope scope;   // what proxies are to hold, and what the history says; all that moves is in it
-    settings::assignment before;  // as it was when the gates were looked at: if it is another by now, nothing is done
-    settings::assignment after;   // differs from that by what `to` gets alone
-    std::string by;               // whom the history names
-    std::string program;          // that makes it, for the audit log
-    std::string reason;           // what it says why
+    intent meant;                // by the gates' look; if it is another than `before` by now, nothing is done
+    settings::flag_scope scope;  // what proxies are to hold, and what the history says; all that moves is in it
+    std::string by;              // whom the history names
+    std::string program;         // that makes it, for the audit log
+    std::string reason;          // what it says why
     std::vector<std::string> forced;
     // For how long an attempt may hold writes before it is undone, and for how long attempts are made.
     std::chrono::milliseconds hold_max{500};
@@ -90,15 +89,16 @@ class coordinator {
     std::optional<store::authority_row> row(place& on);
     void learn(place& on);
     std::map<std::string, sequence> sequences(place& on);
+    std::set<std::string> divided(const place& on, const settings::assignment& by) const;  // tables' oids
 
-    std::optional<std::string> try_once(const order& what, attempt& made, report& into);
+    std::optional<std::string> try_once(attempt& made, report& into);
     bool hold(const attempt& made, report& into);
     bool fence(attempt& made);
     bool drain(const attempt& made);
     std::vector<std::string> obstacles(place& on);
     std::int64_t letters(place& on, const std::string& stream);
     bool leads_back(place& on);
-    void decide(const order& what, const attempt& made);
+    void decide(const attempt& made);
     void note_undone(place& on, const store::audit_entry& entry);
     void undo(place& on, std::int64_t flip, const std::string& why);
     void finish(place& decided);
@@ -106,9 +106,7 @@ class coordinator {
     // A transaction that needs the tables' locks: tried with a short timeout until it has them. False: `until` is over.
     bool with_tables(place& on, const std::string& doing, const settings::assignment& fenced_by,
                      const std::string& then, std::chrono::steady_clock::time_point until);
-    store::fence fence_of(const store::fenced_table& table, settings::side on, const settings::assignment& by) const;
-    bool moves(const store::fenced_table& table, const attempt& made) const;
-    std::optional<std::string> move_sequences(attempt& made);
+    std::optional<std::string> move_sequences(const attempt& made);
     void divide_sequences(const attempt& made);
     void rejoin_sequences(const settings::assignment& by);
 

@@ -12,13 +12,21 @@ std::map<std::string, sequence> coordinator::sequences(place& on) {
     return read_sequences(ask(on, "reading sequences", sequences_sql(), {"crossfade_" + on.stream}));
 }
 
+std::set<std::string> coordinator::divided(const place& on, const settings::assignment& by) const {
+    std::set<std::string> tables;
+    for (const auto& each : on.tables)
+        if (store::fence_of(by, on.which, config_.flags, each).divides()) tables.insert(each.oid);
+    return tables;
+}
+
 // Where all of a table's rows go to the new side. Where its tenants are on both, the two never meet as it is.
-std::optional<std::string> coordinator::move_sequences(attempt& made) {
+std::optional<std::string> coordinator::move_sequences(const attempt& made) {
     auto& old_side = need(made.from);
     auto& new_side = need(settings::other(made.from));
     std::set<std::string> moved;
     for (const auto& each : new_side.tables)
-        if (moves(each, made) && !fence_of(each, new_side.which, made.after).divides()) moved.insert(each.oid);
+        if (moves(made.what.meant, config_.flags, each) && !divides(made.what.meant, config_.flags, each))
+            moved.insert(each.oid);
     const auto from = sequences(old_side);
     std::map<std::string, std::int64_t> targets;
     for (const auto& [column, onto] : made.onto) {
@@ -40,17 +48,13 @@ std::optional<std::string> coordinator::move_sequences(attempt& made) {
 void coordinator::divide_sequences(const attempt& made) {
     auto& old_side = need(made.from);
     auto& new_side = need(settings::other(made.from));
-    learn(old_side);
-    learn(new_side);
-    std::set<std::string> divided;
-    for (const auto& each : old_side.tables)
-        if (fence_of(each, made.from, made.after).divides()) divided.insert(each.oid);
-    if (divided.empty()) return;
+    const auto tables = divided(old_side, made.what.meant.after);
+    if (tables.empty()) return;
     const auto there = sequences(new_side);
     std::map<std::string, sequence_pair> pairs;  // one sequence may serve several columns
     for (auto& [column, drawing] : sequences(old_side)) {
         const auto joining = there.find(column);
-        if (divided.contains(drawing.table) && joining != there.end())
+        if (tables.contains(drawing.table) && joining != there.end())
             pairs.insert_or_assign(drawing.name, sequence_pair{drawing, joining->second});
     }
     std::vector<sequence_pair> all;
@@ -64,13 +68,18 @@ void coordinator::divide_sequences(const attempt& made) {
 void coordinator::rejoin_sequences(const settings::assignment& by) {
     for (const auto which : {settings::side::legacy, settings::side::modern}) {
         auto& on = need(which);
-        std::set<std::string> divided;
-        for (const auto& each : on.tables)
-            if (fence_of(each, which, by).divides()) divided.insert(each.oid);
-        std::set<std::string> needed;
-        for (const auto& [column, each] : sequences(on))
-            if (divided.contains(each.table)) needed.insert(each.name);
-        const auto done = rejoin(on.db, on.stream, [&](const std::string& name) { return !needed.contains(name); });
+        // Asked only where any counts so.
+        std::optional<std::set<std::string>> needed;
+        const auto is_whole = [&](const std::string& name) {
+            if (!needed) {
+                needed.emplace();
+                const auto tables = divided(on, by);
+                for (const auto& [column, each] : sequences(on))
+                    if (tables.contains(each.table)) needed->insert(each.name);
+            }
+            return !needed->contains(name);
+        };
+        const auto done = rejoin(on.db, on.stream, is_whole);
         if (!done)
             say_("the sequences of " + std::string{settings::to_string(which)} +
                  " still count by steps twice as long: " + pgclient::to_string(done.error()) +

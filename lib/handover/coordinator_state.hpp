@@ -16,10 +16,8 @@ struct coordinator::place {
 };
 
 struct coordinator::attempt {
+    const order& what;
     settings::side from;
-    settings::flag_scope scope;
-    settings::assignment before;
-    settings::assignment after;
     std::int64_t epoch = 0;
     std::int64_t flip = 0;
     std::chrono::steady_clock::time_point began{};

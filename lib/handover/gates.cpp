@@ -42,14 +42,8 @@ struct judgement {
     const intent& what;
 
     std::string_view group_of(const store::fenced_table& table) const { return config.flags.group_of(table.stream); }
-    store::fence fence_of(const store::fenced_table& table, side on, const settings::assignment& by) const {
-        return store::fence_of(by, on, group_of(table), table.by_tenant);
-    }
-    // Whether any of its rows changes hands.
-    bool moves(const store::fenced_table& table) const {
-        return fence_of(table, what.to, what.before) != fence_of(table, what.to, what.after);
-    }
-    bool divides(const store::fenced_table& table) const { return fence_of(table, what.to, what.after).divides(); }
+    bool moves(const store::fenced_table& table) const { return handover::moves(what, config.flags, table); }
+    bool divides(const store::fenced_table& table) const { return handover::divides(what, config.flags, table); }
     // Whether tenants go away from others of their table.
     bool divides_any(const std::vector<store::fenced_table>& of) const {
         return std::ranges::any_of(of, [&](const auto& each) { return moves(each) && divides(each); });
@@ -102,7 +96,8 @@ void look_at_fence(const judgement& by, const end& on, findings& into) {
     std::vector<std::string> wrong;
     for (const auto& each : on.tables) {
         if (!each.prepared) without.push_back(each.name);
-        if (each.prepared && each.now != by.fence_of(each, on.which, by.what.before)) wrong.push_back(each.name);
+        if (each.prepared && each.now != store::fence_of(by.what.before, on.which, by.config.flags, each))
+            wrong.push_back(each.name);
     }
     const std::string id = on.name + ".fence";
     if (on.tables.empty())

@@ -1,20 +1,14 @@
 #pragma once
 
+#include "lib/handover/intent.hpp"
 #include "lib/pgclient/connection.hpp"
 #include "lib/preflight/finding.hpp"
 #include "lib/settings/settings.hpp"
 
 namespace crossfade::handover {
 
-// What is to change hands, all of it to one side.
-struct intent {
-    settings::side to = settings::side::modern;
-    settings::assignment before;
-    settings::assignment after;
-};
-
-// What such a flip is to find. `warn`: whoever knows better may overrule it; `fail`: it would lose something, or could
-// not come to an end. Throws trouble where a side can't be asked.
+// What a flip of that is to find. `warn`: whoever knows better may overrule it; `fail`: it would lose something, or
+// could not come to an end. Throws trouble where a side can't be asked.
 preflight::findings look(const settings::configuration& config, const intent& what, pgclient::connection& legacy,
                          pgclient::connection& modern);
 

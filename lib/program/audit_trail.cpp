@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "lib/retry/backoff.hpp"
+#include "lib/settings/turned.hpp"
 
 namespace crossfade::program {
 namespace {
@@ -130,7 +131,7 @@ audit_trail::fate audit_trail::bring(const waiting& next) {
     const auto now = in_force_();
     const auto& config = now->config;
     const auto first = config.authority();
-    const auto second = first == settings::side::legacy ? settings::side::modern : settings::side::legacy;
+    const auto second = settings::other(first);
     const auto refused = write(config.database_of(first).dsn, entry);
     if (!refused) return fate::kept;
     const auto refused_too = write(config.database_of(second).dsn, entry);

@@ -76,6 +76,10 @@ side assignment::of(std::string_view group, std::string_view tenant) const {
     return everything;
 }
 
+bool assignment::has(side which) const {
+    return everything == which || std::ranges::any_of(apart, [&](const auto& each) { return each.second == which; });
+}
+
 assignment assignment::with(const flag_scope& scope, side to) const {
     if (scope == flag_scope{}) return {to, {}};
     assignment made = *this;

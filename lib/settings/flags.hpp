@@ -94,6 +94,8 @@ struct assignment {
     std::map<flag_scope, side> apart{};  // those that were given away by themselves, or kept
 
     side of(std::string_view group, std::string_view tenant) const;
+    // Whether that side is the authority of anything.
+    bool has(side which) const;
     // What it is once all of the scope is `to`'s, whatever parts of it had a word of their own. A tenant's word counts
     // before that of a group, so that it keeps its share of one.
     assignment with(const flag_scope& scope, side to) const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/events/json_text.hpp"
+#include "lib/pgwire/ascii.hpp"
 
 namespace crossfade::store {
 namespace {
@@ -10,14 +11,10 @@ namespace {
 constexpr std::string_view withheld = "…";
 constexpr std::string_view spaces = " \t\r\n";
 
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 bool begins_with_password(std::string_view text) {
     constexpr std::string_view word = "password";
     return text.size() >= word.size() && std::equal(word.begin(), word.end(), text.begin(),
-                                                    [](char wanted, char has) { return wanted == lower(has); });
+                                                    [](char wanted, char has) { return wanted == pgwire::lower(has); });
 }
 
 std::size_t run_of(std::string_view text, std::string_view of) {

@@ -30,19 +30,13 @@ fence by_rows(std::string_view argument) {
     return made;
 }
 
-std::string quoted(std::string_view identifier) {
-    std::string made{'"'};
-    for (const char each : identifier) made.append(each == '"' ? 2 : 1, each);
-    return made + '"';
-}
-
 std::string rows_trigger(const fenced_table& table, const fence& to, std::string_view column, std::string_view row) {
     const bool is_new = row == "NEW";
     std::string when{"false"};
     if (to.divides()) {
         pgwire::array_literal tenants;
         for (const auto& each : to.tenants) tenants.add(each);
-        when = "(" + std::string{row} + '.' + quoted(column) + "::text = ANY (" +
+        when = "(" + std::string{row} + '.' + model::quote_identifier(column) + "::text = ANY (" +
                pgclient::quote_literal(tenants.take()) + "::text[])) IS " + (to.closed ? "NOT TRUE" : "TRUE");
     }
     return "CREATE OR REPLACE TRIGGER crossfade_fence_" + std::string{is_new ? "new" : "old"} + " AFTER " +
@@ -74,6 +68,11 @@ fence fence_of(const settings::assignment& authorities, settings::side here, std
         if (!scope.tenant.empty() && authorities.of(group, scope.tenant) != base) others.insert(scope.tenant);
     made.tenants.assign(others.begin(), others.end());
     return made;
+}
+
+fence fence_of(const settings::assignment& authorities, settings::side here, const settings::flag_set& groups,
+               const fenced_table& table) {
+    return fence_of(authorities, here, groups.group_of(table.stream), table.by_tenant);
 }
 
 pgclient::result<std::vector<fenced_table>> load_fences(pgclient::connection& db, const std::string& publication,

@@ -41,6 +41,10 @@ struct fenced_table {
     fence now{};
 };
 
+// The same of one of them; `groups`: as the file has them.
+fence fence_of(const settings::assignment& authorities, settings::side here, const settings::flag_set& groups,
+               const fenced_table& table);
+
 // The tables of a publication, and the leaves and inner partitions of those that are partitioned. `tenant_column`: of
 // the file, may be empty.
 pgclient::result<std::vector<fenced_table>> load_fences(pgclient::connection& db, const std::string& publication,

@@ -150,6 +150,8 @@ class session : public std::enable_shared_from_this<session> {
 
     // Where nothing is under way, and more of the client's isn't to go to this server.
     void leave_to_go_over();
+    // Carries it out, for as long as that may take at most. False: its client has left meanwhile.
+    asio::awaitable<bool> in_time(asio::awaitable<hindrance> journey, hindrance& why);
     asio::awaitable<hindrance> try_to_go_over();
     asio::awaitable<hindrance> enter(settings::side to, std::string opening);
     // Again and again while that may help and there is time.

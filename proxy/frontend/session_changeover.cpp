@@ -57,23 +57,31 @@ asio::awaitable<void> session::go_over() {
     may_ride_ = farewell_ && client_.is_open() && !takes_transaction_along();
     if (may_ride_ || !client_.is_open()) co_return;
     if (detour_) co_return co_await make_detour();
-    certificates_ = std::atomic_load(&around_.certificates);
-    after(2 * in_force_->config.proxy.connect_timeout, &session::give_up_going_over);
-    auto why = co_await try_to_go_over();
-    certificates_.reset();
-    deadline_.reset();
-    if (!client_.is_open()) co_return;  // somebody has ended it meanwhile
-    // Who hung up may have asked the same again elsewhere, as behind a pause.
-    if (client_waits() && has_hung_up(client_.descriptor())) {
-        ends_by(session_end::client_left);
-        co_return close();
-    }
+    hindrance why;
+    const bool here = co_await in_time(try_to_go_over(), why);
+    if (!here) co_return;
     stats_->moves[static_cast<std::size_t>(why ? why->what : move_result::moved)].add(1);
     if (why) {
         stay_behind(*why);
     } else {
         arrive();
     }
+}
+
+asio::awaitable<bool> session::in_time(asio::awaitable<hindrance> journey, hindrance& why) {
+    certificates_ = std::atomic_load(&around_.certificates);
+    after(2 * in_force_->config.proxy.connect_timeout, &session::give_up_going_over);
+    why = co_await std::move(journey);
+    certificates_.reset();
+    deadline_.reset();
+    if (!client_.is_open()) co_return false;  // somebody has ended it meanwhile
+    // Who hung up may have asked the same again elsewhere, as behind a pause.
+    if (client_waits() && has_hung_up(client_.descriptor())) {
+        ends_by(session_end::client_left);
+        close();
+        co_return false;
+    }
+    co_return true;
 }
 
 asio::awaitable<hindrance> session::try_to_go_over() {

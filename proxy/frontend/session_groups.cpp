@@ -4,6 +4,7 @@
 #include "lib/pgwire/diagnostics.hpp"
 #include "lib/pgwire/message_types.hpp"
 #include "lib/pgwire/query_messages.hpp"
+#include "lib/settings/turned.hpp"
 #include "proxy/frontend/event_loop.hpp"
 #include "proxy/frontend/session.hpp"
 
@@ -25,7 +26,7 @@ void session::set_out(const usher::step& how) {
     const auto what = how.what;
     if (what == action::wait) return;
     detour_ = std::make_unique<detour>(
-        detour{what, what == action::learn ? server_side_ : strategy::other(server_side_), how.replaces_unnamed});
+        detour{what, what == action::learn ? server_side_ : settings::other(server_side_), how.replaces_unnamed});
     is_to_go_over_ = true;
 }
 
@@ -55,16 +56,9 @@ inspection session::refuse_by_groups(std::string_view chunk, const usher::step& 
 }
 
 asio::awaitable<void> session::make_detour() {
-    certificates_ = std::atomic_load(&around_.certificates);
-    after(2 * in_force_->config.proxy.connect_timeout, &session::give_up_going_over);
-    auto why = co_await try_detour();
-    certificates_.reset();
-    deadline_.reset();
-    if (!client_.is_open()) co_return;  // somebody has ended it meanwhile
-    if (client_waits() && has_hung_up(client_.descriptor())) {
-        ends_by(session_end::client_left);
-        co_return close();
-    }
+    hindrance why;
+    const bool here = co_await in_time(try_detour(), why);
+    if (!here) co_return;
     if (changeover_->has_lost_old() || !server_.is_open()) {
         ends_by(session_end::server_left);
         server_.close();

@@ -1,4 +1,5 @@
 // What a client is told of a statement that can't be carried out where its transaction is.
+#include "lib/settings/turned.hpp"
 #include "proxy/frontend/usher.hpp"
 
 namespace crossfade::proxy::frontend {
@@ -39,7 +40,7 @@ std::string usher::raising(const message& it, fit how, const circumstances& now)
     constexpr std::string_view hint =
         "A transaction writes tables of one authority. \"crossfade status\" tells which groups have another one, and "
         "\"crossfade flip\" brings them together.";
-    const auto& there = *it.needs.writes[strategy::index_of(strategy::other(now.here))];
+    const auto& there = *it.needs.writes[strategy::index_of(settings::other(now.here))];
     if (how == fit::torn) {
         const auto& here = *it.needs.writes[strategy::index_of(now.here)];
         return error("tables of two authorities can't be written at once", said_of(here) + ", " + said_of(there), hint);

@@ -97,12 +97,6 @@ void authority_watch::tell(const settings::decision& known) {
     apart_.Set(static_cast<double>(known.authorities.apart.size()));
 }
 
-bool authority_watch::is_authority(side which) const {
-    if (!known_) return false;
-    const auto& [everything, apart] = known_->authorities;
-    return everything == which || std::ranges::any_of(apart, [&](const auto& each) { return each.second == which; });
-}
-
 void authority_watch::start(obedience how) {
     how_ = std::move(how);
     for (auto* each : {&legacy_, &modern_}) {
@@ -265,7 +259,8 @@ void authority_watch::report(side_link& to) {
     to.reported = clock::now();
     const std::lock_guard alone{mutex_};
     if (what.asked) reported_busy_ = what.busy;
-    if (is_authority(to.which) && to.good_until != clock::time_point{} && to.reported > to.good_until)
+    if (known_ && known_->authorities.has(to.which) && to.good_until != clock::time_point{} &&
+        to.reported > to.good_until)
         stale_.Increment();
     // From when it was asked: who was stopped since doesn't know what is true now.
     to.good_until = to.looked + good_for;

@@ -95,7 +95,6 @@ class authority_watch {
     void begin_hold(const side_link& from, const store::authority_row& row);
     void end_hold(std::optional<settings::decision> decided);
     void tell(const settings::decision& known);
-    bool is_authority(settings::side which) const;
 
     const settings::configuration config_;
     const std::string name_;

@@ -2,6 +2,8 @@
 
 #include <variant>
 
+#include "lib/settings/turned.hpp"
+
 namespace crossfade::proxy::strategy {
 namespace {
 
@@ -90,7 +92,7 @@ footprint footprint_of(const sql::statement& it, const group_sides& sides, const
 
 fit fit_of(const footprint& it, settings::side here, settings::side home) {
     const auto near = index_of(here);
-    const auto far = index_of(other(here));
+    const auto far = index_of(settings::other(here));
     if (it.writes[near] != nullptr && it.writes[far] != nullptr) return fit::torn;
     if (it.writes[near] != nullptr) return fit::here;
     if (it.writes[far] != nullptr) return fit::write_there;

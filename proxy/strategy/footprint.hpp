@@ -13,9 +13,6 @@ namespace crossfade::proxy::strategy {
 constexpr std::size_t index_of(settings::side which) {
     return which == settings::side::legacy ? 0 : 1;
 }
-constexpr settings::side other(settings::side than) {
-    return than == settings::side::legacy ? settings::side::modern : settings::side::legacy;
-}
 
 // Which sides' tables a text reads and writes, by the names in it: views, functions, rules and triggers aren't looked
 // into. What locks or alters a table counts as writing it.

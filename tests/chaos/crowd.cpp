@@ -17,6 +17,30 @@ void crowd::stop() {
     threads_.clear();
 }
 
+void crowd::failed(const std::string& tag, PGconn* on) {
+    ++errors_;
+    const std::lock_guard alone{mutex_};
+    if (first_error_.empty()) first_error_ = tag + ": " + (on != nullptr ? PQerrorMessage(on) : "no connection");
+}
+
+std::string crowd::first_error() const {
+    const std::lock_guard alone{mutex_};
+    return first_error_;
+}
+
+crowd::transaction_end crowd::transact(PGconn* on, const std::vector<std::string>& statements) {
+    auto got = execute(on, "BEGIN");
+    for (const auto& each : statements) {
+        if (got != answer::done) break;
+        got = execute(on, each);
+    }
+    if (got != answer::done) return {got, outcome::aborted};
+    got = execute(on, "COMMIT");
+    return {got, got == answer::done      ? outcome::acknowledged
+                 : got == answer::refused ? outcome::aborted
+                                          : outcome::unknown};
+}
+
 std::vector<entry> crowd::ledger() const {
     std::vector<entry> all;
     for (const auto& one : ledgers_) all.insert(all.end(), one.begin(), one.end());

@@ -2,10 +2,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "tests/chaos/client.hpp"
 #include "tests/support/postgres.hpp"
 
 namespace crossfade::chaos {
@@ -43,10 +45,21 @@ class crowd {
     std::uint64_t errors() const { return errors_; }  // statements and connections that failed
     std::uint64_t hung() const { return hung_; }      // statements without any answer for half a minute
 
+    // What one of them was told that failed first, where what is derived says so.
+    std::string first_error() const;
+
     std::vector<entry> ledger() const;  // after stop()
 
   protected:
     virtual void run(unsigned client) = 0;  // until stopping()
+    // A statement, or a transaction; `on`: what it failed on, null if there was no connection.
+    void failed(const std::string& tag, PGconn* on);
+    // BEGIN, these and COMMIT, up to the first that isn't done.
+    struct transaction_end {
+        answer last;
+        outcome result;
+    };
+    static transaction_end transact(PGconn* on, const std::vector<std::string>& statements);
     bool stopping() const { return stopping_; }
     const std::string& dsn() const { return dsn_; }
     std::string tag(unsigned client, std::uint64_t sequence) const {
@@ -66,6 +79,8 @@ class crowd {
     std::atomic<bool> stopping_ = false;
     std::vector<std::vector<entry>> ledgers_;  // one a client; its own thread's until stop()
     std::vector<std::thread> threads_;
+    mutable std::mutex mutex_;
+    std::string first_error_;
 };
 
 }  // namespace crossfade::chaos

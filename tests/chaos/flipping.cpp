@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 
+#include "lib/pgclient/connection.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/programs.hpp"
 
@@ -19,10 +20,12 @@ bool stands_still(pid_t process) {
 
 }  // namespace
 
-std::string in_the_way(const landscape& world, const std::string& to) {
+std::string in_the_way(const landscape& world, const std::string& to, const std::vector<std::string>& scope) {
+    std::vector<std::string> arguments{"flip", "--to", to, "--dry-run"};
+    arguments.insert(arguments.end(), scope.begin(), scope.end());
     std::string last;
     support::eventually(120s, [&] {
-        const auto asked = world.crossfade({"flip", "--to", to, "--dry-run"});
+        const auto asked = world.crossfade(arguments);
         last = asked.exit_code == 0 ? "" : asked.output + asked.errors;
         return last.empty();
     });
@@ -50,6 +53,47 @@ std::string authority(const landscape& world) {
     } catch (const std::exception&) {
         return {};  // one of them is away
     }
+}
+
+std::string taken_on_the_wrong_side(const landscape& world, const std::string& table, const std::string& tenant) {
+    struct change {
+        std::string fenced;
+        std::string decided;
+        bool to_modern;
+    };
+    const auto whose = pgclient::quote_literal(tenant);
+    std::vector<change> all;
+    for (const auto* side : {&world.legacy, &world.modern})
+        for (const auto& row : side->exec("SELECT fenced_at, decided_at, to_side = 'modern' FROM crossfade.flips"
+                                          " WHERE decided_at IS NOT NULL AND tenant IN ('', " +
+                                          whose + ')'))
+            all.push_back({row[0], row[1], row[2] == "t"});
+    std::ranges::sort(all, {}, &change::decided);
+    std::string found;
+    std::string from = "-infinity";
+    bool on_modern = false;
+    const auto look = [&](const std::string& since, const std::string& until, const std::string& more,
+                          const std::string& remark) {
+        for (const auto& row : world.modern.exec("SELECT tag, port, taken_at FROM " + table + " WHERE taken_at > '" +
+                                                 since + "' AND taken_at < '" + until + '\'' +
+                                                 (tenant.empty() ? "" : " AND tenant = " + whose) + more))
+            found += row[0] + " by " + row[1] + " at " + row[2] + remark + '\n';
+    };
+    const auto look_before = [&](const std::string& until) {
+        const auto wrong = on_modern ? world.legacy.port() : world.modern.port();
+        look(from, until, " AND port = " + std::to_string(wrong), "");
+    };
+    for (const auto& each : all) {
+        // What moves nothing of these leaves them where they are.
+        if (each.to_modern == on_modern) continue;
+        look_before(each.fenced);
+        // Between the fence and the decision nobody takes any.
+        look(each.fenced, each.decided, "", ", behind the fence");
+        from = each.decided;
+        on_modern = each.to_modern;
+    }
+    look_before("infinity");
+    return found;
 }
 
 bool armed_flip::arrives() {

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "tests/chaos/client.hpp"
+#include "tests/chaos/flipping.hpp"
 #include "tests/chaos/landscape.hpp"
 #include "tests/chaos/shop.hpp"
 #include "tests/chaos/workload.hpp"
@@ -27,11 +28,6 @@ class wanderer : public crowd {
     wanderer(std::string dsn, std::string name) : crowd(std::move(dsn), 2, std::move(name)) {}
     ~wanderer() override { stop(); }
 
-    std::string first_error() const {
-        const std::lock_guard alone{mutex_};
-        return first_error_;
-    }
-
   private:
     void run(unsigned client) override {
         connection to;
@@ -39,34 +35,20 @@ class wanderer : public crowd {
             if (!to) to = connect(dsn());
             const auto tag = this->tag(client, sequence);
             const bool order = sequence % 2 == 0;
-            bool committing = false;
-            auto got = to ? answer::done : answer::refused;
-            for (const auto& each : {std::string{"BEGIN"},
-                                     order ? "INSERT INTO orders (tag) VALUES ('" + tag + "')"
-                                           : "INSERT INTO notes VALUES ('" + tag + "')",
-                                     std::string{"COMMIT"}}) {
-                if (got != answer::done) break;
-                committing = each == "COMMIT";
-                got = execute(to.get(), each);
-            }
-            if (got == answer::done) {
+            const auto [last, result] =
+                to ? transact(to.get(), {order ? "INSERT INTO orders (tag) VALUES ('" + tag + "')"
+                                               : "INSERT INTO notes VALUES ('" + tag + "')"})
+                   : transaction_end{answer::refused, outcome::aborted};
+            if (last == answer::done) {
                 ++acknowledged_;
             } else {
-                ++errors_;
-                const std::lock_guard alone{mutex_};
-                if (first_error_.empty()) first_error_ = tag + ": " + (to ? PQerrorMessage(to.get()) : "no connection");
+                failed(tag, to.get());
             }
-            knows(client, tag,
-                  got == answer::done                    ? outcome::acknowledged
-                  : committing && got != answer::refused ? outcome::unknown
-                                                         : outcome::aborted);
+            knows(client, tag, result);
             pause_after_failure();
-            if (got != answer::done) to.reset();
+            if (last != answer::done) to.reset();
         }
     }
-
-    mutable std::mutex mutex_;
-    std::string first_error_;
 };
 
 landscape_options options() {
@@ -83,15 +65,7 @@ TEST(groups, change_hands_by_themselves_and_do_not_feel_it) {
     if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: set CROSSFADE_KAFKA_LIBS";
     const auto times = support::configured("CROSSFADE_CHAOS_FLIPS", 4);
     landscape world{options()};
-    std::string last;
-    ASSERT_TRUE(support::eventually(
-        120s,
-        [&] {
-            const auto asked = world.crossfade({"flip", "--group", "shop", "--to", "modern", "--dry-run"});
-            last = asked.output + asked.errors;
-            return asked.exit_code == 0;
-        }))
-        << last << world.logs();
+    ASSERT_EQ(in_the_way(world, "modern", {"--group", "shop"}), "") << world.logs();
     application load{world, proxies, ""};
     wanderer both{world.dsn_of_proxy(1), "both"};
     load.start();

@@ -43,9 +43,7 @@ void shop::run(unsigned client) {
         if (got == answer::done) {
             ++acknowledged_;
         } else {
-            ++errors_;
-            const std::lock_guard alone{mutex_};
-            if (first_error_.empty()) first_error_ = tag + ": " + PQerrorMessage(to.get());
+            failed(tag, to.get());
         }
         knows(client, tag, known_by(got));
         pause_after_failure();  // and after success: what is watched is not how much the machine can bear

@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -26,19 +25,12 @@ class shop : public crowd {
     static const char* schema();
     // The longest that one of them has waited for an answer since this was asked last.
     std::chrono::microseconds take_longest() { return std::chrono::microseconds{longest_.exchange(0)}; }
-    // What one of them was told that failed first.
-    std::string first_error() const {
-        const std::lock_guard alone{mutex_};
-        return first_error_;
-    }
 
   private:
     void run(unsigned client) override;
 
     const bool stay_;
     std::atomic<std::chrono::microseconds::rep> longest_{0};
-    mutable std::mutex mutex_;
-    std::string first_error_;
 };
 
 // Who writes to either server itself, round the proxies: the fence refuses it on one of them, and these rows are

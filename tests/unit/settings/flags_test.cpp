@@ -106,6 +106,8 @@ TEST(flag_set, has_each_side_in_charge_of_what_is_its_own) {
 TEST(assignment, moves_a_scope_with_all_that_is_in_it) {
     const assignment legacy{};
     const auto acme = legacy.with({"", "acme"}, side::modern);
+    EXPECT_TRUE(acme.has(side::legacy) && acme.has(side::modern));
+    EXPECT_FALSE(legacy.has(side::modern));
     EXPECT_EQ(acme.of("orders", "acme"), side::modern);
     EXPECT_EQ(acme.of("orders", ""), side::legacy);
     const auto both = acme.with({"orders", ""}, side::modern);
