@@ -161,7 +161,7 @@ void declare_flip(CLI::App& app, command& chosen) {
         ->check(CLI::Range(50, 60000));
     flip->add_option_function<int>(
             "--wait", [with](int s) { with->patience = std::chrono::seconds{s}; },
-            "Seconds for which attempts are made (30)")
+            "Seconds for which attempts are made, and before that another flip's end is waited for (30)")
         ->check(CLI::Range(0, 86400));
     auto* settle = flip->add_flag("--settle", with->settle, "Undo or finish what a flip that died has left");
     auto* list =

@@ -115,6 +115,7 @@ exit_code run(const context& in, const options& with) {
                                                .reason = with.reason,
                                                .hold_max = with.hold_max,
                                                .patience = with.patience,
+                                               .queue = with.patience,
                                                .look_only = with.dry_run,
                                                .overrule = with.force},
                                               say);

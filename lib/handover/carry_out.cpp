@@ -21,6 +21,17 @@ pgclient::connection connect(const settings::configuration& config, settings::si
     return std::move(*opened);
 }
 
+// One flip at a time. What another one leaves is what this one begins with.
+bool claimed(coordinator& by, std::chrono::milliseconds queue, const std::function<void(const std::string&)>& say) {
+    const auto until = std::chrono::steady_clock::now() + queue;
+    for (bool said = false; !by.claim(); said = true) {
+        if (std::chrono::steady_clock::now() >= until) return false;
+        if (!said) say("another flip is under way; waiting for its end");
+        std::this_thread::sleep_for(100ms);
+    }
+    return true;
+}
+
 }  // namespace
 
 std::string_view told(leftover what) {
@@ -57,7 +68,7 @@ outcome carry_out(const settings::configuration& config, const wish& what,
     intent meant{.to = what.to, .before = {}, .after = {}};
     try {
         coordinator by{config, say};
-        if (!by.claim()) {
+        if (!claimed(by, what.queue, say)) {
             came.elsewhere = true;
             return came;
         }

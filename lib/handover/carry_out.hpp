@@ -20,8 +20,9 @@ struct wish {
     std::string reason;
     std::chrono::milliseconds hold_max{500};
     std::chrono::milliseconds patience{30000};
-    bool look_only = false;  // at the gates
-    bool overrule = false;   // those that warn
+    std::chrono::milliseconds queue{0};  // how long the end of another flip is waited for
+    bool look_only = false;              // at the gates
+    bool overrule = false;               // those that warn
 };
 
 struct outcome {
@@ -37,8 +38,8 @@ class unclear : public trouble {
     using trouble::trouble;
 };
 
-// Blocking, for as long as the gates take and `patience`. A connection that breaks in the middle is made anew to find
-// out what became of it. Throws unclear where that can't be told, trouble where nothing was begun.
+// Blocking, for as long as `queue`, the gates take and `patience`. A connection that breaks in the middle is made anew
+// to find out what became of it. Throws unclear where that can't be told, trouble where nothing was begun.
 outcome carry_out(const settings::configuration& config, const wish& what,
                   const std::function<void(const std::string&)>& say);
 

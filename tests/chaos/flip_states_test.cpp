@@ -110,6 +110,23 @@ std::string pid_of(PGconn* session) {
     return PQgetvalue(got.get(), 0, 0);
 }
 
+TEST_F(flip_states, another_one_under_way) {
+    armed_flip first{world(), "modern", "flip.held:1:stop"};
+    ASSERT_TRUE(first.arrives() && first.running()) << first.told();
+    const auto made = flip("legacy", {"--wait", "0"});
+    EXPECT_EQ(made.exit_code, 1);
+    EXPECT_THAT(told(made), HasSubstr("another flip is under way"));
+    armed_flip second{world(), "legacy", "", {"--hold-max", "3000"}};
+    const auto waits = [&] { return second.told().find("waiting for its end") != std::string::npos; };
+    ASSERT_TRUE(support::eventually(30s, waits)) << second.told();
+    first.go_on();
+    EXPECT_EQ(first.wait_exit(60s), 0) << first.told();
+    EXPECT_EQ(second.wait_exit(60s), 0) << second.told();
+    EXPECT_THAT(second.told(), HasSubstr("legacy is the authority, epoch 3"));
+    expect_writes();
+    expect_nothing_lost();
+}
+
 TEST_F(flip_states, a_transaction_that_spans_it) {
     auto client = connect(world().client_dsn());
     ASSERT_TRUE(client);
