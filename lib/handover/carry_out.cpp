@@ -1,5 +1,6 @@
 #include "lib/handover/carry_out.hpp"
 
+#include <algorithm>
 #include <thread>
 
 #include "lib/handover/gates.hpp"
@@ -86,10 +87,16 @@ outcome carry_out(const settings::configuration& config, const wish& what,
         }
         auto legacy = connect(config, settings::side::legacy);
         auto modern = connect(config, settings::side::modern);
-        came.gates = look(config, meant, legacy, modern);
-        const bool guarded = config.flags.resolve(what.scope.group, what.scope.tenant).cutover_guardrail_enabled;
-        came.refused =
-            came.gates.count(verdict::fail) > 0 || (came.gates.count(verdict::warn) > 0 && guarded && !what.overrule);
+        const bool guarded =
+            config.flags.resolve(what.scope.group, what.scope.tenant).cutover_guardrail_enabled && !what.overrule;
+        const auto until = std::chrono::steady_clock::now() + (what.look_only ? 0ms : what.patience);
+        for (bool said = false;; said = true) {
+            came.gates = look(config, meant, legacy, modern);
+            came.refused = came.gates.count(verdict::fail) > 0 || (came.gates.count(verdict::warn) > 0 && guarded);
+            if (!came.refused || !passes_by_itself(came.gates) || std::chrono::steady_clock::now() >= until) break;
+            if (!said) say("transactions have run for long; waiting for their end before anything is held");
+            std::this_thread::sleep_for(500ms);
+        }
         if (what.look_only) return came;
         order placed{.meant = meant,
                      .scope = what.scope,
@@ -98,7 +105,8 @@ outcome carry_out(const settings::configuration& config, const wish& what,
                      .reason = what.reason,
                      .forced = {},
                      .hold_max = what.hold_max,
-                     .patience = what.patience};
+                     .patience = std::max(0ms, std::chrono::duration_cast<std::chrono::milliseconds>(
+                                                   until - std::chrono::steady_clock::now()))};
         for (const auto& each : came.gates.all())
             if (each.outcome == verdict::warn) placed.forced.push_back(each.id);
         if (came.refused) {

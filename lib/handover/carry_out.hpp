@@ -19,10 +19,10 @@ struct wish {
     std::string program;
     std::string reason;
     std::chrono::milliseconds hold_max{500};
-    std::chrono::milliseconds patience{30000};
-    std::chrono::milliseconds queue{0};  // how long the end of another flip is waited for
-    bool look_only = false;              // at the gates
-    bool overrule = false;               // those that warn
+    std::chrono::milliseconds patience{30000};  // for transactions that have run for long, and for attempts
+    std::chrono::milliseconds queue{0};         // how long the end of another flip is waited for
+    bool look_only = false;                     // at the gates
+    bool overrule = false;                      // those that warn
 };
 
 struct outcome {

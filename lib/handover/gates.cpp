@@ -408,6 +408,12 @@ void look_at_flags(const settings::configuration& config, side to, findings& int
 
 }  // namespace
 
+bool passes_by_itself(const findings& found) {
+    return std::ranges::all_of(found.all(), [](const preflight::finding& each) {
+        return each.outcome == preflight::verdict::ok || each.id == "transactions";
+    });
+}
+
 findings look(const settings::configuration& config, const intent& what, pgclient::connection& legacy,
               pgclient::connection& modern) {
     const auto& stream = config.stream.name;

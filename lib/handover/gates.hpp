@@ -12,4 +12,7 @@ namespace crossfade::handover {
 preflight::findings look(const settings::configuration& config, const intent& what, pgclient::connection& legacy,
                          pgclient::connection& modern);
 
+// Nothing refuses but what ends without anybody's doing, transactions that have run for long.
+bool passes_by_itself(const preflight::findings& found);
+
 }  // namespace crossfade::handover

@@ -165,10 +165,24 @@ TEST_F(flip_states, a_transaction_that_spans_it) {
     EXPECT_EQ(world().modern.value("SELECT port FROM orders WHERE tag = 'after'"),
               std::to_string(world().modern.port()));
 
+    // One that ends before attempts are made: it is waited for, and nothing is held meanwhile.
     ASSERT_EQ(in_the_way(world(), "legacy"), "");
-    EXPECT_EQ(flip("legacy", {"--hold-max", "3000"}).exit_code, 0);
+    ASSERT_EQ(execute(client.get(), "BEGIN; INSERT INTO orders (tag) VALUES ('is waited for')"), answer::done);
+    ASSERT_TRUE(support::eventually(30s, [&] {
+        return told(world().crossfade({"flip", "--to", "legacy", "--dry-run"})).find("run for long") !=
+               std::string::npos;
+    }));
+    armed_flip back{world(), "legacy", "", {"--hold-max", "3000", "--wait", "60"}};
+    ASSERT_TRUE(support::eventually(30s, [&] {
+        return back.told().find("waiting for their end before anything is held") != std::string::npos;
+    })) << back.told();
+    expect_writes();
+    EXPECT_EQ(execute(client.get(), "COMMIT"), answer::done);
+    EXPECT_EQ(back.wait_exit(60s), 0) << back.told() << world().logs();
+    EXPECT_THAT(back.told(), HasSubstr("legacy is the authority, epoch 3"));
     expect_nothing_lost();
     expect_both_have("spans");
+    expect_both_have("is waited for");
     expect_both_have("after");
 }
 

@@ -36,11 +36,15 @@ std::string spread(std::vector<double> milliseconds) {
 }
 
 landscape_options options(const std::string& strategy) {
+    // Each connection of a proxy that mirrors has a replication origin.
+    const support::postgres_options server{.extra_settings = {"max_replication_slots=100"}};
     return {.scale = application::scale,
             .schema = std::string{workload::schema()} + ';' + shop::schema(),
             // A machine that is busy with other tests takes its time to let a session in.
             .proxy_settings = ", connect_timeout: 30s",
             .strategy = strategy,
+            .legacy = server,
+            .modern = server,
             .both_ways = true,
             .more_proxies = proxies - 1};
 }
@@ -195,7 +199,7 @@ class flip_strikes : public testing::Test {
         armed_flip flip{world(), to, std::string{one.place} + (one.other ? ":1:stop" : ":1")};
         ASSERT_TRUE(flip.arrives());
         if (one.other) {
-            ASSERT_TRUE(flip.running()) << "it ended instead of standing still: " << flip.told();
+            ASSERT_TRUE(flip.running()) << "it ended instead of standing still: " << flip.told() << world().logs();
             world().kill(*one.other);
             flip.go_on();
             world().revive(*one.other);
