@@ -14,6 +14,7 @@
 #include "tests/chaos/workload.hpp"
 #include "tests/support/configured.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/http.hpp"
 
 namespace crossfade::chaos {
 namespace {
@@ -51,20 +52,27 @@ class wanderer : public crowd {
     }
 };
 
-landscape_options options() {
+landscape_options options(const std::string& strategy) {
+    // Each connection of a proxy that mirrors has a replication origin.
+    const support::postgres_options server{.extra_settings = {"max_replication_slots=100"}};
     return {.scale = application::scale,
             .schema =
                 std::string{workload::schema()} + ';' + shop::schema() + "; CREATE TABLE notes (tag text PRIMARY KEY)",
             .proxy_settings = ", connect_timeout: 30s",
+            .strategy = strategy,
             .scopes = "groups: { shop: { tables: [public.orders, public.lines] } }\n",
+            .legacy = server,
+            .modern = server,
             .both_ways = true,
             .more_proxies = proxies - 1};
 }
 
-TEST(groups, change_hands_by_themselves_and_do_not_feel_it) {
+class groups : public testing::TestWithParam<std::string> {};
+
+TEST_P(groups, change_hands_by_themselves_and_do_not_feel_it) {
     if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: set CROSSFADE_KAFKA_LIBS";
     const auto times = support::configured("CROSSFADE_CHAOS_FLIPS", 4);
-    landscape world{options()};
+    landscape world{options(GetParam())};
     ASSERT_EQ(in_the_way(world, "modern", {"--group", "shop"}), "") << world.logs();
     application load{world, proxies, ""};
     wanderer both{world.dsn_of_proxy(1), "both"};
@@ -75,6 +83,17 @@ TEST(groups, change_hands_by_themselves_and_do_not_feel_it) {
         ASSERT_TRUE(support::eventually(60s, [&] {
             return load.acknowledged() > before.first + 100 && both.acknowledged() > before.second + 10;
         })) << world.logs();
+    };
+    // By the proxy itself, and by the stream, for which the client waits: orders have a second unique key.
+    const auto mirrored = [&] {
+        double sum = 0;
+        for (unsigned each = 0; each < proxies; ++each) {
+            const auto metrics = support::http_get(world.proxy_at(each).admin_port(), "/metrics").body;
+            for (const auto* one :
+                 {"crossfade_mirror_mirrored_total", "crossfade_mirror_waits_total{result=\"applied\"}"})
+                sum += support::sample_value(metrics, one);
+        }
+        return sum;
     };
     for (long each = 0; each < times && !testing::Test::HasFatalFailure(); ++each) {
         more();
@@ -87,6 +106,10 @@ TEST(groups, change_hands_by_themselves_and_do_not_feel_it) {
         const auto flipped = world.crossfade(arguments);
         ASSERT_EQ(flipped.exit_code, 0) << flipped.output << flipped.errors << world.logs();
         std::cout << boost::json::serialize(boost::json::parse(flipped.output).as_object().at("steps_ms")) << '\n';
+        if (scope.empty() || GetParam() != "mirror") continue;
+        const auto before = mirrored();
+        more();
+        EXPECT_GT(mirrored(), before) << "nobody waited for modern while they were apart";
     }
     more();
     load.stop();
@@ -102,6 +125,9 @@ TEST(groups, change_hands_by_themselves_and_do_not_feel_it) {
     }
     std::cout << load.acknowledged() << " transactions, " << both.acknowledged() << " by who writes to both groups\n";
 }
+
+INSTANTIATE_TEST_SUITE_P(by, groups, testing::Values("legacy-primary", "mirror"),
+                         [](const auto& named) { return named.param == "mirror" ? "mirror" : "stream"; });
 
 }  // namespace
 }  // namespace crossfade::chaos

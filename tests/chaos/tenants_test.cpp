@@ -105,9 +105,14 @@ class office : public crowd {
 };
 
 landscape_options options() {
+    // Each connection of a proxy that mirrors has a replication origin.
+    const support::postgres_options server{.extra_settings = {"max_replication_slots=100"}};
     return {.schema = schema,
             .proxy_settings = ", connect_timeout: 30s",
+            .strategy = "mirror",
             .scopes = "tenants: { session: \"parameter:app.tenant\", column: tenant }\n",
+            .legacy = server,
+            .modern = server,
             .both_ways = true,
             .more_proxies = proxies - 1};
 }
