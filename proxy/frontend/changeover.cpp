@@ -245,22 +245,28 @@ asio::awaitable<hindrance> changeover::begin_here(transport& old, const repeatab
     co_return unable{move_result::unreachable, "its transaction could not be begun anew"};
 }
 
-std::string changeover::news_for_client() const {
+std::map<std::string, std::string> changeover::reported_anew() const {
     auto known = was_.reported;
     for_each_message(from_old_, [&](char type, std::string_view body) {
         if (type == backend::parameter_status) note(body, known);
     });
     auto reported = parameters_;
-    std::string notifications;
     for_each_message(said_by_next_, [&](char type, std::string_view body) {
         if (type == backend::parameter_status) note(body, reported);
-        if (type == backend::notification_response) notifications += pgwire::framed(type, body);
     });
-    std::string told = from_old_;
-    for (const auto& [name, value] : reported)
-        if (const auto before = known.find(name); before == known.end() || before->second != value)
-            told += pgwire::build_parameter_status(name, value);
-    return told + notifications;
+    std::erase_if(reported, [&](const auto& one) {
+        const auto before = known.find(one.first);
+        return before != known.end() && before->second == one.second;
+    });
+    return reported;
+}
+
+std::string changeover::notifications() const {
+    std::string all;
+    for_each_message(said_by_next_, [&](char type, std::string_view body) {
+        if (type == backend::notification_response) all += pgwire::framed(type, body);
+    });
+    return all;
 }
 
 }  // namespace crossfade::proxy::frontend

@@ -81,12 +81,13 @@ class changeover {
     // What the session was found to hold.
     const portrait::session_portrait& found() const { return was_; }
 
-    // Once it is settled: the connection; what the client has to be told, whole messages; and what comes behind them
-    // from the server.
+    // Once it is settled: the connection; the settings that the new database reports otherwise than the old one; what
+    // the client has been notified of there, whole messages; and what comes behind them from the server.
     transport take_connection() { return std::move(*next_); }
-    std::string news_for_client() const;
+    std::map<std::string, std::string> reported_anew() const;
+    std::string notifications() const;
     std::string take_rest() { return from_next_ ? from_next_->take_rest() : std::string{}; }
-    // What is the client's even if it didn't come to that.
+    // What the client was told by the old database meanwhile, whole messages; also if it didn't come to that.
     const std::string& meanwhile() const { return from_old_; }
     // And what has come from the old database behind it.
     std::string take_rest_of_old() { return reader_of_old_ ? reader_of_old_->take_rest() : std::string{}; }

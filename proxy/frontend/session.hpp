@@ -5,6 +5,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -158,6 +159,8 @@ class session : public std::enable_shared_from_this<session> {
     template <class Step>
     asio::awaitable<hindrance> insist_on(Step step);
     void arrive();
+    std::string take_owed();
+    void hear_owed();
     void stay_behind(const unable& why);
     void give_up_going_over();
 
@@ -273,7 +276,8 @@ class session : public std::enable_shared_from_this<session> {
     bool is_to_go_over_ = false;   // to the other side, when nothing is under way
     bool has_other_role_ = false;  // than it logged in by, as it was when it came here
     std::unique_ptr<papers> papers_;
-    std::unique_ptr<changeover> changeover_;  // at home, while it goes over
+    std::unique_ptr<changeover> changeover_;                    // at home, while it goes over
+    std::unique_ptr<std::map<std::string, std::string>> owed_;  // settings of which its client is to be told
     knowledge known_;
     bool waits_for_release_ = false;
     bool waits_for_follower_ = false;  // the rest of an answer, in to_client_

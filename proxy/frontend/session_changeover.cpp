@@ -4,7 +4,9 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "lib/pgwire/diagnostics.hpp"
+#include "lib/pgwire/message_types.hpp"
 #include "lib/pgwire/query_messages.hpp"
+#include "lib/pgwire/session_status.hpp"
 #include "lib/retry/backoff.hpp"
 #include "proxy/frontend/dial.hpp"
 #include "proxy/frontend/event_loop.hpp"
@@ -149,7 +151,12 @@ void session::give_up_going_over() {
 
 void session::arrive() {
     auto& there = *changeover_;
-    to_client_.begin_anew(there.news_for_client() + there.take_rest());
+    for (auto& [name, value] : there.reported_anew()) {
+        if (!owed_) owed_ = std::make_unique<std::map<std::string, std::string>>();
+        (*owed_)[name] = std::move(value);
+    }
+    const auto news = client_waits() ? take_owed() : std::string{};
+    to_client_.begin_anew(there.meanwhile() + news + there.notifications() + there.take_rest());
     if (detour_) park_server();
     if (!parked_) static_cast<void>(server_.send(pgwire::build_terminate()));
     server_ = there.take_connection();
@@ -164,6 +171,21 @@ void session::arrive() {
     if (!detour_) stats_->observe_move(std::chrono::steady_clock::now() - there.began());
     detour_.reset();
     may_ride_ = true;
+}
+
+// PostgreSQL may report a setting at any time, and seldom does so unasked: pgjdbc takes it for an error where it waits
+// for notifications. So a client that waits for nothing is told with its next answer.
+std::string session::take_owed() {
+    std::string told;
+    if (const auto all = std::exchange(owed_, nullptr))
+        for (const auto& [name, value] : *all) told += pgwire::build_parameter_status(name, value);
+    return told;
+}
+
+void session::hear_owed() {
+    if (!owed_ || !ear_) return;
+    for (const auto& [name, value] : *owed_)
+        ear_->server_said(pgwire::backend::parameter_status, body_of(pgwire::build_parameter_status(name, value)));
 }
 
 void session::stay_behind(const unable& why) {

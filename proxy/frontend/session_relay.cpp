@@ -265,6 +265,7 @@ void session::ride(relay_loop& on) {
     client_watch_ = {.of = this, .what = watched_socket::peer::client};
     server_watch_ = {.of = this, .what = watched_socket::peer::server};
     listen(on);
+    hear_owed();
     mirror(on);
     look_at_groups(on);
     changeover_.reset();
@@ -351,6 +352,7 @@ void session::on_lane_to_server_ended() {
 
 progress session::carry_to_client(relay_loop& by) {
     auto how = progress::waits;
+    if (owed_ && !tracker_.quiet() && may_tell_client()) to_client_.begin_with(take_owed());
     if (!waits_for_follower_ && (!farewell_is_due() || !client_.all_sent())) {
         server_inspector inspect{*this};
         how = to_client_.advance(inspect, by.scratch());

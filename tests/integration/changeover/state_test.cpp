@@ -13,6 +13,22 @@ using namespace std::chrono_literals;
 class a_session : public two_sides {
   protected:
     void SetUp() override { start(); }
+
+    // What the client is notified of next, without a word of its own; empty: nothing.
+    static std::string notified(const connection& client) {
+        std::string heard;
+        support::eventually(10s, [&] {
+            pollfd one{PQsocket(client.get()), POLLIN, 0};
+            ::poll(&one, 1, 100);
+            PQconsumeInput(client.get());
+            while (auto* note = PQnotifies(client.get())) {
+                heard += note->extra;
+                PQfreemem(note);
+            }
+            return !heard.empty();
+        });
+        return heard;
+    }
 };
 
 TEST_F(a_session, that_is_idle_goes_over_by_itself) {
@@ -91,18 +107,7 @@ TEST_F(a_session, hears_notifications_of_where_it_is) {
     EXPECT_TRUE(moved(1));
     modern_->exec("NOTIFY news, 'from modern'", "app_modern");
     legacy_->exec("NOTIFY news, 'from legacy'");
-    std::string heard;
-    EXPECT_TRUE(support::eventually(10s, [&] {
-        pollfd one{PQsocket(client.get()), POLLIN, 0};
-        ::poll(&one, 1, 100);
-        PQconsumeInput(client.get());
-        while (auto* note = PQnotifies(client.get())) {
-            heard += note->extra;
-            PQfreemem(note);
-        }
-        return !heard.empty();
-    }));
-    EXPECT_EQ(heard, "from modern");
+    EXPECT_EQ(notified(client), "from modern");
     EXPECT_EQ(where(client), "modern");
     EXPECT_EQ(PQnotifies(client.get()), nullptr);
 }
@@ -177,6 +182,34 @@ TEST_F(a_session, is_told_what_is_another_way_there) {
     front_->flip(modern_side);
     EXPECT_EQ(where(client), "modern");
     EXPECT_STREQ(PQparameterStatus(client.get(), "is_superuser"), "on");
+    modern_->exec("ALTER ROLE ann NOSUPERUSER");
+}
+
+// Some drivers take what comes unasked for an error, but for notifications.
+TEST_F(a_session, whose_client_is_silent_is_told_with_its_next_answer) {
+    modern_->exec("ALTER ROLE ann SUPERUSER");
+    const auto client = connect("user=ann");
+    run(client, "LISTEN news");
+    const auto told = [&] { return std::string{PQparameterStatus(client.get(), "is_superuser")}; };
+    front_->flip(modern_side);
+    EXPECT_TRUE(moved(1));
+    modern_->exec("NOTIFY news, 'here'", "app_modern");
+    EXPECT_EQ(notified(client), "here");
+    EXPECT_EQ(told(), "off");
+    EXPECT_EQ(where(client), "modern");
+    EXPECT_EQ(told(), "on");
+    // There and back in one silence.
+    front_->flip(legacy_side);
+    EXPECT_TRUE(moved(2));
+    front_->flip(modern_side);
+    EXPECT_TRUE(moved(3));
+    EXPECT_EQ(where(client), "modern");
+    EXPECT_EQ(told(), "on");
+    front_->flip(legacy_side);
+    EXPECT_TRUE(moved(4));
+    // An error is an answer, too, and so is one of several.
+    EXPECT_EQ(run(client, "SELECT 1 / 0"), "22012");
+    EXPECT_EQ(told(), "off");
     modern_->exec("ALTER ROLE ann NOSUPERUSER");
 }
 
