@@ -10,8 +10,6 @@
 #include "lib/pgwire/array_literal.hpp"
 #include "lib/settings/assignment_text.hpp"
 #include "lib/settings/turned.hpp"
-#include "lib/store/applied.hpp"
-#include "lib/store/progress.hpp"
 
 namespace crossfade::handover {
 namespace {
@@ -21,31 +19,10 @@ using clock = std::chrono::steady_clock;
 using settings::side;
 using std::chrono::milliseconds;
 
-// Who waits behind a lock that we wait for waits as long at most, and then it is tried again.
-constexpr auto lock_patience = 50ms;
-constexpr auto between_locks = 20ms;
-constexpr auto look_again = 2ms;
-// Of a proxy that hasn't been seen: it is dead, or stopped, and the fence is what keeps its clients' writes out.
-constexpr auto alive = 3s;
 // Beyond hold_max, for which proxies go on holding when nothing comes of it any more.
 constexpr auto hold_grace = 3s;
 constexpr auto first_pause = 250ms;
 constexpr auto longest_pause = 2s;
-// For what has to be done behind the decision; then somebody else may.
-constexpr auto finish_patience = 30s;
-constexpr int most_named = 10;
-
-std::string name(side of) {
-    return std::string{to_string(of)};
-}
-
-std::string text_of(milliseconds time) {
-    return std::to_string(time.count()) + " ms";
-}
-
-std::string interval(milliseconds time) {
-    return std::to_string(time.count()) + " milliseconds";
-}
 
 }  // namespace
 
@@ -152,36 +129,6 @@ bool coordinator::claim() {
     }
     if (reached == 0) throw *away;
     return true;
-}
-
-leftover coordinator::settle() {
-    auto made = leftover::none;
-    for (const auto which : {side::legacy, side::modern}) {
-        auto& kept = which == side::legacy ? legacy_ : modern_;
-        if (!kept || !kept->claimed) continue;
-        const auto found = row(*kept);
-        if (!found || found->state == store::handover_state::settled) continue;
-        if (found->state == store::handover_state::handed) {
-            say_("finishing a flip that was decided: " + name(settings::other(which)) + " is the authority of " +
-                 to_string(found->moving));
-            finish(*kept);
-            made = leftover::finished;
-        } else {
-            say_("undoing a flip that was not decided");
-            undo(*kept, found->flip, "whoever made it has died");
-            note_undone(*kept, {.stream = config_.stream.name,
-                                .by_whom = "",
-                                .program = "",
-                                .action = "flip",
-                                .scope = to_string(found->moving),
-                                .reason = "",
-                                .before_json = "",
-                                .after_json = settings::assignment_json(found->authorities),
-                                .outcome = "undone: whoever made it has died"});
-            made = leftover::undone;
-        }
-    }
-    return made;
 }
 
 report coordinator::flip(const order& what) {
@@ -311,94 +258,6 @@ std::optional<std::string> coordinator::try_once(attempt& made, report& into) {
     return std::nullopt;
 }
 
-bool coordinator::hold(const attempt& made, report& into) {
-    auto& old_side = need(made.from);
-    for (;;) {
-        const auto busy = ask(old_side, "waiting for the proxies",
-                              "SELECT proxy, busy FROM crossfade.proxies WHERE stream = $1::text AND seen_at >"
-                              " clock_timestamp() - $3::interval AND holds_for IS DISTINCT FROM $2::bigint ORDER BY 1",
-                              {config_.stream.name, std::to_string(made.flip),
-                               interval(std::chrono::duration_cast<milliseconds>(alive))});
-        if (busy.empty()) return true;
-        if (clock::now() >= made.deadline) {
-            for (int i = 0; i < std::min(busy.size(), most_named); ++i)
-                into.details.push_back("proxy " + std::string{busy.text(i, 0)} + ": " + std::string{busy.text(i, 1)} +
-                                       " sessions in a transaction");
-            for (auto& each : obstacles(old_side)) into.details.push_back(std::move(each));
-            return false;
-        }
-        std::this_thread::sleep_for(look_again);
-    }
-}
-
-bool coordinator::with_tables(place& on, const std::string& doing, const settings::assignment& fenced_by,
-                              const std::string& then, clock::time_point until) {
-    std::string locks;
-    std::string fences;
-    for (const auto& each : on.tables) {
-        const auto wanted = store::fence_of(fenced_by, on.which, config_.flags, each);
-        if (wanted == each.now) continue;
-        locks += (locks.empty() ? "LOCK TABLE ONLY " : ", ONLY ") + each.name;
-        fences += store::set_fence_sql(each, wanted, config_.tenants.column);
-    }
-    if (!locks.empty()) locks += " IN SHARE ROW EXCLUSIVE MODE;";
-    // An autovacuum in the way is cancelled by the deadlock check alone, and that comes after the timeout otherwise.
-    const std::string sql =
-        "BEGIN; SET LOCAL synchronous_commit = on; SET LOCAL crossfade.fencing = on; SET LOCAL lock_timeout = " +
-        std::to_string(milliseconds{lock_patience}.count()) + ';' +
-        (on.may_hurry ? " SET LOCAL deadlock_timeout = 10;" : "") + locks + fences + then + "; COMMIT";
-    for (;;) {
-        auto got = on.db.exec(sql);
-        if (got) {
-            for (auto& each : on.tables) each.now = store::fence_of(fenced_by, on.which, config_.flags, each);
-            return true;
-        }
-        const auto why = got.error();
-        if (why.connection_lost()) throw trouble(doing + " on " + name(on.which) + ": " + to_string(why));
-        ask(on, doing, "ROLLBACK");
-        if (why.sqlstate != "55P03" && why.sqlstate != "40P01")
-            throw trouble(doing + " on " + name(on.which) + ": " + to_string(why));
-        if (clock::now() + between_locks >= until) return false;
-        std::this_thread::sleep_for(between_locks);
-    }
-}
-
-bool coordinator::fence(attempt& made) {
-    auto& old_side = need(made.from);
-    const auto stream = pgclient::quote_literal(config_.stream.name);
-    // The mark asks whoever applies the stream to say that he has come by.
-    const std::string then =
-        "UPDATE crossfade.authority SET state = 'fenced', fenced_at = " + store::ask_to_be_told_sql() +
-        ", follower_since = clock_timestamp(), updated_at = clock_timestamp() WHERE stream = " + stream +
-        " AND state = 'holding' AND flip = " + std::to_string(made.flip) +
-        "; UPDATE crossfade.flips SET fenced_at = clock_timestamp() WHERE id = " + std::to_string(made.flip);
-    if (!with_tables(old_side, "fencing the tables", made.what.meant.after, then, made.deadline)) return false;
-    const auto found = row(old_side);
-    if (!found || found->state != store::handover_state::fenced || found->flip != made.flip || !found->fenced_at)
-        throw trouble("fencing the tables on " + name(made.from) + ": somebody else has changed crossfade.authority");
-    made.fenced_at = *found->fenced_at;
-    return true;
-}
-
-bool coordinator::drain(const attempt& made) {
-    auto& new_side = need(settings::other(made.from));
-    const auto& stream = need(made.from).stream;
-    for (;;) {
-        const auto progress = store::load_progress(new_side.db, stream, 0);
-        if (!progress)
-            throw trouble("reading progress on " + name(new_side.which) + ": " + to_string(progress.error()));
-        if (*progress && (*progress)->end_lsn > made.fenced_at) {
-            // What a proxy has written there itself, and the stream has not come by: of a transaction that was never
-            // committed, as none is under way any more.
-            const auto left = ask(new_side, "counting receipts",
-                                  "SELECT count(*) FROM crossfade.receipts WHERE stream = $1::text", {stream});
-            if (left.integer(0, 0) == 0) return true;
-        }
-        if (clock::now() >= made.deadline) return false;
-        std::this_thread::sleep_for(look_again);
-    }
-}
-
 void coordinator::decide(const attempt& made) {
     const auto& after = made.what.meant.after;
     auto entry = entry_of(config_.stream.name, made.what);
@@ -419,70 +278,6 @@ void coordinator::decide(const attempt& made) {
     if (done) return;
     static_cast<void>(old_side.db.exec("ROLLBACK"));
     throw trouble("deciding on " + name(made.from) + ": " + pgclient::to_string(done.error()));
-}
-
-void coordinator::note_undone(place& on, const store::audit_entry& entry) {
-    const auto noted = store::append_audit(on.db, entry);
-    if (!noted) say_("what was undone is not in the audit log: " + pgclient::to_string(noted.error()));
-}
-
-void coordinator::undo(place& on, std::int64_t flip, const std::string& why) {
-    const std::string then =
-        "UPDATE crossfade.flips f SET outcome = 'undone', why = " + pgclient::quote_literal(why) +
-        ", ended_at = clock_timestamp() FROM crossfade.authority a WHERE f.id = " + std::to_string(flip) +
-        " AND a.stream = f.stream AND a.state IN ('holding', 'fenced')"
-        "; UPDATE crossfade.authority SET state = 'settled', flip = NULL, moving = NULL, hold_until = NULL, updated_at "
-        "= "
-        "clock_timestamp()"
-        " WHERE stream = " +
-        pgclient::quote_literal(config_.stream.name) +
-        " AND state IN ('holding', 'fenced'); SELECT pg_notify('crossfade.authority', " +
-        pgclient::quote_literal(config_.stream.name) + ')';
-    const auto found = row(on);
-    if (!found || found->state == store::handover_state::handed) throw trouble("there is nothing to be undone");
-    if (on.tables.empty()) learn(on);
-    // Where the fence was not reached there is nothing to lock.
-    const bool fenced = found->state == store::handover_state::fenced;
-    if (!fenced) {
-        ask(on, "undoing", "BEGIN; " + then + "; COMMIT");
-        return;
-    }
-    if (!with_tables(on, "undoing", found->authorities, then, clock::now() + finish_patience))
-        throw trouble("undoing on " + name(on.which) + ": the tables could not be locked; it is tried again");
-}
-
-// `decided`: the side that is none any more.
-void coordinator::finish(place& decided) {
-    const auto old_row = row(decided);
-    if (!old_row || old_row->state != store::handover_state::handed) throw trouble("there is nothing to be finished");
-    auto& opened = need(settings::other(decided.which));
-    if (opened.tables.empty()) learn(opened);
-    const auto stream = pgclient::quote_literal(config_.stream.name);
-    const auto epoch = std::to_string(old_row->epoch);
-    const auto there = row(opened);
-    // Somebody who comes late, with a decision that has been superseded, opens nothing.
-    if (!there || there->epoch < old_row->epoch) {
-        const std::string then =
-            "DO $open$ BEGIN PERFORM FROM crossfade.authority WHERE stream = " + stream + " AND epoch < " + epoch +
-            " FOR UPDATE; IF NOT FOUND THEN RAISE EXCEPTION 'another flip was decided' USING ERRCODE = 'XF004'; END IF;"
-            " END $open$; UPDATE crossfade.authority SET epoch = " +
-            epoch + ", authority = '" + name(old_row->authorities.everything) +
-            "', apart = " + pgclient::quote_literal(settings::apart_text(old_row->authorities.apart)) +
-            "::jsonb, state = 'settled', flip = NULL, moving = NULL, hold_until = NULL, updated_at = clock_timestamp() "
-            "WHERE stream = " +
-            stream + "; SELECT pg_notify('crossfade.authority', " + stream + ")";
-        if (!with_tables(opened, "opening", old_row->authorities, then, clock::now() + finish_patience))
-            throw trouble("opening " + name(opened.which) + ": the tables could not be locked; it is tried again");
-    }
-    failpoint::pass("flip.opened");
-    ask(decided, "finishing",
-        "WITH f AS (UPDATE crossfade.flips f SET ended_at = clock_timestamp() FROM crossfade.authority a"
-        " WHERE a.stream = $1::text AND f.id = a.flip AND a.epoch = $2::bigint),"
-        " a AS (UPDATE crossfade.authority SET state = 'settled', flip = NULL, moving = NULL, updated_at = "
-        "clock_timestamp()"
-        " WHERE stream = $1::text AND state = 'handed' AND epoch = $2::bigint)"
-        " SELECT pg_notify('crossfade.authority', $1::text)",
-        {config_.stream.name, epoch});
 }
 
 }  // namespace crossfade::handover

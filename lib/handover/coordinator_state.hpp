@@ -5,6 +5,17 @@
 // For the coordinator's own sources.
 namespace crossfade::handover {
 
+inline std::string name(settings::side of) {
+    return std::string{to_string(of)};
+}
+inline std::string text_of(std::chrono::milliseconds time) {
+    return std::to_string(time.count()) + " ms";
+}
+// As PostgreSQL reads it.
+inline std::string interval(std::chrono::milliseconds time) {
+    return std::to_string(time.count()) + " milliseconds";
+}
+
 struct coordinator::place {
     settings::side which;
     std::string stream;  // whose changes come from here
