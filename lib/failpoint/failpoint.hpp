@@ -39,6 +39,7 @@ inline constexpr std::array places{
     place{"backfill.chunk_committed", "crossfade-cdc"},
     place{"backfill.refetched", "crossfade-cdc"},  // single rows are written, COMMIT is not sent
     place{"backfill.finishing", "crossfade-cdc"},  // the table counts as live, COMMIT is not sent
+    place{"flip.begun", "crossfade"},              // the history has it, nobody has been asked for anything
     place{"flip.holding", "crossfade"},            // proxies are asked to hold
     place{"flip.held", "crossfade"},               // they do, and nothing of theirs is under way
     place{"flip.fenced", "crossfade"},             // the authority refuses writes

@@ -19,6 +19,9 @@ pgclient::connection connect(const settings::configuration& config, settings::si
                                                                              .silence = config.stream.silence_timeout});
     if (!opened)
         throw trouble("no connection to " + std::string{to_string(which)} + ": " + pgclient::to_string(opened.error()));
+    // The gates don't wait for whoever has locked what they look at.
+    if (const auto set = opened->exec("SET lock_timeout = '2s'"); !set)
+        throw trouble(std::string{to_string(which)} + ": " + pgclient::to_string(set.error()));
     return std::move(*opened);
 }
 
@@ -67,6 +70,8 @@ outcome carry_out(const settings::configuration& config, const wish& what,
                   const std::function<void(const std::string&)>& say) {
     outcome came;
     intent meant{.to = what.to, .before = {}, .after = {}};
+    bool begun = false;
+    std::string broke;
     try {
         coordinator by{config, say};
         if (!claimed(by, what.queue, say)) {
@@ -119,11 +124,13 @@ outcome carry_out(const settings::configuration& config, const wish& what,
                 say("the refusal is not in the audit log: " + pgclient::to_string(noted.error()));
             return came;
         }
+        begun = true;
         came.made = by.flip(placed);
         return came;
     } catch (const trouble& why) {
         // Before there was anything to be found out.
-        if (meant.after == meant.before) throw;
+        if (!begun) throw;
+        broke = why.what();
         say(std::string{why.what()} + "; finding out what became of the flip");
     }
     std::optional<leftover> made;
@@ -135,8 +142,7 @@ outcome carry_out(const settings::configuration& config, const wish& what,
         throw unclear(why.what());
     }
     came.made.done = now && now->authorities == meant.after;
-    came.made.why =
-        came.made.done ? std::string{told(made.value_or(leftover::none))} : "a connection broke in the middle";
+    came.made.why = came.made.done ? std::string{told(made.value_or(leftover::none))} : "it broke off: " + broke;
     came.made.attempts = 1;
     if (now) came.made.epoch = now->epoch;
     return came;

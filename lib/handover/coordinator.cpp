@@ -58,6 +58,8 @@ coordinator::place& coordinator::at(side which) {
     options.application_name = "crossfade-flip";
     auto opened = pgclient::connection::open(config_.database_of(which).dsn, options);
     if (!opened) throw trouble(name(which) + ": " + pgclient::to_string(opened.error()));
+    if (const auto set = opened->exec(lock_timeout_sql); !set)
+        throw trouble(name(which) + ": " + pgclient::to_string(set.error()));
     const auto& stream = config_.stream.name;
     kept = std::make_unique<place>(
         place{which, which == side::legacy ? stream : settings::back_stream(stream), std::move(*opened)});
@@ -158,6 +160,7 @@ report coordinator::flip(const order& what) {
             {config_.stream.name, name(from), name(to), what.by, what.reason, forced.take(), what.scope.group,
              what.scope.tenant});
     attempt made{what, from, now.epoch, begun.integer(0, 0).value_or(0)};
+    failpoint::pass("flip.begun");
     // Those that somebody has overruled; where the gates saw none, none may have come since.
     if (std::ranges::find(what.forced, "dead_letters") != what.forced.end())
         made.letters = letters(new_side, old_side.stream);
@@ -173,13 +176,14 @@ report coordinator::flip(const order& what) {
         told.details.clear();
         const auto why = try_once(made, told);
         if (!why) break;
-        undo(old_side, made.flip, *why);
-        told.held = std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - made.began);
-        say_("attempt " + std::to_string(told.attempts) + ": " + *why + "; undone, writes go on");
-        if (clock::now() + pause >= until) {
-            told.why = *why;
+        undo(old_side, made.flip, why->why);
+        if (made.began != clock::time_point{})
+            told.held = std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - made.began);
+        say_("attempt " + std::to_string(told.attempts) + ": " + why->why + "; undone, writes go on");
+        if (why->for_good || clock::now() + pause >= until) {
+            told.why = why->why;
             auto entry = entry_of(config_.stream.name, what);
-            entry.outcome = "undone: " + *why;
+            entry.outcome = "undone: " + why->why;
             note_undone(old_side, entry);
             return told;
         }
@@ -200,15 +204,27 @@ void coordinator::note(report& into, const attempt& made, std::string step) {
                             std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - made.began));
 }
 
-// Why it didn't work out; nothing: it is decided.
-std::optional<std::string> coordinator::try_once(attempt& made, report& into) {
+// Nothing: it is decided.
+std::optional<coordinator::setback> coordinator::try_once(attempt& made, report& into) {
+    try {
+        return attempt_once(made, into);
+    } catch (const trouble& why) {
+        // While the flip's lock is still ours it is ours to undo, and the reason is known to nobody else.
+        for (const auto* each : {&legacy_, &modern_})
+            if (!*each || PQstatus((*each)->db.native()) != CONNECTION_OK) throw;
+        return setback{why.what(), true};
+    }
+}
+
+std::optional<coordinator::setback> coordinator::attempt_once(attempt& made, report& into) {
     const auto& what = made.what;
     auto& old_side = need(made.from);
     auto& new_side = need(what.meant.to);
     into.steps.clear();
+    made.began = {};
     learn(old_side);
     learn(new_side);
-    divide_sequences(made);
+    if (auto objection = divide_sequences(made)) return setback{std::move(*objection), true};
     made.onto = sequences(new_side);
     made.began = clock::now();
     made.deadline = made.began + what.hold_max;
@@ -223,35 +239,35 @@ std::optional<std::string> coordinator::try_once(attempt& made, report& into) {
          interval(what.hold_max + std::chrono::duration_cast<milliseconds>(hold_grace)),
          settings::scope_json(what.scope)});
     failpoint::pass("flip.holding");
-    if (!hold(made, into)) return "transactions of proxies did not end within " + text_of(what.hold_max);
+    if (!hold(made, into)) return setback{"transactions of proxies did not end within " + text_of(what.hold_max)};
     note(into, made, "held");
     failpoint::pass("flip.held");
     if (!fence(made)) {
         into.details = obstacles(old_side);
-        return "the tables of " + name(made.from) + " could not be locked within " + text_of(what.hold_max);
+        return setback{"the tables of " + name(made.from) + " could not be locked within " + text_of(what.hold_max)};
     }
     note(into, made, "fenced");
     failpoint::pass("flip.fenced");
     if (!drain(made)) {
         into.details.emplace_back("crossfade status says where it stands: the publisher, Kafka or crossfade-cdc");
-        return "what was written on " + name(made.from) + " did not reach " + name(new_side.which) + " within " +
-               text_of(what.hold_max);
+        return setback{"what was written on " + name(made.from) + " did not reach " + name(new_side.which) +
+                       " within " + text_of(what.hold_max)};
     }
     if (letters(new_side, old_side.stream) > made.letters) {
         into.details.emplace_back("crossfade deadletters list; then replay or discard them");
-        return "changes of " + name(made.from) + " became dead letters on " + name(new_side.which);
+        return setback{"changes of " + name(made.from) + " became dead letters on " + name(new_side.which)};
     }
     if (!leads_back(new_side)) {
         into.details.emplace_back("crossfade status names the way out");
-        return "the way back is gone: " + name(new_side.which) + " has no slot crossfade_" + new_side.stream;
+        return setback{"the way back is gone: " + name(new_side.which) + " has no slot crossfade_" + new_side.stream};
     }
     note(into, made, "drained");
     failpoint::pass("flip.drained");
 
-    if (auto objection = move_sequences(made)) return objection;
+    if (auto objection = move_sequences(made)) return setback{std::move(*objection), true};
     note(into, made, "sequences");
     failpoint::pass("flip.sequences");
-    if (clock::now() > made.deadline) return "it took longer than " + text_of(what.hold_max);
+    if (clock::now() > made.deadline) return setback{"it took longer than " + text_of(what.hold_max)};
     decide(made);
     note(into, made, "decided");
     failpoint::pass("flip.decided");

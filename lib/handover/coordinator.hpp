@@ -81,6 +81,11 @@ class coordinator {
   private:
     struct place;
     struct attempt;
+    // Why an attempt came to nothing.
+    struct setback {
+        std::string why;
+        bool for_good = false;  // another attempt would meet the same
+    };
 
     place& at(settings::side which);
     place& need(settings::side which);
@@ -91,7 +96,8 @@ class coordinator {
     std::map<std::string, sequence> sequences(place& on);
     std::set<std::string> divided(const place& on, const settings::assignment& by) const;  // tables' oids
 
-    std::optional<std::string> try_once(attempt& made, report& into);
+    std::optional<setback> try_once(attempt& made, report& into);
+    std::optional<setback> attempt_once(attempt& made, report& into);
     bool hold(const attempt& made, report& into);
     bool fence(attempt& made);
     bool drain(const attempt& made);
@@ -101,13 +107,15 @@ class coordinator {
     void decide(const attempt& made);
     void note_undone(place& on, const store::audit_entry& entry);
     void undo(place& on, std::int64_t flip, const std::string& why);
+    void close_history(place& on);
     void finish(place& decided);
     static void note(report& into, const attempt& made, std::string step);
     // A transaction that needs the tables' locks: tried with a short timeout until it has them. False: `until` is over.
     bool with_tables(place& on, const std::string& doing, const settings::assignment& fenced_by,
                      const std::string& then, std::chrono::steady_clock::time_point until);
+    // Why it can't be.
     std::optional<std::string> move_sequences(const attempt& made);
-    void divide_sequences(const attempt& made);
+    std::optional<std::string> divide_sequences(const attempt& made);
     void rejoin_sequences(const settings::assignment& by);
 
     const settings::configuration& config_;

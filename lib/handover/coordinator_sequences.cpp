@@ -45,11 +45,12 @@ std::optional<std::string> coordinator::move_sequences(const attempt& made) {
     return std::nullopt;
 }
 
-void coordinator::divide_sequences(const attempt& made) {
+// Before anything is held, as it need not be undone.
+std::optional<std::string> coordinator::divide_sequences(const attempt& made) {
     auto& old_side = need(made.from);
     auto& new_side = need(settings::other(made.from));
     const auto tables = divided(old_side, made.what.meant.after);
-    if (tables.empty()) return;
+    if (tables.empty()) return std::nullopt;
     const auto there = sequences(new_side);
     std::map<std::string, sequence_pair> pairs;  // one sequence may serve several columns
     for (auto& [column, drawing] : sequences(old_side)) {
@@ -61,7 +62,8 @@ void coordinator::divide_sequences(const attempt& made) {
     for (auto& [ignored, pair] : pairs) all.push_back(std::move(pair));
     const auto done = divide(old_side.db, new_side.db, old_side.stream, new_side.stream, all);
     if (!done) throw trouble("making the two sides' sequences never meet: " + pgclient::to_string(done.error()));
-    if (!done->objection.empty()) throw trouble("making the two sides' sequences never meet: " + done->objection);
+    if (done->objection.empty()) return std::nullopt;
+    return "the two sides' sequences would meet: " + done->objection;
 }
 
 // Behind a flip that was decided: what fails here is taken up by the next one, and costs values alone.

@@ -22,7 +22,11 @@ leftover coordinator::settle() {
         auto& kept = which == side::legacy ? legacy_ : modern_;
         if (!kept || !kept->claimed) continue;
         const auto found = row(*kept);
-        if (!found || found->state == store::handover_state::settled) continue;
+        if (!found) continue;
+        if (found->state == store::handover_state::settled) {
+            close_history(*kept);
+            continue;
+        }
         if (found->state == store::handover_state::handed) {
             say_("finishing a flip that was decided: " + name(settings::other(which)) + " is the authority of " +
                  to_string(found->moving));
@@ -51,11 +55,19 @@ void coordinator::note_undone(place& on, const store::audit_entry& entry) {
     if (!noted) say_("what was undone is not in the audit log: " + pgclient::to_string(noted.error()));
 }
 
+// Of one that died before anybody was asked to hold nothing is left but this.
+void coordinator::close_history(place& on) {
+    ask(on, "closing the history",
+        "UPDATE crossfade.flips SET outcome = 'undone', why = $2::text, ended_at = clock_timestamp()"
+        " WHERE stream = $1::text AND outcome = 'under way'",
+        {config_.stream.name, "whoever made it has died before anything was held"});
+}
+
 void coordinator::undo(place& on, std::int64_t flip, const std::string& why) {
     const std::string then =
-        "UPDATE crossfade.flips f SET outcome = 'undone', why = " + pgclient::quote_literal(why) +
-        ", ended_at = clock_timestamp() FROM crossfade.authority a WHERE f.id = " + std::to_string(flip) +
-        " AND a.stream = f.stream AND a.state IN ('holding', 'fenced')"
+        "UPDATE crossfade.flips SET outcome = 'undone', why = " + pgclient::quote_literal(why) +
+        ", ended_at = clock_timestamp() WHERE id = " + std::to_string(flip) +
+        " AND outcome <> 'done'"
         "; UPDATE crossfade.authority SET state = 'settled', flip = NULL, moving = NULL, hold_until = NULL, updated_at "
         "= "
         "clock_timestamp()"

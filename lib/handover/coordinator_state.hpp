@@ -5,6 +5,9 @@
 // For the coordinator's own sources.
 namespace crossfade::handover {
 
+// Of whatever has no shorter one: somebody's lock on a sequence, say, is not to keep writes held.
+inline constexpr const char* lock_timeout_sql = "SET lock_timeout = '1s'";
+
 inline std::string name(settings::side of) {
     return std::string{to_string(of)};
 }

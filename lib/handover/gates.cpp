@@ -254,6 +254,8 @@ void look_at_sequences(const judgement& by, const end& from, const end& to, find
                 plan_division(sequence.last.value_or(sequence.start), sequence.increment, found->second);
             if (sequence.cycles || found->second.cycles)
                 against.push_back(column + ": " + sequence.name + " cycles, and two sides would draw the same");
+            else if ((sequence.increment > 0) != (found->second.increment > 0))
+                against.push_back(column + ": " + found->second.name + " counts the other way than " + sequence.name);
             else if (!planned.objection.empty())
                 against.push_back(column + ": " + planned.objection);
         } else if (auto planned = plan_move(sequence, found->second); !planned.objection.empty()) {

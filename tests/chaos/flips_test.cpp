@@ -182,8 +182,8 @@ struct strike {
     std::optional<victim> other;  // none: whoever makes the flip
 };
 
-constexpr std::array places{"flip.holding",   "flip.held",    "flip.fenced", "flip.drained",
-                            "flip.sequences", "flip.decided", "flip.opened"};
+constexpr std::array places{"flip.begun",   "flip.holding",   "flip.held",    "flip.fenced",
+                            "flip.drained", "flip.sequences", "flip.decided", "flip.opened"};
 
 // Whoever makes a flip, or another program or server, is killed at each step of it.
 class flip_strikes : public testing::Test {
