@@ -1,9 +1,9 @@
 #include "lib/handover/carry_out.hpp"
 
 #include <algorithm>
-#include <thread>
 
 #include "lib/handover/gates.hpp"
+#include "lib/handover/pause.hpp"
 
 namespace crossfade::handover {
 namespace {
@@ -26,12 +26,12 @@ pgclient::connection connect(const settings::configuration& config, settings::si
 }
 
 // One flip at a time. What another one leaves is what this one begins with.
-bool claimed(coordinator& by, std::chrono::milliseconds queue, const std::function<void(const std::string&)>& say) {
-    const auto until = std::chrono::steady_clock::now() + queue;
+bool claimed(coordinator& by, const wish& what, const std::function<void(const std::string&)>& say) {
+    const auto until = std::chrono::steady_clock::now() + what.queue;
     for (bool said = false; !by.claim(); said = true) {
-        if (std::chrono::steady_clock::now() >= until) return false;
+        if (std::chrono::steady_clock::now() >= until || what.give_up.stop_requested()) return false;
         if (!said) say("another flip is under way; waiting for its end");
-        std::this_thread::sleep_for(100ms);
+        pause(what.give_up, 100ms);
     }
     return true;
 }
@@ -51,7 +51,7 @@ std::string_view told(leftover what) {
 }
 
 std::optional<leftover> settle(const settings::configuration& config,
-                               const std::function<void(const std::string&)>& say) {
+                               const std::function<void(const std::string&)>& say, const std::stop_token& give_up) {
     const auto until = std::chrono::steady_clock::now() + settle_patience;
     for (;;) {
         try {
@@ -61,7 +61,7 @@ std::optional<leftover> settle(const settings::configuration& config,
         } catch (const trouble& why) {
             if (std::chrono::steady_clock::now() >= until) throw;
             say(std::string{why.what()} + "; trying again");
-            std::this_thread::sleep_for(1s);
+            if (!pause(give_up, 1s)) throw;
         }
     }
 }
@@ -74,7 +74,7 @@ outcome carry_out(const settings::configuration& config, const wish& what,
     std::string broke;
     try {
         coordinator by{config, say};
-        if (!claimed(by, what.queue, say)) {
+        if (!claimed(by, what, say)) {
             came.elsewhere = true;
             return came;
         }
@@ -96,11 +96,13 @@ outcome carry_out(const settings::configuration& config, const wish& what,
             config.flags.resolve(what.scope.group, what.scope.tenant).cutover_guardrail_enabled && !what.overrule;
         const auto until = std::chrono::steady_clock::now() + (what.look_only ? 0ms : what.patience);
         for (bool said = false;; said = true) {
-            came.gates = look(config, meant, legacy, modern);
+            came.gates = look(config, meant, legacy, modern, what.give_up);
+            if (what.give_up.stop_requested())
+                throw trouble("given up before it began, as whoever makes it is stopping");
             came.refused = came.gates.count(verdict::fail) > 0 || (came.gates.count(verdict::warn) > 0 && guarded);
             if (!came.refused || !passes_by_itself(came.gates) || std::chrono::steady_clock::now() >= until) break;
             if (!said) say("transactions have run for long; waiting for their end before anything is held");
-            std::this_thread::sleep_for(500ms);
+            pause(what.give_up, 500ms);
         }
         if (what.look_only) return came;
         order placed{.meant = meant,
@@ -111,7 +113,8 @@ outcome carry_out(const settings::configuration& config, const wish& what,
                      .forced = {},
                      .hold_max = what.hold_max,
                      .patience = std::max(0ms, std::chrono::duration_cast<std::chrono::milliseconds>(
-                                                   until - std::chrono::steady_clock::now()))};
+                                                   until - std::chrono::steady_clock::now())),
+                     .give_up = what.give_up};
         for (const auto& each : came.gates.all())
             if (each.outcome == verdict::warn) placed.forced.push_back(each.id);
         if (came.refused) {
@@ -136,7 +139,7 @@ outcome carry_out(const settings::configuration& config, const wish& what,
     std::optional<leftover> made;
     std::optional<store::authority_row> now;
     try {
-        made = settle(config, say);
+        made = settle(config, say, what.give_up);
         now = coordinator{config, say}.newest();
     } catch (const trouble& why) {
         throw unclear(why.what());

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "lib/handover/coordinator.hpp"
@@ -23,6 +24,7 @@ struct wish {
     std::chrono::milliseconds queue{0};         // how long the end of another flip is waited for
     bool look_only = false;                     // at the gates
     bool overrule = false;                      // those that warn
+    std::stop_token give_up{};
 };
 
 struct outcome {
@@ -38,15 +40,16 @@ class unclear : public trouble {
     using trouble::trouble;
 };
 
-// Blocking, for as long as `queue`, the gates take and `patience`. A connection that breaks in the middle is made anew
-// to find out what became of it. Throws unclear where that can't be told, trouble where nothing was begun.
+// Blocking, for as long as `queue`, the gates take and `patience`, or until it is to be given up. A connection that
+// breaks in the middle is made anew to find out what became of it. Throws unclear where that can't be told, trouble
+// where nothing was begun.
 outcome carry_out(const settings::configuration& config, const wish& what,
                   const std::function<void(const std::string&)>& say);
 
 // Undoes or finishes what a flip that died has left, trying again while a side doesn't answer. nullopt: another flip is
 // under way. Throws trouble.
 std::optional<leftover> settle(const settings::configuration& config,
-                               const std::function<void(const std::string&)>& say);
+                               const std::function<void(const std::string&)>& say, const std::stop_token& give_up = {});
 std::string_view told(leftover what);
 
 }  // namespace crossfade::handover

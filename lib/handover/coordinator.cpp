@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <map>
-#include <thread>
 #include <utility>
 
 #include "lib/failpoint/failpoint.hpp"
 #include "lib/handover/coordinator_state.hpp"
+#include "lib/handover/pause.hpp"
 #include "lib/pgwire/array_literal.hpp"
 #include "lib/settings/assignment_text.hpp"
 #include "lib/settings/turned.hpp"
@@ -170,7 +170,7 @@ report coordinator::flip(const order& what) {
         {config_.stream.name});
 
     const auto until = clock::now() + what.patience;
-    auto pause = milliseconds{first_pause};
+    auto rest = milliseconds{first_pause};
     for (;;) {
         ++told.attempts;
         told.details.clear();
@@ -180,15 +180,14 @@ report coordinator::flip(const order& what) {
         if (made.began != clock::time_point{})
             told.held = std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - made.began);
         say_("attempt " + std::to_string(told.attempts) + ": " + why->why + "; undone, writes go on");
-        if (why->for_good || clock::now() + pause >= until) {
+        if (why->for_good || clock::now() + rest >= until || !pause(what.give_up, rest)) {
             told.why = why->why;
             auto entry = entry_of(config_.stream.name, what);
             entry.outcome = "undone: " + why->why;
             note_undone(old_side, entry);
             return told;
         }
-        std::this_thread::sleep_for(pause);
-        pause = std::min<milliseconds>(2 * pause, longest_pause);
+        rest = std::min<milliseconds>(2 * rest, longest_pause);
     }
     finish(old_side);
     note(told, made, "opened");
@@ -207,7 +206,9 @@ void coordinator::note(report& into, const attempt& made, std::string step) {
 // Nothing: it is decided.
 std::optional<coordinator::setback> coordinator::try_once(attempt& made, report& into) {
     try {
-        return attempt_once(made, into);
+        auto why = attempt_once(made, into);
+        if (why && made.what.give_up.stop_requested()) return setback{"whoever makes it is stopping", true};
+        return why;
     } catch (const trouble& why) {
         // While the flip's lock is still ours it is ours to undo, and the reason is known to nobody else.
         for (const auto* each : {&legacy_, &modern_})
@@ -268,6 +269,7 @@ std::optional<coordinator::setback> coordinator::attempt_once(attempt& made, rep
     note(into, made, "sequences");
     failpoint::pass("flip.sequences");
     if (clock::now() > made.deadline) return setback{"it took longer than " + text_of(what.hold_max)};
+    if (what.give_up.stop_requested()) return setback{};
     decide(made);
     note(into, made, "decided");
     failpoint::pass("flip.decided");

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,6 +33,8 @@ struct order {
     // For how long an attempt may hold writes before it is undone, and for how long attempts are made.
     std::chrono::milliseconds hold_max{500};
     std::chrono::milliseconds patience{30000};
+    // Before the decision the attempt under way is undone and no other is made; behind it this changes nothing.
+    std::stop_token give_up;
 };
 
 struct report {
@@ -112,7 +115,8 @@ class coordinator {
     static void note(report& into, const attempt& made, std::string step);
     // A transaction that needs the tables' locks: tried with a short timeout until it has them. False: `until` is over.
     bool with_tables(place& on, const std::string& doing, const settings::assignment& fenced_by,
-                     const std::string& then, std::chrono::steady_clock::time_point until);
+                     const std::string& then, std::chrono::steady_clock::time_point until,
+                     const std::stop_token& give_up = {});
     // Why it can't be.
     std::optional<std::string> move_sequences(const attempt& made);
     std::optional<std::string> divide_sequences(const attempt& made);

@@ -1,8 +1,8 @@
 // The steps of an attempt at a flip, up to its decision.
 #include <algorithm>
-#include <thread>
 
 #include "lib/handover/coordinator_state.hpp"
+#include "lib/handover/pause.hpp"
 #include "lib/settings/turned.hpp"
 #include "lib/store/applied.hpp"
 #include "lib/store/progress.hpp"
@@ -40,12 +40,12 @@ bool coordinator::hold(const attempt& made, report& into) {
             for (auto& each : obstacles(old_side)) into.details.push_back(std::move(each));
             return false;
         }
-        std::this_thread::sleep_for(look_again);
+        if (!pause(made.what.give_up, look_again)) return false;
     }
 }
 
 bool coordinator::with_tables(place& on, const std::string& doing, const settings::assignment& fenced_by,
-                              const std::string& then, clock::time_point until) {
+                              const std::string& then, clock::time_point until, const std::stop_token& give_up) {
     std::string locks;
     std::string fences;
     for (const auto& each : on.tables) {
@@ -71,8 +71,7 @@ bool coordinator::with_tables(place& on, const std::string& doing, const setting
         ask(on, doing, "ROLLBACK");
         if (why.sqlstate != "55P03" && why.sqlstate != "40P01")
             throw trouble(doing + " on " + name(on.which) + ": " + to_string(why));
-        if (clock::now() + between_locks >= until) return false;
-        std::this_thread::sleep_for(between_locks);
+        if (clock::now() + between_locks >= until || !pause(give_up, between_locks)) return false;
     }
 }
 
@@ -85,7 +84,8 @@ bool coordinator::fence(attempt& made) {
         ", follower_since = clock_timestamp(), updated_at = clock_timestamp() WHERE stream = " + stream +
         " AND state = 'holding' AND flip = " + std::to_string(made.flip) +
         "; UPDATE crossfade.flips SET fenced_at = clock_timestamp() WHERE id = " + std::to_string(made.flip);
-    if (!with_tables(old_side, "fencing the tables", made.what.meant.after, then, made.deadline)) return false;
+    if (!with_tables(old_side, "fencing the tables", made.what.meant.after, then, made.deadline, made.what.give_up))
+        return false;
     const auto found = row(old_side);
     if (!found || found->state != store::handover_state::fenced || found->flip != made.flip || !found->fenced_at)
         throw trouble("fencing the tables on " + name(made.from) + ": somebody else has changed crossfade.authority");
@@ -108,7 +108,7 @@ bool coordinator::drain(const attempt& made) {
             if (left.integer(0, 0) == 0) return true;
         }
         if (clock::now() >= made.deadline) return false;
-        std::this_thread::sleep_for(look_again);
+        if (!pause(made.what.give_up, look_again)) return false;
     }
 }
 

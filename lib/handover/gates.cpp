@@ -4,10 +4,10 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <thread>
 
 #include "lib/handover/coordinator.hpp"
 #include "lib/handover/division.hpp"
+#include "lib/handover/pause.hpp"
 #include "lib/handover/sequences.hpp"
 #include "lib/preflight/listing.hpp"
 #include "lib/settings/turned.hpp"
@@ -115,7 +115,7 @@ void look_at_fence(const judgement& by, const end& on, findings& into) {
 }
 
 // A mark goes all the way and is applied: the way is open, and nothing lies before it.
-void look_at_way(const end& from, const end& to, findings& into) {
+void look_at_way(const end& from, const end& to, const std::stop_token& give_up, findings& into) {
     const std::string id = "stream." + from.stream;
     const auto mark = model::parse_lsn(
         ask(from.db, "sending a mark from " + from.name, "SELECT " + store::ask_to_be_told_sql() + "::text")
@@ -130,10 +130,9 @@ void look_at_way(const end& from, const end& to, findings& into) {
                                    " ms");
         if (progress && !*progress)
             return into.fail(id, to.name + " has no progress of stream " + from.stream, "crossfade init");
-        if (took > patience)
+        if (took > patience || !pause(give_up, 10ms))
             return into.fail(id, "a mark from " + from.name + " was not applied on " + to.name + " within 5 s",
                              "crossfade status says where it stands: the publisher, Kafka or crossfade-cdc");
-        std::this_thread::sleep_for(10ms);
     }
 }
 
@@ -417,7 +416,7 @@ bool passes_by_itself(const findings& found) {
 }
 
 findings look(const settings::configuration& config, const intent& what, pgclient::connection& legacy,
-              pgclient::connection& modern) {
+              pgclient::connection& modern, const std::stop_token& give_up) {
     const auto& stream = config.stream.name;
     const auto to = what.to;
     end old_end{side::legacy, "legacy", stream, legacy};
@@ -447,8 +446,8 @@ findings look(const settings::configuration& config, const intent& what, pgclien
     look_at_sequences(by, from, onto, found);
     look_at_differences(config, from, onto, found);
     look_at_transactions(from, found);
-    look_at_way(from, onto, found);
-    look_at_way(onto, from, found);
+    look_at_way(from, onto, give_up, found);
+    look_at_way(onto, from, give_up, found);
     return found;
 }
 

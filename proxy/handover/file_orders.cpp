@@ -78,7 +78,7 @@ void file_orders::carry_out(const order& what, const std::stop_token& stopping) 
         if (!any) continue;
         const auto until = std::chrono::steady_clock::now() + patience;
         for (;;) {
-            auto came = try_once(what, to);
+            auto came = try_once(what, to, stopping);
             std::unique_lock alone{mutex_};
             if (!came && std::chrono::steady_clock::now() >= until) {
                 spdlog::error("another flip was under way all the time: what the file asks for is not done");
@@ -96,7 +96,7 @@ void file_orders::carry_out(const order& what, const std::stop_token& stopping) 
 }
 
 // nullopt: another flip is under way.
-std::optional<file_orders::result> file_orders::try_once(const order& what, side to) {
+std::optional<file_orders::result> file_orders::try_once(const order& what, side to, const std::stop_token& stopping) {
     const auto config = in_force_()->config;
     const auto scope = scope_of(what.words, to);
     const auto text = "by the file: " + std::string{to_string(to)} + " for " + to_string(scope);
@@ -108,7 +108,8 @@ std::optional<file_orders::result> file_orders::try_once(const order& what, side
              .after = [&](const auto& now) { return settings::asked_for(now, what.words, to); },
              .by = "the file, by " + name_,
              .program = "crossfade-proxy " + name_,
-             .reason = "reload by " + what.trigger},
+             .reason = "reload by " + what.trigger,
+             .give_up = stopping},
             [&](const std::string& said) { spdlog::info("{}: {}", text, said); });
         if (came.elsewhere) return std::nullopt;
         if (came.refused) {

@@ -29,7 +29,7 @@ class file_orders {
     void start();
     // Any thread. What was asked for before and isn't done yet is dropped: the file is another one now.
     void take(std::string_view trigger, const settings::reload_report& report);
-    // Any thread; a flip that is under way is waited for.
+    // Any thread. A flip that is under way is undone where it isn't decided yet, and waited for.
     void stop();
 
   private:
@@ -41,7 +41,7 @@ class file_orders {
 
     void run(const std::stop_token& stopping);
     void carry_out(const order& what, const std::stop_token& stopping);
-    std::optional<result> try_once(const order& what, settings::side to);
+    std::optional<result> try_once(const order& what, settings::side to, const std::stop_token& stopping);
 
     const std::function<settings::snapshot()> in_force_;
     const std::string name_;

@@ -82,5 +82,28 @@ TEST_F(flips_of_a_tenant, a_sequence_that_cannot_be_shared) {
     expect_nothing_lost();
 }
 
+TEST_F(flip_states, a_proxy_that_stops_gives_its_flip_up) {
+    // Nobody's writes wait for it, and the fence does: the flip is tried again and again.
+    auto round = connect(world().legacy.dsn());
+    ASSERT_EQ(execute(round.get(), "BEGIN; LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE"), answer::done);
+    world().proxy.configure(
+        world().configuration("  dual_write_strategy: prefer-modern\n  hybrid_read_strategy: modern\n"));
+    ASSERT_TRUE(support::eventually(60s, [&] {
+        return world().legacy.value("SELECT coalesce(max(attempts), 0) >= 2 FROM crossfade.flips") == "t";
+    })) << world().logs();
+    const auto began = std::chrono::steady_clock::now();
+    EXPECT_EQ(world().proxy.stop(), 0);
+    const auto took = std::chrono::steady_clock::now() - began;
+    EXPECT_LT(took, 10s);
+    EXPECT_EQ(rows(), legacy_settled);
+    const auto outcome =
+        world().legacy.value("SELECT outcome || ': ' || why FROM crossfade.flips ORDER BY id DESC LIMIT 1");
+    EXPECT_THAT(outcome, HasSubstr("undone: ")) << outcome;
+    ASSERT_EQ(execute(round.get(), "COMMIT"), answer::done);
+    world().proxy.start();
+    EXPECT_TRUE(world().proxy.wait_ready());
+    EXPECT_EQ(authority(world()), "legacy");
+}
+
 }  // namespace
 }  // namespace crossfade::chaos

@@ -27,10 +27,6 @@ ALLOWED = {
     ("ctl/backfill/live.cpp", "sleep_for"): "progress is a row of a database: there is nothing to be woken by",
     ("ctl/ddl/command.cpp", "sleep_for"): "progress is a row of a database: there is nothing to be woken by",
     ("ctl/deadletters/command.cpp", "sleep_for"): "progress is a row of a database: there is nothing to be woken by",
-    ("lib/handover/carry_out.cpp", "sleep_for"): "a database that is away says nothing when it is back",
-    ("lib/handover/gates.cpp", "sleep_for"): "progress is a row of a database: there is nothing to be woken by",
-    ("lib/handover/coordinator.cpp", "sleep_for"): "progress is a row of a database: there is nothing to be woken by",
-    ("lib/handover/coordinator_steps.cpp", "sleep_for"): "progress is a row of a database: there is nothing to be woken by",
     ("ctl/verify/command.cpp", "sleep_for"): "progress is a row of a database: there is nothing to be woken by",
     ("tests/support/mock_kafka_main.cpp", "std::endl"): "its starter waits for the line",
 }
