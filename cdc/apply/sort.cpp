@@ -1,5 +1,6 @@
 // What a batch comes to, by the state of its tables, the flags, what waits, and the receipts.
 #include "cdc/apply/sorted.hpp"
+#include "lib/model/sentinel.hpp"
 
 namespace crossfade::cdc::apply {
 
@@ -54,7 +55,7 @@ applier::treatment applier::treat(const model::table_name& table, const model::c
 pgclient::result<std::shared_ptr<const table_mapping>> applier::mapping_of(
     const std::shared_ptr<const model::relation>& rel, const model::row_change* change, scope_filter& scopes) {
     auto mapping = catalog_.mapping(to_.db, rel);
-    if (!mapping || !at_home_ || (*mapping)->refused) return mapping;
+    if (!mapping || !at_home_ || (*mapping)->refused || model::is_sentinel(rel->table)) return mapping;
     const auto tenant = change != nullptr ? tenant_of(**mapping, *change) : std::string_view{};
     if (!scopes.is_home(at_home_->follower, at_home_->authorities, rel->table, tenant)) return mapping;
     auto refused = std::make_shared<table_mapping>(**mapping);

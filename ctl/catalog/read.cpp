@@ -253,7 +253,7 @@ std::optional<publication> read_publication(pgclient::connection& from, const st
                             "SELECT n.nspname, c.relname, " + filtered +
                                 " FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid"
                                 " JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
-                                " WHERE p.pubname = $1 ORDER BY 1, 2",
+                                " WHERE p.pubname = $1 AND n.nspname <> 'crossfade' ORDER BY 1, 2",
                             {name});
     for (int i = 0; i < tables.size(); ++i) {
         made.tables.push_back(name_at(tables, i, 0));

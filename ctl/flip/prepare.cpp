@@ -2,6 +2,7 @@
 
 #include "ctl/catalog/database.hpp"
 #include "ctl/exit_code.hpp"
+#include "lib/model/table_name.hpp"
 #include "lib/settings/turned.hpp"
 #include "lib/store/authority.hpp"
 #include "lib/store/fence.hpp"
@@ -37,6 +38,20 @@ int fence(const settings::configuration& config, side which, pgclient::connectio
     return changed;
 }
 
+// Of Crossfade's own tables the one that the gates of flips need. Behind the schema, which each stream has put on the
+// side where it goes to.
+bool carry_sentinel(side which, pgclient::connection& on, const std::string& publication) {
+    const std::string doing = "publishing crossfade.sentinel on " + side_name(which);
+    if (!ask(on, doing,
+             "SELECT 1 FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid WHERE p.pubname = $1::name"
+             " AND r.prrelid = 'crossfade.sentinel'::regclass",
+             {publication})
+             .empty())
+        return false;
+    ask(on, doing, "ALTER PUBLICATION " + model::quote_identifier(publication) + " ADD TABLE crossfade.sentinel");
+    return true;
+}
+
 }  // namespace
 
 std::vector<step> prepare(const settings::configuration& config, pgclient::connection& legacy,
@@ -65,6 +80,8 @@ std::vector<step> prepare(const settings::configuration& config, pgclient::conne
     for (const auto which : {side::legacy, side::modern}) {
         auto& on = which == side::legacy ? legacy : modern;
         const auto publication = "crossfade_" + (which == side::legacy ? stream : settings::back_stream(stream));
+        if (carry_sentinel(which, on, publication))
+            done.push_back({"sentinel on " + side_name(which), "carried by publication " + publication});
         const int changed = fence(config, which, on, publication, authorities);
         const std::string passes = !authorities.apart.empty()        ? "lets pass what is its own of"
                                    : authorities.everything == which ? "lets pass"

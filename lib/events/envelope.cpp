@@ -1,6 +1,7 @@
 #include "lib/events/envelope.hpp"
 
 #include "lib/events/json_text.hpp"
+#include "lib/model/sentinel.hpp"
 
 namespace crossfade::events {
 
@@ -150,6 +151,7 @@ struct writer {
 
     std::vector<envelope> operator()(const model::row_change& change) const {
         const auto& rel = *change.rel;
+        if (model::is_sentinel(rel.table)) return {};  // nor is this news
         const std::string none = "null";
         const auto after = [&] { return object(rel, columns::all, change.after, change.before); };
         switch (change.operation) {

@@ -1,40 +1,27 @@
 #include "lib/handover/gates.hpp"
 
-#include <chrono>
 #include <map>
 #include <optional>
 #include <set>
 
 #include "lib/handover/coordinator.hpp"
 #include "lib/handover/division.hpp"
-#include "lib/handover/pause.hpp"
+#include "lib/handover/gates_parts.hpp"
 #include "lib/handover/sequences.hpp"
 #include "lib/preflight/listing.hpp"
 #include "lib/settings/turned.hpp"
-#include "lib/store/applied.hpp"
 #include "lib/store/authority.hpp"
 #include "lib/store/fence.hpp"
-#include "lib/store/progress.hpp"
 
 namespace crossfade::handover {
 namespace {
 
-using namespace std::chrono_literals;
+using gates::ask;
+using gates::column;
+using gates::end;
 using preflight::findings;
 using preflight::listing;
 using settings::side;
-
-// For a mark to make its way through Kafka and a cdc that has something to do.
-constexpr auto patience = 5s;
-
-// A side, and the stream whose changes come from it.
-struct end {
-    side which;
-    std::string name;
-    std::string stream;
-    pgclient::connection& db;
-    std::vector<store::fenced_table> tables{};
-};
 
 // By what the file says of groups, the databases of authorities.
 struct judgement {
@@ -56,32 +43,6 @@ struct judgement {
         return all;
     }
 };
-
-pgclient::rows ask(pgclient::connection& on, const std::string& doing, const std::string& sql,
-                   const std::vector<pgclient::parameter>& parameters = {}) {
-    auto got = parameters.empty() ? on.exec(sql) : on.exec(sql, parameters);
-    if (!got) throw trouble(doing + ": " + pgclient::to_string(got.error()));
-    return std::move(*got);
-}
-
-std::vector<std::string> column(const pgclient::rows& of, int which = 0) {
-    std::vector<std::string> all;
-    for (int i = 0; i < of.size(); ++i) all.emplace_back(of.text(i, which));
-    return all;
-}
-
-void look_at_rights(const end& on, findings& into) {
-    const std::string id = on.name + ".role";
-    // GRANT SET ON PARAMETER came with PostgreSQL 15.
-    const std::string granted =
-        on.db.server_version() >= 150000 ? " OR has_parameter_privilege('session_replication_role', 'SET')" : "";
-    if (ask(on.db, "reading the role", "SELECT rolsuper" + granted + " FROM pg_roles WHERE rolname = current_user")
-            .boolean(0, 0))
-        into.ok(id, "may set session_replication_role");
-    else
-        into.fail(id, "may not set session_replication_role, by which Crossfade's own writes pass the fence",
-                  "GRANT SET ON PARAMETER session_replication_role TO the role of " + on.name + ".dsn");
-}
 
 void look_at_audit(const end& on, findings& into) {
     const std::string id = on.name + ".audit";
@@ -114,28 +75,6 @@ void look_at_fence(const judgement& by, const end& on, findings& into) {
         into.ok(id, std::to_string(on.tables.size()) + " tables, each passes what is its own");
 }
 
-// A mark goes all the way and is applied: the way is open, and nothing lies before it.
-void look_at_way(const end& from, const end& to, const std::stop_token& give_up, findings& into) {
-    const std::string id = "stream." + from.stream;
-    const auto mark = model::parse_lsn(
-        ask(from.db, "sending a mark from " + from.name, "SELECT " + store::ask_to_be_told_sql() + "::text")
-            .text(0, 0));
-    const auto began = std::chrono::steady_clock::now();
-    for (;;) {
-        const auto progress = store::load_progress(to.db, from.stream, 0);
-        const auto took = std::chrono::steady_clock::now() - began;
-        if (progress && *progress && mark && (*progress)->end_lsn > *mark)
-            return into.ok(id, "a mark went from " + from.name + " to " + to.name + " in " +
-                                   std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()) +
-                                   " ms");
-        if (progress && !*progress)
-            return into.fail(id, to.name + " has no progress of stream " + from.stream, "crossfade init");
-        if (took > patience || !pause(give_up, 10ms))
-            return into.fail(id, "a mark from " + from.name + " was not applied on " + to.name + " within 5 s",
-                             "crossfade status says where it stands: the publisher, Kafka or crossfade-cdc");
-    }
-}
-
 // Their rows would stay where they are, and the sessions that write to them would not.
 std::vector<std::string> left_out(const settings::configuration& config, const end& of) {
     const auto found =
@@ -161,7 +100,7 @@ void look_at_tables(const settings::configuration& config, const end& from, cons
         const auto found = ask(of.db, "reading publications",
                                "SELECT n.nspname || '.' || c.relname FROM pg_publication p JOIN pg_publication_rel r ON"
                                " r.prpubid = p.oid JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid ="
-                               " c.relnamespace WHERE p.pubname = $1::name ORDER BY 1",
+                               " c.relnamespace WHERE p.pubname = $1::name AND n.nspname <> 'crossfade' ORDER BY 1",
                                {"crossfade_" + of.stream});
         const auto all = column(found);
         return std::set<std::string>(all.begin(), all.end());
@@ -190,39 +129,6 @@ void look_at_tables(const settings::configuration& config, const end& from, cons
     if (!lacking.empty())
         return into.fail("tables", to.name + " lacks rows of " + listing(lacking), "crossfade backfill --live");
     into.ok("tables", std::to_string(here.size()) + " are whole on " + to.name);
-}
-
-void look_at_differences(const settings::configuration& config, const end& from, const end& to, findings& into) {
-    const auto letters = ask(to.db, "reading dead letters",
-                             "SELECT count(*) FROM crossfade.dead_letters WHERE stream = $1::text", {from.stream})
-                             .integer(0, 0)
-                             .value_or(0);
-    if (letters > 0)
-        into.warn("dead_letters", std::to_string(letters) + " changes are not applied on " + to.name,
-                  "crossfade deadletters list; then replay or discard them");
-    else
-        into.ok("dead_letters", "none");
-
-    const auto drift =
-        ask(to.db, "reading drift",
-            "SELECT count(*) FILTER (WHERE state = 'suspect'), count(*) FILTER (WHERE state = 'confirmed'),"
-            " (SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint FROM pg_publication_rel r JOIN"
-            " pg_publication p ON p.oid = r.prpubid JOIN pg_class c ON c.oid = r.prrelid WHERE p.pubname ="
-            " $2::name) FROM crossfade.drift WHERE stream = $1::text",
-            {from.stream, "crossfade_" + to.stream});
-    const auto suspects = drift.integer(0, 0).value_or(0);
-    const auto confirmed = drift.integer(0, 1).value_or(0);
-    const auto rows = drift.integer(0, 2).value_or(0);
-    const auto tolerance = config.flags.defaults().migration_drift_tolerance;
-    if (suspects > 0)
-        into.warn("drift", std::to_string(suspects) + " rows are suspected to differ", "crossfade verify");
-    else if (confirmed > 0 && static_cast<double>(confirmed) > tolerance * static_cast<double>(rows))
-        into.warn("drift",
-                  std::to_string(confirmed) + " rows differ of " + std::to_string(rows) +
-                      ", more than migration_drift_tolerance",
-                  "crossfade drift list; crossfade backfill --live --again --tables ...");
-    else
-        into.ok("drift", confirmed == 0 ? "none" : std::to_string(confirmed) + " rows, which is tolerated");
 }
 
 void look_at_sequences(const judgement& by, const end& from, const end& to, findings& into) {
@@ -419,8 +325,8 @@ findings look(const settings::configuration& config, const intent& what, pgclien
               pgclient::connection& modern, const std::stop_token& give_up) {
     const auto& stream = config.stream.name;
     const auto to = what.to;
-    end old_end{side::legacy, "legacy", stream, legacy};
-    end new_end{side::modern, "modern", settings::back_stream(stream), modern};
+    gates::end old_end{side::legacy, "legacy", stream, legacy};
+    gates::end new_end{side::modern, "modern", settings::back_stream(stream), modern};
     for (auto* each : {&old_end, &new_end}) {
         auto tables = store::load_fences(each->db, "crossfade_" + each->stream, config.tenants.column);
         if (!tables) throw trouble("reading the fence on " + each->name + ": " + pgclient::to_string(tables.error()));
@@ -431,8 +337,8 @@ findings look(const settings::configuration& config, const intent& what, pgclien
     const auto& onto = to == side::modern ? new_end : old_end;
     findings found;
     look_at_flags(config, to, found);
-    look_at_rights(from, found);
-    look_at_rights(onto, found);
+    gates::look_at_rights(from, found);
+    gates::look_at_rights(onto, found);
     look_at_audit(from, found);
     look_at_audit(onto, found);
     look_at_fence(by, from, found);
@@ -444,10 +350,10 @@ findings look(const settings::configuration& config, const intent& what, pgclien
     look_at_keys(by, from, found);
     look_at_keys(by, onto, found);
     look_at_sequences(by, from, onto, found);
-    look_at_differences(config, from, onto, found);
+    gates::look_at_differences(config, from, onto, found);
     look_at_transactions(from, found);
-    look_at_way(from, onto, give_up, found);
-    look_at_way(onto, from, give_up, found);
+    gates::look_at_way(from, onto, give_up, found);
+    gates::look_at_way(onto, from, give_up, found);
     return found;
 }
 

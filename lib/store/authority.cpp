@@ -103,6 +103,15 @@ CREATE TABLE IF NOT EXISTS crossfade.split_sequences (
     PRIMARY KEY (stream, sequence)
 );
 
+-- By which a flip's gates see that rows come all the way: written on one side, carried to the other by the stream. It has no fence.
+CREATE TABLE IF NOT EXISTS crossfade.sentinel (
+    stream     text        NOT NULL,           -- that carries it
+    series     bigint      NOT NULL,
+    word       text        NOT NULL,
+    written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (stream, series)
+);
+
 -- Of the triggers crossfade_fence*, which are enabled on the side that is not the authority, or of whose rows it is not. What
 -- Crossfade itself writes comes under session_replication_role = replica, where they don't fire.
 CREATE OR REPLACE FUNCTION crossfade.fence() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fence$

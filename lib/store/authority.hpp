@@ -42,6 +42,7 @@ struct authority_row {
 //               whatever
 //   proxies     one row a proxy that runs: seen_at, and the flip for which it holds, with its sessions at a boundary
 //   flips       one row a flip that was begun here: who, why, when, and what became of it
+//   sentinel    rows that the gates of a flip send round (docs/adr/0030); a publication of each stream has it
 //   fence()     refuses with SQLSTATE XF005, for the trigger crossfade_fence
 std::string_view authority_sql();
 
@@ -73,10 +74,11 @@ inline constexpr std::string_view report_proxy_sql =
 inline constexpr std::string_view forget_proxy_sql =
     "DELETE FROM crossfade.proxies WHERE stream = $1::text AND proxy = $2::text";
 
-// $1 a publication: the oids, `relid`, of its tables and of the partitions of those that are partitioned.
+// $1 a publication: the oids, `relid`, of the application's tables in it and of the partitions of those that are
+// partitioned.
 inline constexpr std::string_view stream_tables_sql =
     "SELECT t.relid FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid CROSS JOIN LATERAL"
     " (SELECT r.prrelid::oid AS relid UNION SELECT relid::oid FROM pg_partition_tree(r.prrelid)) t"
-    " WHERE p.pubname = $1::name";
+    " WHERE p.pubname = $1::name AND r.prrelid IS DISTINCT FROM to_regclass('crossfade.sentinel')";
 
 }  // namespace crossfade::store

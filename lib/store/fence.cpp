@@ -55,7 +55,7 @@ constexpr std::string_view load_sql =
     " JOIN pg_class c ON c.oid = t.relid AND c.relkind IN ('r', 'p')"
     " LEFT JOIN pg_trigger g ON g.tgrelid = t.relid AND g.tgname = 'crossfade_fence' AND NOT g.tgisinternal"
     " LEFT JOIN pg_trigger o ON o.tgrelid = r.oid AND o.tgname = 'crossfade_fence_old' AND NOT o.tgisinternal"
-    " WHERE p.pubname = $1::name ORDER BY c.oid";
+    " WHERE p.pubname = $1::name AND r.oid IS DISTINCT FROM to_regclass('crossfade.sentinel') ORDER BY c.oid";
 
 }  // namespace
 

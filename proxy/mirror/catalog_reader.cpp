@@ -27,7 +27,7 @@ SELECT c.oid::bigint, n.nspname, c.relname,
   JOIN pg_publication_rel r ON r.prpubid = p.oid
   JOIN pg_class c ON c.oid = r.prrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE p.pubname = $1
+ WHERE p.pubname = $1 AND n.nspname <> 'crossfade'
    AND to_jsonb(r) ->> 'prattrs' IS NULL AND to_jsonb(r) ->> 'prqual' IS NULL
    AND c.relkind = 'r' AND c.relpersistence = 'p' AND c.relreplident = 'd'
    AND NOT c.relispartition AND NOT c.relhassubclass AND NOT c.relhasrules AND NOT c.relrowsecurity

@@ -262,7 +262,7 @@ TEST_F(flip_states, a_full_disk_on_the_new_side) {
 
     const auto made = flip("modern");
     EXPECT_EQ(made.exit_code, 1);
-    EXPECT_THAT(made.output, AllOf(HasSubstr("a mark from legacy was not applied on modern within 5 s"),
+    EXPECT_THAT(made.output, AllOf(HasSubstr("a row from legacy was not applied on modern within 5 s"),
                                    HasSubstr("refused; nothing has changed")));
     expect_as_before();
 
@@ -315,7 +315,7 @@ TEST_F(flip_states, a_slot_of_the_way_back_that_is_gone_too_late) {
     drop_slot(world().modern, "crossfade_app_back");
     auto made = flip("legacy", {"--force"});
     EXPECT_EQ(made.exit_code, 1);
-    EXPECT_THAT(made.output, AllOf(HasSubstr("a mark from modern was not applied on legacy within 5 s"),
+    EXPECT_THAT(made.output, AllOf(HasSubstr("a row from modern was not applied on legacy within 5 s"),
                                    HasSubstr("refused; nothing has changed")));
     EXPECT_EQ(rows(), modern_settled);
     expect_writes();
@@ -345,7 +345,7 @@ TEST_F(flip_states, a_slot_of_the_stream_that_is_gone) {
 
     auto made = flip("modern");
     EXPECT_EQ(made.exit_code, 1);
-    EXPECT_THAT(made.output, AllOf(HasSubstr("a mark from legacy was not applied on modern within 5 s"),
+    EXPECT_THAT(made.output, AllOf(HasSubstr("a row from legacy was not applied on modern within 5 s"),
                                    HasSubstr("refused; nothing has changed")));
     expect_as_before();
     expect_status("waiting (legacy has no replication slot crossfade_app)");

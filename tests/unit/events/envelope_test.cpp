@@ -145,6 +145,14 @@ TEST(envelope, carries_a_logical_message_as_bytes) {
     EXPECT_THAT(outline(made), ElementsAre(R"(m {"prefix":"audit"})"));
 }
 
+TEST(envelope, has_nothing_of_crossfades_own_rows) {
+    auto rel = std::make_shared<model::relation>(*orders());
+    rel->table = {"crossfade", "sentinel"};
+    EXPECT_TRUE(
+        of(model::row_change{rel, row_operation::insert, before_image::absent, {}, {text("1"), text("x"), null_cell}})
+            .empty());
+}
+
 TEST(envelope, writes_as_json_what_json_has_and_the_rest_as_postgresqls_text) {
     struct {
         std::uint32_t type;
