@@ -121,7 +121,7 @@ outcome carry_out(const settings::configuration& config, const wish& what,
             auto entry = entry_of(config.stream.name, placed);
             entry.outcome = "refused:";
             for (const auto& each : came.gates.all())
-                if (each.outcome != verdict::ok) entry.outcome += ' ' + each.id;
+                if (preflight::is_in_the_way(each.outcome)) entry.outcome += ' ' + each.id;
             auto& old_side = what.to == settings::side::modern ? legacy : modern;
             if (const auto noted = store::append_audit(old_side, entry); !noted)
                 say("the refusal is not in the audit log: " + pgclient::to_string(noted.error()));

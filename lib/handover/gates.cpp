@@ -352,6 +352,7 @@ findings look(const settings::configuration& config, const intent& what, pgclien
     look_at_sequences(by, from, onto, found);
     gates::look_at_differences(config, from, onto, found);
     look_at_transactions(from, found);
+    gates::look_at_sessions(from, found);
     gates::look_at_way(from, onto, give_up, found);
     gates::look_at_way(onto, from, give_up, found);
     return found;

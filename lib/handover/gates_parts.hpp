@@ -32,5 +32,7 @@ void look_at_differences(const settings::configuration& config, const end& from,
                          preflight::findings& into);
 // A row goes all the way and is applied, and nothing lies before it (docs/adr/0030).
 void look_at_way(const end& from, const end& to, const std::stop_token& give_up, preflight::findings& into);
+// Those that will not go along, as far as the database shows them (docs/adr/0031).
+void look_at_sessions(const end& from, preflight::findings& into);
 
 }  // namespace crossfade::handover::gates

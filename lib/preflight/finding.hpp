@@ -9,10 +9,25 @@
 // What is looked at before something is done, and what was found.
 namespace crossfade::preflight {
 
-enum class verdict { ok, warn, fail };
+// note: to be known, and in nobody's way.
+enum class verdict { ok, note, warn, fail };
 
 constexpr std::string_view to_string(verdict of) {
-    return of == verdict::ok ? "ok" : of == verdict::warn ? "warn" : "FAIL";
+    switch (of) {
+        case verdict::ok:
+            return "ok";
+        case verdict::note:
+            return "note";
+        case verdict::warn:
+            return "warn";
+        case verdict::fail:
+            break;
+    }
+    return "FAIL";
+}
+
+constexpr bool is_in_the_way(verdict of) {
+    return of == verdict::warn || of == verdict::fail;
 }
 
 // One question and its answer.
@@ -26,6 +41,9 @@ struct finding {
 class findings {
   public:
     void ok(std::string id, std::string found) { add({std::move(id), verdict::ok, std::move(found), {}}); }
+    void note(std::string id, std::string found, std::string mend) {
+        add({std::move(id), verdict::note, std::move(found), std::move(mend)});
+    }
     void warn(std::string id, std::string found, std::string mend) {
         add({std::move(id), verdict::warn, std::move(found), std::move(mend)});
     }

@@ -114,7 +114,7 @@ std::optional<file_orders::result> file_orders::try_once(const order& what, side
         if (came.elsewhere) return std::nullopt;
         if (came.refused) {
             for (const auto& each : came.gates.all())
-                if (each.outcome != preflight::verdict::ok)
+                if (preflight::is_in_the_way(each.outcome))
                     spdlog::error("{}: refused: {}: {}{}", text, each.id, each.found,
                                   each.mend.empty() ? "" : "; way out: " + each.mend);
             spdlog::error("{}: refused, and nothing has changed: the file and the databases differ", text);

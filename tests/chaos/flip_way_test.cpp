@@ -1,4 +1,4 @@
-// What the gates of a flip see of the way there and back.
+// What the gates of a flip see of the way there and back, and of sessions that won't go along.
 #include <fstream>
 
 #include "tests/chaos/flip_states.hpp"
@@ -114,6 +114,28 @@ TEST_F(flip_way, a_role_that_lacks_a_right_is_noticed) {
 TEST_F(flip_way, a_topic_that_is_gone_is_noticed) {
     support::delete_topic(world().broker.config(), "crossfade.app_back.changes");
     expect_refused("a row from modern was not applied on legacy within 5 s");
+}
+
+TEST_F(flip_way, sessions_that_cannot_go_along_are_counted_before) {
+    EXPECT_THAT(look().output, HasSubstr("none on legacy is known to hold what can't go along"));
+    auto locks = connect(world().client_dsn() + "?application_name=locker");
+    auto temporary = connect(world().client_dsn() + "?application_name=reports");
+    ASSERT_EQ(execute(locks.get(), "SELECT pg_advisory_lock(7)"), answer::done);
+    ASSERT_EQ(execute(temporary.get(), "CREATE TEMP TABLE found (id int)"), answer::done);
+    const auto made = look();
+    EXPECT_EQ(made.exit_code, 0) << told(made);
+    EXPECT_THAT(made.output, AllOf(HasSubstr("note"), HasSubstr(" 2 (advisory_lock 1, temporary_object 1)"),
+                                   HasSubstr("of crossfade (locker)"), HasSubstr("not seen from here: WITH HOLD")));
+    // They are nobody's way, and what was said is so.
+    EXPECT_EQ(flip("modern", {"--hold-max", "3000"}).exit_code, 0);
+    for (auto* each : {locks.get(), temporary.get()}) {
+        const std::unique_ptr<PGresult, decltype(&PQclear)> got{PQexec(each, "SELECT 1"), PQclear};
+        EXPECT_NE(PQresultStatus(got.get()), PGRES_TUPLES_OK);
+        EXPECT_THAT(PQerrorMessage(each), HasSubstr("this session could not go along"));
+    }
+    ASSERT_EQ(in_the_way(world(), "legacy"), "");
+    EXPECT_EQ(flip("legacy", {"--hold-max", "3000"}).exit_code, 0);
+    expect_nothing_lost();
 }
 
 }  // namespace
