@@ -164,14 +164,24 @@ void declare_flip(CLI::App& app, command& chosen) {
             "Seconds for which attempts are made, and before that another flip's end is waited for (30)")
         ->check(CLI::Range(0, 86400));
     auto* settle = flip->add_flag("--settle", with->settle, "Undo or finish what a flip that died has left");
+    auto completes = std::make_shared<bool>(false);
+    auto* complete = flip->add_flag("--complete", *completes, "Give the way back to legacy up, for good");
+    flip->add_flag("--yes", with->yes, "With --complete: do it, instead of looking at the gates alone")
+        ->needs(complete);
     auto* list =
         flip->add_option("--history", *history, "The newest flips, so many of them")->check(CLI::Range(1, 10000));
     settle->excludes(to);
     list->excludes(to)->excludes(settle);
-    flip->callback([&chosen, with, history] {
-        if (*history == 0 && with->to.empty() && !with->settle) throw CLI::RequiredError("--to, --settle or --history");
-        chosen = [with, history](const context& in) {
-            return *history > 0 ? ctl::flip::list(in, *history) : ctl::flip::run(in, *with);
+    complete->excludes(to)->excludes(settle)->excludes(list);
+    flip->callback([&chosen, with, history, completes] {
+        if (*history == 0 && with->to.empty() && !with->settle && !*completes)
+            throw CLI::RequiredError("--to, --settle, --complete or --history");
+        if (*completes && !(with->group.empty() && with->tenant.empty()))
+            throw CLI::ExcludesError("--complete", "--group, --tenant");
+        chosen = [with, history, completes](const context& in) {
+            return *history > 0 ? ctl::flip::list(in, *history)
+                   : *completes ? ctl::flip::complete(in, *with)
+                                : ctl::flip::run(in, *with);
         };
     });
 }

@@ -6,11 +6,24 @@
 #include <optional>
 
 #include "lib/pgclient/connection.hpp"
+#include "lib/settings/directions.hpp"
+#include "lib/store/authority.hpp"
 
 namespace crossfade::cdc::follow {
 
 source_watch::source_watch(settings::configuration config, status_board& board, metrics& measured)
     : config_(std::move(config)), board_(board), measured_(measured) {}
+
+namespace {
+
+// Of a way back that was given up (docs/adr/0032): what modern takes is none of its follower's any more.
+bool is_over(pgclient::connection& source, const settings::configuration& config) {
+    if (config.source == settings::side::legacy) return false;
+    const auto known = store::load_authority(source, settings::forth_stream(config));
+    return known && *known && !(*known)->completed_at.empty();
+}
+
+}  // namespace
 
 void source_watch::start() {
     thread_ = std::jthread{[this](const std::stop_token& stopping) { run(stopping); }};
@@ -54,6 +67,16 @@ void source_watch::run(const std::stop_token& stopping) {
                 spdlog::warn("lag in bytes is not known: {} database: {}", config_.source_name(), why);
                 said = why;
             }
+        }
+        if (legacy && is_over(*legacy, config_)) {
+            spdlog::info("stream {}: the cutover was completed, nothing comes any more", config_.stream.name);
+            board_.update([](follower_status& status) {
+                status.lag_bytes = 0;
+                for (auto& [number, each] : status.partitions) each.lag_seconds = 0;
+            });
+            measured_.lag_seconds.Set(0);
+            measured_.lag_bytes.Set(0);
+            return;
         }
         std::optional<std::int64_t> lag;
         if (legacy) {

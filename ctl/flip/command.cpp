@@ -5,6 +5,7 @@
 
 #include "ctl/audit/record.hpp"
 #include "ctl/catalog/database.hpp"
+#include "ctl/flip/display.hpp"
 #include "ctl/output/json.hpp"
 #include "ctl/output/table.hpp"
 #include "lib/handover/carry_out.hpp"
@@ -16,28 +17,6 @@ using settings::side;
 
 std::string milliseconds_text(std::chrono::microseconds time) {
     return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(time).count()) + " ms";
-}
-
-void require_both_ways(const context& in) {
-    if (in.config.stream.both_ways) return;
-    throw stop(exit_code::usage, "stream.both_ways is false: changes of modern would not come back to legacy",
-               "stream.both_ways: true, crossfade init, and a restart of the programs");
-}
-
-void print(const context& in, const preflight::findings& found) {
-    output::table table({{"gate"}, {"verdict"}, {"found"}});
-    for (const auto& each : found.all())
-        table.add({each.id, std::string{to_string(each.outcome)},
-                   each.found + (each.mend.empty() ? "" : "; way out: " + each.mend)});
-    in.out << table.render() << '\n';
-}
-
-boost::json::array gates_json(const preflight::findings& found) {
-    boost::json::array all;
-    for (const auto& each : found.all())
-        all.push_back(
-            {{"gate", each.id}, {"verdict", to_string(each.outcome)}, {"found", each.found}, {"way_out", each.mend}});
-    return all;
 }
 
 // Of the file's; a name that it doesn't have would move nothing, and nobody would know.

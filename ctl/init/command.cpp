@@ -405,13 +405,23 @@ void carry_out(const context& in, way& at, const options& with, journal& done) {
     write_down();
 }
 
+// Of the cutover; behind it there is no way back to be set up.
+std::string completed_at(const settings::configuration& config) {
+    if (!config.stream.both_ways) return {};
+    auto modern = catalog::connect(config, settings::side::modern);
+    const auto known = store::load_authority(modern, config.stream.name);
+    if (!known) throw stop(exit_code::no, "reading who is the authority: " + to_string(known.error()));
+    return *known ? (*known)->completed_at : std::string{};
+}
+
 }  // namespace
 
 exit_code run(const context& in, const options& with) {
     std::vector<way> ways;
     ways.push_back(explore(in.config, with));
     // What is written to modern between its beginning and the other's is Crossfade's own.
-    if (in.config.stream.both_ways) ways.push_back(explore(settings::turned(in.config), with));
+    const auto over = completed_at(in.config);
+    if (in.config.stream.both_ways && over.empty()) ways.push_back(explore(settings::turned(in.config), with));
     std::vector<objection> objections;
     for (const auto& each : ways)
         objections.insert(objections.end(), each.planned.objections.begin(), each.planned.objections.end());
@@ -428,6 +438,7 @@ exit_code run(const context& in, const options& with) {
         entry.after_json = boost::json::serialize(boost::json::object{{"steps", done.steps(first)}});
         audit::append(modern, entry);
     }
+    if (!over.empty()) done.note("way back", "none: the cutover was completed at " + over);
     done.print(in, ways.front().planned.begin_progress);
     return exit_code::fine;
 }

@@ -175,7 +175,20 @@ std::string authority_of(const picture& of) {
     return std::string{to_string(authority(flags))} + " (" + strategy + ')';
 }
 
+const store::authority_row* newest(const picture& of) {
+    return store::newer(of.authority_by_legacy, of.authority_by_modern);
+}
+
 void assess_back(const picture& of, assessment& into) {
+    const auto* now = newest(of);
+    if (now != nullptr && !now->completed_at.empty()) {
+        into.lines.emplace_back("way back", "none: the cutover was completed at " + now->completed_at);
+        // Where it died between the two.
+        if (of.slot)
+            into.troubles.push_back("slot " + of.config.stream.slot() +
+                                    " on modern keeps WAL for nobody: crossfade flip --complete --yes --reason ...");
+        return;
+    }
     assessment back;
     const auto program = [&](const std::string& name, const program_answer& answer) {
         if (!answer.answer) {
@@ -201,7 +214,37 @@ void assess_back(const picture& of, assessment& into) {
     for (auto& trouble : back.troubles) into.troubles.push_back("way back: " + std::move(trouble));
 }
 
+// The file can't complete a cutover, and is to say what is so.
+void assess_file(const picture& of, assessment& into) {
+    const bool by_file = of.config.flags.defaults().cutover_completed;
+    const bool done = !newest(of)->completed_at.empty();
+    if (by_file && !done)
+        into.troubles.emplace_back(
+            "cutover_completed is true in the file, and the way back is open: crossfade flip"
+            " --complete gives it up");
+}
+
 }  // namespace
+
+std::vector<settings::flag_scope> scopes_of(const picture& of) {
+    std::set<settings::flag_scope> all{{}};
+    for (const auto& [group, ignored] : of.config.flags.groups()) all.insert({group, ""});
+    if (const auto* now = newest(of))
+        for (const auto& [scope, ignored] : now->authorities.apart) all.insert(scope);
+    return {all.begin(), all.end()};
+}
+
+std::string_view stage_of(const picture& of, const settings::flag_scope& scope, bool healthy) {
+    const auto* now = newest(of);
+    if (now == nullptr) return "pending";
+    if (!now->completed_at.empty()) return "completed";
+    if (now->authorities.of(scope.group, scope.tenant) == settings::side::modern) return "cutover";
+    // A flip of what is around it has taken it along.
+    for (const settings::flag_scope& each :
+         {scope, settings::flag_scope{scope.group, {}}, settings::flag_scope{{}, scope.tenant}, settings::flag_scope{}})
+        if (of.were_on_modern.contains(each)) return "rolled_back";
+    return healthy ? "ready" : "pending";
+}
 
 program_answer of_back(const program_answer& program) {
     program_answer made;
@@ -240,6 +283,12 @@ assessment assess(const picture& of, const picture* back) {
     assess_legacy(of, made);
     assess_modern(of, made);
     if (back != nullptr) assess_back(*back, made);
+    if (newest(of) == nullptr) return made;
+    assess_file(of, made);
+    std::vector<std::pair<std::string, std::string>> stages;
+    for (const auto& scope : scopes_of(of))
+        stages.emplace_back("cutover of " + to_string(scope), stage_of(of, scope, made.troubles.empty()));
+    made.lines.insert(made.lines.begin() + 1, stages.begin(), stages.end());
     return made;
 }
 

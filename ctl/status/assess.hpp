@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,6 +36,7 @@ struct picture {
     // Of stream.both_ways: what each side has of who the authority is.
     std::optional<store::authority_row> authority_by_legacy;
     std::optional<store::authority_row> authority_by_modern;
+    std::set<settings::flag_scope> were_on_modern{};  // by the history: scopes that a flip has taken there
 };
 
 // What a program says of the way back, as if it had no other stream. Pure.
@@ -49,6 +51,12 @@ struct assessment {
         return !unreachable.empty() ? exit_code::unreachable : !troubles.empty() ? exit_code::no : exit_code::fine;
     }
 };
+
+// What a scope has come to (docs/operations.md, Flips): "pending", "ready", "cutover", "completed" or "rolled_back".
+// `healthy`: nothing of the stream, or of the way back, needs a hand. Pure.
+std::string_view stage_of(const picture& of, const settings::flag_scope& scope, bool healthy);
+// Everything, the file's groups, and what is apart. Pure.
+std::vector<settings::flag_scope> scopes_of(const picture& of);
 
 // `back`: of the way back; null where there is none. Pure.
 assessment assess(const picture& of, const picture* back = nullptr);

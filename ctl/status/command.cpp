@@ -22,6 +22,18 @@ std::optional<store::authority_row> authority_in(pgclient::connection& side, con
     return std::move(*found);
 }
 
+// Each flip to modern has begun on legacy.
+std::set<settings::flag_scope> were_on_modern(pgclient::connection& legacy, const settings::configuration& config) {
+    const auto found =
+        ask(legacy, "reading crossfade.flips",
+            "SELECT DISTINCT table_group, tenant FROM crossfade.flips WHERE stream = $1::text AND outcome = 'done'"
+            " AND to_side = 'modern'",
+            {config.stream.name});
+    std::set<settings::flag_scope> all;
+    for (int i = 0; i < found.size(); ++i) all.insert({std::string{found.text(i, 0)}, std::string{found.text(i, 1)}});
+    return all;
+}
+
 void look_at_legacy(picture& into) {
     try {
         auto legacy = catalog::connect(into.config, settings::side::legacy);
@@ -30,6 +42,8 @@ void look_at_legacy(picture& into) {
             ask(legacy, "asking " + std::string{into.config.source_name()}, "SELECT pg_current_wal_lsn()::text");
         if (const auto parsed = model::parse_lsn(position.text(0, 0))) into.legacy_position = *parsed;
         into.authority_by_legacy = authority_in(legacy, into.config);
+        if (into.authority_by_legacy && into.config.source == settings::side::legacy)
+            into.were_on_modern = were_on_modern(legacy, into.config);
     } catch (const stop& why) {
         into.legacy_problem = why.what();
     }
@@ -143,6 +157,13 @@ void print_json(const picture& of, const picture* back, const assessment& made, 
             all["apart"] = std::move(apart);
             all["authority_epoch"] = now->epoch;
             all["flip"] = to_string(now->state);
+            all["completed_at"] = now->completed_at;
+            boost::json::array scopes;
+            for (const auto& scope : scopes_of(of))
+                scopes.push_back({{"group", scope.group},
+                                  {"tenant", scope.tenant},
+                                  {"state", stage_of(of, scope, made.troubles.empty())}});
+            all["scopes"] = std::move(scopes);
         }
     }
     out << output::pretty(all);

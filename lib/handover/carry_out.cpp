@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lib/handover/completion.hpp"
 #include "lib/handover/gates.hpp"
 #include "lib/handover/pause.hpp"
 
@@ -34,6 +35,13 @@ bool claimed(coordinator& by, const wish& what, const std::function<void(const s
         pause(what.give_up, 100ms);
     }
     return true;
+}
+
+// The other gates would say what is missing for a way that nobody can have.
+preflight::findings nothing_leads_back(const std::string& completed_at) {
+    preflight::findings found;
+    found.fail("cutover", no_way_back(completed_at), "docs/operations.md, The end of a cutover");
+    return found;
 }
 
 }  // namespace
@@ -96,7 +104,8 @@ outcome carry_out(const settings::configuration& config, const wish& what,
             config.flags.resolve(what.scope.group, what.scope.tenant).cutover_guardrail_enabled && !what.overrule;
         const auto until = std::chrono::steady_clock::now() + (what.look_only ? 0ms : what.patience);
         for (bool said = false;; said = true) {
-            came.gates = look(config, meant, legacy, modern, what.give_up);
+            came.gates = !now->completed_at.empty() ? nothing_leads_back(now->completed_at)
+                                                    : look(config, meant, legacy, modern, what.give_up);
             if (what.give_up.stop_requested())
                 throw trouble("given up before it began, as whoever makes it is stopping");
             came.refused = came.gates.count(verdict::fail) > 0 || (came.gates.count(verdict::warn) > 0 && guarded);

@@ -305,12 +305,19 @@ void look_at_transactions(const end& from, findings& into) {
         into.ok("transactions", "none on " + from.name + " is long");
 }
 
-void look_at_flags(const settings::configuration& config, side to, findings& into) {
+void look_at_flags(const settings::configuration& config, const intent& what, findings& into) {
+    const auto to = what.to;
     const auto leaves_out =
         to == side::modern ? settings::write_strategy::legacy_only : settings::write_strategy::modern_only;
     if (config.flags.has(leaves_out))
         into.fail("strategy", "under " + std::string{to_string(leaves_out)} + " the other side does not get all rows",
                   to == side::modern ? "legacy-primary or mirror for every scope" : "prefer-modern for every scope");
+    if (to == side::legacy)
+        for (const auto& each : config.flags.scopes())
+            if (what.before.of(each.group, each.tenant) != what.after.of(each.group, each.tenant) &&
+                config.flags.resolve(each.group, each.tenant).cutover_completed)
+                return into.fail("cutover", "cutover_completed is true for " + to_string(each) + " in the file",
+                                 "cutover_completed: false, as long as crossfade flip --complete was not said");
 }
 
 }  // namespace
@@ -336,7 +343,7 @@ findings look(const settings::configuration& config, const intent& what, pgclien
     const auto& from = to == side::modern ? old_end : new_end;
     const auto& onto = to == side::modern ? new_end : old_end;
     findings found;
-    look_at_flags(config, to, found);
+    look_at_flags(config, what, found);
     gates::look_at_rights(from, found);
     gates::look_at_rights(onto, found);
     look_at_audit(from, found);

@@ -11,8 +11,11 @@ namespace {
 constexpr std::string_view load_sql =
     "SELECT epoch, authority, state, fenced_at::text,"
     " (extract(epoch FROM hold_until - clock_timestamp()) * 1000)::bigint, coalesce(flip, 0), apart::text,"
-    " coalesce(moving::text, '')"
-    " FROM crossfade.authority WHERE stream = $1::text";
+    " coalesce(moving::text, ''),"
+    // A column that a schema from before hasn't got.
+    " coalesce(to_char((to_jsonb(a) ->> 'completed_at')::timestamptz AT TIME ZONE 'UTC',"
+    " 'YYYY-MM-DD HH24:MI:SS \"UTC\"'), '')"
+    " FROM crossfade.authority a WHERE stream = $1::text";
 
 handover_state state_of(std::string_view text) {
     for (const auto each : {handover_state::holding, handover_state::fenced, handover_state::handed})
@@ -57,6 +60,8 @@ CREATE TABLE IF NOT EXISTS crossfade.authority (
 
 ALTER TABLE crossfade.authority ADD COLUMN IF NOT EXISTS apart jsonb NOT NULL DEFAULT '[]';
 ALTER TABLE crossfade.authority ADD COLUMN IF NOT EXISTS moving jsonb;
+-- When an operator gave the way back up. Nothing is carried to legacy from then on, and no flip leads there.
+ALTER TABLE crossfade.authority ADD COLUMN IF NOT EXISTS completed_at timestamptz;
 
 -- Proxies that run; who has not been seen for a while doesn't.
 CREATE TABLE IF NOT EXISTS crossfade.proxies (
@@ -93,6 +98,9 @@ CREATE TABLE IF NOT EXISTS crossfade.flips (
 
 ALTER TABLE crossfade.flips ADD COLUMN IF NOT EXISTS table_group text NOT NULL DEFAULT '';
 ALTER TABLE crossfade.flips ADD COLUMN IF NOT EXISTS tenant text NOT NULL DEFAULT '';
+-- completed: no flip, but the end of all of them.
+ALTER TABLE crossfade.flips DROP CONSTRAINT IF EXISTS flips_outcome_check;
+ALTER TABLE crossfade.flips ADD CONSTRAINT flips_outcome_check CHECK (outcome IN ('under way', 'done', 'undone', 'completed'));
 
 -- Sequences of tables whose tenants are on two sides: each side counts in steps twice as long, so that they never meet.
 CREATE TABLE IF NOT EXISTS crossfade.split_sequences (
@@ -158,12 +166,15 @@ pgclient::result<std::optional<authority_row>> load_authority(pgclient::connecti
     if (const auto at = model::parse_lsn(got->text(0, 3))) row.fenced_at = *at;
     if (const auto left = got->integer(0, 4)) row.holds_for = std::chrono::milliseconds{*left};
     row.flip = got->integer(0, 5).value_or(0);
+    row.completed_at = got->text(0, 8);
     return std::optional{std::move(row)};
 }
 
 const authority_row* newer(const std::optional<authority_row>& left, const std::optional<authority_row>& right) {
     if (!left) return right ? &*right : nullptr;
-    return right && right->epoch > left->epoch ? &*right : &*left;
+    if (!right) return &*left;
+    const bool completed_there = !right->completed_at.empty() && left->completed_at.empty();
+    return right->epoch > left->epoch || (right->epoch == left->epoch && completed_there) ? &*right : &*left;
 }
 
 }  // namespace crossfade::store

@@ -34,6 +34,8 @@ struct authority_row {
     std::optional<std::chrono::milliseconds> holds_for;
     std::int64_t flip = 0;        // of crossfade.flips, on the side that was the authority when it began
     settings::flag_scope moving;  // while one is under way: what it moves
+    // When the cutover was completed, for people; empty: it wasn't, and there is a way back (docs/adr/0032).
+    std::string completed_at{};
 };
 
 // Makes the tables authority, proxies and flips, and the fence's function, in schema crossfade. Idempotent.
@@ -62,7 +64,7 @@ inline constexpr std::string_view begin_authority_sql =
 // nullopt: none; also where there is no such table.
 pgclient::result<std::optional<authority_row>> load_authority(pgclient::connection& db, const std::string& stream);
 
-// The newer of two, either of which may be missing.
+// The newer of two, either of which may be missing; of two of one epoch the one that knows of the cutover's end.
 const authority_row* newer(const std::optional<authority_row>& left, const std::optional<authority_row>& right);
 
 // $1 stream, $2 the proxy's name, $3 the flip for which it holds with all its sessions at a boundary, or null, $4 how

@@ -36,6 +36,18 @@ std::string slot_query(const settings::stream& stream) {
            pgclient::quote_literal(stream.slot());
 }
 
+std::string completed_query(const settings::configuration& config) {
+    return "SELECT to_char(completed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') FROM crossfade.authority"
+           " WHERE completed_at IS NOT NULL AND stream = " +
+           pgclient::quote_literal(settings::forth_stream(config));
+}
+
+setback completed(const pgclient::rows& answer, const settings::configuration& config) {
+    return waiting("the cutover was completed at " + std::string{answer.text(0, 0)} + ": " +
+                       std::string{config.follower_name()} + " gets nothing any more",
+                   {});
+}
+
 slot_facts read_slot(const pgclient::rows& answer) {
     slot_facts facts;
     if (answer.size() != 1) return facts;

@@ -182,6 +182,9 @@ setback stream_publisher::impl::attempt() {
 // Returns once the slot seems free, or with what stands in the way.
 std::optional<setback> stream_publisher::impl::wait_for_slot(replication_link& link) {
     for (;;) {
+        if (config.source != settings::side::legacy)
+            if (const auto over = link.ask(completed_query(config)); over && !over->empty())
+                return completed(*over, config);
         const auto answer = link.ask(slot_query(config.stream));
         if (!answer) return judge(answer.error(), config);
         auto obstacle = judge(read_slot(*answer), config);

@@ -126,6 +126,61 @@ TEST(status, names_what_did_not_answer) {
     EXPECT_EQ(made.unreachable, (std::vector<std::string>{"cdc", "modern"}));
 }
 
+settings::flag_scope group(const std::string& name) {
+    return {name, ""};
+}
+
+store::authority_row on(settings::side side, std::string completed_at = {}) {
+    store::authority_row row;
+    row.epoch = 4;
+    row.authorities.everything = side;
+    row.completed_at = std::move(completed_at);
+    return row;
+}
+
+// A picture of both ways.
+picture both_ways(store::authority_row row) {
+    auto made = healthy();
+    made.config.stream.both_ways = true;
+    made.authority_by_legacy = row;
+    made.authority_by_modern = std::move(row);
+    return made;
+}
+picture back_of(const picture& of) {
+    auto made = of;
+    made.config.source = settings::side::modern;
+    made.config.stream.name = "app_back";
+    return made;
+}
+
+TEST(status, has_a_state_for_each_scope) {
+    using settings::side;
+    auto of = both_ways(on(side::legacy));
+    const settings::flag_scope everything;
+    EXPECT_EQ(stage_of(healthy(), everything, true), "pending");  // nothing was prepared
+    EXPECT_EQ(stage_of(of, everything, true), "ready");
+    EXPECT_EQ(stage_of(of, everything, false), "pending");
+
+    of.authority_by_modern->authorities.apart[group("orders")] = side::modern;
+    of.authority_by_modern->epoch = 5;
+    of.were_on_modern = {group("orders")};
+    EXPECT_EQ(stage_of(of, group("orders"), true), "cutover");
+    EXPECT_EQ(stage_of(of, everything, true), "ready");
+    EXPECT_EQ(scopes_of(of), (std::vector<settings::flag_scope>{everything, group("orders")}));
+    of.authority_by_modern->authorities.apart.clear();
+    EXPECT_EQ(stage_of(of, group("orders"), true), "rolled_back");
+    EXPECT_EQ(stage_of(of, group("bills"), true), "ready");
+    EXPECT_EQ(stage_of(of, everything, true), "ready");
+    of.were_on_modern = {everything};
+    EXPECT_EQ(stage_of(of, group("bills"), true), "rolled_back");
+
+    of = both_ways(on(side::modern));
+    EXPECT_EQ(stage_of(of, everything, false), "cutover");
+    of = both_ways(on(side::modern, "2026-01-02 03:04:05 UTC"));
+    EXPECT_EQ(stage_of(of, everything, false), "completed");
+    EXPECT_EQ(line(assess(of), "cutover of everything"), "completed");
+}
+
 TEST(flags_compare, finds_values_and_scopes_that_differ) {
     const auto file =
         boost::json::parse(

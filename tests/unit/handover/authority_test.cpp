@@ -16,6 +16,11 @@ TEST(authority, is_what_the_newer_row_says) {
     EXPECT_EQ(newer(none, second), &*second);
     EXPECT_EQ(newer(first, second), &*second);
     EXPECT_EQ(newer(second, first), &*second);
+    // The cutover's end raises no epoch, and is decided on one side.
+    auto completed = second;
+    completed->completed_at = "2026-01-02 03:04:05 UTC";
+    EXPECT_EQ(newer(second, completed), &*completed);
+    EXPECT_EQ(newer(completed, second), &*completed);
 }
 
 }  // namespace

@@ -1,0 +1,132 @@
+// The end of a cutover, by an order or by mishap: there is no way back then, and everybody says so.
+#include "tests/chaos/flip_states.hpp"
+
+namespace crossfade::chaos {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::AllOf;
+using testing::HasSubstr;
+
+class completion : public flip_states {
+  protected:
+    support::finished complete(const std::vector<std::string>& more) {
+        std::vector<std::string> arguments{"flip", "--complete"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return world().crossfade(arguments);
+    }
+    std::string slots() {
+        return world().modern.value("SELECT coalesce(string_agg(slot_name, ', '), '') FROM pg_replication_slots");
+    }
+    std::string state() {
+        const auto json = world().crossfade({"--json", "status"}).output;
+        // The programs' flags have scopes, too.
+        const auto scopes = json.rfind("\"scopes\"");
+        if (scopes == std::string::npos) return json;
+        const auto at = json.find("\"state\": \"", scopes) + 10;
+        return json.substr(at, json.find('"', at) - at);
+    }
+    void go_to_modern() {
+        ASSERT_EQ(in_the_way(world()), "");
+        ASSERT_EQ(flip("modern", {"--hold-max", "3000"}).exit_code, 0);
+        ASSERT_EQ(in_the_way(world(), "legacy"), "");
+    }
+};
+
+TEST_F(completion, ends_the_way_back_for_good) {
+    EXPECT_TRUE(support::eventually(30s, [&] { return state() == "ready"; })) << state();
+    auto made = complete({"--yes", "--reason", "too early"});
+    EXPECT_EQ(made.exit_code, 1);
+    EXPECT_THAT(made.output, AllOf(HasSubstr("only what is on modern as a whole is completed"), HasSubstr("refused;")));
+    go_to_modern();
+    EXPECT_EQ(state(), "cutover");
+    ASSERT_EQ(flip("legacy", {"--hold-max", "3000"}).exit_code, 0);
+    EXPECT_EQ(state(), "rolled_back");
+    go_to_modern();
+
+    // By the file nothing ends: it only keeps others from going back.
+    const auto by_file = [&](const std::string& completed) {
+        world().proxy.configure(world().configuration(
+            "  dual_write_strategy: prefer-modern\n  hybrid_read_strategy: modern\n  cutover_completed: " + completed +
+            "\n"));
+    };
+    by_file("true");
+    EXPECT_THAT(flip("legacy", {"--force"}).output, HasSubstr("cutover_completed is true for everything in the file"));
+    expect_status("cutover_completed is true in the file, and the way back is open");
+    EXPECT_THAT(slots(), HasSubstr("crossfade_app_back"));
+    by_file("false");
+
+    // It looks, and does nothing without a word and a reason.
+    ASSERT_EQ(in_the_way(world(), "legacy"), "");
+    made = complete({});
+    EXPECT_EQ(made.exit_code, 1);
+    EXPECT_THAT(made.output, AllOf(HasSubstr("a row went from modern to legacy"), HasSubstr("can't be undone: --yes")));
+    EXPECT_EQ(complete({"--yes"}).exit_code, 2);
+    EXPECT_EQ(state(), "cutover");
+    EXPECT_THAT(slots(), HasSubstr("crossfade_app_back"));
+    made = complete({"--yes", "--reason", "ticket 4712"});
+    EXPECT_EQ(made.exit_code, 0) << told(made) << world().logs();
+    EXPECT_THAT(made.output, HasSubstr("nothing leads back to legacy"));
+
+    EXPECT_EQ(slots(), "");
+    EXPECT_EQ(state(), "completed");
+    expect_writes();
+    EXPECT_TRUE(support::eventually(30s, [&] {
+        return world().cdc.log().find("stream app_back: the cutover was completed, nothing comes any more") !=
+               std::string::npos;
+    }));
+    for (const auto* side : {&world().legacy, &world().modern})
+        EXPECT_EQ(side->value("SELECT completed_at IS NOT NULL FROM crossfade.authority"), "t");
+    made = flip("legacy", {"--force"});
+    EXPECT_EQ(made.exit_code, 1);
+    EXPECT_THAT(made.output, AllOf(HasSubstr("cutover of everything was completed at "),
+                                   HasSubstr("there is no way back by Crossfade"), HasSubstr("refused;")));
+    made = world().crossfade({"flip", "--history", "1"});
+    EXPECT_THAT(made.output, AllOf(HasSubstr("completed"), HasSubstr("ticket 4712")));
+    made = world().crossfade({"audit", "log", "--action", "complete"});
+    EXPECT_THAT(made.output, AllOf(HasSubstr("everything on modern"), HasSubstr("done"), HasSubstr("ticket 4712")));
+    made = world().crossfade({"init"});
+    EXPECT_EQ(made.exit_code, 0) << told(made);
+    EXPECT_THAT(told(made), HasSubstr("none: the cutover was completed at"));
+    EXPECT_EQ(slots(), "");
+
+    // The file orders no flip either.
+    world().proxy.configure(world().configuration("  dual_write_strategy: legacy-primary\n"));
+    EXPECT_TRUE(support::eventually(30s, [&] {
+        return world().proxy.log().find("refused: cutover: cutover of everything was completed at") !=
+               std::string::npos;
+    })) << world().proxy.log();
+    world().proxy.configure(world().configuration(
+        "  dual_write_strategy: modern-only\n  hybrid_read_strategy: modern\n  cutover_completed: true\n"));
+    expect_status("none: the cutover was completed at");
+    std::string last;
+    EXPECT_TRUE(support::eventually(30s, [&] {
+        last = told(world().crossfade({"status"}));
+        return last.find("healthy\n") != std::string::npos;
+    })) << last;
+    // Programs that begin behind it know it, too.
+    EXPECT_EQ(world().proxy.stop(), 0);
+    world().proxy.start();
+    EXPECT_TRUE(world().proxy.wait_ready());
+    EXPECT_EQ(authority(world()), "modern");
+    EXPECT_EQ(slots(), "");
+    auto client = connect(world().client_dsn());
+    ASSERT_TRUE(client);
+    EXPECT_EQ(execute(client.get(), "INSERT INTO orders (tag) VALUES ('past the end')"), answer::done);
+    EXPECT_EQ(world().modern.value("SELECT count(*) FROM orders WHERE tag = 'past the end'"), "1");
+}
+
+// Where it died behind the decision, whoever says it again finishes it.
+TEST_F(completion, is_finished_by_whoever_says_it_again) {
+    go_to_modern();
+    world().modern.exec("UPDATE crossfade.authority SET completed_at = now()");
+    expect_status("slot crossfade_app_back on modern keeps WAL for nobody");
+    const auto made = complete({"--yes", "--reason", "again"});
+    EXPECT_EQ(made.exit_code, 0) << told(made);
+    EXPECT_EQ(slots(), "");
+    EXPECT_EQ(world().legacy.value("SELECT completed_at IS NOT NULL FROM crossfade.authority"), "t");
+    EXPECT_EQ(state(), "completed");
+}
+
+}  // namespace
+}  // namespace crossfade::chaos
