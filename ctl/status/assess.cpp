@@ -175,6 +175,19 @@ std::string authority_of(const picture& of) {
     return std::string{to_string(authority(flags))} + " (" + strategy + ')';
 }
 
+// What it has taken since is on modern alone, and no command of Crossfade's brings it over (docs/operations.md).
+std::string way_back_is_lost(const picture& of) {
+    return "the way back is lost, and no flip to legacy can be made: slot " + of.config.stream.slot() +
+           " on modern is " + (of.slot ? "lost" : "gone") +
+           ", and what modern takes from now on does not reach legacy. The application loses nothing. Way out: stay on"
+           " modern (cutover_completed), or make legacy a copy of modern anew: docs/operations.md, The way back is "
+           "lost";
+}
+
+bool lost_its_slot(const picture& of) {
+    return of.legacy_problem.empty() && (!of.slot || of.slot->wal_status == "lost");
+}
+
 const store::authority_row* newest(const picture& of) {
     return store::newer(of.authority_by_legacy, of.authority_by_modern);
 }
@@ -187,6 +200,11 @@ void assess_back(const picture& of, assessment& into) {
         if (of.slot)
             into.troubles.push_back("slot " + of.config.stream.slot() +
                                     " on modern keeps WAL for nobody: crossfade flip --complete --yes --reason ...");
+        return;
+    }
+    if (now != nullptr && now->authorities.has(settings::side::modern) && lost_its_slot(of)) {
+        into.lines.emplace_back("way back", of.config.stream.name + ": lost");
+        into.troubles.push_back(way_back_is_lost(of));
         return;
     }
     assessment back;

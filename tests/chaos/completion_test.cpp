@@ -1,5 +1,8 @@
 // The end of a cutover, by an order or by mishap: there is no way back then, and everybody says so.
+#include <fstream>
+
 #include "tests/chaos/flip_states.hpp"
+#include "tests/support/programs.hpp"
 
 namespace crossfade::chaos {
 namespace {
@@ -7,6 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 class completion : public flip_states {
   protected:
@@ -126,6 +130,56 @@ TEST_F(completion, is_finished_by_whoever_says_it_again) {
     EXPECT_EQ(slots(), "");
     EXPECT_EQ(world().legacy.value("SELECT completed_at IS NOT NULL FROM crossfade.authority"), "t");
     EXPECT_EQ(state(), "completed");
+}
+
+// docs/operations.md, The way back is lost: modern becomes the legacy of a new stream, to a database that is made anew.
+TEST_F(completion, a_way_back_that_is_lost_is_made_anew) {
+    go_to_modern();
+    drop_slot(world().modern, "crossfade_app_back");
+    expect_status("the way back is lost, and no flip to legacy can be made: slot crossfade_app_back on modern is gone");
+    EXPECT_THAT(told(world().crossfade({"status"})),
+                AllOf(HasSubstr("docs/operations.md, The way back is lost"), HasSubstr("NEEDS A HAND"),
+                      Not(HasSubstr("the stream is not set up"))));
+    expect_writes();
+    // What is lacking there is shown, and what was there before is.
+    EXPECT_TRUE(support::eventually(30s, [&] { return world().crossfade({"verify"}).exit_code == 1; }));
+
+    world().legacy.exec("CREATE DATABASE anew");
+    world().legacy.exec(shop::schema(), "anew");
+    auto text = world().configuration();
+    const auto replace = [&](const std::string& what, const std::string& with) {
+        text.replace(text.find(what), what.size(), with);
+    };
+    const auto legacy = world().legacy.dsn();
+    replace("legacy: { dsn: \"" + legacy, "legacy: { dsn: \"" + world().modern.dsn());
+    replace("modern: { dsn: \"" + world().modern.dsn(), "modern: { dsn: \"" + world().legacy.dsn("anew"));
+    replace("name: app,", "name: again,");
+    const support::temp_dir dir;
+    const auto path = dir.path() / "again.yaml";
+    std::ofstream{path} << text;
+    const auto again = [&](std::vector<std::string> arguments) {
+        arguments.insert(arguments.begin(), {support::program_path("crossfade").string(), "--config", path.string()});
+        const auto made = support::run(std::move(arguments), 120s);
+        EXPECT_EQ(made.exit_code, 0) << told(made);
+    };
+    again({"init"});
+    again({"backfill"});
+    stop_load();
+    // The programs with the new file.
+    EXPECT_EQ(world().proxy.stop(), 0);
+    EXPECT_EQ(world().cdc.stop(), 0);
+    world().proxy.configure(text);
+    world().cdc.configure(text);
+    world().proxy.start();
+    world().cdc.start();
+    EXPECT_TRUE(world().proxy.wait_ready() && world().cdc.wait_ready()) << world().logs();
+    again({"verify", "--wait", "60"});
+    EXPECT_EQ(in_the_way(world(), "modern"), "") << world().logs();
+    again({"flip", "--to", "modern", "--hold-max", "3000"});
+    auto client = connect(world().client_dsn());
+    ASSERT_TRUE(client);
+    EXPECT_EQ(execute(client.get(), "INSERT INTO orders (tag) VALUES ('anew')"), answer::done);
+    EXPECT_EQ(world().legacy.value("SELECT count(*) FROM orders WHERE tag = 'anew'", "anew"), "1");
 }
 
 }  // namespace

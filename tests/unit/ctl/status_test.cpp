@@ -181,6 +181,38 @@ TEST(status, has_a_state_for_each_scope) {
     EXPECT_EQ(line(assess(of), "cutover of everything"), "completed");
 }
 
+TEST(status, says_what_is_left_of_the_way_back) {
+    auto of = both_ways(on(settings::side::modern));
+    auto back = back_of(of);
+    EXPECT_EQ(assess(of, &back).code(), exit_code::fine);
+
+    back.slot.reset();
+    auto made = assess(of, &back);
+    ASSERT_EQ(made.troubles.size(), 1U);
+    EXPECT_EQ(made.troubles.front(),
+              "the way back is lost, and no flip to legacy can be made: slot crossfade_app_back on modern is gone, and"
+              " what modern takes from now on does not reach legacy. The application loses nothing. Way out: stay on"
+              " modern (cutover_completed), or make legacy a copy of modern anew: docs/operations.md, The way back is"
+              " lost");
+    back.slot = healthy().slot;
+    back.slot->wal_status = "lost";
+    EXPECT_NE(assess(of, &back).troubles.front().find("slot crossfade_app_back on modern is lost"), std::string::npos);
+    // As long as legacy is the authority it begins anew.
+    of = both_ways(on(settings::side::legacy));
+    back = back_of(of);
+    back.slot.reset();
+    EXPECT_EQ(assess(of, &back).troubles.front(), "way back: the stream is not set up: crossfade init");
+
+    of = both_ways(on(settings::side::modern, "2026-01-02 03:04:05 UTC"));
+    back = back_of(of);
+    EXPECT_EQ(assess(of, &back).troubles.front(),
+              "slot crossfade_app_back on modern keeps WAL for nobody: crossfade flip --complete --yes --reason ...");
+    back.slot.reset();
+    made = assess(of, &back);
+    EXPECT_EQ(made.code(), exit_code::fine);
+    EXPECT_EQ(line(made, "way back"), "none: the cutover was completed at 2026-01-02 03:04:05 UTC");
+}
+
 TEST(flags_compare, finds_values_and_scopes_that_differ) {
     const auto file =
         boost::json::parse(
