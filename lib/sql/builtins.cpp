@@ -75,6 +75,16 @@ constexpr std::string_view writing_no_rows[] = {
 };
 static_assert(std::ranges::is_sorted(writing_no_rows));
 
+constexpr std::string_view returning_values[] = {"clock_timestamp", "gen_random_uuid", "pg_sleep", "pg_sleep_for",
+                                                 "pg_sleep_until",  "random",          "timeofday"};
+
+// What begins with these, but for those that aren't so.
+constexpr std::string_view about_the_server[] = {"pg_",      "txid_",  "inet_client_", "inet_server_", "has_",
+                                                 "to_reg",   "reg",    "current_data", "version",      "obj_desc",
+                                                 "col_desc", "shobj_", "format_type",  "mxid_age",     "row_security_"};
+constexpr std::string_view about_values[] = {"pg_client_encoding", "pg_size_bytes", "pg_size_pretty", "regexp_",
+                                             "regr_"};
+
 volatility find(std::span<const entry> sorted, std::string_view name) {
     const auto found = std::ranges::lower_bound(sorted, name, {}, &entry::name);
     return found != sorted.end() && found->name == name ? found->how : volatility::unknown;
@@ -88,6 +98,15 @@ volatility function_volatility(std::string_view name) {
 
 volatility operator_volatility(std::string_view name) {
     return find(operators, name);
+}
+
+bool tells_of_the_server(std::string_view name) {
+    const auto begins = [name](std::string_view with) { return name.starts_with(with); };
+    return std::ranges::any_of(about_the_server, begins) && std::ranges::none_of(about_values, begins);
+}
+
+bool only_returns(std::string_view name) {
+    return std::ranges::find(returning_values, name) != std::end(returning_values);
 }
 
 bool writes_no_rows(std::string_view name) {

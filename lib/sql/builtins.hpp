@@ -11,6 +11,13 @@ namespace crossfade::sql {
 volatility function_volatility(std::string_view name);
 volatility operator_volatility(std::string_view name);
 
+// Of PostgreSQL's functions, whether what it says is of the server, its catalogs or the connection, and not of what it
+// is called with.
+bool tells_of_the_server(std::string_view name);
+
+// Of PostgreSQL's volatile functions, whether all that it does is to return a value, or to wait.
+bool only_returns(std::string_view name);
+
 // Of PostgreSQL's volatile functions, whether it is known to write no rows of tables, whatever it is called with.
 bool writes_no_rows(std::string_view name);
 

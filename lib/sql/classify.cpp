@@ -256,6 +256,8 @@ statement explained(const PgQuery__ExplainStmt& explain) {
     for (auto& table : it.tables)
         table = {.schema = std::move(table.schema), .name = std::move(table.name), .read = true};
     it.read_only = it.calls <= volatility::stable;
+    it.place_bound = true;
+    it.copies_to_client = false;
     return it;
 }
 
@@ -270,6 +272,11 @@ statement prepared(const PgQuery__PrepareStmt& prepare) {
 
 role role_in_copy(const PgQuery__CopyStmt& copy) {
     return copy.is_from != 0 ? role::written : role::read;
+}
+
+// And not to a file or a program of the server's.
+bool goes_to_client(const PgQuery__CopyStmt& copy) {
+    return copy.is_from == 0 && copy.is_program == 0 && text_of(copy.filename).empty();
 }
 
 void survey_of(const PgQuery__Node& node, survey& found) {
@@ -310,6 +317,8 @@ statement classify(const PgQuery__Node& node) {
     particulars(node, it);
     if (it.calls == volatility::unknown) it.calls_may_write = true;
     it.read_only = it.kind == statement_kind::read && !found.locks() && it.calls <= volatility::stable;
+    it.copies_to_client = kind == statement_kind::copy && goes_to_client(*node.copy_stmt) && !found.writes() &&
+                          !found.locks() && it.calls <= volatility::stable;
     return it;
 }
 

@@ -80,8 +80,14 @@ struct statement {
     bool calls_may_write = false;
     // A `read` without locks, SELECT INTO or a CTE that writes, whose calls are stable or calmer.
     bool read_only = false;
-    bool writes_rows = false;     // `write`, COPY FROM, CREATE TABLE AS; never what is left to EXECUTE
-    bool unknown_tables = false;  // may touch tables that aren't in `tables`: CALL, DO, EXECUTE, unknown statements
+    // What it looks for or returns is of this server and not of its tables' rows: OIDs, system columns as xmin and
+    // ctid, the catalogs, activity, names of databases, plans. Another database with the same rows says something else.
+    bool place_bound = false;
+    // Calls a function of PostgreSQL's that does more than to return a value: locks, notifies, draws, ends others.
+    bool has_side_effects = false;
+    bool copies_to_client = false;  // COPY of what only reads, TO STDOUT
+    bool writes_rows = false;       // `write`, COPY FROM, CREATE TABLE AS; never what is left to EXECUTE
+    bool unknown_tables = false;    // may touch tables that aren't in `tables`: CALL, DO, EXECUTE, unknown statements
     // DDL that may leave other rights, or other relations, of any name: REVOKE without tables, IMPORT FOREIGN SCHEMA.
     bool alters_any_table = false;
     bool modifying_cte = false;

@@ -67,9 +67,15 @@ void survey::walk(const ProtobufCMessage* message) {
         const bool keyword = argument != nullptr && argument->node_case == PG_QUERY__NODE__NODE_A_CONST &&
                              argument->a_const->val_case == PG_QUERY__A__CONST__VAL_BOOLVAL;
         if (!keyword) at_least(volatility::stable);
+        cast(as<PgQuery__TypeCast>(*message).type_name);
+    } else if (type == &pg_query__column_ref__descriptor) {
+        column(as<PgQuery__ColumnRef>(*message));
     } else if (type == &pg_query__sqlvalue_function__descriptor || type == &pg_query__xml_expr__descriptor ||
                type == &pg_query__range_table_func__descriptor) {
         at_least(volatility::stable);
+        if (type == &pg_query__sqlvalue_function__descriptor &&
+            as<PgQuery__SQLValueFunction>(*message).op == PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_CATALOG)
+            into_.place_bound = true;
     } else if (type == &pg_query__range_table_sample__descriptor) {
         // Random rows, and with REPEATABLE still others in a database that keeps the same rows in other places.
         at_least(volatility::volatile_);
@@ -168,12 +174,28 @@ table_use& survey::use_of(std::string_view schema, std::string_view name) {
     return into_.tables[place->second];
 }
 
+// regclass and the like are OIDs, by names.
+void survey::cast(const PgQuery__TypeName* to) {
+    if (to == nullptr || to->n_names == 0) return;
+    const auto name = name_of(to->names[to->n_names - 1]);
+    if (name.starts_with("reg") || name == "oid" || name == "xid" || name == "tid") into_.place_bound = true;
+}
+
+void survey::column(const PgQuery__ColumnRef& named) {
+    if (named.n_fields == 0) return;
+    const auto name = name_of(named.fields[named.n_fields - 1]);
+    for (const std::string_view of_the_row : {"xmin", "xmax", "cmin", "cmax", "ctid", "tableoid"})
+        if (name == of_the_row) into_.place_bound = true;
+}
+
 void survey::function(const PgQuery__FuncCall& call) {
     const auto names = list(call.n_funcname, call.funcname);
     if (names.size() == 1 || (names.size() == 2 && name_of(names.front()) == catalog)) {
         const auto name = name_of(names.back());
         const auto how = function_volatility(name);
         at_least(how);
+        if (tells_of_the_server(name)) into_.place_bound = true;
+        if (how == volatility::volatile_ && !only_returns(name)) into_.has_side_effects = true;
         if (how == volatility::volatile_ && !writes_no_rows(name)) into_.calls_may_write = true;
         auto& called = into_.called;
         if (name == "set_config") set_config(call);

@@ -60,6 +60,8 @@ class survey {
     void range_var(const PgQuery__RangeVar& table);
     void subquery_in_from(const PgQuery__RangeSubselect& from);
     void into(const PgQuery__IntoClause& clause);
+    void cast(const PgQuery__TypeName* to);
+    void column(const PgQuery__ColumnRef& named);
     void function(const PgQuery__FuncCall& call);
     void set_config(const PgQuery__FuncCall& call);
     void expression(const PgQuery__AExpr& operation);
