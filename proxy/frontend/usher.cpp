@@ -1,7 +1,6 @@
 #include "proxy/frontend/usher.hpp"
 
 #include <algorithm>
-#include <variant>
 
 #include "lib/pgwire/message_types.hpp"
 #include "lib/pgwire/query_messages.hpp"
@@ -11,7 +10,6 @@
 namespace crossfade::proxy::frontend {
 namespace {
 
-namespace effect = sql::effect;
 namespace said = pgwire::frontend;
 using pgwire::transaction_status;
 using strategy::fit;
@@ -19,7 +17,6 @@ using strategy::footprint;
 using namespace std::chrono_literals;
 
 constexpr std::size_t longest_names = 512;  // of a portal and a statement together
-constexpr std::size_t name_overhead = 64;
 // What only would be nicer there isn't tried again before.
 constexpr auto pause_after_failure = 1000ms;
 
@@ -64,8 +61,8 @@ usher::step usher::look(std::string_view chunk, const circumstances& now) {
         if (prepares && !at.parsed) at.parsed = *it;
         // What is only prepared may be carried out anywhere later, but for who waits for the answer in between.
         const bool waits_for_it = it->type == said::flush && at.parsed;
-        if (!knows_prepared_ && (it->asks || prepares) && now.where.idle() && at.start == 0) {
-            knows_prepared_ = true;
+        if (prepared_.wants_to_learn() && (it->asks || prepares) && now.where.idle() && at.start == 0) {
+            prepared_.learns();
             return {.what = step::action::learn};
         }
         if (waits_for_it)
@@ -214,7 +211,7 @@ std::optional<usher::message> usher::read(std::string_view from, sql::lexing how
             const auto name = body.cstring();
             const auto text = body.failed() ? std::string_view{} : body.rest();
             made.needs = of_text(text.substr(0, text.find('\0')), seen == made.size && !body.failed(), how, made);
-            remember(name, made.only);
+            prepared_.remember(name, made.only);
             break;
         }
         case said::bind: {
@@ -237,11 +234,8 @@ std::optional<usher::message> usher::read(std::string_view from, sql::lexing how
 footprint usher::of_text(std::string_view text, bool whole, sql::lexing how, message& into) {
     std::shared_ptr<const sql::understanding> known;
     if (whole && sql::legible(text, how)) known = notes_.statements.understand(text);
-    if (known && *known && (**known).size() == 1) into.only = {known, &(**known).front()};
-    if (known && *known)
-        for (const auto& each : **known)
-            if (const auto* prepare = std::get_if<effect::prepare>(&each.effect))
-                remember(prepare->name, statement{known, prepare->prepared.get()});
+    into.only = known_statements::only(known);
+    prepared_.remember_prepared_by(known);
     into.keeps = known;
     auto made = footprint_of(known.get(), *sides_, by_name());
     if (known || !how.ascii_is_itself) return made;
@@ -263,36 +257,7 @@ footprint usher::of_prepared(std::string_view name, message& into) const {
 }
 
 strategy::prepared_lookup usher::by_name() const {
-    return [this](std::string_view name) {
-        const auto found = prepared_.find(name);
-        return found == prepared_.end() ? statement{} : found->second;
-    };
-}
-
-// What is closed again is kept all the same: it may be looked at once more, and who binds it finds out by the server.
-void usher::remember(std::string_view name, statement it) {
-    if (const auto there = prepared_.find(name); there != prepared_.end()) {
-        there->second = std::move(it);
-        return;
-    }
-    if (prepared_.size() >= most_names) {
-        prepared_.clear();
-        kept_ = 0;
-        knows_prepared_ = false;
-    }
-    kept_ += name.size() + name_overhead;
-    prepared_.emplace(name, std::move(it));
-}
-
-void usher::learn(const std::map<std::string, portrait::prepared_statement>& prepared) {
-    knows_prepared_ = true;
-    for (const auto& [name, it] : prepared) {
-        const auto known = notes_.statements.understand(it.text);
-        if (!*known || (**known).size() != 1 || prepared_.contains(name)) continue;
-        const auto& first = (**known).front();
-        const auto* by_sql = std::get_if<effect::prepare>(&first.effect);
-        remember(name, statement{known, by_sql != nullptr ? by_sql->prepared.get() : &first});
-    }
+    return [this](std::string_view name) { return prepared_.find(name); };
 }
 
 }  // namespace crossfade::proxy::frontend

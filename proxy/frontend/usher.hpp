@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "lib/pgwire/session_tracker.hpp"
+#include "proxy/frontend/known_statements.hpp"
 #include "proxy/frontend/repeatable_start.hpp"
 #include "proxy/portrait/notebook.hpp"
 #include "proxy/portrait/portrait.hpp"
@@ -24,12 +25,9 @@ class usher {
     // Of longer texts only the beginning is looked at; and so much is held back to see what a batch is about.
     static constexpr std::size_t longest_text = std::size_t{8} << 10;
     static constexpr std::size_t longest_wait = std::size_t{8} << 10;
-    // Prepared statements of a session whose texts it keeps; others may touch anything.
-    static constexpr std::size_t most_names = 1000;
 
-    enum class acquaintance { from_the_start, late };
-    usher(portrait::notebook& notes, acquaintance with_the_session)
-        : notes_(notes), knows_prepared_(with_the_session == acquaintance::from_the_start) {}
+    using acquaintance = known_statements::acquaintance;
+    usher(portrait::notebook& notes, acquaintance with_the_session) : notes_(notes), prepared_(with_the_session) {}
     // By the configuration of now, where nothing is under way.
     void take(strategy::group_sides sides) { sides_.emplace(std::move(sides)); }
 
@@ -67,12 +65,13 @@ class usher {
     void server_said(char type);
     // It could not go there: `why`, for its client.
     void must_stay(std::string why, std::chrono::steady_clock::time_point at);
-    void learn(const std::map<std::string, portrait::prepared_statement>& prepared);
+    void learn(const std::map<std::string, portrait::prepared_statement>& prepared) {
+        prepared_.learn(notes_, prepared);
+    }
 
-    std::size_t kept_bytes() const { return kept_ + start_.kept_bytes() + stays_.capacity(); }
+    std::size_t kept_bytes() const { return prepared_.kept_bytes() + start_.kept_bytes() + stays_.capacity(); }
 
   private:
-    using statement = std::shared_ptr<const sql::statement>;
     // One of the client's messages, as far as it matters here.
     struct message {
         char type = 0;
@@ -88,7 +87,6 @@ class usher {
     strategy::footprint of_text(std::string_view text, bool whole, sql::lexing how, message& into);
     strategy::footprint of_prepared(std::string_view name, message& into) const;
     strategy::prepared_lookup by_name() const;
-    void remember(std::string_view name, statement it);
 
     step go_on(walk& at) const;
     std::optional<step> decide(walk& at, const message& it, strategy::fit how);
@@ -99,10 +97,8 @@ class usher {
     std::string raising(const message& it, strategy::fit how, const circumstances& now) const;
 
     portrait::notebook& notes_;
-    bool knows_prepared_;
+    known_statements prepared_;
     std::optional<strategy::group_sides> sides_;
-    std::map<std::string, statement, std::less<>> prepared_;  // null: not understood
-    std::size_t kept_ = 0;
 
     std::size_t looked_ = 0;  // bytes in front of what comes next: they were looked at, and may go on
     bool waits_ = false;
