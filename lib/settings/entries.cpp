@@ -188,6 +188,7 @@ entries entries_of(const configuration& of) {
     to.add("proxy.mirror_timeout", duration_text(of.proxy.mirror_timeout));
     to.add("proxy.mirror_connections", std::to_string(of.proxy.mirror_connections));
     to.add("proxy.mirror_ahead", duration_text(of.proxy.mirror_ahead));
+    to.add("proxy.max_read_lag", duration_text(of.proxy.max_read_lag));
     to.add("proxy.capture", boolean_text(of.proxy.capture));
     to.add("proxy.max_unacknowledged_events", std::to_string(of.proxy.max_unacknowledged_events));
     add_authentication(to, of.proxy.auth);

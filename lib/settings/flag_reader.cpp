@@ -106,11 +106,13 @@ void flag_reader::check_scope(const flag_set& flags, const flag_set::scope& of, 
 
     // Without the hybrid mode everything goes to legacy, and the read strategy waits for its return.
     if (!resolved.hybrid_mode_enabled) return;
-    const auto wanted = decides == side::legacy ? read_strategy::legacy : read_strategy::modern;
-    if (resolved.hybrid_read_strategy != wanted)
+    const bool reads_legacy = resolved.hybrid_read_strategy == read_strategy::legacy;
+    if (decides == side::modern && reads_legacy)
         object(of, "hybrid_read_strategy",
-               std::string(to_string(wanted)) + " under dual_write_strategy " + strategy +
-                   ": a session reads where it writes");
+               "modern or prefer-modern under dual_write_strategy " + strategy + ": what is in charge is read");
+    if (decides == side::legacy && !reads_legacy && !may_read_at_follower(resolved))
+        object(of, "hybrid_read_strategy",
+               "legacy under dual_write_strategy " + strategy + ": nothing brings modern the rows");
 }
 
 }  // namespace crossfade::settings

@@ -24,14 +24,13 @@ std::optional<std::string> set_write_strategy(std::optional<write_strategy>& int
 
 std::optional<std::string> set_read_strategy(std::optional<read_strategy>& into, std::string_view text) {
     using enum read_strategy;
-    for (const auto built : {legacy, modern})
+    for (const auto built : {legacy, prefer_modern, modern})
         if (text == to_string(built)) {
             into = built;
             return std::nullopt;
         }
-    std::string allowed = "legacy or modern";
-    for (const auto later : {compare, prefer_modern})
-        if (text == to_string(later)) allowed += " (" + std::string(text) + " is not built yet)";
+    std::string allowed = "legacy, prefer-modern or modern";
+    if (text == to_string(compare)) allowed += " (compare is not built yet)";
     return allowed;
 }
 

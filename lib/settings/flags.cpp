@@ -125,6 +125,13 @@ bool has_to_fail(const flags& of) {
     return effective_strategy(of) == write_strategy::mirror && of.on_mirror_failure == mirror_failure::fail;
 }
 
+bool may_read_at_follower(const flags& of) {
+    const auto writes = effective_strategy(of);
+    return (writes == write_strategy::legacy_primary || writes == write_strategy::mirror) &&
+           (of.hybrid_read_strategy == read_strategy::prefer_modern ||
+            of.hybrid_read_strategy == read_strategy::modern);
+}
+
 flags apply(const flag_overrides& overrides, flags base) {
     base.hybrid_mode_enabled = overrides.hybrid_mode_enabled.value_or(base.hybrid_mode_enabled);
     base.dual_write_strategy = overrides.dual_write_strategy.value_or(base.dual_write_strategy);
@@ -169,17 +176,24 @@ bool flag_set::has_to_fail() const {
         scopes(), [&](const scope& each) { return settings::has_to_fail(resolve(each.group, each.tenant)); });
 }
 
+bool flag_set::may_read_at_follower() const {
+    return std::ranges::any_of(
+        scopes(), [&](const scope& each) { return settings::may_read_at_follower(resolve(each.group, each.tenant)); });
+}
+
 namespace {
 
 flags in_charge(flags of, side wanted) {
+    const bool as_written = authority(of) == wanted;
     // A master switch that is off says legacy, and nothing else.
     if (authority(of) != wanted) of.hybrid_mode_enabled = true;
     if (authority(of) != wanted)
         of.dual_write_strategy =
             wanted == side::legacy ? write_strategy::legacy_primary : write_strategy::prefer_modern;
-    const bool away =
-        of.hybrid_read_strategy == read_strategy::legacy || of.hybrid_read_strategy == read_strategy::modern;
-    if (away) of.hybrid_read_strategy = wanted == side::legacy ? read_strategy::legacy : read_strategy::modern;
+    // What was written for the other side in charge says nothing of reads from a follower.
+    if (wanted == side::legacy && !as_written) of.hybrid_read_strategy = read_strategy::legacy;
+    if (wanted == side::modern && of.hybrid_read_strategy == read_strategy::legacy)
+        of.hybrid_read_strategy = read_strategy::modern;
     if (wanted == side::legacy) of.cutover_completed = false;
     return of;
 }

@@ -47,6 +47,9 @@ side authority(const flags& of);
 // Whether a mirrored transaction fails if its rows can't be brought to modern before it is committed.
 bool has_to_fail(const flags& of);
 
+// Whether reads may go to modern while legacy is the authority: `prefer-modern` or `modern`, where modern has the rows.
+bool may_read_at_follower(const flags& of);
+
 // What a scope says of its own; the rest comes from the scope around it.
 struct flag_overrides {
     std::optional<bool> hybrid_mode_enabled;
@@ -142,6 +145,8 @@ class flag_set {
     bool has(write_strategy strategy) const;
     // Whether a transaction that can't be mirrored is to fail in any of them.
     bool has_to_fail() const;
+    // Whether reads may go to modern in any of them while legacy is the authority there.
+    bool may_read_at_follower() const;
 
     friend bool operator==(const flag_set&, const flag_set&) = default;
 

@@ -78,6 +78,7 @@ constexpr key every_key[] = {
     {"proxy.mirror_timeout", on_reload},
     {"proxy.mirror_connections", on_reload},
     {"proxy.mirror_ahead", on_reload},
+    {"proxy.max_read_lag", on_reload},
     {"proxy.capture", at_start},
     {"proxy.max_unacknowledged_events", at_start},
     {"proxy.auth.mode", on_reload},

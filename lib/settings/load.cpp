@@ -337,6 +337,9 @@ configuration read_all(const section& root, const environment& env, findings& ou
     if (read.flags.has(write_strategy::mirror) && read.stream.by_key())
         out.add(root.below("stream").at("ordering"), "'key' with dual_write_strategy: mirror",
                 "transaction (commits that wait for the follower need commit order)");
+    if (read.flags.may_read_at_follower() && read.stream.by_key())
+        out.add(root.below("stream").at("ordering"), "'key' with hybrid_read_strategy on modern under legacy",
+                "transaction (how far modern is behind is told in commit order)");
     if (read.flags.has(write_strategy::prefer_modern) && !read.stream.both_ways)
         out.add(root.below("stream").at("both_ways"), "'false' with dual_write_strategy: prefer-modern",
                 "true (modern's changes go to legacy by a stream of their own)");

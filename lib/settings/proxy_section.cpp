@@ -136,6 +136,7 @@ void read_proxy(const section& from, proxy& into) {
     fields.duration("mirror_timeout", into.mirror_timeout, 1ms, 1min);
     fields.number("mirror_connections", into.mirror_connections, 0, 1000);
     fields.duration("mirror_ahead", into.mirror_ahead, 0ms, 1min);
+    fields.duration("max_read_lag", into.max_read_lag, 50ms, 1h);
     fields.boolean("capture", into.capture);
     fields.number("max_unacknowledged_events", into.max_unacknowledged_events, 1, 1'000'000);
     read_authentication(from.below("auth"), into.auth);

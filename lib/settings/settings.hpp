@@ -193,6 +193,8 @@ struct proxy {
     unsigned mirror_connections = 16;  // to modern, for rows that are written there before legacy commits; 0: none
     // For how long a transaction that has not ended may have rows there, locked; 0: they are sent when it ends.
     std::chrono::milliseconds mirror_ahead{100};
+    // Reads under `prefer-modern` go to modern while it lacks nothing that is older than this.
+    std::chrono::milliseconds max_read_lag{1000};
     struct console console;
     bool capture = true;                      // whether this proxy takes part in publishing
     unsigned statement_cache_entries = 5000;  // of each event loop, here and below

@@ -104,7 +104,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "pause_max, "
                   "console, "
                   "statement_cache_entries, statement_cache_bytes, mirror_timeout, mirror_connections, mirror_ahead, "
-                  "capture, "
+                  "max_read_lag, capture, "
                   "max_unacknowledged_events, "
                   "auth, access",
                   "f.yaml:7: groups.g.tables: found a text; allowed: a list"}},
@@ -322,7 +322,7 @@ INSTANTIATE_TEST_SUITE_P(
             {"f.yaml:6: flags.hybrid_mode_enabled: found 'perhaps'; allowed: true or false",
              "f.yaml:7: flags.dual_write_strategy: found 'mirrored'; allowed: legacy-only, legacy-primary, mirror, "
              "prefer-modern or modern-only",
-             "f.yaml:8: flags.hybrid_read_strategy: found 'both'; allowed: legacy or modern",
+             "f.yaml:8: flags.hybrid_read_strategy: found 'both'; allowed: legacy, prefer-modern or modern",
              "f.yaml:9: flags.migration_drift_tolerance: found '1.5'; allowed: a share of rows from 0 to 1, such "
              "as 0.0005",
              "f.yaml:10: flags.canary_percent: found '101'; allowed: a whole number from 0 to 100",
@@ -332,22 +332,35 @@ INSTANTIATE_TEST_SUITE_P(
             required +
                 "flags: { dual_write_strategy: prefer-modern, hybrid_read_strategy: compare, canary_percent: 10 }\n"
                 "groups:\n  g: { tables: [a.b], flags: { dual_write_strategy: prefer-modern, "
-                "hybrid_read_strategy: prefer-modern } }\n",
+                "hybrid_read_strategy: compare } }\n",
             {"f.yaml:4: stream.both_ways: found 'false' with dual_write_strategy: prefer-modern; allowed: true "
              "(modern's changes go to legacy by a stream of their own)",
-             "f.yaml:5: flags.hybrid_read_strategy: found 'compare'; allowed: legacy or modern (compare is not "
-             "built yet)",
+             "f.yaml:5: flags.hybrid_read_strategy: found 'compare'; allowed: legacy, prefer-modern or modern (compare "
+             "is not built yet)",
              "f.yaml:5: flags.canary_percent: found '10'; allowed: 100 (a canary of less is not built yet)",
-             "f.yaml:7: groups.g.flags.hybrid_read_strategy: found 'prefer-modern'; allowed: legacy or modern "
-             "(prefer-modern is not built yet)"}},
+             "f.yaml:7: groups.g.flags.hybrid_read_strategy: found 'compare'; allowed: legacy, prefer-modern or "
+             "modern (compare is not built yet)"}},
         bad_file{"reads_from_the_other_side",
-                 required + "flags: { hybrid_read_strategy: modern }\n",
+                 required + "flags: { dual_write_strategy: legacy-only, hybrid_read_strategy: modern }\n",
                  {"f.yaml:5: flags.hybrid_read_strategy: found 'modern'; allowed: legacy under dual_write_strategy "
-                  "legacy-primary: a session reads where it writes"}},
+                  "legacy-only: nothing brings modern the rows"}},
+        bad_file{"reads_from_the_other_side_in_a_tenant",
+                 required + "flags: { dual_write_strategy: legacy-only }\ntenants:\n  session: user\n  overrides:\n"
+                            "    t: { flags: { hybrid_read_strategy: prefer-modern } }\n",
+                 {"f.yaml:9: tenants.overrides.t.flags.hybrid_read_strategy: found 'prefer-modern'; allowed: legacy "
+                  "under dual_write_strategy legacy-only: nothing brings modern the rows"}},
+        bad_file{"reads_of_a_follower_by_key",
+                 std::string{required}.replace(required.find("stream: {"), 9, "stream: { ordering: key,") +
+                     "flags: { hybrid_read_strategy: prefer-modern }\n",
+                 {"f.yaml:4: stream.ordering: found 'key' with hybrid_read_strategy on modern under legacy; allowed: "
+                  "transaction (how far modern is behind is told in commit order)"}},
+        bad_file{"read_lag",
+                 required + "proxy: { max_read_lag: 10ms }\n",
+                 {"f.yaml:5: proxy.max_read_lag: found '10ms'; allowed: 50ms to 1h"}},
         bad_file{"default_reads_from_the_other_side",
                  required + "flags: { dual_write_strategy: modern-only }\n",
-                 {"f.yaml:5: flags.hybrid_read_strategy: found its default, 'legacy'; allowed: modern under "
-                  "dual_write_strategy modern-only: a session reads where it writes"}},
+                 {"f.yaml:5: flags.hybrid_read_strategy: found its default, 'legacy'; allowed: modern or "
+                  "prefer-modern under dual_write_strategy modern-only: what is in charge is read"}},
         bad_file{"completed_under_legacy",
                  required + "flags: { cutover_completed: true }\n",
                  {"f.yaml:5: flags.cutover_completed: found 'true'; allowed: false while legacy is in charge "
@@ -386,9 +399,9 @@ INSTANTIATE_TEST_SUITE_P(
                   "f.yaml:5: flags.canary_percent: found '7'; allowed: 100 (a canary of less is not built yet)"},
                  {{"DUAL_WRITE_STRATEGY", "dual"}, {"CANARY_PERCENT", "100"}}},
         bad_file{"environment_and_file_together",
-                 required,
+                 required + "flags: { dual_write_strategy: legacy-only }\n",
                  {"environment: HYBRID_READ_STRATEGY: found 'modern'; allowed: legacy under dual_write_strategy "
-                  "legacy-primary: a session reads where it writes"},
+                  "legacy-only: nothing brings modern the rows"},
                  {{"HYBRID_READ_STRATEGY", "modern"}}}),
     [](const auto& each) { return each.param.name; });
 

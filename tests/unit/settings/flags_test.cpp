@@ -70,6 +70,16 @@ TEST(flag_set, has_one_side_in_charge_of_every_scope) {
         EXPECT_EQ(resolved(side::modern).hybrid_read_strategy, read_strategy::modern);
         EXPECT_EQ(resolved(side::legacy).hybrid_read_strategy, read_strategy::legacy);
     }
+    // Reads from a follower are a word of their own, which who is in charge as written keeps.
+    for (const auto reads : {read_strategy::prefer_modern, read_strategy::modern}) {
+        flags asked;
+        asked.hybrid_read_strategy = reads;
+        const flag_set reading(asked, {}, {});
+        EXPECT_EQ(reading.under(side::legacy), reading);
+        EXPECT_EQ(reading.under(side::modern).defaults().hybrid_read_strategy, reads);
+        asked.dual_write_strategy = prefer_modern;
+        EXPECT_EQ(flag_set(asked, {}, {}).under(side::legacy).defaults().hybrid_read_strategy, read_strategy::legacy);
+    }
     // One that is in charge as it is stays as it is.
     const flag_set plain(flags{}, {}, {});
     EXPECT_EQ(plain.under(side::legacy), plain);

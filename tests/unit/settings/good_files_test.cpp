@@ -90,6 +90,7 @@ proxy:
   mirror_timeout: 250ms
   mirror_connections: 3
   mirror_ahead: 40ms
+  max_read_lag: 70ms
   capture: no
   max_unacknowledged_events: 500
   auth: { mode: terminate, query: SELECT * FROM f($1), scram_iterations: 10000, max_attempts: 3, attempt_window: 5m }
@@ -212,6 +213,20 @@ TEST(good_files, go_both_ways_if_they_say) {
                             ", tables: ['public.*'], both_ways: true }\n");
     EXPECT_TRUE(read.stream.both_ways);
     EXPECT_EQ(entries_of(read).at("stream.both_ways").text, "true");
+}
+
+TEST(good_files, may_read_from_a_modern_that_follows) {
+    for (const std::string writes : {"legacy-primary", "mirror"})
+        for (const std::string reads : {"legacy", "prefer-modern", "modern"}) {
+            SCOPED_TRACE(writes + ' ' + reads);
+            const auto read = taken(required + "flags: { dual_write_strategy: " + writes +
+                                    ", hybrid_read_strategy: " + reads + " }\n");
+            EXPECT_EQ(read.flags.may_read_at_follower(), reads != "legacy");
+            EXPECT_EQ(read.proxy.max_read_lag, 1s);
+        }
+    EXPECT_FALSE(taken(required + "flags: { dual_write_strategy: modern-only, hybrid_read_strategy: prefer-modern }\n")
+                     .flags.may_read_at_follower())
+        << "what is in charge is no follower";
 }
 
 TEST(good_files, may_leave_sections_empty) {
