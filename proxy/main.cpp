@@ -23,6 +23,7 @@
 #include "proxy/handover/authority_watch.hpp"
 #include "proxy/handover/file_orders.hpp"
 #include "proxy/mirror/follower_watch.hpp"
+#include "proxy/reading/reading_watch.hpp"
 
 namespace crossfade::proxy {
 namespace {
@@ -110,9 +111,12 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     std::unique_ptr<program::audit_trail> trail;                            // outlives the desk
     std::unique_ptr<admin::operator_desk> desk;                             // outlives the front, whose sessions ask it
     mirror::keeper keeper{[&flags] { return flags.current(); }, registry};  // outlives the front's sessions
+    reading::follower_view view;                                            // likewise, as does who keeps it up to date
+    reading::reading_watch freshness{[&flags] { return flags.current(); }, view, registry};
     frontend::front front{home, [&flags] { return flags.current(); }, registry, passed_listeners()};
     mirror::follower_watch follower{[&flags] { return flags.current(); }, registry};
     front.mirror_by(follower, keeper);
+    front.read_by(view);
     trail = std::make_unique<program::audit_trail>(
         std::string{name} + ' ' + name_of(front), [&flags] { return flags.current(); }, registry);
     program::configuration_reload reload{name, flags, registry, [&front] { front.reloaded(); }};
@@ -153,6 +157,7 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
                               admin::answers(front, publisher.get(), back.get(), follower));
     http.start(at_start->config.proxy.admin);
 
+    freshness.start();
     front.start();
     if (authority) {
         authority->start(flips.obedience());
@@ -173,6 +178,7 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     if (authority) authority->stop();
     desk->stop();
     follower.stop();
+    freshness.stop();
     keeper.stop();
     if (publisher) publisher->stop();
     if (back) back->stop();

@@ -5,6 +5,7 @@
 #include "lib/pgwire/bytes.hpp"
 #include "lib/pgwire/diagnostics.hpp"
 #include "lib/pgwire/message_types.hpp"
+#include "lib/pgwire/query_messages.hpp"
 #include "proxy/frontend/login.hpp"
 #include "proxy/frontend/whole_message.hpp"
 
@@ -14,6 +15,7 @@ namespace {
 namespace backend = pgwire::backend;
 using portrait::heard_facts;
 
+constexpr std::string_view writability = "default_transaction_read_only";
 // Before the first ReadyForQuery: parameters, notices, a key.
 constexpr int most_messages = 1000;
 constexpr std::uint32_t most_of_one = 65535;
@@ -95,6 +97,7 @@ asio::awaitable<hindrance> changeover::leave(transport& old, settings::side of, 
     auto found = co_await ask(old, *reader_of_old_, asked_, from_old_);
     if (!found) co_return refused_to_be_asked(of, found.error());
     was_ = std::move(*found);
+    if (only_reads_ == of) take_writability(was_, at_home_.get());
     was_.heard = heard;
     was_.heard.functions_known = (*functions)->complete;
     was_.unnamed_there = was_.unnamed_there || kept_back_;
@@ -201,18 +204,50 @@ asio::awaitable<bool> changeover::come_back(parked_connection to) {
     }
     auto asked = asked_;
     asked.about_unnamed = was_.unnamed_there;
-    const auto is = co_await ask(*next_, *from_next_, asked, said_by_next_);
+    auto is = co_await ask(*next_, *from_next_, asked, said_by_next_);
     if (!is) co_return false;
+    if (only_reads_ == to_) take_writability(*is, &was_);
     parameters_ = is->reported;
     co_return portrait::differences(was_, *is).empty();
 }
 
+void changeover::only_reads_on(settings::side of, const portrait::session_portrait* at_home) {
+    only_reads_ = of;
+    if (at_home != nullptr) at_home_ = std::make_unique<const portrait::session_portrait>(*at_home);
+}
+
+// A session that has said something else of it meanwhile keeps its word.
+void changeover::take_writability(portrait::session_portrait& to, const portrait::session_portrait* from) {
+    const auto take = [](auto& into, const auto* out_of) {
+        const auto found = into.find(std::string{writability});
+        if (found == into.end() || found->second != "on") return;
+        const auto wanted = out_of == nullptr ? into.end() : out_of->find(std::string{writability});
+        if (out_of == nullptr || wanted == out_of->end())
+            into.erase(found);
+        else
+            found->second = wanted->second;
+    };
+    take(to.settings, from == nullptr ? nullptr : &from->settings);
+    take(to.reported, from == nullptr ? nullptr : &from->reported);
+}
+
+asio::awaitable<hindrance> changeover::only_read() {
+    for_client unheard;  // of a setting that isn't its
+    const auto made =
+        co_await repeat(*next_, *from_next_, pgwire::build_query("SET default_transaction_read_only = on"), 1, unheard);
+    if (made && *made == pgwire::transaction_status::idle) co_return std::nullopt;
+    co_return unable{move_result::different, name_of(to_) + " doesn't become one that only reads"};
+}
+
+bool changeover::may_be_parked() const {
+    return was_.channels.empty() && portrait::bytes_of(was_) <= parked_connection::most_bytes;
+}
+
 std::optional<parked_connection> changeover::park(transport& old, settings::side of,
                                                   std::optional<pgwire::backend_key_data> key) const {
-    const auto bytes = portrait::bytes_of(was_);
     // Its notifications would wait there, or come late.
-    if (!was_.channels.empty() || bytes > parked_connection::most_bytes || !old.is_open()) return std::nullopt;
-    return parked_connection{std::move(old), of, was_, std::move(key), bytes};
+    if (!may_be_parked() || !old.is_open()) return std::nullopt;
+    return parked_connection{std::move(old), of, was_, std::move(key), portrait::bytes_of(was_)};
 }
 
 asio::awaitable<hindrance> changeover::undo(transport& old, const repeatable_start& of) {

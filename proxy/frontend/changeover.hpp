@@ -50,10 +50,17 @@ class changeover {
     asio::awaitable<hindrance> enter(settings::side of, std::string opening, auth::server_login login);
     asio::awaitable<hindrance> settle(transport& old);
 
+    // The session's connection to `of` is one that only reads (docs/adr/0029): what that says of
+    // default_transaction_read_only is ours, and the session has what `at_home` says.
+    void only_reads_on(settings::side of, const portrait::session_portrait* at_home);
+    // Once it is settled: makes the new connection such a one.
+    asio::awaitable<hindrance> only_read();
+
     // Instead of enter() and settle(): by a connection that the session has left before. False: it is of no use any
     // more.
     asio::awaitable<bool> come_back(parked_connection to);
     // Once it is settled, the connection to the old database, `of`, for that; nothing where it can't be kept.
+    bool may_be_parked() const;
     std::optional<parked_connection> park(transport& old, settings::side of,
                                           std::optional<pgwire::backend_key_data> key) const;
 
@@ -99,6 +106,8 @@ class changeover {
 
   private:
     asio::awaitable<hindrance> hear_welcome();
+    // What `from` says of the setting that makes it only read.
+    static void take_writability(portrait::session_portrait& to, const portrait::session_portrait* from);
     unable refused_to_be_asked(settings::side side, const interview_failure& failure);
     message_reader& reader_of(transport& old);
 
@@ -111,6 +120,8 @@ class changeover {
 
     std::unique_ptr<message_reader> reader_of_old_;
     for_client from_old_;
+    std::optional<settings::side> only_reads_;
+    std::unique_ptr<const portrait::session_portrait> at_home_;  // of one that does
     portrait::question asked_;
     portrait::session_portrait was_;
 

@@ -26,6 +26,7 @@ class ear {
     void settled(pgwire::transaction_status status);
 
     portrait::hearing::memory remembered() const { return heard_.remembered(); }
+    bool may_have_unnamed() const { return heard_.may_have_unnamed(); }
     sql::lexing lexing() const { return heard_.lexing(); }
     std::size_t kept_bytes() const { return heard_.kept_bytes(); }
 

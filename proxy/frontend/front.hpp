@@ -36,6 +36,9 @@ class front {
         around_.mirror_keeper = &keeper;
     }
 
+    // Who knows how modern is, so that reads may go there. Likewise; outlives the front.
+    void read_by(reading::follower_view& view) { around_.view = &view; }
+
     void start();
 
     // After a reload, or a change of the authority: sessions take the new configuration when they are idle next, new

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "proxy/strategy/footprint.hpp"
+
 namespace crossfade::proxy::frontend {
 namespace {
 
@@ -183,6 +185,11 @@ void add(totals& to, const loop_stats& more) {
     to.detour_nanoseconds += more.detour_nanoseconds.value();
     to.parked += more.parked.value();
     to.refused_by_groups += more.refused_by_groups.value();
+    add(to.reads, more.reads);
+    add(to.read_fallbacks, more.read_fallbacks);
+    to.reads_said_again += more.reads_said_again.value();
+    to.hops += more.hops.value();
+    to.refused_read_only += more.refused_read_only.value();
     to.busy_polls_answered += more.busy_polls_answered.value();
     to.busy_polls_in_vain += more.busy_polls_in_vain.value();
     to.statement_hits += more.statement_hits.value();
@@ -241,6 +248,15 @@ front_metrics::front_metrics(prometheus::Registry& registry)
                                   "Statements that were refused, as they write tables of another authority than their "
                                   "transaction's.")
                              .Add({})),
+      reads_said_again_(counters(registry, "crossfade_reads_said_again_total",
+                                 "Reads that modern has failed, by an error or its end, and legacy was asked then.")
+                            .Add({})),
+      hops_(counters(registry, "crossfade_read_switches_total",
+                     "Times that a session that reads by strategy changed its database without being asked.")
+                .Add({})),
+      refused_read_only_(counters(registry, "crossfade_read_only_refused_total",
+                                  "Statements that were refused, as their READ ONLY transaction is on modern.")
+                             .Add({})),
       busy_polls_(counters(registry, "crossfade_busy_polls_total",
                            "Times that an event loop kept asking instead of sleeping (proxy.busy_poll_us), by whether "
                            "something came meanwhile.")),
@@ -262,6 +278,14 @@ front_metrics::front_metrics(prometheus::Registry& registry)
       unclear_sessions_(gauge(registry, "crossfade_sessions_unclear",
                               "Sessions that may have settings of the application's that nobody has heard of.")),
       unnamed_bytes_(gauge(registry, "crossfade_unnamed_statement_bytes", "Memory for clients' unnamed statements.")) {
+    auto& reads = counters(registry, "crossfade_reads_total", "Reads by strategy, by who was asked first.");
+    for (const auto side : {settings::side::legacy, settings::side::modern})
+        reads_[strategy::index_of(side)] = &reads.Add({{"side", std::string{settings::to_string(side)}}});
+    auto& back = counters(registry, "crossfade_read_fallbacks_total",
+                          "Reads that legacy was asked although the flags say modern, by the reason.");
+    for (std::size_t index = 0; index < strategy::fallbacks; ++index)
+        read_fallbacks_[index] =
+            &back.Add({{"reason", std::string{to_string(static_cast<strategy::fallback>(index))}}});
     auto& seconds = prometheus::BuildHistogram()
                         .Name("crossfade_query_seconds")
                         .Help("From the first message to an idle session until nothing is owed for it.")
@@ -308,6 +332,11 @@ void front_metrics::update(const front_state& now) {
     observe(detour_seconds_, now.traffic.detour_buckets, last_.traffic.detour_buckets,
             now.traffic.detour_nanoseconds - last_.traffic.detour_nanoseconds);
     parked_.Set(static_cast<double>(now.traffic.parked));
+    raise(reads_, now.traffic.reads, last_.traffic.reads);
+    raise(read_fallbacks_, now.traffic.read_fallbacks, last_.traffic.read_fallbacks);
+    raise(reads_said_again_, now.traffic.reads_said_again, last_.traffic.reads_said_again);
+    raise(hops_, now.traffic.hops, last_.traffic.hops);
+    raise(refused_read_only_, now.traffic.refused_read_only, last_.traffic.refused_read_only);
     raise(refused_by_groups_, now.traffic.refused_by_groups, last_.traffic.refused_by_groups);
     raise(turned_away_, now.turned_away, last_.turned_away);
     raise(logins_held_back_, now.logins_held_back, last_.logins_held_back);

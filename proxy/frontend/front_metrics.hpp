@@ -17,6 +17,7 @@
 
 #include "lib/settings/flags.hpp"
 #include "proxy/console/provider.hpp"
+#include "proxy/strategy/reading.hpp"
 
 namespace crossfade::proxy::frontend {
 
@@ -113,6 +114,11 @@ struct counts {
     number detour_nanoseconds{};
     number parked{};  // may fall
     number refused_by_groups{};
+    std::array<number, 2> reads{};  // by strategy: answered by legacy, by modern
+    std::array<number, strategy::fallbacks> read_fallbacks{};
+    number reads_said_again{};
+    number hops{};
+    number refused_read_only{};
     number busy_polls_answered{};
     number busy_polls_in_vain{};
 
@@ -181,6 +187,11 @@ class front_metrics {
     prometheus::Histogram& detour_seconds_;
     prometheus::Gauge& parked_;
     prometheus::Counter& refused_by_groups_;
+    std::array<prometheus::Counter*, 2> reads_{};
+    std::array<prometheus::Counter*, strategy::fallbacks> read_fallbacks_{};
+    prometheus::Counter& reads_said_again_;
+    prometheus::Counter& hops_;
+    prometheus::Counter& refused_read_only_;
     prometheus::Family<prometheus::Counter>& busy_polls_;
     prometheus::Counter& busy_polls_answered_;
     prometheus::Counter& busy_polls_in_vain_;

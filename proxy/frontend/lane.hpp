@@ -64,6 +64,10 @@ class lane {
         ended_.reset();
         begin_with(std::move(bytes));
     }
+    // Of the lane to a receiver in whose place another one is now: what it had taken is somebody else's matter.
+    void receiver_is_another() {
+        if (ended_ == lane_end::to_failed) ended_.reset();
+    }
     // What the inspector has held may be inspected again.
     void go_on() { again_ = true; }
 

@@ -21,6 +21,7 @@
 #include "proxy/frontend/escort.hpp"
 #include "proxy/frontend/front_metrics.hpp"
 #include "proxy/frontend/greeting.hpp"
+#include "proxy/frontend/guide.hpp"
 #include "proxy/frontend/lane.hpp"
 #include "proxy/frontend/login.hpp"
 #include "proxy/frontend/mirror_gate.hpp"
@@ -169,6 +170,8 @@ class session : public std::enable_shared_from_this<session> {
         usher::step::action what;
         settings::side to;
         bool replaces_unnamed;
+        bool reads = false;      // by strategy (guide.hpp)
+        bool for_good = false;   // likewise, as the flags say otherwise now
         bool came_back = false;  // by a connection that was parked
     };
     void look_at_groups(relay_loop& by);
@@ -177,10 +180,27 @@ class session : public std::enable_shared_from_this<session> {
     asio::awaitable<void> make_detour();
     asio::awaitable<hindrance> try_detour();
     void remain(const unable& why);
+    void lose_home(const unable& why);
     asio::awaitable<bool> come_back();
     void park_server();
     std::unique_ptr<parked_connection> take_parked();
     void drop_parked();
+
+    // Where its reads go by strategy (guide.hpp).
+    void look_at_reads(relay_loop& by);
+    void count_read();
+    // Its connections change places, as the session is the same on both.
+    bool may_hop() const;
+    void hop(relay_loop& by);
+    // What is to be done with modern's answer instead of passing it on; nothing: it goes on.
+    std::optional<inspection> weigh(std::string_view answer);
+    // Modern has left, or says what legacy may not. False: the session can't go on.
+    bool recover(relay_loop& by);
+    bool break_off();
+    void say_again(relay_loop& by);
+    bool is_away_too_long() const;
+    bool goes_to_read() const { return detour_ && detour_->reads && detour_->to != guide::home; }
+    const repeatable_start& begun() const { return guide_ ? guide_->start() : usher_->start(); }
     settings::side bound_for() const { return detour_ ? detour_->to : plan_.authority; }
     bool takes_transaction_along() const { return detour_ && detour_->what == usher::step::action::go_again; }
 
@@ -272,6 +292,9 @@ class session : public std::enable_shared_from_this<session> {
     std::unique_ptr<usher> usher_;    // where its tables have several authorities
     std::unique_ptr<detour> detour_;  // as long as it makes it
     std::unique_ptr<parked_connection> parked_;
+    std::unique_ptr<guide> guide_;  // where its reads go by strategy
+    bool away_ = false;             // on modern, which is only read there
+    bool asks_again_ = false;       // what modern has said is dropped, and legacy is asked
     settings::side server_side_ = settings::side::legacy;
     bool is_to_go_over_ = false;   // to the other side, when nothing is under way
     bool has_other_role_ = false;  // than it logged in by, as it was when it came here

@@ -18,6 +18,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// Who waits for a read could have had it from legacy.
+constexpr std::chrono::milliseconds longest_way_to_read{1000};
+
 constexpr std::string_view hint = "Connect again: a new session gets the database that is in charge now.";
 
 }  // namespace
@@ -25,7 +28,8 @@ constexpr std::string_view hint = "Connect again: a new session gets the databas
 void session::look_at_authority() {
     if (rides_on() == nullptr || over_ || !tracker_.started()) return;
     const auto now = around_.current();
-    if (now->config.authority_of(facts_.tenant) != server_side_ && !strategy::is_divided(*now, facts_))
+    const auto stands_on = away_ ? guide::home : server_side_;
+    if (now->config.authority_of(facts_.tenant) != stands_on && !strategy::is_divided(*now, facts_))
         is_to_go_over_ = true;
 }
 
@@ -40,6 +44,7 @@ void session::leave_to_go_over() {
         if (waits_for_release_ && !is_held()) go_on();
         return by.again(*this);
     }
+    if (detour_ && detour_->reads && may_hop()) return hop(by);
     changeover_ = std::make_unique<changeover>(ear_ ? ear_->remembered() : portrait::hearing::memory{},
                                                by.notes().names.shared(), std::chrono::steady_clock::now());
     if (detour_ && detour_->replaces_unnamed) {
@@ -72,7 +77,8 @@ asio::awaitable<void> session::go_over() {
 
 asio::awaitable<bool> session::in_time(asio::awaitable<hindrance> journey, hindrance& why) {
     certificates_ = std::atomic_load(&around_.certificates);
-    after(2 * in_force_->config.proxy.connect_timeout, &session::give_up_going_over);
+    after(goes_to_read() ? longest_way_to_read : 2 * in_force_->config.proxy.connect_timeout,
+          &session::give_up_going_over);
     why = co_await std::move(journey);
     certificates_.reset();
     deadline_.reset();
@@ -97,9 +103,14 @@ asio::awaitable<hindrance> session::try_to_go_over() {
 
     const auto from = server_side_;
     const std::string database{database_at(from, in_force_->config, place_.database())};
+    if (away_) changeover_->only_reads_on(from, parked_ ? &parked_->held : nullptr);
+    const bool to_read = goes_to_read();
+    if (to_read) changeover_->only_reads_on(bound_for(), nullptr);
     const auto leave = [&] { return changeover_->leave(server_, from, database, all); };
     auto stays = co_await insist_on(leave);
     if (stays) co_return stays;
+    if (to_read && !changeover_->may_be_parked())
+        co_return unable{move_result::obstacle, "it listens, or holds more than is kept of it"};
     const bool back = co_await come_back();
     if (back) co_return std::nullopt;
     if (changeover_->late()) co_return unable{move_result::unreachable, "it took too long"};
@@ -121,7 +132,8 @@ asio::awaitable<hindrance> session::insist_on(Step step) {
     for (;;) {
         auto why = co_await step();
         if (changeover_->late()) co_return unable{move_result::unreachable, "it took too long"};
-        if (!why || !why->for_now || !client_.is_open() || std::chrono::steady_clock::now() > until) co_return why;
+        if (goes_to_read() || !why || !why->for_now || !client_.is_open() || std::chrono::steady_clock::now() > until)
+            co_return why;
         asio::steady_timer timer{client_.socket().get_executor(), pause.next()};
         co_await timer.async_wait(use_result);
     }
@@ -144,6 +156,11 @@ asio::awaitable<hindrance> session::enter(settings::side to, std::string opening
 }
 
 void session::give_up_going_over() {
+    // Legacy is asked what the session holds, and will answer: nobody goes then, but it is waited for.
+    if (goes_to_read() && !changeover_->is_there() && !changeover_->late()) {
+        changeover_->give_up();
+        return after(2 * in_force_->config.proxy.connect_timeout, &session::give_up_going_over);
+    }
     // What goes over because of groups alone may stay where it is, unless it is waiting for that.
     if (!detour_ || !changeover_->is_there()) server_.close();
     changeover_->give_up();
@@ -151,12 +168,16 @@ void session::give_up_going_over() {
 
 void session::arrive() {
     auto& there = *changeover_;
-    for (auto& [name, value] : there.reported_anew()) {
-        if (!owed_) owed_ = std::make_unique<std::map<std::string, std::string>>();
-        (*owed_)[name] = std::move(value);
-    }
+    // Who only reads there for a while is told of nothing that is modern's.
+    const bool reads = detour_ && detour_->reads;
+    if (!reads)
+        for (auto& [name, value] : there.reported_anew()) {
+            if (!owed_) owed_ = std::make_unique<std::map<std::string, std::string>>();
+            (*owed_)[name] = std::move(value);
+        }
     const auto news = client_waits() ? take_owed() : std::string{};
-    to_client_.begin_anew(there.meanwhile() + news + there.notifications() + there.take_rest());
+    to_client_.begin_anew(there.meanwhile() + news + (reads ? std::string{} : there.notifications()) +
+                          there.take_rest());
     if (detour_) park_server();
     if (!parked_) static_cast<void>(server_.send(pgwire::build_terminate()));
     server_ = there.take_connection();
@@ -164,6 +185,8 @@ void session::arrive() {
     if (cancel_key_ && there.key()) cancel_key_.lead_to(*there.key(), server_side_);
     has_other_role_ = there.has_other_role(place_.user());
     know_server();
+    away_ = reads && server_side_ != guide::home;
+    if (reads && guide_) guide_->became_alike();
     is_to_go_over_ = false;
     // What a pause holds it holds again.
     waits_for_release_ = false;

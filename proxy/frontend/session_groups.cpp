@@ -11,9 +11,11 @@
 namespace crossfade::proxy::frontend {
 
 void session::look_at_groups(relay_loop& by) {
+    look_at_reads(by);
     if (!strategy::is_divided(*in_force_, facts_)) {
         usher_.reset();
-        return drop_parked();
+        if (!guide_) drop_parked();
+        return;
     }
     using known = usher::acquaintance;
     if (!usher_) usher_ = std::make_unique<usher>(by.notes(), tracker_.started() ? known::late : known::from_the_start);
@@ -27,6 +29,7 @@ void session::set_out(const usher::step& how) {
     if (what == action::wait) return;
     detour_ = std::make_unique<detour>(
         detour{what, what == action::learn ? server_side_ : settings::other(server_side_), how.replaces_unnamed});
+    detour_->reads = guide_ && what != action::learn;
     is_to_go_over_ = true;
 }
 
@@ -47,8 +50,9 @@ inspection session::refuse_by_groups(std::string_view chunk, const usher::step& 
     instead = pgwire::build_query(how.text);
     if (escort_) escort_->other_query();
     tracker_.on_frontend(pgwire::frontend::query);
-    usher_->refused();
-    stats_->refused_by_groups.add(1);
+    if (guide_) guide_->refused();
+    if (usher_) usher_->refused();
+    (guide_ ? stats_->refused_read_only : stats_->refused_by_groups).add(1);
     known_.bytes_from_client += dropped;
     since_ = asked_ = std::chrono::steady_clock::now();
     if (dropped < chunk.size()) to_server_.go_on();
@@ -66,6 +70,8 @@ asio::awaitable<void> session::make_detour() {
                    pgwire::build_fatal(pgwire::sqlstate::connection_failure, "the database closed the connection");
         co_return;
     }
+    if (why && away_ && detour_->reads && detour_->to == guide::home && !takes_transaction_along())
+        co_return lose_home(*why);
     const bool only_asked = detour_->what == usher::step::action::learn;
     using enum detour_result;
     if (!only_asked)
@@ -115,15 +121,16 @@ asio::awaitable<hindrance> session::try_detour() {
     }
     const bool again = takes_transaction_along();
     if (again) {
-        auto stays = co_await changeover_->undo(server_, usher_->start());
+        auto stays = co_await changeover_->undo(server_, begun());
         if (stays) co_return stays;
     }
     auto why = co_await try_to_go_over();
+    if (!why && goes_to_read()) why = co_await changeover_->only_read();
     if (!again) co_return why;
-    if (!why) why = co_await changeover_->begin_there(usher_->start());
+    if (!why) why = co_await changeover_->begin_there(begun());
     if (!why) co_return std::nullopt;
     after(2 * in_force_->config.proxy.connect_timeout, &session::close);
-    auto lost = co_await changeover_->begin_here(server_, usher_->start());
+    auto lost = co_await changeover_->begin_here(server_, begun());
     co_return lost ? lost : why;
 }
 
@@ -132,7 +139,8 @@ void session::remain(const unable& why) {
     if (!why.reason.empty()) {
         spdlog::debug("session {} stays on the {} database: {}", known_.id, settings::to_string(server_side_),
                       why.reason);
-        usher_->must_stay(why.reason, std::chrono::steady_clock::now());
+        if (usher_) usher_->must_stay(why.reason, std::chrono::steady_clock::now());
+        if (guide_) guide_->must_stay(std::chrono::steady_clock::now());
     }
     to_client_.begin_anew(changeover_->meanwhile() + changeover_->take_rest_of_old());
     detour_.reset();

@@ -61,7 +61,7 @@ std::size_t session::counted_memory() const {
     return itself + (client_.tls() != nullptr ? tls : 0) + (server_.tls() != nullptr ? tls : 0) + tracker_.allocated() +
            (ear_ ? sizeof *ear_ + ear_->kept_bytes() : 0) + (gate_ ? sizeof *gate_ + gate_->kept_bytes() : 0) +
            (escort_ ? sizeof *escort_ + escort_->kept_bytes() : 0) + (papers_ ? papers_->bytes() : 0) +
-           (usher_ ? sizeof *usher_ + usher_->kept_bytes() : 0) +
+           (usher_ ? sizeof *usher_ + usher_->kept_bytes() : 0) + (guide_ ? sizeof *guide_ + guide_->kept_bytes() : 0) +
            (parked_ ? sizeof *parked_ + parked_->bytes + (parked_->connection.tls() != nullptr ? tls : 0) : 0);
 }
 

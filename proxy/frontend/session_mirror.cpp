@@ -14,7 +14,7 @@ constexpr auto never = std::chrono::steady_clock::time_point::max();
 void session::mirror(relay_loop& by) {
     gate_.reset();  // what it knows of prepared statements is by other flags
     // What is mirrored has legacy for its authority.
-    const bool at_authority = server_side_ == settings::side::legacy;
+    const bool at_authority = away_ || server_side_ == settings::side::legacy;
     if (around_.follower != nullptr && at_authority && strategy::may_be_mirrored(*in_force_, facts_))
         gate_ = std::make_unique<mirror_gate>(by.notes());
     const bool eager = gate_ && around_.mirror_keeper != nullptr && in_force_->config.proxy.mirror_connections > 0;
@@ -144,6 +144,7 @@ void session::end_on_follower(bool well) {
     if (well) failpoint::pass("mirror.committed");
     leave_follower(well);
     escort_->committed(well);
+    if (well && guide_) guide_->follower_has_it();
     // The stream brings it.
     if (!well) wait_for_follower();
 }

@@ -71,13 +71,15 @@ struct session::client_inspector {
             of.take_plan();
         if (of.is_to_go_over_ && of.tracker_.idle() && of.from_client_.at_boundary()) return {.hold = true};
         const auto whole = chunk.size();
-        if (of.usher_ && of.tracker_.started()) {
-            const auto step = of.usher_->look(chunk, {of.tracker_, lexing(), of.server_side_});
+        if ((of.usher_ || of.guide_) && of.tracker_.started()) {
+            const usher::circumstances now{of.tracker_, lexing(), of.server_side_};
+            const auto step = of.guide_ ? of.guide_->look(chunk, now) : of.usher_->look(chunk, now);
             if (step.what == usher::step::action::refuse) return of.refuse_by_groups(chunk, step);
             if (step.what != usher::step::action::pass) {
                 of.set_out(step);
                 return {.hold = true};
             }
+            if (of.guide_) of.count_read();
             chunk = chunk.substr(0, step.bytes);
             if (chunk.empty()) return {};
         }
@@ -85,6 +87,7 @@ struct session::client_inspector {
         const auto [consumed, fault, instead, held] = of.escort_ ? escorted(chunk) : alone(chunk);
         if (of.ear_) of.ear_->client_sent(consumed);
         if (of.usher_) of.usher_->passed(consumed);
+        if (of.guide_) of.guide_->passed(consumed);
         if (consumed > 0 && chunk.size() < whole) of.to_server_.go_on();
         if (held && consumed == 0) return {.hold = true};
         if (held) of.to_server_.go_on();
@@ -197,11 +200,15 @@ struct session::server_inspector {
         if (of.ear_) of.ear_->server_said(type, body);
         if (of.gate_) of.gate_->server_said(type);
         if (of.usher_) of.usher_->server_said(type);
+        if (of.guide_) of.guide_->server_said(type);
         of.tracker_.on_backend(type, body);
     }
 
     inspection operator()(std::string_view chunk) {
-        if (of.gate_) {
+        if (of.away_) {
+            const auto step = of.weigh(chunk);
+            if (step) return *step;
+        } else if (of.gate_) {
             const auto waiting =
                 of.gate_->look_for_answer(chunk, of.from_server_.body_left(), of.tracker_.ready_is_due());
             if (waiting.whole && waiting.at == 0) {
@@ -240,6 +247,7 @@ struct session::server_inspector {
             of.since_ = now;
             of.cancelled_ = false;
         }
+        if (of.guide_ && !was_quiet && of.tracker_.quiet()) of.guide_->settled(of.tracker_.idle(), of.since_);
         if (of.gate_) of.gate_->answered(consumed, of.tracker_.quiet(), of.tracker_.idle());
         if (const auto more = of.tracker_.transactions() - transactions)
             of.stats_->by_strategy[static_cast<std::size_t>(of.plan_.strategy)].transactions.add(more);
@@ -269,6 +277,8 @@ void session::ride(relay_loop& on) {
     mirror(on);
     look_at_groups(on);
     changeover_.reset();
+    // Who was away while the authority changed has come home to set out from there.
+    if (!away_ && plan_.authority != server_side_ && !strategy::is_divided(*in_force_, facts_)) is_to_go_over_ = true;
     if (!on.watch(client_.descriptor(), client_watch_) || !on.watch(server_.descriptor(), server_watch_))
         return fail("epoll takes no more sockets");
     if (generation_ != around_.generation.load(std::memory_order_acquire)) look_at_authority();
@@ -306,6 +316,8 @@ void session::carry_both() {
     if (!client_.is_open()) return leave_loop({});
     const auto down = carry_to_client(by);
     if (over_) return;
+    if (std::exchange(asks_again_, false)) say_again(by);
+    if (over_) return;
     if (escort_) run_errands(by);
     if (over_) return;
     if (is_to_go_over_) leave_to_go_over();
@@ -322,7 +334,8 @@ progress session::carry_to_server(relay_loop& by) {
     const auto how = to_server_.advance(inspect, by.scratch());
     if (how == progress::holds && escort_ && escort_->holds()) {
         waits_for_escort_ = true;
-    } else if (how == progress::holds && usher_ && usher_->takes_to_waiting()) {
+    } else if (how == progress::holds &&
+               ((usher_ && usher_->takes_to_waiting()) || (guide_ && guide_->takes_to_waiting()))) {
         waits_for_answers_ = true;
     } else if (how == progress::holds) {
         waits_for_release_ = true;
@@ -370,6 +383,8 @@ progress session::carry_to_client(relay_loop& by) {
         ends_by(farewell_->end);
         server_.close();
         leave_loop(std::move(farewell_->message));
+    } else if (how == progress::ended && recover(by)) {
+        how = progress::tired;
     } else if (how == progress::ended) {
         const bool client_is_there = *to_client_.ended() != lane_end::to_failed;
         ends_by(!client_is_there     ? session_end::client_left
@@ -412,7 +427,11 @@ void session::take_plan() {
     if (tracker_.started()) {
         from_client_.set_max_body(max_body(in_force_->config));
         detour_.reset();
-        is_to_go_over_ = plan_.authority != server_side_ && !strategy::is_divided(*in_force_, facts_);
+        is_to_go_over_ = !away_ && plan_.authority != server_side_ && !strategy::is_divided(*in_force_, facts_);
+        if (is_away_too_long()) {
+            set_out({.what = usher::step::action::go});
+            detour_->for_good = true;
+        }
     }
     if (auto* by = rides_on(); by != nullptr && !over_) {
         listen(*by);

@@ -16,6 +16,7 @@
 #include "proxy/frontend/memory_account.hpp"
 #include "proxy/mirror/follower_watch.hpp"
 #include "proxy/mirror/keeper.hpp"
+#include "proxy/reading/follower_view.hpp"
 
 namespace crossfade::proxy::frontend {
 
@@ -38,6 +39,7 @@ struct surroundings {
     // Whom sessions under `mirror` ask to be told; null: nobody mirrors. Set before there are any.
     mirror::follower_watch* follower = nullptr;
     mirror::keeper* mirror_keeper = nullptr;  // of what they need to write to the follower themselves; likewise
+    reading::follower_view* view = nullptr;   // of modern, by which reads may go there; null: they never do. Likewise
     std::atomic<unsigned> consoles{0};
     std::atomic<std::uint64_t> last_session_id{0};
 

@@ -50,6 +50,8 @@ class hearing {
     void settled(pgwire::transaction_status status);
 
     heard_facts facts() const;
+    // Whether the client may mean to bind a statement without a name that it has sent before.
+    bool may_have_unnamed() const { return (span_.open && span_.touched) || statement_ != heard_facts::unnamed::none; }
     // How the database reads the next text, as far as that is known.
     sql::lexing lexing() const { return lexing_in_flux_ ? sql::lexing{false, false} : lexing_; }
     bool clear() const { return !unclear_; }

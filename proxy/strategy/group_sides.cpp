@@ -16,11 +16,11 @@ bool names_one_table(std::string_view pattern) {
     return pattern.find('*') == std::string_view::npos;
 }
 
+}  // namespace
+
 bool is_postgresqls(std::string_view schema, std::string_view table) {
     return schema == "pg_catalog" || schema == "information_schema" || (schema.empty() && table.starts_with("pg_"));
 }
-
-}  // namespace
 
 bool is_divided(const settings::in_force& flags, const session_facts& session) {
     const auto& scopes = flags.config.flags;
@@ -30,18 +30,24 @@ bool is_divided(const settings::in_force& flags, const session_facts& session) {
     });
 }
 
-group_sides::group_sides(settings::snapshot flags, const session_facts& session)
-    : flags_(std::move(flags)), tenant_(session.tenant), home_(flags_->config.authority_of(session.tenant)) {
-    schemas_.emplace_back(usual_schema);
+std::vector<std::string> schemas_named(const settings::configuration& config) {
+    std::vector<std::string> all{std::string{usual_schema}};
     const auto note = [&](const std::vector<std::string>& patterns) {
         for (const auto& each : patterns)
             if (const auto schema = schema_of(each);
-                names_one_table(schema) && std::ranges::find(schemas_, schema) == schemas_.end())
-                schemas_.emplace_back(schema);
+                names_one_table(schema) && std::ranges::find(all, schema) == all.end())
+                all.emplace_back(schema);
     };
-    for (const auto& group : flags_->config.flags.groups()) note(group.second.tables);
-    note(flags_->config.stream.tables);
+    for (const auto& group : config.flags.groups()) note(group.second.tables);
+    note(config.stream.tables);
+    return all;
 }
+
+group_sides::group_sides(settings::snapshot flags, const session_facts& session)
+    : flags_(std::move(flags)),
+      tenant_(session.tenant),
+      home_(flags_->config.authority_of(session.tenant)),
+      schemas_(schemas_named(flags_->config)) {}
 
 group_sides::place group_sides::place_in(std::string_view group) const {
     return {settings::authority(flags_->config.flags.resolve(group, tenant_)), group};

@@ -14,6 +14,13 @@ namespace crossfade::proxy::strategy {
 // (docs/adr/0028). To be asked once for each configuration.
 bool is_divided(const settings::in_force& flags, const session_facts& session);
 
+// Of the catalogs, which each server has for itself. No schema where the text has none.
+bool is_postgresqls(std::string_view schema, std::string_view table);
+
+// Schemas in which a table without one may be, in the order in which they are looked at: public, and those that the
+// file's patterns name.
+std::vector<std::string> schemas_named(const settings::configuration& config);
+
 // Who is the authority of the tables that a session's statements name.
 class group_sides {
   public:

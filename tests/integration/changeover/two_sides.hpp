@@ -40,6 +40,7 @@ class front_of_two {
         in_force_ = std::make_shared<const settings::in_force>(settings::in_force{of_file_, 1});
         front_ = std::make_unique<frontend::front>(
             home_, [this] { return std::atomic_load(&in_force_); }, registry_);
+        front_->read_by(view_);
         front_->start();
         thread_ = std::thread{[this] {
             const auto work = boost::asio::make_work_guard(home_);
@@ -61,13 +62,19 @@ class front_of_two {
     }
     void decide(settings::side authority) { decide(settings::assignment{authority}); }
     void decide(const settings::assignment& authorities) {
-        const auto now = std::atomic_load(&in_force_);
         auto next = of_file_;
         next.flags = next.flags.under(authorities);
-        std::atomic_store(&in_force_, settings::snapshot{std::make_shared<const settings::in_force>(
-                                          settings::in_force{std::move(next), now->epoch + 1})});
-        front_->reloaded();
+        take(std::move(next));
     }
+    // As by a reload.
+    void read_by(settings::read_strategy strategy) {
+        auto flags = of_file_.flags.defaults();
+        flags.hybrid_read_strategy = strategy;
+        of_file_.flags = {flags, of_file_.flags.groups(), of_file_.flags.tenants()};
+        take(of_file_);
+    }
+    // What sessions believe of modern.
+    reading::follower_view& view() { return view_; }
     void flip(settings::side to) {
         hold();
         decide(to);
@@ -89,6 +96,12 @@ class front_of_two {
     std::uint16_t port() const { return port_; }
 
   private:
+    void take(settings::configuration next) {
+        const auto now = std::atomic_load(&in_force_);
+        std::atomic_store(&in_force_, settings::snapshot{std::make_shared<const settings::in_force>(
+                                          settings::in_force{std::move(next), now->epoch + 1})});
+        front_->reloaded();
+    }
     void do_at_home(const std::function<void()>& what) {
         std::promise<void> done;
         boost::asio::post(home_, [&] {
@@ -100,6 +113,7 @@ class front_of_two {
 
     boost::asio::io_context home_;
     prometheus::Registry registry_;
+    reading::follower_view view_;
     settings::configuration of_file_;
     settings::snapshot in_force_;
     std::uint16_t port_ = 0;

@@ -107,6 +107,19 @@ TEST_P(lanes, a_receiver_that_is_gone_ends_it) {
     EXPECT_EQ(way.ended(), lane_end::to_failed);
 }
 
+TEST_P(lanes, goes_on_where_another_receiver_takes_its_place) {
+    to.hang_up();
+    from.says("to nobody");
+    EXPECT_EQ(advance(), progress::ended);
+    end_of_line another{context};
+    to.near = std::move(another.near);
+    way.receiver_is_another();
+    from.says("to somebody");
+    way.arrived(false);
+    EXPECT_EQ(advance(), progress::waits);
+    EXPECT_EQ(another.hears(), "to somebody");
+}
+
 // Until the receiver takes no more.
 std::size_t fill(lane& way, const end_of_line& from, const std::function<progress()>& advance, transport& into) {
     const std::string much(1 << 16, 'x');

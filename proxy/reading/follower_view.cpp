@@ -1,0 +1,27 @@
+#include "proxy/reading/follower_view.hpp"
+
+#include <utility>
+
+namespace crossfade::proxy::reading {
+
+std::optional<follower_view::clock::time_point> follower_view::fresh_to() const {
+    const auto at = fresh_to_.load(std::memory_order_acquire);
+    if (at == unknown) return std::nullopt;
+    return clock::time_point{clock::duration{at}};
+}
+
+void follower_view::set_fresh_to(std::optional<clock::time_point> at) {
+    fresh_to_.store(at ? at->time_since_epoch().count() : unknown, std::memory_order_release);
+}
+
+void follower_view::set_tables(table_states now) {
+    if (*tables() == now) return;
+    std::atomic_store(&tables_, std::shared_ptr<const table_states>{std::make_shared<table_states>(std::move(now))});
+    edition_.fetch_add(1, std::memory_order_acq_rel);
+}
+
+void follower_view::want_newer() {
+    if (!wanted_.exchange(true, std::memory_order_acq_rel) && tell_) tell_();
+}
+
+}  // namespace crossfade::proxy::reading

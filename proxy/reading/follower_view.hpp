@@ -1,0 +1,56 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace crossfade::proxy::reading {
+
+// Of tables that are live on the follower, by "schema.table": the share of its rows that are known to differ. One that
+// isn't here is not to be read there.
+using table_states = std::map<std::string, double, std::less<>>;
+
+// What sessions that read by strategy know of the follower; whoever watches it writes it down. Thread-safe, and cheap
+// enough to be asked for each statement.
+class follower_view {
+  public:
+    using clock = std::chrono::steady_clock;
+
+    // Whether somebody has heard of it lately.
+    bool there() const { return there_.load(std::memory_order_acquire); }
+    // It has all that the authority had committed by then; nothing: that isn't known.
+    std::optional<clock::time_point> fresh_to() const;
+    // Never null. `edition` of it changes when it does.
+    std::shared_ptr<const table_states> tables() const { return std::atomic_load(&tables_); }
+    std::uint64_t edition() const { return edition_.load(std::memory_order_acquire); }
+
+    void set_there(bool is) { there_.store(is, std::memory_order_release); }
+    void set_fresh_to(std::optional<clock::time_point> at);
+    void set_tables(table_states now);
+
+    // A session would read there if it were fresher: the watch need not wait for its usual time.
+    void want_newer();
+    // What then is called, in the thread of a session; set before there are any.
+    void on_wanted(std::function<void()> tell) { tell_ = std::move(tell); }
+    // Whether somebody has wanted it since this was last asked.
+    bool take_wanted() { return wanted_.exchange(false, std::memory_order_acq_rel); }
+    bool wanted() const { return wanted_.load(std::memory_order_acquire); }
+
+  private:
+    static constexpr clock::rep unknown = std::numeric_limits<clock::rep>::min();
+
+    std::atomic<bool> there_{false};
+    std::atomic<bool> wanted_{false};
+    std::atomic<clock::rep> fresh_to_{unknown};
+    std::atomic<std::uint64_t> edition_{0};
+    std::shared_ptr<const table_states> tables_ = std::make_shared<const table_states>();
+    std::function<void()> tell_;
+};
+
+}  // namespace crossfade::proxy::reading

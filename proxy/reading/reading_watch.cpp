@@ -1,0 +1,253 @@
+#include "proxy/reading/reading_watch.hpp"
+
+#include <spdlog/spdlog.h>
+#include <sys/poll.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "lib/retry/backoff.hpp"
+#include "lib/store/applied.hpp"
+
+namespace crossfade::proxy::reading {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::milliseconds;
+
+// A figure is as old as the interval between two marks, so there are several of them within what is allowed.
+constexpr int marks_within_lag = 5;
+constexpr milliseconds shortest_interval{10};
+constexpr milliseconds longest_interval{200};
+constexpr milliseconds look_up{50};        // while waiting for news: whether to stop
+constexpr milliseconds look_up_idle{100};  // whether the flags want it now
+constexpr auto look_at_tables_every = 1s;
+
+// $1 the stream. What is being copied, or waits for DDL, is not what legacy has, however far the stream is.
+constexpr const char* live_tables =
+    "SELECT t.table_name, coalesce(d.open, 0) / greatest(max(c.reltuples), max(pg_stat_get_live_tuples(c.oid)), 1)"
+    " FROM crossfade.tables AS t"
+    " LEFT JOIN (SELECT table_name, count(*)::float8 AS open FROM crossfade.drift"
+    "            WHERE stream = $1 AND state IN ('suspect', 'confirmed') GROUP BY table_name) AS d USING (table_name)"
+    " LEFT JOIN (pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace)"
+    "   ON n.nspname || '.' || c.relname = t.table_name"
+    " WHERE t.stream = $1 AND t.state = 'live'"
+    "   AND NOT EXISTS (SELECT FROM crossfade.backfills AS b"
+    "                   WHERE b.stream = $1 AND b.table_name = t.table_name AND b.state <> 'done')"
+    "   AND NOT EXISTS (SELECT FROM crossfade.dead_letters AS l"
+    "                   WHERE l.stream = $1 AND l.table_name = t.table_name AND l.operation = 'ddl')"
+    " GROUP BY t.table_name, d.open";
+
+prometheus::Gauge& gauge(prometheus::Registry& in, const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(in).Add({});
+}
+
+pgclient::open_options as_reader() {
+    pgclient::open_options options;
+    options.application_name = "crossfade-reading";
+    options.connect_timeout = 2s;
+    options.silence = 3000ms;
+    return options;
+}
+
+// Troubles are said once.
+class complaint {
+  public:
+    explicit complaint(const char* about) : about_(about) {}
+    void say(const pgclient::failure& why) {
+        const auto text = pgclient::to_string(why);
+        if (text != said_) spdlog::warn("reads from modern: {}: {}", about_, text);
+        said_ = text;
+    }
+    void settled() { said_.clear(); }
+
+  private:
+    const char* about_;
+    std::string said_;
+};
+
+std::optional<double> number_of(std::string_view text) {
+    double value = 0;
+    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (fault != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return value;
+}
+
+}  // namespace
+
+reading_watch::reading_watch(std::function<settings::snapshot()> in_force, follower_view& view,
+                             prometheus::Registry& metrics)
+    : in_force_(std::move(in_force)),
+      view_(view),
+      lag_(gauge(metrics, "crossfade_read_lag_seconds",
+                 "How old what modern lacks may be at most, as reads by strategy see it; -1 while that isn't known.")),
+      waiting_(gauge(metrics, "crossfade_read_marks_waiting",
+                     "Marks in legacy's WAL that modern isn't known to have applied.")),
+      there_(gauge(metrics, "crossfade_read_follower_up", "1: modern answers, and reads may go there.")),
+      marks_(prometheus::BuildCounter()
+                 .Name("crossfade_read_marks_total")
+                 .Help("Marks written to legacy's WAL to learn how far modern is behind")
+                 .Register(metrics)
+                 .Add({})) {
+    lag_.Set(-1);
+    view_.on_wanted([this] { changed_.notify_all(); });
+}
+
+void reading_watch::start() {
+    marks_thread_ = std::jthread{[this](const std::stop_token& stopping) { make_marks(stopping); }};
+    listens_thread_ = std::jthread{[this](const std::stop_token& stopping) { listen(stopping); }};
+}
+
+void reading_watch::stop() {
+    for (auto* each : {&marks_thread_, &listens_thread_}) each->request_stop();
+    for (auto* each : {&marks_thread_, &listens_thread_})
+        if (each->joinable()) each->join();
+}
+
+milliseconds reading_watch::interval() const {
+    return std::clamp(in_force_()->config.proxy.max_read_lag / marks_within_lag, shortest_interval, longest_interval);
+}
+
+bool reading_watch::pause(const std::stop_token& stopping, milliseconds time, bool until_wanted) {
+    std::unique_lock hold{mutex_};
+    changed_.wait_for(hold, stopping, time, [&] { return until_wanted && view_.wanted(); });
+    return !stopping.stop_requested();
+}
+
+void reading_watch::make_marks(const std::stop_token& stopping) {
+    std::optional<pgclient::connection> legacy;
+    complaint about{"marks can't be written to legacy"};
+    retry::backoff again{50ms, 1s};
+    while (!stopping.stop_requested()) {
+        if (!wanted_by_flags()) {
+            legacy.reset();
+            if (!pause(stopping, look_up_idle, false)) return;
+            continue;
+        }
+        if (!legacy) {
+            auto opened = pgclient::connection::open(in_force_()->config.legacy.dsn, as_reader());
+            if (!opened) {
+                about.say(opened.error());
+                if (!pause(stopping, again.next(), false)) return;
+                continue;
+            }
+            legacy.emplace(std::move(*opened));
+            about.settled();
+            again.reset();
+        }
+        if (!mark(*legacy)) legacy.reset();
+        // Who wants news all the time gets them as often as that.
+        if (!pause(stopping, shortest_interval, false) || !pause(stopping, interval() - shortest_interval, true))
+            return;
+    }
+}
+
+bool reading_watch::mark(pgclient::connection& legacy) {
+    static const std::string sql = "SELECT " + store::ask_to_be_told_sql();
+    view_.take_wanted();
+    // From before it was asked for: what was committed by then is in front of it.
+    const auto asked = clock::now();
+    const auto got = legacy.exec(sql);
+    const auto at = got ? model::parse_lsn(got->text(0, 0)) : model::parse_lsn("");
+    if (!at) return false;
+    marks_.Increment();
+    const std::lock_guard alone{mutex_};
+    book_.made(asked, *at);
+    view_.set_fresh_to(book_.fresh_to());
+    return true;
+}
+
+void reading_watch::lose_modern() {
+    view_.set_there(false);
+    there_.Set(0);
+    const std::lock_guard alone{mutex_};
+    book_.forget();
+    view_.set_fresh_to(std::nullopt);
+}
+
+void reading_watch::listen(const std::stop_token& stopping) {
+    std::optional<pgclient::connection> modern;
+    complaint about{"modern doesn't answer"};
+    retry::backoff again{50ms, 1s};
+    clock::time_point looked{};
+    while (!stopping.stop_requested()) {
+        if (!wanted_by_flags()) {
+            if (modern) lose_modern();
+            modern.reset();
+            note_lag();
+            if (!pause(stopping, look_up_idle, false)) return;
+            continue;
+        }
+        if (!modern) {
+            auto opened = pgclient::connection::open(in_force_()->config.modern.dsn, as_reader());
+            auto listening =
+                opened ? opened->exec("LISTEN \"" + std::string{store::applied_channel} + '"') : opened.error();
+            if (!listening) {
+                about.say(listening.error());
+                lose_modern();
+                note_lag();
+                if (!pause(stopping, again.next(), false)) return;
+                continue;
+            }
+            modern.emplace(std::move(*opened));
+            looked = {};
+        }
+        bool well = true;
+        if (clock::now() - looked >= look_at_tables_every) {
+            looked = clock::now();
+            well = look_at_tables(*modern);
+        }
+        well = well && hear(*modern);
+        note_lag();
+        if (well) {
+            view_.set_there(true);
+            there_.Set(1);
+            about.settled();
+            again.reset();
+            continue;
+        }
+        lose_modern();
+        modern.reset();
+        if (!pause(stopping, again.next(), false)) return;
+    }
+}
+
+bool reading_watch::hear(pgclient::connection& modern) {
+    auto* const conn = modern.native();
+    pollfd waited{PQsocket(conn), POLLIN, 0};
+    ::poll(&waited, 1, static_cast<int>(look_up.count()));
+    if (waited.revents != 0 && PQconsumeInput(conn) == 0) return false;
+    const auto settings = in_force_();
+    const auto forget = [](PGnotify* of) { PQfreemem(of); };
+    while (const std::unique_ptr<PGnotify, decltype(forget)> one{PQnotifies(conn), forget}) {
+        const auto at = store::read_applied(one->extra, settings->config.stream.name);
+        if (!at) continue;
+        const std::lock_guard alone{mutex_};
+        book_.applied(*at, clock::now());
+        view_.set_fresh_to(book_.fresh_to());
+    }
+    return PQstatus(conn) == CONNECTION_OK;
+}
+
+bool reading_watch::look_at_tables(pgclient::connection& modern) {
+    const auto rows = modern.exec(live_tables, {in_force_()->config.stream.name});
+    if (!rows) {
+        // Before the first `crossfade init` nothing is live.
+        view_.set_tables({});
+        return rows.error().sqlstate == "42P01" || rows.error().sqlstate == "3F000";
+    }
+    table_states now;
+    for (int row = 0; row < rows->size(); ++row)
+        now.emplace(rows->text(row, 0), number_of(rows->text(row, 1)).value_or(1));
+    view_.set_tables(std::move(now));
+    return true;
+}
+
+void reading_watch::note_lag() {
+    const std::lock_guard alone{mutex_};
+    const auto fresh = book_.fresh_to();
+    lag_.Set(fresh ? std::chrono::duration<double>(clock::now() - *fresh).count() : -1);
+    waiting_.Set(static_cast<double>(book_.waiting()));
+}
+
+}  // namespace crossfade::proxy::reading

@@ -1,0 +1,191 @@
+#include "proxy/frontend/guide.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "lib/pgwire/bytes.hpp"
+#include "lib/pgwire/diagnostics.hpp"
+#include "lib/pgwire/query_messages.hpp"
+#include "lib/settings/load.hpp"
+
+namespace crossfade::proxy::frontend {
+namespace {
+
+using action = usher::step::action;
+using settings::side;
+using strategy::fallback;
+using namespace std::chrono_literals;
+
+const std::string select = pgwire::build_query("SELECT * FROM orders");
+const std::string update = pgwire::build_query("UPDATE orders SET x = 1");
+const std::string sync = pgwire::build_sync();
+std::string batch(std::string_view sql) {
+    return pgwire::build_parse("", sql) + pgwire::build_bind("", "", {}) + pgwire::build_execute("", 0);
+}
+
+// A session on legacy, whose client's bytes go on as far as the guide lets them.
+class a_guide : public testing::Test {
+  protected:
+    void SetUp() override {
+        answer("Z", "I");
+        take(
+            "flags: { hybrid_read_strategy: prefer-modern }\n"
+            "groups: { users: { tables: [public.users], flags: { hybrid_read_strategy: legacy } } }\n");
+        view_.set_there(true);
+        view_.set_tables({{"public.orders", 0}, {"public.users", 0}, {"sales.lines", 0}});
+        view_.set_fresh_to(now_);
+        guide_.became_alike();
+    }
+    void take(const std::string& more) {
+        const std::string text =
+            "legacy: { dsn: \"host=a dbname=x\" }\nmodern: { dsn: \"host=b dbname=x\" }\n"
+            "kafka: { brokers: \"k:9092\" }\nstream: { name: app, tables: [\"public.*\", \"sales.*\"] }\n" +
+            more;
+        auto config = settings::parse(text, "f.yaml", [](std::string_view) { return std::nullopt; }).value();
+        guide_.take(std::make_shared<const settings::in_force>(settings::in_force{std::move(config), 1}), {});
+    }
+    // What it says of what hasn't gone on; what may go on goes on. Who is to go goes.
+    action look(std::string_view more = {}) {
+        left_ += more;
+        for (;;) {
+            const auto step = guide_.look(left_, {tracker_, {}, here_, now_});
+            if (step.what == action::go) {
+                here_ = here_ == side::legacy ? side::modern : side::legacy;
+                continue;
+            }
+            if (step.what != action::pass || step.bytes == 0) return step.what;
+            const auto going = left_.substr(0, step.bytes);
+            for (std::size_t at = 0; at < going.size();) {
+                tracker_.on_frontend(going[at]);
+                at += 1 + pgwire::byte_reader{std::string_view{going}.substr(at + 1)}.u32();
+            }
+            passed_ += going;
+            guide_.passed(going.size());
+            left_.erase(0, going.size());
+            if (left_.empty()) return step.what;
+        }
+    }
+    void answer(std::string_view types, std::string_view states = "I") {
+        for (const char type : types) {
+            guide_.server_said(type);
+            tracker_.on_backend(type, type == 'Z' ? states.substr(0, 1) : "");
+            if (type == 'Z' && states.size() > 1) states.remove_prefix(1);
+        }
+        if (tracker_.quiet()) guide_.settled(tracker_.idle(), now_);
+    }
+    // Where it was answered, which it is now.
+    side asked(std::string_view what, std::string_view types = "CZ", std::string_view states = "I") {
+        EXPECT_EQ(look(what), action::pass);
+        EXPECT_EQ(left_, "");
+        answer(types, states);
+        return here_;
+    }
+
+    portrait::notebook notes_{{}};
+    reading::follower_view view_;
+    pgwire::session_tracker tracker_;
+    guide guide_{notes_, view_, known_statements::acquaintance::from_the_start};
+    side here_ = side::legacy;
+    std::chrono::steady_clock::time_point now_{1h};
+    std::string left_;
+    std::string passed_;
+};
+
+TEST_F(a_guide, leads_reads_to_modern_and_all_else_home) {
+    EXPECT_EQ(asked(select), side::modern);
+    EXPECT_EQ(asked(pgwire::build_query("SELECT 1")), side::modern) << "names nothing";
+    now_ += 1ms;
+    EXPECT_EQ(asked(update), side::legacy);
+    EXPECT_EQ(asked(pgwire::build_query("SELECT 1")), side::legacy);
+    EXPECT_EQ(asked(batch("SELECT * FROM sales.lines") + sync, "12CZ"), side::legacy)
+        << "what it wrote isn't there yet";
+    view_.set_fresh_to(now_ += 1ms);
+    EXPECT_EQ(asked(batch("SELECT * FROM lines") + sync, "12CZ"), side::modern);
+    EXPECT_EQ(asked(batch("SELECT * FROM lines") + batch("DELETE FROM lines") + sync, "12C12CZ"), side::legacy);
+    EXPECT_TRUE(guide_.alike());
+}
+
+TEST_F(a_guide, heeds_the_flags_of_each_group) {
+    EXPECT_EQ(asked(pgwire::build_query("SELECT * FROM users")), side::legacy);
+    EXPECT_EQ(asked(pgwire::build_query("SELECT * FROM orders JOIN users USING (id)")), side::legacy);
+    EXPECT_EQ(asked(pgwire::build_query("BEGIN READ ONLY"), "CZ", "T"), side::legacy) << "it might read users";
+}
+
+TEST_F(a_guide, holds_a_batch_back_until_it_is_known) {
+    const auto all = batch("SELECT * FROM orders") + sync;
+    for (const char byte : all.substr(0, all.size() - 1)) {
+        look(std::string(1, byte));
+        EXPECT_EQ(passed_, "");
+        EXPECT_EQ(here_, side::legacy);
+    }
+    look(all.substr(all.size() - 1));
+    EXPECT_EQ(passed_, all);
+    EXPECT_EQ(here_, side::modern);
+}
+
+TEST_F(a_guide, sends_one_unit_at_a_time) {
+    EXPECT_EQ(look(select + select), action::wait);
+    EXPECT_TRUE(guide_.takes_to_waiting());
+    EXPECT_EQ(passed_, select);
+    answer("CZ");
+    EXPECT_EQ(look(), action::pass);
+    EXPECT_EQ(passed_, select + select);
+}
+
+TEST_F(a_guide, does_not_go_to_and_fro) {
+    view_.set_fresh_to(now_ - 1s);
+    EXPECT_EQ(guide_.look(select, {tracker_, {}, here_, now_}).what, action::go);
+    // It took too long to get there.
+    now_ += 1ms;
+    EXPECT_EQ(guide_.look(select, {tracker_, {}, side::modern, now_}).what, action::go) << "home";
+    view_.set_fresh_to(now_);
+    EXPECT_EQ(guide_.look(select, {tracker_, {}, here_, now_}).what, action::pass);
+}
+
+TEST_F(a_guide, knows_what_may_have_changed_the_session) {
+    for (const auto& each : {pgwire::build_query("SET app.x = '1'"), pgwire::build_query("SELECT own()"),
+                             pgwire::build_parse("s", "SELECT 1") + sync, pgwire::build_query("not SQL"),
+                             pgwire::build_query("SELECT '" + std::string(guide::longest_text, 'x') + "'")}) {
+        guide_.became_alike();
+        EXPECT_EQ(asked(each, each.front() == 'P' ? "1Z" : "CZ"), side::legacy);
+        EXPECT_FALSE(guide_.alike());
+    }
+}
+
+TEST_F(a_guide, weighs_what_modern_says) {
+    const auto error = [](std::string_view state) {
+        return pgwire::build_error_response({{{'S', "ERROR"}, {'C', std::string{state}}, {'M', "x"}}});
+    };
+    const auto ready = pgwire::framed('Z', "I");
+    const auto row = pgwire::framed('D', std::string(100, 'x'));
+    using reply = guide::reply;
+    struct sample {
+        std::string said;
+        reply wanted;
+    };
+    for (const auto& each :
+         {sample{row, reply::more}, sample{row + ready, reply::good}, sample{error("42P01"), reply::more},
+          sample{error("42P01") + ready, reply::bad}, sample{row + error("57P01") + ready, reply::bad},
+          sample{error("57014") + ready, reply::good},
+          sample{pgwire::framed('D', std::string(guide::longest_held, 'x')), reply::good}}) {
+        look(select);
+        ASSERT_TRUE(guide_.may_say_again());
+        EXPECT_EQ(guide_.unit(), select);
+        EXPECT_EQ(guide_.weigh(each.said), each.wanted) << each.said.substr(0, 100);
+        EXPECT_EQ(guide_.may_say_again(), each.wanted != reply::good);
+        answer("CZ");
+    }
+}
+
+TEST_F(a_guide, has_a_read_only_transaction_begin_anew_where_it_is_heard) {
+    take("flags: { hybrid_read_strategy: modern }\n");
+    const auto begin = pgwire::build_query("BEGIN READ ONLY");
+    EXPECT_EQ(asked(begin, "CZ", "T"), side::modern);
+    const auto lock = pgwire::build_query("SELECT pg_advisory_xact_lock(1)");
+    EXPECT_EQ(look(lock), action::go_again);
+    EXPECT_EQ(guide_.start().messages(), begin);
+    EXPECT_EQ(look(), action::refuse) << "where it couldn't";
+}
+
+}  // namespace
+}  // namespace crossfade::proxy::frontend
