@@ -275,12 +275,13 @@ void guide::look_at_edition() {
     if (edition_ == newest) return;
     edition_ = newest;
     tables_ = view_.tables();
+    shared_ = {view_.shared(side::legacy), view_.shared(side::modern)};
     targets_.clear();
     all_targets_.clear();
     const auto& scopes = flags_->config.flags;
     const auto of_scope = [&](std::string_view group) {
         const auto flags = scopes.resolve(group, session_.tenant);
-        all_targets_.push_back({flags.hybrid_read_strategy, flags.migration_drift_tolerance, !tables_->empty(), 0});
+        all_targets_.push_back({flags.hybrid_read_strategy, flags.migration_drift_tolerance, view_.whole(), 0});
     };
     of_scope({});
     for (const auto& [group, ignored] : scopes.groups()) of_scope(group);
@@ -296,11 +297,16 @@ const strategy::read_target& guide::target_of(const sql::table_use& table) {
     if (!table.schema.empty()) {
         made = target_named(name);
     } else {
-        // What search_path says isn't known, as where groups differ (docs/adr/0028).
         for (const auto& schema : schemas_)
             if (!made.ready) made = target_named(schema + '.' + table.name);
+        // What search_path says isn't known, and is no matter where no other relation has the name.
+        made.ready = made.ready && is_one_alone(table.name);
     }
     return targets_.emplace(name, made).first->second;
+}
+
+bool guide::is_one_alone(const std::string& name) const {
+    return std::ranges::all_of(shared_, [&](const auto& names) { return names && !names->contains(name); });
 }
 
 strategy::read_target guide::target_named(std::string_view table) const {

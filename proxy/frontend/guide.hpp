@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -102,6 +103,7 @@ class guide {
     strategy::read_place place_of(const request& it, const usher::circumstances& now);
     const strategy::read_target& target_of(const sql::table_use& table);
     strategy::read_target target_named(std::string_view table) const;
+    bool is_one_alone(const std::string& name) const;
     void look_at_edition();
 
     portrait::notebook& notes_;
@@ -114,6 +116,7 @@ class guide {
     std::map<std::string, strategy::read_target, std::less<>> targets_;
     std::vector<strategy::read_target> all_targets_;
     std::shared_ptr<const reading::table_states> tables_;
+    std::array<std::shared_ptr<const reading::shared_names>, 2> shared_;
     std::optional<std::uint64_t> edition_;
 
     std::size_t looked_ = 0;  // bytes in front of what comes next: they were looked at, and may go on

@@ -20,6 +20,17 @@ void follower_view::set_tables(table_states now) {
     edition_.fetch_add(1, std::memory_order_acq_rel);
 }
 
+void follower_view::set_whole(bool is) {
+    if (whole_.exchange(is, std::memory_order_acq_rel) != is) edition_.fetch_add(1, std::memory_order_acq_rel);
+}
+
+void follower_view::set_shared(settings::side on, shared_names now) {
+    if (const auto before = shared(on); before && *before == now) return;
+    std::atomic_store(&shared_[static_cast<std::size_t>(on)],
+                      std::shared_ptr<const shared_names>{std::make_shared<shared_names>(std::move(now))});
+    edition_.fetch_add(1, std::memory_order_acq_rel);
+}
+
 void follower_view::want_newer() {
     if (!wanted_.exchange(true, std::memory_order_acq_rel) && tell_) tell_();
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -8,13 +9,18 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+
+#include "lib/settings/flags.hpp"
 
 namespace crossfade::proxy::reading {
 
 // Of tables that are live on the follower, by "schema.table": the share of its rows that are known to differ. One that
 // isn't here is not to be read there.
 using table_states = std::map<std::string, double, std::less<>>;
+// Names without a schema that several relations of one database have: which one a text means search_path decides.
+using shared_names = std::set<std::string, std::less<>>;
 
 // What sessions that read by strategy know of the follower; whoever watches it writes it down. Thread-safe, and cheap
 // enough to be asked for each statement.
@@ -26,13 +32,21 @@ class follower_view {
     bool there() const { return there_.load(std::memory_order_acquire); }
     // It has all that the authority had committed by then; nothing: that isn't known.
     std::optional<clock::time_point> fresh_to() const;
-    // Never null. `edition` of it changes when it does.
+    // Never null. `edition` changes when it does, and when shared() or whole() does.
     std::shared_ptr<const table_states> tables() const { return std::atomic_load(&tables_); }
+    // Null: that isn't known.
+    std::shared_ptr<const shared_names> shared(settings::side on) const {
+        return std::atomic_load(&shared_[static_cast<std::size_t>(on)]);
+    }
+    // Whether all that the authority has tables for, whatever they are called, is live on the follower.
+    bool whole() const { return whole_.load(std::memory_order_acquire); }
     std::uint64_t edition() const { return edition_.load(std::memory_order_acquire); }
 
     void set_there(bool is) { there_.store(is, std::memory_order_release); }
     void set_fresh_to(std::optional<clock::time_point> at);
     void set_tables(table_states now);
+    void set_whole(bool is);
+    void set_shared(settings::side on, shared_names now);
 
     // A session would read there if it were fresher: the watch need not wait for its usual time.
     void want_newer();
@@ -47,9 +61,11 @@ class follower_view {
 
     std::atomic<bool> there_{false};
     std::atomic<bool> wanted_{false};
+    std::atomic<bool> whole_{false};
     std::atomic<clock::rep> fresh_to_{unknown};
     std::atomic<std::uint64_t> edition_{0};
     std::shared_ptr<const table_states> tables_ = std::make_shared<const table_states>();
+    std::array<std::shared_ptr<const shared_names>, 2> shared_;
     std::function<void()> tell_;
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "lib/pgwire/array_literal.hpp"
 #include "lib/retry/backoff.hpp"
 #include "lib/store/applied.hpp"
 
@@ -37,6 +38,19 @@ constexpr const char* live_tables =
     "   AND NOT EXISTS (SELECT FROM crossfade.dead_letters AS l"
     "                   WHERE l.stream = $1 AND l.table_name = t.table_name AND l.operation = 'ddl')"
     " GROUP BY t.table_name, d.open";
+
+constexpr const char* names_of_several =
+    "SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+    " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
+    "   AND n.nspname !~ '^pg_(toast|temp)'"
+    " GROUP BY c.relname HAVING count(*) > 1";
+
+// $1 what is live. A view's rows are its tables'; a materialized one's are of when each side last refreshed it.
+constexpr const char* anything_else =
+    "SELECT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+    " WHERE c.relkind IN ('r', 'p', 'm', 'f') AND NOT c.relispartition"
+    "   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'crossfade') AND n.nspname !~ '^pg_(toast|temp)'"
+    "   AND n.nspname || '.' || c.relname NOT IN (SELECT unnest($1::text[])))";
 
 prometheus::Gauge& gauge(prometheus::Registry& in, const char* name, const char* help) {
     return prometheus::BuildGauge().Name(name).Help(help).Register(in).Add({});
@@ -118,6 +132,7 @@ void reading_watch::make_marks(const std::stop_token& stopping) {
     std::optional<pgclient::connection> legacy;
     complaint about{"marks can't be written to legacy"};
     retry::backoff again{50ms, 1s};
+    clock::time_point looked{};
     while (!stopping.stop_requested()) {
         if (!wanted_by_flags()) {
             legacy.reset();
@@ -132,8 +147,16 @@ void reading_watch::make_marks(const std::stop_token& stopping) {
                 continue;
             }
             legacy.emplace(std::move(*opened));
+            looked = {};
             about.settled();
             again.reset();
+        }
+        if (clock::now() - looked >= look_at_tables_every) {
+            looked = clock::now();
+            if (!look_at_names(*legacy, settings::side::legacy) || !look_for_more(*legacy)) {
+                legacy.reset();
+                continue;
+            }
         }
         if (!mark(*legacy)) legacy.reset();
         // Who wants news all the time gets them as often as that.
@@ -195,7 +218,7 @@ void reading_watch::listen(const std::stop_token& stopping) {
         bool well = true;
         if (clock::now() - looked >= look_at_tables_every) {
             looked = clock::now();
-            well = look_at_tables(*modern);
+            well = look_at_tables(*modern) && look_at_names(*modern, settings::side::modern);
         }
         well = well && hear(*modern);
         note_lag();
@@ -240,6 +263,24 @@ bool reading_watch::look_at_tables(pgclient::connection& modern) {
     for (int row = 0; row < rows->size(); ++row)
         now.emplace(rows->text(row, 0), number_of(rows->text(row, 1)).value_or(1));
     view_.set_tables(std::move(now));
+    return true;
+}
+
+bool reading_watch::look_at_names(pgclient::connection& at, settings::side which) {
+    const auto rows = at.exec(names_of_several);
+    if (!rows) return false;
+    shared_names now;
+    for (int row = 0; row < rows->size(); ++row) now.emplace(rows->text(row, 0));
+    view_.set_shared(which, std::move(now));
+    return true;
+}
+
+bool reading_watch::look_for_more(pgclient::connection& legacy) {
+    pgwire::array_literal live;
+    for (const auto& [name, drift] : *view_.tables()) live.add(name);
+    const auto rows = legacy.exec(anything_else, {live.take()});
+    if (!rows) return false;
+    view_.set_whole(!rows->boolean(0, 0));
     return true;
 }
 

@@ -41,6 +41,8 @@ class reading_watch {
     bool mark(pgclient::connection& legacy);
     bool hear(pgclient::connection& modern);
     bool look_at_tables(pgclient::connection& modern);
+    bool look_for_more(pgclient::connection& legacy);
+    bool look_at_names(pgclient::connection& at, settings::side which);
     void lose_modern();
     void note_lag();
     std::chrono::milliseconds interval() const;

@@ -20,6 +20,8 @@ class reads : public two_sides {
         start(writes + ", hybrid_read_strategy: " + strategy, "max_read_lag: 1h");
         auto& view = front_->view();
         view.set_tables({{"public.side", 0}, {"public.accounts", 0}, {"public.here_alone", 0}, {"public.noted", 0}});
+        for (const auto each : {legacy_side, modern_side}) view.set_shared(each, {});
+        view.set_whole(true);
         view.set_there(true);
         is_fresh();
     }

@@ -70,6 +70,35 @@ TEST_F(reads_by_strategy, come_home_when_modern_is_late_or_away) {
     EXPECT_TRUE(goes_to("modern"));
 }
 
+TEST_F(reads_by_strategy, of_a_read_only_transaction_go_where_all_tables_are) {
+    EXPECT_TRUE(support::eventually(20s, [&] {
+        const auto before = read_at("modern");
+        run("BEGIN READ ONLY");
+        EXPECT_EQ(value("SELECT balance FROM accounts WHERE id = 1"), "0");
+        run("COMMIT");
+        return read_at("modern") > before;
+    })) << world_->logs();
+}
+
+TEST_F(reads_by_strategy, are_of_the_table_that_search_path_means) {
+    world_->legacy.exec("CREATE SCHEMA other; CREATE TABLE other.accounts AS SELECT 1 AS id, 4711 AS balance");
+    EXPECT_TRUE(goes_to("legacy"));
+    EXPECT_GT(fallbacks("not_ready"), 0);
+    run("SET search_path = other, public");
+    EXPECT_EQ(value("SELECT balance FROM accounts WHERE id = 1"), "4711");
+    EXPECT_TRUE(support::eventually(20s, [&] {
+        const auto before = read_at("modern");
+        EXPECT_EQ(value("SELECT balance FROM public.accounts WHERE id = 1"), "0");
+        return read_at("modern") > before;
+    })) << "whose schema is told";
+    // It may read the one that modern lacks.
+    const auto at_legacy = fallbacks("not_ready");
+    run("BEGIN READ ONLY");
+    EXPECT_EQ(value("SELECT balance FROM accounts WHERE id = 1"), "4711");
+    run("COMMIT");
+    EXPECT_GT(fallbacks("not_ready"), at_legacy);
+}
+
 TEST_F(reads_by_strategy, come_home_from_a_table_that_differs) {
     const std::string drift =
         "crossfade.drift (stream, table_name, key, kind, state) VALUES ('app', 'public.accounts', '{\"id\": \"1\"}', "

@@ -33,6 +33,8 @@ class a_guide : public testing::Test {
             "groups: { users: { tables: [public.users], flags: { hybrid_read_strategy: legacy } } }\n");
         view_.set_there(true);
         view_.set_tables({{"public.orders", 0}, {"public.users", 0}, {"sales.lines", 0}});
+        for (const auto each : {side::legacy, side::modern}) view_.set_shared(each, {});
+        view_.set_whole(true);
         view_.set_fresh_to(now_);
         guide_.became_alike();
     }
@@ -111,6 +113,19 @@ TEST_F(a_guide, heeds_the_flags_of_each_group) {
     EXPECT_EQ(asked(pgwire::build_query("BEGIN READ ONLY"), "CZ", "T"), side::legacy) << "it might read users";
 }
 
+TEST_F(a_guide, leaves_it_to_legacy_what_a_name_means_that_several_relations_have) {
+    const auto without_schema = pgwire::build_query("SELECT * FROM lines");
+    EXPECT_EQ(asked(without_schema), side::modern);
+    for (const auto each : {side::legacy, side::modern}) {
+        view_.set_shared(each, {"lines"});
+        EXPECT_EQ(asked(without_schema), side::legacy);
+        EXPECT_EQ(guide_.take_read()->why, fallback::not_ready);
+        EXPECT_EQ(asked(pgwire::build_query("SELECT * FROM sales.lines")), side::modern);
+        view_.set_shared(each, {"others"});
+        EXPECT_EQ(asked(without_schema), side::modern);
+    }
+}
+
 TEST_F(a_guide, holds_a_batch_back_until_it_is_known) {
     const auto all = batch("SELECT * FROM orders") + sync;
     for (const char byte : all.substr(0, all.size() - 1)) {
@@ -185,6 +200,18 @@ TEST_F(a_guide, has_a_read_only_transaction_begin_anew_where_it_is_heard) {
     EXPECT_EQ(look(lock), action::go_again);
     EXPECT_EQ(guide_.start().messages(), begin);
     EXPECT_EQ(look(), action::refuse) << "where it couldn't";
+}
+
+TEST_F(a_guide, leads_a_read_only_transaction_to_modern_where_all_of_legacys_tables_are) {
+    take("flags: { hybrid_read_strategy: modern }\n");
+    const auto begin = pgwire::build_query("BEGIN READ ONLY");
+    view_.set_whole(false);
+    EXPECT_EQ(asked(begin, "CZ", "T"), side::legacy);
+    EXPECT_EQ(guide_.take_read()->why, fallback::not_ready);
+    EXPECT_EQ(asked(pgwire::build_query("COMMIT")), side::legacy);
+    EXPECT_EQ(asked(select), side::modern);
+    view_.set_whole(true);
+    EXPECT_EQ(asked(begin, "CZ", "T"), side::modern);
 }
 
 }  // namespace
