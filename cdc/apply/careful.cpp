@@ -14,6 +14,7 @@ using model::row_operation;
 namespace {
 
 constexpr std::string_view unique_violation = "23505";
+constexpr std::string_view is_referred_to = "0A000";  // of TRUNCATE, by foreign keys
 
 std::string_view name_of(const model::change_event& event) {
     const auto* change = std::get_if<model::row_change>(&event.body);
@@ -312,6 +313,12 @@ pgclient::result<void> careful_writer::truncate(const placed_event& event, const
     if (only.truncated_tables.empty()) return {};
     std::optional<pgclient::failure> fault;
     if (auto done = guarded({apply::truncate(only)}, fault); !done) return done.error();
+    // What refers to it and was emptied with it was copied since, perhaps, and keeps what it has.
+    const bool others_keep_theirs = event.mappings.size() < change.relations.size();
+    if (fault && fault->sqlstate == is_referred_to && others_keep_theirs) {
+        fault.reset();
+        if (auto done = guarded(apply::empty(only), fault); !done) return done.error();
+    }
     for (const auto& mapping : only.truncated_tables) {
         if (fault || !waiting_.any(to_string(mapping->target))) continue;
         // What waited was about rows that are gone on both sides now.

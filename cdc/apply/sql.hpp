@@ -54,6 +54,9 @@ statement remove_one(const table_mapping& mapping, const model::row_change& chan
 // Sets every known column of the row with this key: for a row that is there and should not be.
 statement overwrite_one(const table_mapping& mapping, const model::row& after);
 statement truncate(const segment& of);
+// The same of tables that others refer to, which TRUNCATE refuses whoever asks for it (SQLSTATE 0A000). Under
+// session_replication_role = replica no foreign key minds. Sequences stay where they are.
+std::vector<statement> empty(const segment& of);
 
 // A change of a table that is being copied beside the stream (not strictness::exact), of a mapping with a key. A row
 // that moves to another key, and of which a part alone is known, is noted in crossfade.refetch: whose the rest is

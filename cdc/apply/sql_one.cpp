@@ -144,6 +144,13 @@ statement truncate(const segment& of) {
     return {"TRUNCATE " + tables + (of.truncated->restart_identity ? " RESTART IDENTITY" : ""), {}, std::nullopt};
 }
 
+std::vector<statement> empty(const segment& of) {
+    std::vector<statement> made;
+    for (const auto& table : of.truncated_tables)
+        made.push_back({"DELETE FROM " + model::quoted(table->target), {}, std::nullopt});
+    return made;
+}
+
 std::vector<statement> copy_over_one(const table_mapping& mapping, const model::row_change& change, strictness how,
                                      const std::string& stream) {
     using model::row_operation;

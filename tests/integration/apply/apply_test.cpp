@@ -278,6 +278,23 @@ TEST(apply, truncate_is_a_barrier) {
     EXPECT_EQ(at.all(all_drift), "");
 }
 
+TEST(apply, truncate_leaves_alone_what_refers_to_it_and_was_copied_since) {
+    stream_fixture at{accounts_ddl +
+                      "; CREATE TABLE public.notes (id int PRIMARY KEY, account bigint REFERENCES public.accounts);"
+                      " INSERT INTO accounts VALUES (1, 'a', 'x'), (2, 'b', 'x'); INSERT INTO notes VALUES (1, 1)"};
+    at.exec(
+        "INSERT INTO crossfade.tables (stream, table_name, state, copied_lsn) VALUES ('app', 'public.notes', 'live',"
+        " '0/9000000')");
+    auto from = at.publish_as(1);
+    from.commit({truncate({accounts, table("notes", {"id!", "account"})}), insert(accounts, {"1", "b", "y"})});
+    from.flush();
+    at.cdc->start();
+    ASSERT_TRUE(at.applied(from)) << at.cdc->log();
+    EXPECT_EQ(at.all("SELECT * FROM accounts"), "1|b|y");
+    EXPECT_EQ(at.all("SELECT * FROM notes"), "1|1");
+    EXPECT_EQ(at.all(all_drift), "");
+}
+
 TEST(apply, generated_and_identity_columns) {
     stream_fixture at{
         "CREATE TABLE public.items (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, price numeric, doubled numeric"
