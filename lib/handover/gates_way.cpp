@@ -65,7 +65,8 @@ sentinel next_sentinel(const end& from, const end& to) {
     return {.series = std::to_string(newest + 1), .word = {}, .before = alike.take(), .mark = {}};
 }
 
-// An INSERT, an UPDATE and, but for the first time, a DELETE; and a mark, which goes to every partition of a topic.
+// An INSERT, an UPDATE and, but for the first time, a DELETE in one transaction; and a mark behind it, which goes to
+// every partition of a topic.
 sentinel send_sentinel(const end& from, const end& to) {
     auto made = next_sentinel(from, to);
     const std::string doing = "writing crossfade.sentinel on " + from.name;
@@ -79,9 +80,10 @@ sentinel send_sentinel(const end& from, const end& to) {
                     .text(0, 0);
     ask(from.db, doing, "DELETE FROM crossfade.sentinel WHERE stream = $1::text AND series = ANY ($2::bigint[])",
         {from.stream, made.before});
+    ask(from.db, doing, "COMMIT");
+    // Behind the commit: others may commit in front of it, and the stream is then past a mark within it without it.
     const auto mark = ask(from.db, doing, "SELECT " + store::ask_to_be_told_sql() + "::text");
     if (const auto at = model::parse_lsn(mark.text(0, 0))) made.mark = *at;
-    ask(from.db, doing, "COMMIT");
     return made;
 }
 
