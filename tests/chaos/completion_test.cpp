@@ -55,6 +55,9 @@ TEST_F(completion, ends_the_way_back_for_good) {
             "\n"));
     };
     by_file("true");
+    // What the file says later is another word than this one for who has heard it.
+    const auto heard = [&] { return world().proxy.log().find("-> prefer-modern") != std::string::npos; };
+    EXPECT_TRUE(support::eventually(30s, heard)) << world().proxy.log();
     EXPECT_THAT(flip("legacy", {"--force"}).output, HasSubstr("cutover_completed is true for everything in the file"));
     expect_status("cutover_completed is true in the file, and the way back is open");
     EXPECT_THAT(slots(), HasSubstr("crossfade_app_back"));
