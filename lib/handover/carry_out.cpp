@@ -4,6 +4,7 @@
 
 #include "lib/handover/completion.hpp"
 #include "lib/handover/gates.hpp"
+#include "lib/handover/gates_parts.hpp"
 #include "lib/handover/pause.hpp"
 
 namespace crossfade::handover {
@@ -14,17 +15,6 @@ using preflight::verdict;
 
 // For what the connection broke in the middle of.
 constexpr auto settle_patience = 30s;
-
-pgclient::connection connect(const settings::configuration& config, settings::side which) {
-    auto opened = pgclient::connection::open(config.database_of(which).dsn, {.application_name = "crossfade-flip",
-                                                                             .silence = config.stream.silence_timeout});
-    if (!opened)
-        throw trouble("no connection to " + std::string{to_string(which)} + ": " + pgclient::to_string(opened.error()));
-    // The gates don't wait for whoever has locked what they look at.
-    if (const auto set = opened->exec("SET lock_timeout = '2s'"); !set)
-        throw trouble(std::string{to_string(which)} + ": " + pgclient::to_string(set.error()));
-    return std::move(*opened);
-}
 
 // One flip at a time. What another one leaves is what this one begins with.
 bool claimed(coordinator& by, const wish& what, const std::function<void(const std::string&)>& say) {
@@ -98,8 +88,8 @@ outcome carry_out(const settings::configuration& config, const wish& what,
                 std::string{to_string(what.to)} + " is the authority of " + to_string(what.scope) + " already";
             return came;
         }
-        auto legacy = connect(config, settings::side::legacy);
-        auto modern = connect(config, settings::side::modern);
+        auto legacy = gates::connect(config, settings::side::legacy);
+        auto modern = gates::connect(config, settings::side::modern);
         const bool guarded =
             config.flags.resolve(what.scope.group, what.scope.tenant).cutover_guardrail_enabled && !what.overrule;
         const auto until = std::chrono::steady_clock::now() + (what.look_only ? 0ms : what.patience);

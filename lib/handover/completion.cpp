@@ -22,24 +22,6 @@ using settings::side;
 constexpr auto slot_patience = 10s;
 constexpr auto between_looks = 100ms;
 
-pgclient::connection connect(const settings::configuration& config, side which) {
-    auto opened = pgclient::connection::open(config.database_of(which).dsn, {.application_name = "crossfade-flip",
-                                                                             .silence = config.stream.silence_timeout});
-    if (!opened)
-        throw trouble("no connection to " + std::string{to_string(which)} + ": " + pgclient::to_string(opened.error()));
-    return std::move(*opened);
-}
-
-gates::end end_of(const settings::configuration& config, side which, pgclient::connection& on) {
-    const auto& stream = config.stream.name;
-    gates::end made{which, std::string{to_string(which)},
-                    which == side::legacy ? stream : settings::back_stream(stream), on};
-    auto tables = store::load_fences(on, "crossfade_" + made.stream, config.tenants.column);
-    if (!tables) throw trouble("reading the fence on " + made.name + ": " + pgclient::to_string(tables.error()));
-    made.tables = std::move(*tables);
-    return made;
-}
-
 preflight::findings look(const settings::configuration& config, const store::authority_row& now,
                          pgclient::connection& legacy, pgclient::connection& modern) {
     preflight::findings found;
@@ -48,8 +30,8 @@ preflight::findings look(const settings::configuration& config, const store::aut
     else
         found.fail("authority", to_string(now.authorities) + ": only what is on modern as a whole is completed",
                    "crossfade flip --to modern");
-    const auto from = end_of(config, side::modern, modern);
-    const auto to = end_of(config, side::legacy, legacy);
+    const auto from = gates::end_at(config, side::modern, modern);
+    const auto to = gates::end_at(config, side::legacy, legacy);
     // Legacy stays as the last copy of what there was: it is to be a whole one.
     gates::look_at_differences(config, from, to, found);
     gates::look_at_way(from, to, {}, found);
@@ -128,8 +110,8 @@ ended complete(const settings::configuration& config, const ending& what,
     by.settle();
     const auto now = by.newest();
     if (!now) throw trouble("neither database says who the authority is. Way out: crossfade init");
-    auto legacy = connect(config, side::legacy);
-    auto modern = connect(config, side::modern);
+    auto legacy = gates::connect(config, side::legacy);
+    auto modern = gates::connect(config, side::modern);
     came.was_before = !now->completed_at.empty();
     if (!came.was_before) {
         came.gates = look(config, *now, legacy, modern);

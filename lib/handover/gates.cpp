@@ -9,7 +9,6 @@
 #include "lib/handover/gates_parts.hpp"
 #include "lib/handover/sequences.hpp"
 #include "lib/preflight/listing.hpp"
-#include "lib/settings/turned.hpp"
 #include "lib/store/authority.hpp"
 #include "lib/store/fence.hpp"
 
@@ -330,15 +329,9 @@ bool passes_by_itself(const findings& found) {
 
 findings look(const settings::configuration& config, const intent& what, pgclient::connection& legacy,
               pgclient::connection& modern, const std::stop_token& give_up) {
-    const auto& stream = config.stream.name;
     const auto to = what.to;
-    gates::end old_end{side::legacy, "legacy", stream, legacy};
-    gates::end new_end{side::modern, "modern", settings::back_stream(stream), modern};
-    for (auto* each : {&old_end, &new_end}) {
-        auto tables = store::load_fences(each->db, "crossfade_" + each->stream, config.tenants.column);
-        if (!tables) throw trouble("reading the fence on " + each->name + ": " + pgclient::to_string(tables.error()));
-        each->tables = std::move(*tables);
-    }
+    const auto old_end = gates::end_at(config, side::legacy, legacy);
+    const auto new_end = gates::end_at(config, side::modern, modern);
     const judgement by{config, what};
     const auto& from = to == side::modern ? old_end : new_end;
     const auto& onto = to == side::modern ? new_end : old_end;

@@ -21,6 +21,11 @@ struct end {
     std::vector<store::fenced_table> tables{};
 };
 
+// For the gates and what comes of them; waits for nobody who has locked what they look at.
+pgclient::connection connect(const settings::configuration& config, settings::side which);
+// With its tables and their fences, as they are now. `on` outlives it.
+end end_at(const settings::configuration& config, settings::side which, pgclient::connection& on);
+
 pgclient::rows ask(pgclient::connection& on, const std::string& doing, const std::string& sql,
                    const std::vector<pgclient::parameter>& parameters = {});
 std::vector<std::string> column(const pgclient::rows& of, int which = 0);

@@ -9,6 +9,7 @@
 #include "lib/handover/pause.hpp"
 #include "lib/pgwire/array_literal.hpp"
 #include "lib/preflight/listing.hpp"
+#include "lib/settings/turned.hpp"
 #include "lib/store/applied.hpp"
 #include "lib/store/progress.hpp"
 
@@ -110,6 +111,26 @@ std::string milliseconds_text(std::chrono::steady_clock::duration time) {
 }
 
 }  // namespace
+
+pgclient::connection connect(const settings::configuration& config, settings::side which) {
+    auto opened = pgclient::connection::open(config.database_of(which).dsn, {.application_name = "crossfade-flip",
+                                                                             .silence = config.stream.silence_timeout});
+    if (!opened)
+        throw trouble("no connection to " + std::string{to_string(which)} + ": " + pgclient::to_string(opened.error()));
+    if (const auto set = opened->exec("SET lock_timeout = '2s'"); !set)
+        throw trouble(std::string{to_string(which)} + ": " + pgclient::to_string(set.error()));
+    return std::move(*opened);
+}
+
+end end_at(const settings::configuration& config, settings::side which, pgclient::connection& on) {
+    const auto& stream = config.stream.name;
+    end made{which, std::string{to_string(which)},
+             which == settings::side::legacy ? stream : settings::back_stream(stream), on};
+    auto tables = store::load_fences(on, "crossfade_" + made.stream, config.tenants.column);
+    if (!tables) throw trouble("reading the fence on " + made.name + ": " + pgclient::to_string(tables.error()));
+    made.tables = std::move(*tables);
+    return made;
+}
 
 pgclient::rows ask(pgclient::connection& on, const std::string& doing, const std::string& sql,
                    const std::vector<pgclient::parameter>& parameters) {
