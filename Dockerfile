@@ -13,7 +13,7 @@ RUN cmake --preset release -DBUILD_TESTING=OFF \
 FROM debian:12-slim
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends \
-        ca-certificates libpg-query1504.0 libpq5 libprometheus-cpp-core1.0 libprotobuf32 librdkafka1 libspdlog1.10 libssl3 liburing2 libyaml-cpp0.7 \
+        ca-certificates libidn12 libpg-query1504.0 libpq5 libprometheus-cpp-core1.0 libprotobuf32 librdkafka1 libspdlog1.10 libssl3 liburing2 libyaml-cpp0.7 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin crossfade
 COPY --from=build /src/build/release/bin/crossfade-proxy /src/build/release/bin/crossfade-cdc /src/build/release/bin/crossfade /usr/local/bin/

@@ -10,6 +10,7 @@ find_package(CLI11 REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET rdkafka)
+pkg_check_modules(libidn REQUIRED IMPORTED_TARGET libidn)
 pkg_check_modules(liburing REQUIRED IMPORTED_TARGET liburing)
 
 # PostgreSQL's parser as a library. It brings no file for CMake, and is itself linked with what protobuf-c.h declares.

@@ -24,7 +24,7 @@ class scram_client {
     // them. With keys there is nothing to iterate, and no bound but PostgreSQL's own (2^31-1).
     static constexpr unsigned most_iterations = 100000;
 
-    // `secret`: a password (not empty; see scram_keys_of for what isn't ASCII), or the keys that a client's own log-in
+    // `secret`: a password (not empty), or the keys that a client's own log-in
     // gave away. `channel`: on a TLS connection. `cache`: for passwords; null: the work is done each time. `nonce` is
     // for tests.
     using secret = std::variant<std::string, scram_keys>;

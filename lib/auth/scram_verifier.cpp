@@ -3,6 +3,8 @@
 #include <charconv>
 #include <limits>
 
+#include "lib/auth/saslprep.hpp"
+
 namespace crossfade::auth {
 namespace {
 
@@ -55,7 +57,7 @@ std::string build(const scram_verifier& of) {
 }
 
 scram_keys scram_keys_of(std::string_view password, std::string_view salt, unsigned iterations) {
-    const auto salted = pbkdf2_sha256(password, salt, iterations);
+    const auto salted = pbkdf2_sha256(saslprep(password), salt, iterations);
     return {hmac_sha256(salted, "Client Key"), hmac_sha256(salted, "Server Key")};
 }
 

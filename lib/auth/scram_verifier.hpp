@@ -38,9 +38,7 @@ std::string build(const scram_verifier& of);
 // Whether a text is meant for one, though it may be damaged. Never to be taken for a password.
 bool looks_like_scram_verifier(std::string_view text);
 
-// `password` goes through SASLprep (RFC 4013) as PostgreSQL does it, for ASCII: unchanged. Others are taken as the
-// bytes they are, which is right for text in Unicode's form NFKC, as keyboards give it, and for what PostgreSQL doesn't
-// normalise either (no UTF-8). For the rest the keys come out wrong, and log-in fails.
+// `password` is prepared first, as saslprep() says.
 scram_keys scram_keys_of(std::string_view password, std::string_view salt, unsigned iterations);
 scram_verifier make_scram_verifier(std::string_view password, std::string salt, unsigned iterations);
 

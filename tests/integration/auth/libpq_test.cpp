@@ -148,15 +148,13 @@ TEST(libpq, is_refused_by_us_as_by_postgresql) {
                 HasSubstr("channel binding"));
 }
 
-TEST(libpq, normalises_passwords_where_we_do_not) {
-    const scram_subject composed{make_scram_verifier("p\xc3\xa4ss", "some salt", 4096), true};
-    const scram_subject decomposed{make_scram_verifier("pa\xcc\x88ss", "some salt", 4096), true};
-    for (const char* typed : {"p\xc3\xa4ss", "pa\xcc\x88ss"}) {
-        scram_listener listener;
-        EXPECT_EQ(connect(listener, composed, typed, "sslmode=disable").said, "");
-        scram_listener other;
-        EXPECT_THAT(connect(other, decomposed, typed, "sslmode=disable").said,
-                    HasSubstr("password authentication failed"));
+TEST(libpq, normalises_passwords_as_we_do) {
+    for (const char* known : {"p\xc3\xa4ss", "pa\xcc\x88ss"}) {
+        for (const char* typed : {"p\xc3\xa4ss", "pa\xcc\x88ss"}) {
+            scram_listener listener;
+            const scram_subject of_known{make_scram_verifier(known, "some salt", 4096), true};
+            EXPECT_EQ(connect(listener, of_known, typed, "sslmode=disable").said, "");
+        }
     }
 }
 
