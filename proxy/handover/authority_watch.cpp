@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "lib/handover/coordinator.hpp"
+#include "lib/pgclient/notified.hpp"
 
 namespace crossfade::proxy::handover {
 namespace {
@@ -133,6 +134,7 @@ void authority_watch::connect(side_link& to) {
     to.db.emplace(std::move(*opened));
     const auto listening = to.db->exec("LISTEN \"" + std::string{store::authority_channel} + '"');
     if (!listening) return lose(to, listening.error());
+    to.news = true;
     if (!std::exchange(to.said, {}).empty()) spdlog::info("{} says again who the authority is", name_of(to.which));
 }
 
@@ -156,8 +158,6 @@ void authority_watch::look(side_link& at) {
     at.looked = now;
     auto got = store::load_authority(*at.db, config_.stream.name);
     if (!got) return lose(at, got.error());
-    // Notifications have come with the answers, and the row is newer than they are.
-    while (auto* one = PQnotifies(at.db->native())) PQfreemem(one);
     const std::lock_guard alone{mutex_};
     at.row = std::move(*got);
     at.hold_until.reset();
@@ -273,9 +273,13 @@ void authority_watch::wait(side_link& on) {
         const std::lock_guard alone{mutex_};
         if (flip_) patience = flip_->from == on.which && reported_busy_ != 0U ? look_up_holding : look_up_held;
     }
-    pollfd waited{on.db ? PQsocket(on.db->native()) : -1, POLLIN, 0};
-    ::poll(&waited, 1, static_cast<int>(patience.count()));
-    on.news = waited.revents != 0;
+    if (!on.db) {
+        ::poll(nullptr, 0, static_cast<int>(patience.count()));
+        return;
+    }
+    // What has come with an answer may be younger than that. Who has lost the connection notices when he looks.
+    const auto told = pgclient::notified(*on.db, patience);
+    on.news = !told || !told->empty();
 }
 
 void authority_watch::clear_up_again_and_again(const std::stop_token& stopping) {

@@ -1,10 +1,10 @@
 #include "proxy/mirror/follower_watch.hpp"
 
 #include <spdlog/spdlog.h>
-#include <sys/poll.h>
 
 #include <algorithm>
 
+#include "lib/pgclient/notified.hpp"
 #include "lib/retry/backoff.hpp"
 #include "lib/store/applied.hpp"
 #include "lib/store/progress.hpp"
@@ -175,18 +175,14 @@ void follower_watch::listen(const std::stop_token& stopping) {
 }
 
 bool follower_watch::hear(milliseconds patience) {
-    auto* const conn = modern_->native();
-    pollfd waited{PQsocket(conn), POLLIN, 0};
-    ::poll(&waited, 1, static_cast<int>(patience.count()));
-    if (waited.revents != 0 && PQconsumeInput(conn) == 0) return false;
+    const auto told = pgclient::notified(*modern_, patience);
+    if (!told) return false;
     std::optional<model::lsn> newest;
     const auto settings = config();
-    const auto& stream = settings->config.stream.name;
-    const auto forget = [](PGnotify* of) { PQfreemem(of); };
-    while (const std::unique_ptr<PGnotify, decltype(forget)> one{PQnotifies(conn), forget})
-        if (const auto at = store::read_applied(one->extra, stream)) newest = at;
+    for (const auto& each : *told)
+        if (const auto at = store::read_applied(each, settings->config.stream.name)) newest = at;
     news(newest);
-    return PQstatus(conn) == CONNECTION_OK;
+    return true;
 }
 
 void follower_watch::news(std::optional<model::lsn> applied) {

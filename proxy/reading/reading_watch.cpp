@@ -1,11 +1,11 @@
 #include "proxy/reading/reading_watch.hpp"
 
 #include <spdlog/spdlog.h>
-#include <sys/poll.h>
 
 #include <algorithm>
 #include <charconv>
 
+#include "lib/pgclient/notified.hpp"
 #include "lib/pgwire/array_literal.hpp"
 #include "lib/retry/backoff.hpp"
 #include "lib/store/applied.hpp"
@@ -236,20 +236,17 @@ void reading_watch::listen(const std::stop_token& stopping) {
 }
 
 bool reading_watch::hear(pgclient::connection& modern) {
-    auto* const conn = modern.native();
-    pollfd waited{PQsocket(conn), POLLIN, 0};
-    ::poll(&waited, 1, static_cast<int>(look_up.count()));
-    if (waited.revents != 0 && PQconsumeInput(conn) == 0) return false;
+    const auto told = pgclient::notified(modern, look_up);
+    if (!told) return false;
     const auto settings = in_force_();
-    const auto forget = [](PGnotify* of) { PQfreemem(of); };
-    while (const std::unique_ptr<PGnotify, decltype(forget)> one{PQnotifies(conn), forget}) {
-        const auto at = store::read_applied(one->extra, settings->config.stream.name);
+    for (const auto& each : *told) {
+        const auto at = store::read_applied(each, settings->config.stream.name);
         if (!at) continue;
         const std::lock_guard alone{mutex_};
         book_.applied(*at, clock::now());
         view_.set_fresh_to(book_.fresh_to());
     }
-    return PQstatus(conn) == CONNECTION_OK;
+    return true;
 }
 
 bool reading_watch::look_at_tables(pgclient::connection& modern) {

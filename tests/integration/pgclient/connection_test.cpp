@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include "lib/pgclient/notified.hpp"
 #include "lib/store/schema.hpp"
 #include "tests/support/ports.hpp"
 #include "tests/support/postgres.hpp"
@@ -53,6 +54,25 @@ TEST_F(a_database, flushes_what_is_brought_only_where_that_is_asked_for) {
     cluster_->exec("ALTER ROLE CURRENT_USER SET synchronous_commit = local");
     EXPECT_EQ(setting(open()), "local");
     cluster_->exec("ALTER ROLE CURRENT_USER RESET synchronous_commit; ALTER DATABASE app RESET synchronous_commit");
+}
+
+// A server sends what has been notified in front of the end of an answer; the socket has nothing left of it then.
+TEST_F(a_database, notifies_with_its_answers_too) {
+    using namespace std::chrono_literals;
+    auto listener = open();
+    listener.exec("LISTEN news").value();
+    cluster_->exec("NOTIFY news, 'one'; NOTIFY news, 'two'");
+    listener.exec("SELECT 1").value();
+    using testing::ElementsAre;
+    const auto began = std::chrono::steady_clock::now();
+    EXPECT_THAT(notified(listener, 60s).value(), ElementsAre("one", "two"));
+    EXPECT_LT(std::chrono::steady_clock::now() - began, 30s) << "it is not waited for";
+    EXPECT_THAT(notified(listener, 0ms).value(), ElementsAre());
+    cluster_->exec("NOTIFY news, 'three'");
+    EXPECT_THAT(notified(listener, 60s).value(), ElementsAre("three"));
+    cluster_->exec("SELECT pg_terminate_backend(" + std::to_string(PQbackendPID(listener.native())) + ")");
+    // It says its last words first.
+    EXPECT_TRUE(!notified(listener, 60s) || !notified(listener, 60s));
 }
 
 TEST_F(a_database, is_seen_the_same_way_whatever_its_defaults) {
