@@ -129,7 +129,9 @@ guide::step guide::go_on(std::string_view chunk, const request& it, const usher:
     const auto there = chunk.substr(0, it.size);
     const bool at_home = now.here == home;
     alike_ = alike_ && !it.what.alters;
-    wrote_ = wrote_ || (at_home && it.what.may_write);
+    const bool writes = at_home && it.what.may_write;
+    wrote_ = wrote_ || writes;
+    wrote_behind_ = wrote_behind_ || (writes && !now.where.quiet());
     if (!it.whole || there.size() < it.size) {
         start_.spoil();
     } else if (it.what.controls) {
@@ -340,8 +342,8 @@ void guide::settled(bool idle, instant at) {
     unit_.clear();
     unheard_ = false;
     if (!idle) return;
-    if (wrote_ && !brought_) last_write_ = at;
-    wrote_ = brought_ = false;
+    if (wrote_ && (!brought_ || wrote_behind_)) last_write_ = at;
+    wrote_ = brought_ = wrote_behind_ = false;
     stray_tried_ = false;
 }
 

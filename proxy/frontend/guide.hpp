@@ -65,7 +65,7 @@ class guide {
     void server_said(char type);
     // All is answered; `idle`: and no transaction is open.
     void settled(bool idle, instant at);
-    // What the session's transaction has written is on the follower before its client is answered.
+    // What the session's transaction has written is on the follower before its client is answered, or is nothing.
     void follower_has_it() { brought_ = true; }
 
     // What modern answers to the unit under way, all of it up to now, none of which has gone on.
@@ -130,6 +130,7 @@ class guide {
     // Since the session was idle.
     bool wrote_ = false;
     bool brought_ = false;
+    bool wrote_behind_ = false;  // what was under way, so that nobody knows which of them was brought
     repeatable_start start_;
     bool stray_tried_ = false;
     std::optional<instant> last_write_;

@@ -210,7 +210,7 @@ class session : public std::enable_shared_from_this<session> {
     // Asks to be told when the follower has what the authority has committed by now. False: it isn't waited for.
     bool wait_for_follower();
     bool may_answer_late(std::string_view answer);
-    void follower_has_it();
+    void stop_waiting(bool follower_has_it);
     // What the escort wants done.
     void run_errands(relay_loop& by);
     bool follower_is_away() const;

@@ -38,7 +38,10 @@ bool session::may_answer_late(std::string_view answer) {
         return waits_for_follower_;
     }
     leave_follower(false);
-    return !(escort_ && escort_->wrote_nothing(answer)) && wait_for_follower();
+    if (!escort_ || !escort_->wrote_nothing(answer)) return wait_for_follower();
+    // There is nothing to be brought.
+    if (guide_) guide_->follower_has_it();
+    return false;
 }
 
 void session::run_errands(relay_loop& by) {
@@ -144,7 +147,6 @@ void session::end_on_follower(bool well) {
     if (well) failpoint::pass("mirror.committed");
     leave_follower(well);
     escort_->committed(well);
-    if (well && guide_) guide_->follower_has_it();
     // The stream brings it.
     if (!well) wait_for_follower();
 }
@@ -158,7 +160,7 @@ void session::on_follower(mirror::follower_link::state now) {
         end_on_follower(well);
         if (waits_for_follower_) return;
         waits_for_follower_ = true;
-        return follower_has_it();
+        return stop_waiting(well);
     }
     follower_due_ = never;
     if (well) failpoint::pass("mirror.written");
@@ -191,16 +193,17 @@ void session::go_on_to_commit(std::optional<mirror::leave_reason> why) {
 
 bool session::wait_for_follower() {
     auto& by = *rides_on();
-    waits_for_follower_ = around_.follower->wait_for_follower([&by, waiting = weak_from_this()] {
-        by.post([waiting] {
-            if (const auto one = waiting.lock()) one->follower_has_it();
+    waits_for_follower_ = around_.follower->wait_for_follower([&by, waiting = weak_from_this()](mirror::wait_end how) {
+        by.post([waiting, how] {
+            if (const auto one = waiting.lock()) one->stop_waiting(how == mirror::wait_end::applied);
         });
     });
     return waits_for_follower_;
 }
 
-void session::follower_has_it() {
+void session::stop_waiting(bool follower_has_it) {
     if (over_ || !std::exchange(waits_for_follower_, false)) return;
+    if (follower_has_it && guide_) guide_->follower_has_it();
     to_client_.go_on();
     carry();
 }

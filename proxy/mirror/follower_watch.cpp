@@ -69,7 +69,7 @@ follower_watch::follower_watch(std::function<settings::snapshot()> in_force, pro
     if (config()->config.flags.has(settings::write_strategy::mirror)) start();
 }
 
-bool follower_watch::wait_for_follower(std::function<void()> then) {
+bool follower_watch::wait_for_follower(waiting_list::release then) {
     const auto timeout = config()->config.proxy.mirror_timeout;
     std::unique_lock hold{mutex_};
     if (stopped_) return false;
@@ -222,7 +222,7 @@ void follower_watch::tell(std::unique_lock<std::mutex>& hold) {
         waiting_.Decrement();
         ends_[static_cast<std::size_t>(each.how)]->Increment();
         added_seconds_.Observe(std::chrono::duration<double>(each.took).count());
-        each.tell();
+        each.tell(each.how);
     }
 }
 

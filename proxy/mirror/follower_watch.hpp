@@ -32,7 +32,7 @@ class follower_watch {
 
     // What legacy has committed by now. True: `then` will be called, once, in a thread of the watch and without its
     // lock: by proxy.mirror_timeout at the latest. False: the follower is away or slow, and nobody waits.
-    bool wait_for_follower(std::function<void()> then);
+    bool wait_for_follower(waiting_list::release then);
 
     // Any thread.
     struct state {

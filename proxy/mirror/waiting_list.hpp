@@ -35,7 +35,7 @@ class waiting_list {
   public:
     using clock = std::chrono::steady_clock;
     using milliseconds = std::chrono::milliseconds;
-    using release = std::function<void()>;
+    using release = std::function<void(wait_end how)>;
 
     static constexpr milliseconds probe_interval{500};
     static constexpr int probes_to_recover = 3;

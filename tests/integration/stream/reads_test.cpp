@@ -1,7 +1,9 @@
 // Reads that go to modern by strategy (docs/adr/0029), with everything for real.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <csignal>
+#include <memory>
 #include <string>
 
 #include "tests/integration/stream/mirror_rows.hpp"
@@ -11,10 +13,33 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class reads_by_strategy : public mirror_rows {
+// What has read, and where.
+class reads : public mirror_rows {
+  protected:
+    std::string value(const std::string& sql) { return value(*client_, sql); }
+    std::string value(pgclient::connection& client, const std::string& sql) {
+        const auto got = client.exec(sql);
+        return got && got->size() == 1 ? std::string{got->text(0, 0)} : "nothing";
+    }
+    double read_at(const std::string& side) { return metric("crossfade_reads_total{side=\"" + side + "\"}"); }
+    double fallbacks(const std::string& reason) {
+        return metric("crossfade_read_fallbacks_total{reason=\"" + reason + "\"}");
+    }
+    // Until the next read is answered there.
+    bool goes_to(const std::string& side) { return goes_to(side, *client_, "accounts"); }
+    bool goes_to(const std::string& side, pgclient::connection& client, const std::string& table) {
+        return support::eventually(20s, [&] {
+            const auto before = read_at(side);
+            EXPECT_NE(value(client, "SELECT balance FROM " + table + " WHERE id = 1"), "nothing");
+            return read_at(side) > before;
+        });
+    }
+};
+
+class reads_by_strategy : public reads {
   protected:
     void SetUp() override {
-        mirror_rows::SetUp();
+        reads::SetUp();
         if (IsSkipped()) return;
         world_ = std::make_unique<chaos::landscape>(
             chaos::landscape_options{.schema = schema,
@@ -27,22 +52,6 @@ class reads_by_strategy : public mirror_rows {
         run("INSERT INTO accounts VALUES (1, 0)");
         ASSERT_EQ(world_->settle(30s), "");
         ASSERT_TRUE(goes_to("modern")) << world_->logs();
-    }
-    std::string value(const std::string& sql) {
-        const auto got = client_->exec(sql);
-        return got && got->size() == 1 ? std::string{got->text(0, 0)} : "nothing";
-    }
-    double read_at(const std::string& side) { return metric("crossfade_reads_total{side=\"" + side + "\"}"); }
-    double fallbacks(const std::string& reason) {
-        return metric("crossfade_read_fallbacks_total{reason=\"" + reason + "\"}");
-    }
-    // Until the next read is answered there.
-    bool goes_to(const std::string& side) {
-        return support::eventually(20s, [&] {
-            const auto before = read_at(side);
-            EXPECT_NE(value("SELECT balance FROM accounts WHERE id = 1"), "nothing");
-            return read_at(side) > before;
-        });
     }
 };
 
@@ -112,6 +121,125 @@ TEST_F(reads_by_strategy, come_home_from_a_table_that_differs) {
     world_->modern.exec("UPDATE crossfade.tables SET state = 'stale' WHERE table_name = 'public.accounts'");
     EXPECT_TRUE(goes_to("legacy"));
     EXPECT_GT(fallbacks("not_ready"), 0);
+}
+
+// Under mirror modern has what the session has written before it is answered.
+class reads_under_mirror : public reads {
+  protected:
+    void SetUp() override {
+        reads::SetUp();
+        if (IsSkipped()) return;
+        begin("2s", "mirror\n  hybrid_read_strategy: prefer-modern", support::postgres_bin_dir(), ", max_read_lag: 2s");
+        if (HasFatalFailure()) return;
+        run("INSERT INTO accounts VALUES (1, 0)");
+        ASSERT_TRUE(goes_to("modern")) << world_->logs();
+    }
+    std::string balance() { return value("SELECT balance FROM accounts WHERE id = 1"); }
+};
+
+TEST_F(reads_under_mirror, find_what_the_session_has_just_written) {
+    const auto at_home = fallbacks("own_writes");
+    const auto there = read_at("modern");
+    for (int round = 1; round <= 50; ++round) {
+        run("UPDATE accounts SET balance = " + std::to_string(round) + " WHERE id = 1");
+        EXPECT_EQ(balance(), std::to_string(round));
+    }
+    EXPECT_EQ(fallbacks("own_writes"), at_home) << "what is mirrored is there at once";
+    EXPECT_EQ(read_at("modern"), there + 50);
+    expect_nothing_left();
+}
+
+TEST_F(reads_under_mirror, find_what_the_stream_had_to_bring) {
+    const auto at_home = fallbacks("own_writes");
+    const auto streamed = metric("crossfade_mirror_streamed_total{reason=\"statement\"}");
+    for (int round = 1; round <= 10; ++round) {
+        run("WITH gone AS (UPDATE accounts SET balance = " + std::to_string(round) +
+            " WHERE id = 1 RETURNING id) SELECT * FROM gone");
+        EXPECT_EQ(balance(), std::to_string(round));
+    }
+    EXPECT_GT(metric("crossfade_mirror_streamed_total{reason=\"statement\"}"), streamed);
+    EXPECT_EQ(fallbacks("own_writes"), at_home) << "its answer has waited for the stream";
+    expect_nothing_left();
+}
+
+TEST_F(reads_under_mirror, go_by_prepared_statements_and_transactions_too) {
+    auto* native = client_->native();
+    const auto done = [&](PGresult* given) {
+        const std::unique_ptr<PGresult, decltype(&PQclear)> result{given, &PQclear};
+        const auto status = PQresultStatus(given);
+        EXPECT_TRUE(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) << PQresultErrorMessage(given);
+        return PQntuples(given) == 1 ? std::string{PQgetvalue(given, 0, 0)} : std::string{};
+    };
+    done(PQprepare(native, "set", "UPDATE accounts SET balance = $1 WHERE id = $2", 0, nullptr));
+    done(PQprepare(native, "get", "SELECT balance FROM accounts WHERE id = $1", 0, nullptr));
+    const auto there = read_at("modern");
+    for (int round = 1; round <= 20; ++round) {
+        const auto text = std::to_string(round);
+        const std::array<const char*, 2> values{text.c_str(), "1"};
+        const std::array<const char*, 1> key{"1"};
+        done(PQexecPrepared(native, "set", 2, values.data(), nullptr, nullptr, 0));
+        EXPECT_EQ(done(PQexecPrepared(native, "get", 1, key.data(), nullptr, nullptr, 0)), text);
+        // Without a name, which the proxy's own may stand in for.
+        done(PQexecParams(native, "UPDATE accounts SET balance = balance + $1 WHERE id = $2", 2, nullptr, values.data(),
+                          nullptr, nullptr, 0));
+        EXPECT_EQ(done(PQexecParams(native, "SELECT balance FROM accounts WHERE id = $1", 1, nullptr, key.data(),
+                                    nullptr, nullptr, 0)),
+                  std::to_string(2 * round));
+        run("BEGIN");
+        run("UPDATE accounts SET balance = -1 WHERE id = 1");
+        EXPECT_EQ(balance(), "-1") << "where it writes";
+        run(round % 2 == 0 ? "COMMIT" : "ROLLBACK");
+        EXPECT_EQ(balance(), round % 2 == 0 ? "-1" : std::to_string(2 * round));
+    }
+    EXPECT_GE(read_at("modern"), there + 40);
+    expect_nothing_left();
+}
+
+TEST_F(reads_under_mirror, fail_neither_with_modern_nor_afterwards) {
+    world_->modern.kill9();
+    for (int round = 1; round <= 20; ++round) {
+        run("UPDATE accounts SET balance = " + std::to_string(round) + " WHERE id = 1");
+        EXPECT_EQ(balance(), std::to_string(round));
+    }
+    world_->modern.restart();
+    // What modern lacks at first is legacy's to tell.
+    int written = 20;
+    EXPECT_TRUE(support::eventually(30s, [&] {
+        const auto before = read_at("modern");
+        run("UPDATE accounts SET balance = " + std::to_string(++written) + " WHERE id = 1");
+        EXPECT_EQ(balance(), std::to_string(written));
+        return read_at("modern") > before;
+    })) << world_->logs();
+    expect_nothing_left();
+}
+
+// A tenant's reads may be the first that go.
+TEST_F(reads, of_one_tenant_go_while_all_others_stay) {
+    world_ = std::make_unique<chaos::landscape>(chaos::landscape_options{
+        .schema = "CREATE TABLE accounts (id int PRIMARY KEY, tenant text, balance bigint)",
+        .proxy_settings = ", max_read_lag: 2s",
+        .scopes = "tenants: { session: \"parameter:app.tenant\", column: tenant, overrides: { acme: { flags: { "
+                  "hybrid_read_strategy: prefer-modern } } } }\n"});
+    const auto of = [&](const std::string& tenant) {
+        auto opened = pgclient::connection::open(world_->client_dsn() + "?options=-c%20app.tenant%3D" + tenant, {});
+        EXPECT_TRUE(opened) << world_->logs();
+        return opened;
+    };
+    auto acme = of("acme");
+    auto zeta = of("zeta");
+    ASSERT_TRUE(acme && zeta);
+    ASSERT_TRUE(acme->exec("INSERT INTO public.accounts VALUES (1, 'acme', 5)"));
+    ASSERT_EQ(world_->settle(30s), "");
+    ASSERT_TRUE(goes_to("modern", *acme, "public.accounts")) << world_->logs();
+    const auto there = read_at("modern");
+    const auto home = read_at("legacy");
+    for (int each = 0; each < 10; ++each)
+        EXPECT_EQ(value(*zeta, "SELECT balance FROM public.accounts WHERE id = 1"), "5");
+    EXPECT_EQ(read_at("modern"), there) << "who isn't acme stays";
+    for (int each = 0; each < 10; ++each)
+        EXPECT_EQ(value(*acme, "SELECT balance FROM public.accounts WHERE id = 1"), "5");
+    EXPECT_EQ(read_at("modern"), there + 10);
+    EXPECT_EQ(read_at("legacy"), home);
 }
 
 }  // namespace

@@ -107,6 +107,22 @@ TEST_F(a_guide, leads_reads_to_modern_and_all_else_home) {
     EXPECT_TRUE(guide_.alike());
 }
 
+TEST_F(a_guide, leads_to_modern_at_once_what_reads_what_was_brought_there) {
+    now_ += 1ms;
+    EXPECT_EQ(look(update), action::pass);
+    guide_.follower_has_it();
+    answer("CZ");
+    EXPECT_EQ(asked(select), side::modern);
+    // A pipeline of two: one was brought, and nobody says which.
+    EXPECT_EQ(look(pgwire::build_query("SELECT 1; UPDATE orders SET x = 2") + update), action::pass);
+    guide_.follower_has_it();
+    answer("CCZCZ", "II");
+    EXPECT_EQ(asked(select), side::legacy);
+    EXPECT_EQ(guide_.take_read()->why, fallback::own_writes);
+    view_.set_fresh_to(now_ += 1ms);
+    EXPECT_EQ(asked(select), side::modern);
+}
+
 TEST_F(a_guide, heeds_the_flags_of_each_group) {
     EXPECT_EQ(asked(pgwire::build_query("SELECT * FROM users")), side::legacy);
     EXPECT_EQ(asked(pgwire::build_query("SELECT * FROM orders JOIN users USING (id)")), side::legacy);

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 class a_waiting_list : public testing::Test {
   protected:
     bool enter(const std::string& name) {
-        return list_.enter(now_, timeout, [this, name] { told_ += name; });
+        return list_.enter(now_, timeout, [this, name](wait_end) { told_ += name; });
     }
     void mark(std::uint64_t at) {
         list_.mark_begun();
@@ -22,7 +22,7 @@ class a_waiting_list : public testing::Test {
     std::string ended() {
         std::string text;
         for (const auto& each : list_.take_ended()) {
-            each.tell();
+            each.tell(each.how);
             text += std::exchange(told_, {}) + (each.how == wait_end::applied ? '+' : '-');
         }
         return text;
