@@ -140,6 +140,9 @@ process_options kafka_broker::java(const std::string& main_class, const std::vec
                                      libs->string() + "/*", main_class},
                             .log = dir_.path() / "log"};
     options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
+    // A third of what a broker's start costs is reading its classes (script/kafka/archive).
+    if (const auto kept = libs->parent_path() / "kafka.jsa"; fs::exists(kept))
+        options.argv.insert(options.argv.begin() + 1, "-XX:SharedArchiveFile=" + kept.string());
     return options;
 }
 
