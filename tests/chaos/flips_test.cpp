@@ -195,9 +195,9 @@ class flip_strikes : public testing::Test {
         const auto from = authority(world());
         ASSERT_NE(from, "");
         const std::string to = from == "legacy" ? "modern" : "legacy";
-        ASSERT_EQ(in_the_way(world(), to), "") << world().logs();
-        armed_flip flip{world(), to, std::string{one.place} + (one.other ? ":1:stop" : ":1")};
-        ASSERT_TRUE(flip.arrives());
+        const auto begun = begin(to, std::string{one.place} + (one.other ? ":1:stop" : ":1"));
+        ASSERT_TRUE(begun);
+        auto& flip = *begun;
         if (one.other) {
             ASSERT_TRUE(flip.running()) << "it ended instead of standing still: " << flip.told() << world().logs();
             world().kill(*one.other);
@@ -218,6 +218,21 @@ class flip_strikes : public testing::Test {
         before = load.acknowledged();
         ASSERT_TRUE(support::eventually(60s, [&] { return load.acknowledged() > before + 50; })) << world().logs();
         std::cout << one.place << ' ' << (one.other ? to_string(*one.other) : "") << ": " << now << '\n' << std::flush;
+    }
+
+    // Until its failpoint. A row that takes more than 5 s to go round, right after a server was killed and on a machine
+    // that has too much to do, is what a gate is there to refuse; then it is begun anew. Null: it came to nothing.
+    std::unique_ptr<armed_flip> begin(const std::string& to, const std::string& armed) {
+        for (int attempt = 1;; ++attempt) {
+            const auto objection = in_the_way(world(), to);
+            EXPECT_EQ(objection, "") << world().logs();
+            auto made = std::make_unique<armed_flip>(world(), to, armed);
+            if (!objection.empty() || !made->arrives()) return nullptr;
+            const bool refused =
+                !made->running() && made->told().find("refused; nothing has changed") != std::string::npos;
+            if (!refused || attempt == 3) return made;
+            std::cout << "refused by a gate, " << authority(world()) << '\n' << made->told() << std::flush;
+        }
     }
 
     void carry_out_all(const std::vector<strike>& all) {
