@@ -13,6 +13,8 @@ namespace sqlstate = pgwire::sqlstate;
 }  // namespace
 
 void session::look_at_clock(std::chrono::steady_clock::time_point now, const settings::proxy& limits) {
+    // What a peer doesn't read stays as much as long as it doesn't: no message comes by which to count it.
+    if (tracker_.started() && client_.is_open()) count_memory();
     if (now < closes_at_) {
         enforce(now, limits);
     } else if (!farewell_) {
@@ -59,6 +61,7 @@ std::size_t session::counted_memory() const {
     constexpr std::size_t itself = 1536;
     constexpr std::size_t tls = std::size_t{14} << 10;
     return itself + (client_.tls() != nullptr ? tls : 0) + (server_.tls() != nullptr ? tls : 0) + tracker_.allocated() +
+           client_.waiting() + server_.waiting() + to_client_.memory() + to_server_.memory() +
            (ear_ ? sizeof *ear_ + ear_->kept_bytes() : 0) + (gate_ ? sizeof *gate_ + gate_->kept_bytes() : 0) +
            (escort_ ? sizeof *escort_ + escort_->kept_bytes() : 0) + (papers_ ? papers_->bytes() : 0) +
            (usher_ ? sizeof *usher_ + usher_->kept_bytes() : 0) + (guide_ ? sizeof *guide_ + guide_->kept_bytes() : 0) +

@@ -276,6 +276,32 @@ TEST(hostile_reader, that_is_owed_more_than_memory_allows_is_told_so_and_others_
     }
 }
 
+// Each of them has the proxy hold little, for as long as it likes; there may be thousands.
+TEST(hostile_reader, counts_with_all_that_it_has_not_read) {
+    proxy_between proxy;
+    const auto used = [&] { return proxy.metric("crossfade_proxy_limit_used{limit=\"memory\"}"); };
+    auto other = proxy.session(100);
+    const auto one_session = used();
+    // Many at a time, so that more of them is read than the client's socket takes.
+    std::string rows;
+    while (rows.size() < mib) rows += data_row(std::string(8000, 'x'));
+    {
+        std::vector<proxy_between::pair> slow;
+        const auto held = [&] { return used() - one_session * static_cast<double>(1 + slow.size()); };
+        while (slow.size() < 12 && held() < 64 * 1024) {
+            const auto before = held();
+            auto& one = slow.emplace_back(proxy.session(static_cast<std::uint32_t>(slow.size())));
+            one.client.send(build_query("SELECT"));
+            one.server.send_until_blocked(rows);
+            support::eventually(1s, [&] { return held() > before; });
+        }
+        EXPECT_GE(held(), 64 * 1024) << slow.size();
+        for (auto& each : slow) each.client.drain();
+        EXPECT_TRUE(support::eventually(5s, [&] { return held() == 0; })) << held();
+    }
+    play(other, {client(batch()), server(batch_replies())});
+}
+
 TEST(limits, no_session_begins_when_memory_is_used_up) {
     proxy_between proxy{[](auto& config) { config.proxy.max_memory = 2'500; }};
     {
