@@ -120,14 +120,15 @@ TEST(scram, passes_a_log_in_on) {
     EXPECT_EQ(run(behind, ours), outcome{});
 }
 
-TEST(scram, takes_passwords_outside_ascii_as_their_bytes) {
+TEST(scram, takes_a_password_as_one_however_it_was_typed) {
+    for (const char* typed : {"p\xc3\xa4ss", "pa\xcc\x88ss"}) {
+        scram_server server(genuine("p\xc3\xa4ss"));
+        scram_client client(scram_client::secret{typed});
+        EXPECT_EQ(run(server, client), outcome{});
+    }
     scram_server server(genuine("p\xc3\xa4ss"));
-    scram_client same(scram_client::secret("p\xc3\xa4ss"));
-    EXPECT_EQ(run(server, same), outcome{});
-    // The same letter as two characters: libpq would join them. Here it is another password.
-    scram_server again(genuine("p\xc3\xa4ss"));
-    scram_client decomposed(scram_client::secret("pa\xcc\x88ss"));
-    EXPECT_EQ(run(again, decomposed).at_server, scram_fault::wrong_proof);
+    scram_client without_accent(scram_client::secret("pass"));
+    EXPECT_EQ(run(server, without_accent).at_server, scram_fault::wrong_proof);
 }
 
 TEST(scram, binds_to_the_channel) {
