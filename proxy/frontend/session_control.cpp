@@ -96,23 +96,22 @@ void session::kill() {
 console::session_facts session::facts() const {
     using enum console::session_state;
     const auto near = peer_of(client_.descriptor());
-    console::session_facts told{
-        .id = known_.id,
-        .user = place_.user(),
-        .database = place_.database(),
-        .application_name = known_.application_name,
-        .tenant = facts_.tenant,
-        .at = near.remote,
-        .to = near.local,
-        .connected = known_.connected,
-        .asked = {},
-        .since = known_.connected,
-        .bytes_from_client = known_.bytes_from_client,
-        .bytes_to_client = known_.bytes_to_client,
-        .transactions = tracker_.transactions(),
-        .memory = counted_memory() + to_server_.memory() + to_client_.memory() + client_.waiting() + server_.waiting(),
-        .tls = version_of(client_),
-        .server = {}};
+    console::session_facts told{.id = known_.id,
+                                .user = place_.user(),
+                                .database = place_.database(),
+                                .application_name = known_.application_name,
+                                .tenant = facts_.tenant,
+                                .at = near.remote,
+                                .to = near.local,
+                                .connected = known_.connected,
+                                .asked = {},
+                                .since = known_.connected,
+                                .bytes_from_client = known_.bytes_from_client,
+                                .bytes_to_client = known_.bytes_to_client,
+                                .transactions = tracker_.transactions(),
+                                .memory = counted_memory(),
+                                .tls = version_of(client_),
+                                .server = {}};
     if (known_.server_connected != console::instant{}) {
         const auto far = peer_of(server_.descriptor());
         const auto database = database_at(server_side_, in_force_->config, place_.database());
