@@ -1,25 +1,14 @@
 #include "lib/auth/saslprep.hpp"
 
-#include <openssl/crypto.h>
 #include <stringprep.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <vector>
 
 namespace crossfade::auth {
-
 namespace {
-
-struct wipe_and_free {
-    void operator()(char* of) const {
-        OPENSSL_cleanse(of, std::strlen(of));
-        std::free(of);  // NOLINT(cppcoreguidelines-no-malloc): libidn's, which says free()
-    }
-};
-using idn_text = std::unique_ptr<char, wipe_and_free>;
 
 // RFC 4013 without its normalisation. PostgreSQL looks for what is refused in front of that, the RFC behind it.
 const std::vector<Stringprep_profile>& but_for_the_form() {
@@ -45,8 +34,8 @@ std::string saslprep(std::string_view password) {
     if (::stringprep(mapped.data(), mapped.size(), STRINGPREP_NO_UNASSIGNED, but_for_the_form().data()) !=
         STRINGPREP_OK)
         return as_it_is;
-    const idn_text normalised{::stringprep_utf8_nfkc_normalize(mapped.data(), -1)};
-    OPENSSL_cleanse(mapped.data(), mapped.size());
+    const std::unique_ptr<char, decltype(&std::free)> normalised{::stringprep_utf8_nfkc_normalize(mapped.data(), -1),
+                                                                 &std::free};
     return normalised && *normalised != '\0' ? std::string{normalised.get()} : as_it_is;
 }
 

@@ -24,9 +24,8 @@ class scram_client {
     // them. With keys there is nothing to iterate, and no bound but PostgreSQL's own (2^31-1).
     static constexpr unsigned most_iterations = 100000;
 
-    // `secret`: a password (not empty), or the keys that a client's own log-in
-    // gave away. `channel`: on a TLS connection. `cache`: for passwords; null: the work is done each time. `nonce` is
-    // for tests.
+    // `secret`: a password (not empty), or the keys that a client's own log-in gave away. `channel`: on a TLS
+    // connection. `cache`: for passwords; null: the work is done each time. `nonce` is for tests.
     using secret = std::variant<std::string, scram_keys>;
     explicit scram_client(secret with, std::optional<scram_channel> channel = std::nullopt,
                           scram_key_cache* cache = nullptr, std::string nonce = make_scram_nonce());
