@@ -208,7 +208,8 @@ TEST_P(mirror_either_way, leaves_both_sides_equal_after_every_shape_of_statement
     const std::string_view lines = "90\tcopied\n91\t\\N\n";
     ASSERT_EQ(PQputCopyData(conn, lines.data(), static_cast<int>(lines.size())), 1);
     ASSERT_EQ(PQputCopyEnd(conn, nullptr), 1);
-    while (const auto* last = PQgetResult(conn)) EXPECT_EQ(PQresultStatus(last), PGRES_COMMAND_OK);
+    while (auto* const last = PQgetResult(conn))
+        EXPECT_EQ(PQresultStatus(pgclient::rows{last}.native()), PGRES_COMMAND_OK);
     ASSERT_EQ(world_->difference(), "");
 
     EXPECT_GT(waits("applied") + mirrored(), static_cast<double>(shapes.size()) - 3);
