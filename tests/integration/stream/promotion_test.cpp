@@ -300,9 +300,9 @@ TEST_F(restored, from_a_copy_of_its_disk_and_busy_since_is_a_loud_stop) {
     if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
     restore(20, false);
     // It looks a second time at once, and is publishing until it has come to what the topic ends with.
-    const auto reason = [&] { return status_of(world_->proxy, "reason"); };
-    EXPECT_TRUE(support::eventually(30s, [&] { return !reason().empty(); }));
-    EXPECT_THAT(reason(), HasSubstr("than what topic crossfade.app.changes ends with"));
+    std::string reason;
+    EXPECT_TRUE(support::eventually(30s, [&] { return !(reason = status_of(world_->proxy, "reason")).empty(); }));
+    EXPECT_THAT(reason, HasSubstr("than what topic crossfade.app.changes ends with"));
     resync(world_->legacy);
 }
 
