@@ -246,6 +246,10 @@ pgclient::result<applier::attempted> applier::write_at_once(const sorted& batch,
     attempted made;
     std::vector<std::size_t> checks;
     auto next = before_rows;
+    if (!batch.taken_back.empty()) {
+        pipe.add(take_rows_back(settings_.stream, batch.taken_back));
+        ++next;
+    }
     for (const auto& part : batch.plan.segments) {
         if (batch.plan.careful) break;
         for (const auto& each : many(part, to_.origins, {}, settings_.stream)) {
@@ -296,7 +300,10 @@ pgclient::result<bool> applier::see_through(sorted& batch, attempted tried,
         to_.pipe->add("ROLLBACK TO SAVEPOINT crossfade_batch");
         if (auto read = read_rows_ahead(); !read) return read.error();
         if (!judging_ && !mirrored_.ahead.empty()) return false;
-        const bool overtaken = any_of(batch.written, mirrored_.ahead);
+        // Receipts that the batch had say nothing do again: what is new of such rows is met below.
+        const bool overtaken = std::ranges::any_of(batch.written, [&](auto mark) {
+            return mirrored_.ahead.contains(mark) && !batch.taken_back.contains(mark);
+        });
         if (tried.fault) catalog_.forget();  // perhaps the follower's tables are others by now
         if (tried.fault || judging_) {
             auto again = sort(events, scopes);
@@ -326,6 +333,10 @@ pgclient::result<void> applier::write_carefully(sorted& batch, scope_filter& sco
     if (judging_) {
         // A proxy may have an origin that is new.
         if (auto read = to_.refresh_origins(settings_.stream); !read) return read;
+    }
+    if (!batch.taken_back.empty()) {
+        to_.pipe->add(take_rows_back(settings_.stream, batch.taken_back));
+        if (auto taken = to_.pipe->run(); !taken) return taken.error();
     }
     careful_writer writer{*to_.pipe, settings_, to_.origins, letters_.rows()};
     ddl_keeper ddl{to_, settings_};

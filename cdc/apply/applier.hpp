@@ -172,6 +172,7 @@ class applier {
     mirrored_rows mirrored_;
     std::chrono::steady_clock::time_point judge_until_{};
     std::chrono::steady_clock::time_point gives_up_at_{};
+    std::chrono::steady_clock::time_point reads_ties_at_{};
     std::size_t given_up_ = 0;  // receipts, in the transaction that is open
     apply_report so_far_;       // of the parts before
 };

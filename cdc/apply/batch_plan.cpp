@@ -135,27 +135,37 @@ bool changes_key(const table_mapping& mapping, const model::row_change& change) 
     return false;
 }
 
-void batch_planner::add(const model::row_change& change, const std::shared_ptr<const table_mapping>& mapping,
-                        strictness how, std::optional<std::int64_t> mirrored) {
+table_plan* batch_planner::plan_for(const std::shared_ptr<const table_mapping>& mapping, strictness how,
+                                    table_state*& state) {
     ++plan_.changes;
     if (mapping->refused) {
         plan_.careful = true;
-        return;
+        return nullptr;
     }
     if (plan_.segments.empty()) plan_.segments.emplace_back();
     auto& segment = plan_.segments.back();
     const auto [entry, fresh] = tables_.try_emplace(mapping.get());
-    auto& state = entry->second;
+    state = &entry->second;
     if (fresh) {
         // Another version of the same table goes on after the steps of the one before.
         for (const auto& other : segment.tables) {
             if (other.mapping->target == mapping->target) plan_.careful = true;
         }
-        state.plan = segment.tables.size();
+        state->plan = segment.tables.size();
         segment.tables.push_back({mapping, {}, how});
     }
-    auto& plan = segment.tables[state.plan];
+    auto& plan = segment.tables[state->plan];
     if (plan.how != how) plan_.careful = true;
+    return &plan;
+}
+
+void batch_planner::add(const model::row_change& change, const std::shared_ptr<const table_mapping>& mapping,
+                        strictness how, std::optional<std::int64_t> mirrored) {
+    table_state* known = nullptr;
+    auto* const found = plan_for(mapping, how, known);
+    if (found == nullptr) return;
+    auto& plan = *found;
+    auto& state = *known;
     if (mapping->key.empty() && change.operation == row_operation::insert) {
         if (plan.steps.empty() || !std::holds_alternative<append_step>(plan.steps.back())) {
             plan.steps.emplace_back(append_step{});
@@ -169,24 +179,43 @@ void batch_planner::add(const model::row_change& change, const std::shared_ptr<c
     }
 }
 
-void batch_planner::net(table_plan& plan, table_state& state, const model::row_change& change,
-                        std::optional<std::int64_t> mirrored) {
-    const auto& mapping = *plan.mapping;
-    const bool exact = plan.how == strictness::exact;
+void batch_planner::add_tied(const model::row_change& change, const std::shared_ptr<const table_mapping>& mapping) {
+    table_state* state = nullptr;
+    auto* const plan = plan_for(mapping, strictness::exact, state);
+    if (plan == nullptr) return;
+    auto& row = row_of(*plan, *state, change);
+    row.existed = row.exists = row.ahead = true;
+    row.values.resize(mapping->columns.size(), nullptr);
+    for (const auto at : mapping->tied_columns) {
+        const auto& cell = change.after[mapping->columns[at].source];
+        if (cell.kind != cell_kind::unchanged) row.values[at] = &cell;
+    }
+}
+
+net_row& batch_planner::row_of(table_plan& plan, table_state& state, const model::row_change& change) {
     if (plan.steps.empty() || !std::holds_alternative<net_step>(plan.steps.back())) {
         plan.steps.emplace_back(net_step{});
         state.rows.clear();
     }
     auto& rows = std::get<net_step>(plan.steps.back()).rows;
-    const auto [known, fresh] = state.rows.try_emplace(key_text(mapping, change), rows.size());
+    const auto [known, fresh] = state.rows.try_emplace(key_text(*plan.mapping, change), rows.size());
     if (fresh) {
         auto& row = rows.emplace_back();
-        row.key = key_cells(mapping, change);
+        row.key = key_cells(*plan.mapping, change);
         row.existed = change.operation != row_operation::insert;
         row.exists = row.existed;
-        if (exact && row.existed && change.before_kind == before_image::whole) row.before = &change.before;
+        if (plan.how == strictness::exact && row.existed && change.before_kind == before_image::whole)
+            row.before = &change.before;
     }
-    auto& row = rows[known->second];
+    return rows[known->second];
+}
+
+void batch_planner::net(table_plan& plan, table_state& state, const model::row_change& change,
+                        std::optional<std::int64_t> mirrored) {
+    const auto& mapping = *plan.mapping;
+    const bool exact = plan.how == strictness::exact;
+    auto& row = row_of(plan, state, change);
+    row.ahead = false;
     if (exact && !mirrored && row.exists == (change.operation == row_operation::insert)) {
         plan_.careful = true;
         return;

@@ -24,6 +24,8 @@ struct net_row {
     const model::row* before = nullptr;      // the whole row before the batch, where the source says it
     // Its mark, where a proxy has written the last change itself: the follower is to be as after it.
     std::optional<std::int64_t> mirrored = {};
+    // The follower has what became of it later, or has it no more: of `values` there are the columns that tie, alone.
+    bool ahead = false;
 };
 
 // Changes of one table between two barriers, at most one a key: their order among each other doesn't matter.
@@ -76,6 +78,8 @@ class batch_planner {
     // longer matters there, and what follows finds the row as it left it.
     void add(const model::row_change& change, const std::shared_ptr<const table_mapping>& mapping,
              strictness how = strictness::exact, std::optional<std::int64_t> mirrored = {});
+    // An update of a row of which a proxy has written a later change.
+    void add_tied(const model::row_change& change, const std::shared_ptr<const table_mapping>& mapping);
     void add(const model::truncate& change, std::vector<std::shared_ptr<const table_mapping>> tables);
 
     batch_plan take();
@@ -86,6 +90,9 @@ class batch_planner {
         std::unordered_map<std::string, std::size_t> rows;  // by key, of the last step if that is a net_step
     };
 
+    // Null: it can't be planned.
+    table_plan* plan_for(const std::shared_ptr<const table_mapping>& mapping, strictness how, table_state*& state);
+    net_row& row_of(table_plan& plan, table_state& state, const model::row_change& change);
     void net(table_plan& plan, table_state& state, const model::row_change& change,
              std::optional<std::int64_t> mirrored);
 

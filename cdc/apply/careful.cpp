@@ -104,6 +104,7 @@ pgclient::result<void> careful_writer::apply(const placed_event& event) {
             return put_aside(event, mapping, behind(to_string(mapping.target)), "behind");
         }
         if (mapping.refused) return apply_again(event);
+        if (event.judged == judgement::tied) return tie(event, *change);
         if (event.judged == judgement::check) return check(event, *change);
         if (event.judged == judgement::loosely) return write_over(event, *change);
     } else if (std::ranges::any_of(event.mappings,
@@ -163,11 +164,25 @@ pgclient::result<void> careful_writer::copy_over(const placed_event& event, cons
     return {};
 }
 
+// Of a row that a proxy has written.
+pgclient::result<void> careful_writer::tie(const placed_event& event, const model::row_change& change) {
+    const auto& mapping = *event.mappings.front();
+    const auto ties = tie_one(mapping, change);
+    if (!ties) return {};
+    std::optional<pgclient::failure> fault;
+    if (auto done = guarded({*ties}, fault); !done) return done.error();
+    return fault ? reject(event, mapping, *fault) : pgclient::result<void>{};
+}
+
 // A row that a proxy has written.
 pgclient::result<void> careful_writer::check(const placed_event& event, const model::row_change& change) {
     const auto& mapping = *event.mappings.front();
     const bool removed = change.operation == row_operation::remove;
     std::optional<pgclient::failure> fault;
+    if (const auto ties = removed ? std::nullopt : tie_one(mapping, change)) {
+        if (auto tied = guarded({*ties}, fault); !tied) return tied.error();
+        fault.reset();  // met again below, by the whole row
+    }
     auto got = guarded({probe_one(mapping, change, removed ? nullptr : &change.after, std::nullopt)}, fault);
     if (!got) return got.error();
     if (fault) return reject(event, mapping, *fault);

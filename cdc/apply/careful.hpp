@@ -74,6 +74,7 @@ class careful_writer {
     pgclient::result<void> modify_missing(const placed_event& event, const model::row_change& change);
     pgclient::result<void> truncate(const placed_event& event, const model::truncate& change);
     pgclient::result<void> copy_over(const placed_event& event, const model::row_change& change);
+    pgclient::result<void> tie(const placed_event& event, const model::row_change& change);
     pgclient::result<void> check(const placed_event& event, const model::row_change& change);
     pgclient::result<void> write_over(const placed_event& event, const model::row_change& change);
 

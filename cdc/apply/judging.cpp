@@ -1,12 +1,14 @@
 // What proxies have written to the follower themselves, and when that is to be heeded.
 #include "cdc/apply/applier.hpp"
+#include "lib/store/ties.hpp"
 
 namespace crossfade::cdc::apply {
 
 namespace {
 
 constexpr std::chrono::seconds given_up_every{60};
-constexpr std::chrono::seconds heeded_for{60};  // since a receipt was seen, whatever the flags say
+constexpr std::chrono::seconds ties_read_every{1};  // proxies heed them a moment after they are made
+constexpr std::chrono::seconds heeded_for{60};      // since a receipt was seen, whatever the flags say
 
 std::vector<store::source_xid> transactions_of(const std::vector<consume::received>& events) {
     std::vector<store::source_xid> made;
@@ -33,6 +35,12 @@ pgclient::result<applier::beginning> applier::read_receipts(const std::vector<co
     auto& pipe = *to_.pipe;
     const bool begins = !open_;
     std::size_t before = begins ? add_beginning() : 0;
+    const auto now = std::chrono::steady_clock::now();
+    const bool reads_ties = begins && now >= reads_ties_at_;
+    if (reads_ties) {
+        pipe.add(statement{std::string{store::ties_fingerprint_sql}, {}, std::nullopt});
+        ++before;
+    }
     // Later parts are of a transaction that was asked for with its first, and have locks that one who mirrors may wait
     // for.
     const auto transactions = begins ? transactions_of(events) : std::vector<store::source_xid>{};
@@ -41,13 +49,16 @@ pgclient::result<applier::beginning> applier::read_receipts(const std::vector<co
         pipe.add(take_receipts(settings_.stream, transactions));
     }
     // Before the rest is read: their rows would count as ahead for ever.
-    const auto now = std::chrono::steady_clock::now();
     const bool gives_up = begins && now >= gives_up_at_;
     if (gives_up) pipe.add(statement{std::string{store::give_up_receipts_sql}, {settings_.stream}, std::nullopt});
     pipe.add(rows_ahead(settings_.stream));
     auto answers = pipe.run();
     if (!answers) return answers.error();
     open_ = true;
+    if (reads_ties) {
+        reads_ties_at_ = now + ties_read_every;
+        catalog_.ties((*answers)[before - 1].got.text(0, 0));
+    }
     if (gives_up) {
         gives_up_at_ = now + given_up_every;
         given_up_ = static_cast<std::size_t>((*answers)[answers->size() - 2].got.integer(0, 0).value_or(0));

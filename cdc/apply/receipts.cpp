@@ -76,15 +76,25 @@ judgement batch_judge::of(const model::change_event& event, std::int64_t mark) c
     return last->second.whole ? judgement::ahead : judgement::loosely;
 }
 
+judgement batch_judge::of(const model::change_event& event, row_operation what, std::int64_t mark,
+                          const table_mapping& mapping) {
+    if (taken_back_.contains(mark)) return judgement::apply;
+    const auto how = of(event, mark);
+    if (!mapping.tied || (how != judgement::ahead && how != judgement::loosely)) return how;
+    if (what == row_operation::update) return how == judgement::ahead ? judgement::tied : how;
+    taken_back_.insert(mark);
+    return judgement::loosely;
+}
+
 std::vector<judged_change> batch_judge::judge(const model::change_event& event, const model::row_change& change,
                                               const table_mapping& mapping) {
     const auto before = mark_of(mapping, change, row_side::before);
     if (!before) return {{&change, judgement::apply, {}}};
-    if (!changes_key(mapping, change)) return {{&change, of(event, *before), {*before}}};
+    if (!changes_key(mapping, change)) return {{&change, of(event, change.operation, *before, mapping), {*before}}};
     const auto after = mark_of(mapping, change, row_side::after);
     if (!after) return {{&change, judgement::apply, {*before}}};
-    const auto left = of(event, *before);
-    const auto come_to = of(event, *after);
+    const auto left = of(event, row_operation::remove, *before, mapping);
+    const auto come_to = of(event, row_operation::insert, *after, mapping);
     if (left == judgement::apply && come_to == judgement::apply) return {{&change, left, {*before, *after}}};
     return {{&halves_.emplace_back(departure(change)), left, {*before}},
             {&halves_.emplace_back(arrival(mapping, change)), come_to, {*after}}};
@@ -107,6 +117,12 @@ statement take_receipts(const std::string& stream, const std::vector<store::sour
 
 statement rows_ahead(const std::string& stream) {
     return {std::string{store::rows_ahead_sql}, {stream}, std::nullopt};
+}
+
+statement take_rows_back(const std::string& stream, const row_marks& rows) {
+    return {std::string{store::take_rows_back_sql},
+            {stream, array_of(std::vector<std::int64_t>{rows.begin(), rows.end()})},
+            std::nullopt};
 }
 
 std::unordered_map<store::source_xid, row_marks> taken_in(const pgclient::rows& got) {

@@ -39,8 +39,10 @@ std::optional<std::int64_t> mark_of(const table_mapping& mapping, const model::r
 enum class judgement {
     apply,    // as if nothing were mirrored
     ahead,    // leave it out: the follower has what became of the row later
+    tied,     // likewise, but for the columns by which the row may be in others' way: what these are is the stream's
+              // affair
     loosely,  // write it, whatever is there: what is mirrored of the row comes later, and may not say all of it
-    check,    // the follower should have it
+    check,    // the follower should have it; of a table with such columns, when these are written
 };
 
 struct judged_change {
@@ -50,7 +52,9 @@ struct judged_change {
 };
 
 // A row's changes in one batch go by the last of them that is mirrored: those before it are left out, it is checked,
-// and those behind it find the row as it is after it, and are exact. Pure.
+// and those behind it find the row as it is after it, and are exact. In a table whose constraints tie rows together
+// nothing that is mirrored is in a change's way (docs/adr/0033): the columns that tie are written by all of them, and a
+// row that comes or goes before what is mirrored of it does so, and nothing is mirrored of it from there on. Pure.
 class batch_judge {
   public:
     // `halves` outlives what is judged: where a row moves and another transaction has written one of the two keys, the
@@ -62,6 +66,8 @@ class batch_judge {
     void look_at(const model::change_event& event, const model::row_change& change, const table_mapping& mapping);
     std::vector<judged_change> judge(const model::change_event& event, const model::row_change& change,
                                      const table_mapping& mapping);
+    // Rows of which later receipts are not to be believed any more. When all is judged.
+    const row_marks& taken_back() const { return taken_back_; }
 
   private:
     struct last_written {
@@ -70,10 +76,13 @@ class batch_judge {
     };
     void note(const model::change_event& event, std::optional<std::int64_t> mark, bool whole);
     judgement of(const model::change_event& event, std::int64_t mark) const;
+    judgement of(const model::change_event& event, model::row_operation what, std::int64_t mark,
+                 const table_mapping& mapping);
 
     const mirrored_rows& mirrored_;
     std::deque<model::row_change>& halves_;
     std::unordered_map<std::int64_t, last_written> last_;
+    row_marks taken_back_;
 };
 
 // Waits for the transactions on the follower that mirror these and are under way: a proxy lets legacy commit when it
@@ -81,6 +90,8 @@ class batch_judge {
 statement wait_for_mirroring(const std::vector<store::source_xid>& transactions);
 statement take_receipts(const std::string& stream, const std::vector<store::source_xid>& transactions);
 statement rows_ahead(const std::string& stream);
+// Has receipts say nothing of these.
+statement take_rows_back(const std::string& stream, const row_marks& rows);
 // Their answers.
 std::unordered_map<store::source_xid, row_marks> taken_in(const pgclient::rows& got);
 row_marks marks_in(const pgclient::rows& got);

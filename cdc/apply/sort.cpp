@@ -113,16 +113,23 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
             // What waits behind a dead letter goes there, whoever has written it.
             if (judging_ && !behind) judged = judge.judge(each.event, *change, **mapping);
             std::erase_if(judged, [](const auto& part) { return part.how == judgement::ahead; });
-            if (judged.empty()) {
-                ++made.skipped["mirrored-ahead"];
-                continue;
-            }
+            bool left_out = true;
             for (const auto& part : judged) {
+                if (part.how == judgement::tied) {
+                    planner.add_tied(*part.change, *mapping);
+                    made.events.push_back({&each, {*mapping}, strictness::exact, part.how, part.change});
+                    continue;
+                }
+                left_out = false;
                 const bool checks = part.how == judgement::check;
                 planner.add(*part.change, *mapping, strictness::exact,
                             checks ? std::optional{part.marks.front()} : std::nullopt);
                 made.events.push_back({&each, {*mapping}, strictness::exact, part.how, part.change});
                 (checks ? made.checked : made.written).insert(part.marks.begin(), part.marks.end());
+            }
+            if (left_out) {
+                ++made.skipped["mirrored-ahead"];
+                continue;
             }
         } else if (const auto* emptied = std::get_if<model::truncate>(&each.event.body)) {
             std::vector<std::shared_ptr<const table_mapping>> mappings;
@@ -153,6 +160,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
         ++made.applied[std::string{kind_of(each.event)}];
     }
     made.plan = planner.take();
+    made.taken_back = judge.taken_back();
     if (waits || (!to_.replica_role && made.plan.changes > 0)) made.plan.careful = true;
     return made;
 }

@@ -25,6 +25,7 @@ struct applier::sorted {
     // Where receipts are heeded: of the rows that are written, and of those that a proxy should have written.
     row_marks written;
     row_marks checked;
+    row_marks taken_back;  // see batch_judge
 };
 
 }  // namespace crossfade::cdc::apply

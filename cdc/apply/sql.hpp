@@ -53,6 +53,8 @@ statement update_one(const table_mapping& mapping, const model::row_change& chan
 statement remove_one(const table_mapping& mapping, const model::row_change& change);
 // Sets every known column of the row with this key: for a row that is there and should not be.
 statement overwrite_one(const table_mapping& mapping, const model::row& after);
+// Its tied columns, where the row is there and has other values in them. Empty: there is nothing to write.
+std::optional<statement> tie_one(const table_mapping& mapping, const model::row_change& change);
 statement truncate(const segment& of);
 // The same of tables that others refer to, which TRUNCATE refuses whoever asks for it (SQLSTATE 0A000). Under
 // session_replication_role = replica no foreign key minds. Sequences stay where they are.

@@ -182,10 +182,13 @@ class table_statements {
         std::map<std::pair<bool, bool>, row_list> removed;  // existed, with before
         std::map<std::pair<std::vector<bool>, bool>, row_list> updated;
         row_list inserted;
+        std::map<std::vector<bool>, row_list> tied;
         std::map<std::vector<bool>, row_list> there;
         row_list gone;
         for (const auto& row : of.rows) {
             const bool with_before = row.before != nullptr;
+            if (row.ahead || (row.mirrored && row.exists)) tied[tying(row)].push_back(&row);
+            if (row.ahead) continue;
             if (row.mirrored && row.exists) {
                 there[known(row)].push_back(&row);
             } else if (row.mirrored) {
@@ -200,6 +203,7 @@ class table_statements {
         }
         for (const auto& [kind, rows] : removed) remove(rows, kind.first ? 1 : 0, kind.second);
         for (const auto& [kind, rows] : updated) update(rows, kind.first, kind.second);
+        for (const auto& [mask, rows] : tied) tie(rows, mask);
         if (!inserted.empty()) insert(inserted);
         for (const auto& [mask, rows] : there) check(rows, mask);
         if (!gone.empty()) check_gone(gone);
@@ -275,6 +279,41 @@ class table_statements {
         auto mask = known(row);
         for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = mask[i] && !mapping_.columns[i].target.identity_always;
         return mask;
+    }
+
+    std::vector<bool> tying(const net_row& row) const {
+        std::vector<bool> mask(mapping_.columns.size());
+        for (const auto at : mapping_.tied_columns)
+            mask[at] = row.values[at] != nullptr && !mapping_.columns[at].target.identity_always;
+        return mask;
+    }
+
+    // Where they are there, and have other values: nothing is locked for the others' sake.
+    void tie(const row_list& rows, const std::vector<bool>& mask) {
+        unnest arrays;
+        std::string set;
+        std::string differs;
+        std::vector<std::size_t> columns;
+        for (std::size_t i = 0; i < mask.size(); ++i) {
+            if (!mask[i]) continue;
+            const auto& column = mapping_.columns[i].target;
+            const auto given = arrays.add(column);
+            set += (set.empty() ? "" : ", ") + model::quote_identifier(column.name) + " = " + given;
+            differs += (differs.empty() ? "t." : " OR t.") + model::quote_identifier(column.name) +
+                       "::text IS DISTINCT FROM (" + given + ")::text";
+            columns.push_back(i);
+        }
+        if (columns.empty()) return;
+        const auto where = match(mapping_, false, std::nullopt, arrays, columns.size());
+        const auto sql = "UPDATE " + model::quoted(mapping_.target) + " AS t SET " + set + " FROM " + arrays.from() +
+                         " WHERE " + where.where + " AND (" + differs + ')';
+        cut<const net_row*>(
+            into_, sql, arrays, rows, limits_, std::nullopt,
+            [](const auto* row) { return bytes_of(row->values) + bytes_of(row->key); },
+            [&](const auto* row) {
+                for (std::size_t i = 0; i < columns.size(); ++i) arrays.put(i, *row->values[columns[i]]);
+                put_match(arrays, mapping_, where, *row, false);
+            });
     }
 
     // The marks of rows that are missing, or that have another value.

@@ -135,6 +135,26 @@ statement overwrite_one(const table_mapping& mapping, const model::row& after) {
     return set_row(mapping, change, false);
 }
 
+std::optional<statement> tie_one(const table_mapping& mapping, const model::row_change& change) {
+    one_row row;
+    std::string set;
+    std::string differs;
+    for (const auto at : mapping.tied_columns) {
+        const auto& column = mapping.columns[at];
+        const auto& value = change.after[column.source];
+        if (value.kind == cell_kind::unchanged || column.target.identity_always) continue;
+        const auto given = row.value(column.target, value);
+        set += (set.empty() ? "" : ", ") + model::quote_identifier(column.target.name) + " = " + given;
+        differs += (differs.empty() ? "" : " OR ") + column_of("t.", column.target) + "::text IS DISTINCT FROM (" +
+                   given + ")::text";
+    }
+    if (set.empty()) return std::nullopt;
+    const auto where = where_is(mapping, change, row);
+    return row.make(
+        "UPDATE " + model::quoted(mapping.target) + " AS t SET " + set + " WHERE " + where + " AND (" + differs + ')',
+        std::nullopt);
+}
+
 statement truncate(const segment& of) {
     // Never CASCADE: the event names every table that the source emptied, and no other is to be.
     std::string tables;

@@ -23,6 +23,7 @@ struct target_column {
     bool identity_always = false;  // takes a value in an INSERT alone
     bool comparable = false;       // `=` says the same as the text, or less
     bool not_null = false;
+    bool tied = false;  // a constraint beside the primary key looks at it, by which rows may be in each other's way
 };
 
 struct unique_key {
@@ -37,6 +38,7 @@ struct target_table {
         keys;  // the primary key first; only those without expression, predicate and nullable column
 
     std::vector<model::tie> ties;  // where they were asked for
+    bool tied = false;             // has such constraints; see target_column
 
     bool copyable = true;  // COPY is refused where row security is in force for our role
 
@@ -62,7 +64,9 @@ struct table_mapping {
     std::vector<std::size_t> key;       // indices into `columns`; empty: rows are known by their whole content alone
     std::optional<std::size_t> tenant;  // index in the relation
     bool copyable = true;
-    std::optional<std::string> tied_by;  // of the target's ties
+    std::optional<std::string> tied_by;     // of the target's ties
+    bool tied = false;                      // see target_table
+    std::vector<std::size_t> tied_columns;  // indices into `columns`, but for the key's
 
     std::optional<unmappable> refused;  // then nothing above but rel, target and tenant counts
 };

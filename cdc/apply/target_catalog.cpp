@@ -30,6 +30,15 @@ constexpr std::string_view keys_sql =
     " WHERE u.n <= i.indnkeyatts AND NOT n.attnotnull)"
     " ORDER BY i.indisprimary DESC, i.indexrelid, k.n";
 
+// $1: the table.
+std::string tied_sql() {
+    return "SELECT DISTINCT name FROM (" +
+           store::tied_columns_sql(
+               "(SELECT o.oid, p.part FROM (SELECT to_regclass($1)::oid) AS o (oid),"
+               " LATERAL (SELECT o.oid UNION SELECT relid FROM pg_partition_tree(o.oid)) AS p (part))") +
+           ") AS tied";
+}
+
 }  // namespace
 
 pgclient::result<std::shared_ptr<const target_table>> load_target(pgclient::connection& db,
@@ -58,6 +67,11 @@ pgclient::result<std::shared_ptr<const target_table>> load_target(pgclient::conn
         if (i == 0 || keys->text(i, 0) != keys->text(i - 1, 0)) found->keys.push_back({{}, keys->boolean(i, 1)});
         found->keys.back().columns.emplace_back(keys->text(i, 2));
     }
+    const auto tied = db.exec(tied_sql(), {model::quoted(table)});
+    if (!tied) return tied.error();
+    found->tied = !tied->empty();
+    for (int i = 0; i < tied->size(); ++i)
+        for (auto& column : found->columns) column.tied = column.tied || column.name == tied->text(i, 0);
     if (with_ties) {
         const auto oid = *columns->integer(0, 9);
         auto ties = store::read_ties(db, '{' + std::to_string(oid) + '}');
@@ -105,6 +119,12 @@ void target_catalog::forget_refused() {
         mappings_.erase(each);
     }
     refused_.clear();
+}
+
+void target_catalog::ties(std::string_view fingerprint) {
+    if (fingerprint == ties_) return;
+    ties_ = fingerprint;
+    forget();
 }
 
 void target_catalog::tenant_column(std::string name) {

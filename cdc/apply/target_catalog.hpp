@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -31,6 +32,8 @@ class target_catalog {
     // Those that could not be mapped: perhaps somebody has mended the follower. For each batch.
     void forget_refused();
     void tenant_column(std::string name);
+    // What store::ties_fingerprint_sql says now: another one than before is like DDL.
+    void ties(std::string_view fingerprint);
 
   private:
     static constexpr std::size_t capacity = 10000;
@@ -40,6 +43,7 @@ class target_catalog {
 
     std::string tenant_column_;
     bool with_ties_;
+    std::string ties_;
     std::unordered_map<model::table_name, std::shared_ptr<const target_table>> targets_;
     std::unordered_map<std::shared_ptr<const model::relation>, std::shared_ptr<const table_mapping>> mappings_;
     std::vector<std::shared_ptr<const model::relation>> refused_;

@@ -48,6 +48,10 @@ inline constexpr std::string_view take_receipts_sql =
 // $1 stream: the marks of all rows that those are about that are left.
 inline constexpr std::string_view rows_ahead_sql =
     "SELECT DISTINCT unnest(keys) FROM crossfade.receipts WHERE stream = $1::text";
+// $1 stream, $2 marks as bigint[], which receipts are no longer to be about.
+inline constexpr std::string_view take_rows_back_sql =
+    "UPDATE crossfade.receipts SET keys = ARRAY (SELECT key FROM unnest(keys) AS key WHERE key <> ALL ($2::bigint[]))"
+    " WHERE stream = $1::text AND keys && $2::bigint[]";
 
 // $1 stream, $2 the most that matters: how many there are.
 // Then, of all streams', how many there were that still take room.

@@ -40,6 +40,26 @@ LEFT JOIN pg_type b ON b.oid = CASE y.typtype WHEN 'd' THEN y.typbasetype ELSE y
 WHERE (i.indisunique OR i.indisexclusion) AND i.indisready AND k.n <= i.indnkeyatts
 ORDER BY t.oid, i.indexrelid, k.n)";
 
+// Of what it looks at in expressions and a predicate pg_depend knows each column, but for a row as a whole, which is
+// column 0. One that compares the whole primary key, as that does, parts what the primary key parts.
+constexpr const char* tied_columns_begin = R"(
+SELECT t.oid, a.attname AS name, u.indimmediate AND coalesce(u.indexprs::text, '') !~ ':varattno 0 '
+       AND coalesce(u.indpred::text, '') !~ ':varattno 0 ' AS early
+FROM )";
+constexpr const char* tied_columns_end = R"( AS t
+JOIN pg_index u ON u.indrelid = t.part
+CROSS JOIN LATERAL (
+  SELECT k.attnum FROM unnest(u.indkey::int2[]) WITH ORDINALITY AS k (attnum, n) WHERE k.n <= u.indnkeyatts
+  UNION SELECT d.refobjsubid FROM pg_depend d
+   WHERE d.classid = 'pg_class'::regclass AND d.objid = u.indexrelid
+     AND d.refclassid = 'pg_class'::regclass AND d.refobjid = u.indrelid) AS k (attnum)
+LEFT JOIN pg_attribute a ON a.attrelid = u.indrelid AND a.attnum = k.attnum AND a.attnum > 0
+WHERE NOT u.indisprimary AND (u.indisexclusion OR u.indisunique AND EXISTS (
+  SELECT FROM pg_index p, generate_series(0, p.indnkeyatts - 1) AS i
+   WHERE p.indrelid = u.indrelid AND p.indisprimary AND NOT EXISTS (
+     SELECT FROM generate_series(0, u.indnkeyatts - 1) AS j
+      WHERE u.indkey[j] = p.indkey[i] AND u.indclass[j] = p.indclass[i] AND u.indcollation[j] = p.indcollation[i]))))";
+
 }  // namespace
 
 pgclient::result<std::map<std::int64_t, std::vector<model::tie>>> read_ties(pgclient::connection& db,
@@ -53,6 +73,10 @@ pgclient::result<std::map<std::int64_t, std::vector<model::tie>>> read_ties(pgcl
         ties.back().columns.emplace_back(got->text(i, 3));
     }
     return found;
+}
+
+std::string tied_columns_sql(const std::string& parts) {
+    return tied_columns_begin + parts + tied_columns_end;
 }
 
 }  // namespace crossfade::store

@@ -15,6 +15,7 @@ using model::row_operation;
 
 // A change a word; a row is its columns' values with commas: ~ is NULL, ? an unchanged TOAST value.
 //   +1,a,b insert; =1,a,b update; =1>2,a,b update of the key 1; -1 delete; T truncate; !+1,a,b a mirrored one;
+//   ^=1,a,b one before a mirrored one, of which the column a ties
 //   =1,a,b<1,x,y with the old row
 std::deque<model::row_change> changes;
 
@@ -49,6 +50,7 @@ std::shared_ptr<const table_mapping> mapping(bool with_key) {
         target.columns.push_back(column);
     }
     if (with_key) target.keys.push_back({{"id"}, true});
+    target.tied = target.columns[1].tied = with_key;
     return std::make_shared<table_mapping>(map_table(rel, &target, {}));
 }
 
@@ -67,6 +69,7 @@ struct describe {
         for (const auto& row : of.rows) {
             if (text.back() != '(') text += ' ';
             if (row.mirrored) text += '!';
+            if (row.ahead) text += '^';
             text += row.existed ? 'x' : 'o';
             text += row.exists ? 'x' : 'o';
             text += ':' + text_of(row.key);
@@ -102,6 +105,8 @@ batch_plan plan_of(const std::string& script, const std::shared_ptr<const table_
         auto& change = changes.emplace_back();
         change.rel = table->rel;
         std::optional<std::int64_t> mirrored;
+        const bool tied = word[0] == '^';
+        if (tied) word.erase(0, 1);
         if (word[0] == '!') {
             mirrored = 7;
             word.erase(0, 1);
@@ -126,7 +131,7 @@ batch_plan plan_of(const std::string& script, const std::shared_ptr<const table_
         } else {
             change.after = row_of(text);
         }
-        tested.add(change, table, strictness::exact, mirrored);
+        tied ? tested.add_tied(change, table) : tested.add(change, table, strictness::exact, mirrored);
     }
     return tested.take();
 }
@@ -177,6 +182,12 @@ INSTANTIATE_TEST_SUITE_P(
                     scenario{"removed_behind_a_mirrored_one", "+1,a,b !=1,c,d -1", "net(xo:1)"},
                     scenario{"new_behind_a_mirrored_end", "!-1 +1,a,b", "net(ox:1=1,a,b)"},
                     scenario{"a_new_one_over_a_mirrored_one", "!+1,a,b +1,c,d", "careful"},
+                    scenario{"tied_alone", "^=1,a,b ^=1,c,d ^=2,?,x", "net(^xx:1=?,c,? ^xx:2=?,?,?)"},
+                    scenario{"tied_and_mirrored", "^=1,a,b !=1,c,?", "net(!xx:1=1,c,?)"},
+                    scenario{"tied_and_mirrored_by_a_part", "^=1,a,b !=1,?,d", "net(!xx:1=1,a,d)"},
+                    scenario{"tied_mirrored_and_more", "^=1,a,b !=1,c,d =1,e,f", "net(xx:1=1,e,f)"},
+                    scenario{"tied_and_gone", "^=1,a,b -1 +1,c,d", "net(xx:1=1,c,d)"},
+                    scenario{"tied_and_mirrored_end", "^=1,a,b !-1", "net(!oo:1)"},
                     scenario{"no_key_appends", "+1,a,b +1,a,b", "append(2)", false},
                     scenario{"no_key_keeps_order", "+1,a,b -1,a,b +1,a,b", "append(1) single append(1)", false}),
     [](const auto& each) { return std::string{each.param.name}; });

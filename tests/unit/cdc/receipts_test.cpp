@@ -43,6 +43,7 @@ struct scenario {
     const char* script;
     const char* mirrored;
     const char* judged;
+    const char* taken_back = "";
 };
 void PrintTo(const scenario& of, std::ostream* out) {
     *out << of.name;
@@ -68,6 +69,7 @@ std::string name_of(const judged_change& of) {
         {row_operation::insert, "+"}, {row_operation::update, "="}, {row_operation::remove, "-"}};
     const std::map<judgement, const char*> judgements{{judgement::apply, "apply"},
                                                       {judgement::ahead, "ahead"},
+                                                      {judgement::tied, "tied"},
                                                       {judgement::loosely, "loosely"},
                                                       {judgement::check, "check"}};
     const auto& change = *of.change;
@@ -75,10 +77,12 @@ std::string name_of(const judged_change& of) {
     return operations.at(change.operation) + key.text + ':' + judgements.at(of.how);
 }
 
-class judge : public testing::TestWithParam<scenario> {};
+class judge : public testing::TestWithParam<scenario> {
+  protected:
+    static void expect_of(const std::shared_ptr<table_mapping>& mapping);
+};
 
-TEST_P(judge, says_what_becomes_of_each) {
-    const auto mapping = items();
+void judge::expect_of(const std::shared_ptr<table_mapping>& mapping) {
     mirrored_rows mirrored;
     std::istringstream receipts{GetParam().mirrored};
     for (std::string word; receipts >> word;) {
@@ -105,6 +109,23 @@ TEST_P(judge, says_what_becomes_of_each) {
             got += (got.empty() ? "" : " ") + name_of(part);
     }
     EXPECT_EQ(got, GetParam().judged);
+    row_marks taken_back;
+    std::istringstream rows{GetParam().taken_back};
+    for (std::string word; rows >> word;) taken_back.insert(mark(word));
+    EXPECT_EQ(tested.taken_back(), taken_back);
+}
+
+TEST_P(judge, says_what_becomes_of_each) {
+    expect_of(items());
+}
+
+class judge_of_ties : public judge {};
+
+TEST_P(judge_of_ties, lets_them_follow_the_stream) {
+    const auto mapping = items();
+    mapping->tied = true;
+    mapping->tied_columns = {1};
+    expect_of(mapping);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -129,6 +150,25 @@ INSTANTIATE_TEST_SUITE_P(
                     scenario{"moves_to_what_is_later", "4=1>2", "2", "-1:apply +2:ahead"},
                     scenario{"moves_behind", "5=1 6=1>2", "5:1", "=1:check =2:apply"},
                     scenario{"no_key", "5+~", "5:~", "+:apply"}),
+    [](const auto& each) { return std::string{each.param.name}; });
+
+INSTANTIATE_TEST_SUITE_P(
+    receipts, judge_of_ties,
+    testing::Values(scenario{"none", "5+1 6=1 6-2", "", "+1:apply =1:apply -2:apply"},
+                    scenario{"own", "5=2 5-3", "5:2 5:3", "=2:check -3:check"},
+                    scenario{"later_one", "5=1 5%1 5=2", "1", "=1:tied =1:tied =2:apply"},
+                    scenario{"own_and_later", "5=1", "5:1 1", "=1:tied"},
+                    scenario{"before_a_whole_row", "4=1 5=1 6=1", "5:1", "=1:tied =1:check =1:apply"},
+                    scenario{"before_a_part", "4=1 5%1", "5:1", "=1:loosely =1:check"},
+                    scenario{"before_its_end", "4=1 5-1 6+1", "5:1", "=1:tied -1:check +1:apply"},
+                    scenario{"ends_before", "3=1 4-1 5+1 6=1 7=1", "1", "=1:tied -1:loosely +1:apply =1:apply =1:apply",
+                             "1"},
+                    scenario{"ends_before_its_own", "4-1 5+1 6=1", "6:1", "-1:loosely +1:apply =1:apply", "1"},
+                    scenario{"begins_before", "4+1 5=1", "1", "+1:loosely =1:apply", "1"},
+                    scenario{"ends_alone", "4-1 4-2", "1", "-1:loosely -2:apply", "1"},
+                    scenario{"moves_away_before", "4=1>2 5=1", "1", "-1:loosely +2:apply =1:apply", "1"},
+                    scenario{"moves_to_it_before", "4=1>2", "2", "-1:apply +2:loosely", "2"},
+                    scenario{"moves_by_itself", "4=1>2", "3", "=2:apply"}),
     [](const auto& each) { return std::string{each.param.name}; });
 
 TEST(mark_of, needs_a_key_and_a_mapping) {

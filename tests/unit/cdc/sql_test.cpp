@@ -114,6 +114,43 @@ TEST_F(fixture, mirrored_rows_are_looked_at) {
     EXPECT_EQ(got[0].expected, std::nullopt);
 }
 
+// What ties is the stream's affair whoever has written the rest, and is written where it has to be.
+TEST_F(fixture, ties_are_written_before_mirrored_rows_are_looked_at) {
+    const std::string tie =
+        "UPDATE \"public\".\"t\" AS t SET \"tags\" = s.c1::text[] FROM unnest($1::text[], $2::bigint[]) AS s(c1, c2)"
+        " WHERE t.\"id\" = s.c2 AND (t.\"tags\"::text IS DISTINCT FROM (s.c1::text[])::text)";
+    mapping->tied_columns = {1};
+    row.mirrored = -5;
+    auto got = made(true);
+    ASSERT_EQ(got.size(), 2U);
+    EXPECT_EQ(got[0].sql, tie);
+    EXPECT_EQ(got[0].parameters, (std::vector<sql_parameter>{"{\"{a}\"}", "{7}"}));
+    EXPECT_EQ(got[0].expected, std::nullopt) << "it may be gone by now";
+    EXPECT_TRUE(got[1].checks);
+
+    row.mirrored.reset();
+    row.ahead = true;
+    row.values[0] = nullptr;
+    got = made(true);
+    ASSERT_EQ(got.size(), 1U);
+    EXPECT_EQ(got[0].sql, tie);
+    row.values[1] = nullptr;
+    EXPECT_TRUE(made(true).empty());
+}
+
+TEST_F(fixture, a_tie_of_one_row) {
+    EXPECT_FALSE(tie_one(*mapping, change));
+    mapping->tied_columns = {1};
+    const auto got = tie_one(*mapping, change);
+    ASSERT_TRUE(got);
+    EXPECT_EQ(got->sql,
+              "UPDATE \"public\".\"t\" AS t SET \"tags\" = $1::text[] WHERE t.\"id\" = $2::bigint AND "
+              "(t.\"tags\"::text IS DISTINCT FROM ($1::text[])::text)");
+    EXPECT_EQ(got->expected, std::nullopt);
+    change.after[1].kind = model::cell_kind::unchanged;
+    EXPECT_FALSE(tie_one(*mapping, change));
+}
+
 TEST_F(fixture, of_mirrored_rows_what_is_not_known_is_not_looked_at) {
     row.mirrored = -5;
     row.values[1] = nullptr;
