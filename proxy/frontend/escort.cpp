@@ -1,6 +1,5 @@
 #include "proxy/frontend/escort.hpp"
 
-#include <algorithm>
 #include <variant>
 
 #include "lib/pgwire/message_types.hpp"
@@ -66,6 +65,7 @@ std::optional<escort::due::kind> escort::kind_of(char type) {
 escort::client_step escort::on_client(std::string_view from, const circumstances& now) {
     if (from.size() < header_size) return {.what = client_step::action::more};
     if (holds()) return hold();
+    left_ = leave_reason::statement;
     const char type = from.front();
     const auto size = size_of(from);
     if (now.where.copying() != pgwire::copy_mode::none) return pass(size);
@@ -108,82 +108,6 @@ escort::client_step escort::replace(std::size_t bytes, std::string_view types, b
 void escort::owe(due what) {
     if (what.what == due::kind::sync) skipping_ = false;
     if (!skipping_) due_.push_back(what);
-}
-
-std::shared_ptr<const sql::understanding> escort::understand(std::string_view text, sql::lexing how) {
-    if (!sql::legible(text, how)) return nullptr;
-    return notes_.statements.understand(text);
-}
-
-const sql::statement* escort::only(const std::shared_ptr<const sql::understanding>& known) {
-    return known != nullptr && *known && (**known).size() == 1 ? &(**known).front() : nullptr;
-}
-
-void escort::heed(const sql::statement& it) {
-    using sql::statement_kind;
-    if (renames_prepared(it) || it.kind == statement_kind::other || it.unknown_tables ||
-        it.calls == sql::volatility::unknown)
-        prepared_.clear();
-    if (std::holds_alternative<effect::create_temporary>(it.effect)) {
-        trusted_ = false;
-    } else if (it.kind == statement_kind::ddl) {
-        heed_ddl(it);
-    }
-    if (const auto* set = std::get_if<effect::set_parameter>(&it.effect);
-        set != nullptr && (set->name == "role" || set->name == "session_authorization"))
-        trusted_ = false;
-    if (it.called.unknown_setting || std::ranges::find(it.called.settings, "role") != it.called.settings.end() ||
-        std::ranges::find(it.called.settings, "session_authorization") != it.called.settings.end())
-        trusted_ = false;
-    if (std::holds_alternative<effect::prepare_transaction>(it.effect)) other_write(leave_reason::transaction);
-}
-
-// What else DDL may change, such as a column that goes with its type, is noticed by the rows.
-void escort::heed_ddl(const sql::statement& it) {
-    const bool of_anything = it.alters_any_table || it.unknown_tables || (ddl_ && ddl_of_.empty()) ||
-                             ddl_of_.size() > mirror::keeper::most_doubts;
-    for (const auto& each : it.tables)
-        if (each.defined) ddl_of_.push_back({each.schema, each.name});
-    ddl_ = ddl_ || of_anything || !ddl_of_.empty();
-    if (of_anything) ddl_of_.clear();
-}
-
-std::optional<escort::manner> escort::mirrors(const sql::statement& it, const circumstances& now) {
-    if (!active_ || !it.rows || !trusted_) return std::nullopt;
-    const auto tables = books_.tables();
-    const auto* const table = tables == nullptr ? nullptr : tables->find(it.rows->schema, it.rows->name);
-    if (table == nullptr || !mirror::takes(*table, it, role_)) return std::nullopt;
-    const auto plan = strategy::decide(now.flags, now.facts, {{&table->name, 1}});
-    if (plan.follower != strategy::follower_path::mirror) return std::nullopt;
-    manner how{.strip = true, .returning = it.has_returning, .or_fail = plan.or_fail};
-    switch (it.rows->what) {
-        case sql::row_write::operation::insert:
-            how.what = it.has_on_conflict ? change::put : change::insert;
-            break;
-        case sql::row_write::operation::update:
-            how.what = change::update;
-            break;
-        case sql::row_write::operation::remove:
-            how.what = change::remove;
-            break;
-    }
-    return how;
-}
-
-escort::text_and_shift escort::rewritten(std::string_view text, const sql::statement& it) {
-    const auto hidden = mirror::hidden_column(it.rows->reference);
-    // A blank in front: RETURNING* is one, too.
-    const auto added = it.has_returning ? ' ' + hidden + ',' : " RETURNING " + hidden;
-    const auto front = text.substr(0, it.rows->returning_at);
-    // Of UTF-8; those that begin one.
-    const auto begins = [](char byte) { return (static_cast<unsigned char>(byte) & 0xc0) != 0x80; };
-    const auto characters = [&](std::string_view of) {
-        return static_cast<std::uint32_t>(std::ranges::count_if(of, begins));
-    };
-    std::string made{front};
-    made += added;
-    made += text.substr(it.rows->returning_at);
-    return {std::move(made), {characters(front), characters(added)}};
 }
 
 // Of a transaction that has failed nothing is left.
@@ -301,6 +225,7 @@ escort::client_step escort::parse(std::string_view from, std::size_t size, const
     if (unnamed && !binds_unnamed(from.substr(size))) how.reset();
     auto& kept = prepared_[name];
     kept.text = known;
+    kept.left = left_;
     kept.round = round_;
     if (!how) {
         owe({due::kind::parse});
@@ -332,6 +257,7 @@ escort::client_step escort::bind(std::string_view message, const circumstances& 
     const auto name = in.cstring();
     const auto found = prepared_.find(name);
     const auto known = found == prepared_.end() ? known_statement{} : found->second;
+    left_ = known.left;
     const auto* const it = only(known.text);
     if (it != nullptr && commits_now(*it) && must_wait_to_commit(now.where)) return hold_commit();
     if (const auto why = it != nullptr && commits_now(*it) ? must_not_commit(now) : std::nullopt)
@@ -460,7 +386,9 @@ mirror::mirrored_transaction escort::take_rows() {
 }
 
 escort::ahead escort::go_on(std::optional<leave_reason> why) {
-    const bool fails = why && has_to_be_mirrored_;
+    const bool tied = why == leave_reason::ties;
+    const bool fails = why && has_to_be_mirrored_ && !tied;
+    if (tied) has_to_be_in_time_ = has_to_be_mirrored_;
     if (fails) {
         commit_fails_ = why;
     } else if (why) {

@@ -54,7 +54,8 @@ class escort {
         std::size_t bytes = 0;
         std::string_view instead{};
         std::string_view types{};
-        bool mirrored = false;  // what it writes will be seen
+        bool mirrored = false;                                       // what it writes will be seen
+        mirror::leave_reason why = mirror::leave_reason::statement;  // if not
     };
     // Where a message is sent, and how it is understood.
     struct circumstances {
@@ -141,6 +142,7 @@ class escort {
         bool returning = false;  // and the client has asked for others
         change what = change::insert;
         bool or_fail = false;  // if the follower can't have them
+        bool sets_ties = false;
         savepoint_step step{};
     };
     // What was put into a text, in characters: errors name a place behind it.
@@ -163,7 +165,8 @@ class escort {
         std::shared_ptr<const sql::understanding> text;  // null: nothing
         std::string hidden;                              // ours; empty: there is none
         manner how{};
-        std::uint64_t round = 0;  // in which the client sent it
+        mirror::leave_reason left = mirror::leave_reason::statement;  // if there is none of ours
+        std::uint64_t round = 0;                                      // in which the client sent it
     };
 
     client_step query(std::string_view message, const circumstances& now);
@@ -192,7 +195,9 @@ class escort {
     // Holds what follows, until it is answered and its rows are written; a Sync of ours ends it.
     void settle_by_sync();
 
-    client_step pass(std::size_t bytes) const { return {.what = client_step::action::pass, .bytes = bytes}; }
+    client_step pass(std::size_t bytes) const {
+        return {.what = client_step::action::pass, .bytes = bytes, .why = left_};
+    }
     client_step hold() const { return {.what = client_step::action::hold}; }
     client_step replace(std::size_t bytes, std::string_view types, bool mirrored);
     void owe(due what);
@@ -202,6 +207,7 @@ class escort {
     // What the statement does to what is known of the session.
     void heed(const sql::statement& it);
     void heed_ddl(const sql::statement& it);
+    // Nothing: left_ says why.
     std::optional<manner> mirrors(const sql::statement& it, const circumstances& now);
     struct text_and_shift {
         std::string text;
@@ -271,6 +277,7 @@ class escort {
     bool has_to_be_in_time_ = false;   // likewise what the stream brings
     std::optional<mirror::leave_reason> commit_fails_;
     mirror::leave_reason why_ = mirror::leave_reason::statement;
+    mirror::leave_reason left_ = mirror::leave_reason::statement;  // why the message at hand is, if it writes
 
     std::string out_;  // to the server
     std::string types_;

@@ -214,9 +214,12 @@ void escort::capture(std::string_view hidden, const manner& how) {
     const auto tables = books_.tables();
     auto table = tables == nullptr ? nullptr : tables->find(row->table);
     if (table == nullptr || table->columns.size() != row->values.size()) return other_write(leave_reason::table);
+    // Perhaps not when the statement was prepared.
+    const bool is_new = how.what == change::insert || how.what == change::put;
+    if (table->tied && is_new) return other_write(leave_reason::ties);
     if (!row->faithful && !(table->plain && row->utf8)) return other_write(leave_reason::settings);
     taken_.id = row->transaction;
-    taken_.rows.push_back({std::move(table), how.what, std::move(row->values)});
+    taken_.rows.push_back({std::move(table), how.what, std::move(row->values), how.sets_ties});
     has_to_be_mirrored_ = has_to_be_mirrored_ || how.or_fail;
 }
 

@@ -164,8 +164,9 @@ void session::on_follower(mirror::follower_link::state now) {
     }
     follower_due_ = never;
     if (well) failpoint::pass("mirror.written");
+    const auto why = follower_->lacks_ties() ? mirror::leave_reason::ties : mirror::leave_reason::refused;
     if (!well) leave_follower(false);
-    go_on_to_commit(well ? std::nullopt : std::optional{mirror::leave_reason::refused});
+    go_on_to_commit(well ? std::nullopt : std::optional{why});
 }
 
 void session::leave_follower(bool well) {

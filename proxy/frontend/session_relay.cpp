@@ -163,7 +163,7 @@ struct session::client_inspector {
                 for (const char type : step.types) of.tracker_.on_frontend(type);
                 out.append(step.instead);
             }
-            if (of.gate_ && of.gate_->writes() != writes && !step.mirrored) of.escort_->other_write();
+            if (of.gate_ && of.gate_->writes() != writes && !step.mirrored) of.escort_->other_write(step.why);
         }
         if (replaced_) made.instead = out;
         return made;

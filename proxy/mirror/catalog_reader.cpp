@@ -5,6 +5,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "lib/store/ties.hpp"
+
 namespace crossfade::proxy::mirror {
 namespace {
 
@@ -53,12 +55,19 @@ SELECT t.oid::bigint, r.rolname FROM unnest($1::oid[]) AS t(oid), pg_roles r
  WHERE r.rolcanlogin AND has_table_privilege(r.oid, t.oid, 'SELECT')
 )sql";
 
-// Of modern's, those that take rows as they come. Where a further key ties rows together, one that is written ahead of
-// the stream can take what an older one, which the stream is yet to bring and take away, has to have. $1: whether
-// triggers are asleep but for those that say otherwise; $2: the stream.
-constexpr const char* followers_sql = R"sql(
+// Of modern's, those that take rows as they come. A further constraint that ties rows together has some columns left to
+// the stream; not where it is checked at the end alone, which is too late to do without. $1: whether triggers are
+// asleep but for those that say otherwise; $2: the stream.
+std::string followers_sql() {
+    const auto tied = store::tied_columns_sql(
+        "(SELECT oid, oid AS part FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace <> "
+        "'pg_catalog'::regnamespace"
+        " UNION SELECT r.oid, p.relid FROM pg_class r, pg_partition_tree(r.oid) p WHERE r.relkind = 'p')");
+    return "WITH tied AS MATERIALIZED (" + tied + R"sql()
 SELECT n.nspname, c.relname, a.attname, a.attgenerated <> '', a.attidentity = 'a',
-       coalesce(a.attnum = ANY (i.indkey::int2[]), false)
+       coalesce(a.attnum = ANY (i.indkey::int2[]), false), format_type(a.atttypid, -1),
+       EXISTS (SELECT FROM tied t WHERE t.oid = c.oid AND t.name = a.attname),
+       EXISTS (SELECT FROM tied t WHERE t.oid = c.oid)
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -67,15 +76,19 @@ SELECT n.nspname, c.relname, a.attname, a.attgenerated <> '', a.attidentity = 'a
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'crossfade')
    AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
                       AND (t.tgenabled IN ('R', 'A') OR (t.tgenabled = 'O' AND NOT $1::bool)))
-   AND NOT EXISTS (SELECT FROM pg_index u WHERE u.indrelid = c.oid AND NOT u.indisprimary AND (u.indisunique OR u.indisexclusion))
+   AND NOT EXISTS (SELECT FROM tied t WHERE t.oid = c.oid AND NOT t.early)
    AND NOT EXISTS (SELECT FROM crossfade.tables k WHERE k.stream = $2 AND k.table_name = n.nspname || '.' || c.relname
                       AND k.state <> 'live')
 )sql";
+}
 
 struct follower_column {
     bool generated = false;
     bool identity_always = false;
     bool key = false;
+    std::string type;
+    bool tied = false;
+    bool of_tied_table = false;
 };
 using follower_columns = std::map<std::string, follower_column, std::less<>>;
 
@@ -87,9 +100,16 @@ bool match(table_facts& table, const follower_columns& follower) {
         if (found == follower.end() || found->second.generated == each.written || found->second.key != each.key)
             return false;
         each.settable = !found->second.identity_always;
+        each.tied = found->second.tied;
+        if (each.tied) each.type = found->second.type;
+        table.tied = found->second.of_tied_table;
         keys += each.key ? 1 : 0;
     }
-    for (const auto& [name, column] : follower) keys -= column.key ? 1 : 0;
+    for (const auto& [name, column] : follower) {
+        keys -= column.key ? 1 : 0;
+        // What it is made of would change it.
+        if (column.tied && column.generated) return false;
+    }
     return keys == 0;
 }
 
@@ -129,13 +149,15 @@ pgclient::result<std::vector<table_facts>> read_tables(pgclient::connection& leg
     for (int i = 0; i < readers->size(); ++i)
         tables[places.at(readers->integer(i, 0).value_or(0))].readers.emplace(readers->text(i, 1));
 
-    auto followers = modern.exec(followers_sql, {triggers_sleep ? "t" : "f", stream});
+    auto followers = modern.exec(followers_sql(), {triggers_sleep ? "t" : "f", stream});
     if (!followers) return followers.error();
     std::map<model::table_name, follower_columns> there;
     for (int i = 0; i < followers->size(); ++i) {
         auto& table = there[{std::string{followers->text(i, 0)}, std::string{followers->text(i, 1)}}];
-        table.emplace(followers->text(i, 2),
-                      follower_column{followers->boolean(i, 3), followers->boolean(i, 4), followers->boolean(i, 5)});
+        table.emplace(
+            followers->text(i, 2),
+            follower_column{followers->boolean(i, 3), followers->boolean(i, 4), followers->boolean(i, 5),
+                            std::string{followers->text(i, 6)}, followers->boolean(i, 7), followers->boolean(i, 8)});
     }
     std::erase_if(tables, [&](table_facts& each) {
         const auto found = there.find(each.name);

@@ -109,7 +109,7 @@ int follower_link::socket() const {
 }
 
 bool follower_link::ask(const std::string& name, const std::string& sql, const parameters& values,
-                        std::shared_ptr<const table_facts> row_of) {
+                        std::shared_ptr<const table_facts> row_of, bool sets_ties) {
     auto* const conn = db_.native();
     open_ = true;
     if (!prepared_.contains(name)) {
@@ -120,7 +120,7 @@ bool follower_link::ask(const std::string& name, const std::string& sql, const p
     std::vector<const char*> pointers;
     pointers.reserve(values.size());
     for (const auto& value : values) pointers.push_back(value ? value->c_str() : nullptr);
-    asked_.push_back({std::move(row_of), {}});
+    asked_.push_back({std::move(row_of), {}, sets_ties});
     return PQsendQueryPrepared(conn, name.c_str(), static_cast<int>(pointers.size()), pointers.data(), nullptr, nullptr,
                                0) == 1;
 }
@@ -130,7 +130,7 @@ bool follower_link::ask_row(const mirrored_row& row) {
     parameters values;
     values.reserve(sql.parameters.size());
     for (const auto column : sql.parameters) values.push_back(row.values[column]);
-    return ask(sql.name, sql.text, values, row.table);
+    return ask(sql.name, sql.text, values, row.table, row.sets_ties);
 }
 
 bool follower_link::ask_to_begin_ahead(store::source_xid of) {
@@ -177,6 +177,7 @@ bool follower_link::roll_back() {
     if (ends_ > 0 || wants_room_ || broken_ || why_.connection_lost() || PQstatus(db_.native()) != CONNECTION_OK)
         return false;
     why_ = {};
+    lacks_ties_ = false;
     at_fault_.reset();
     for (auto& each : asked_) each.given_up = true;
     // After an error the server skips all that comes before the pipeline's end.
@@ -224,7 +225,7 @@ follower_link::state follower_link::look() {
             continue;
         }
         if (asked_.empty()) return fail(got.get());
-        auto [row_of, prepares, given_up] = std::move(asked_.front());
+        auto [row_of, prepares, sets_ties, given_up] = std::move(asked_.front());
         asked_.pop_front();
         if (!prepares.empty() && status != PGRES_COMMAND_OK) prepared_.erase(prepares);
         if (status == PGRES_PIPELINE_ABORTED || given_up) continue;
@@ -232,6 +233,7 @@ follower_link::state follower_link::look() {
             refuse(db_.failure_of(got.get()), std::move(row_of));
         } else if (row_of && std::string_view{PQcmdTuples(got.get())} != "1") {
             // It should be there and isn't: the stream finds out what is the matter.
+            lacks_ties_ = why_.sqlstate.empty() && sets_ties;
             refuse({"02000", "the follower's row is not there", {}, {}, {}}, std::move(row_of));
         }
     }

@@ -22,6 +22,7 @@ struct mirrored_row {
     std::shared_ptr<const table_facts> table;
     change what = change::insert;
     std::vector<std::optional<std::string>> values;  // one a column of the table
+    bool sets_ties = false;                          // its statement does; see sets_ties()
 };
 
 // What one transaction of the authority has written, in its order.
@@ -67,6 +68,8 @@ class follower_link {
 
     bool wants_room() const { return wants_room_; }
     const pgclient::failure& why() const { return why_; }
+    // Whether it failed as a row isn't there with the values in its tied columns that its statement says.
+    bool lacks_ties() const { return lacks_ties_; }
     // The table that doesn't take rows as they are, if that is what it failed by.
     const table_facts* at_fault() const;
 
@@ -77,7 +80,7 @@ class follower_link {
     using parameters = std::vector<std::optional<std::string>>;
     // Prepares it where it isn't yet. `row_of`: it has to touch one row, of that table.
     bool ask(const std::string& name, const std::string& sql, const parameters& values,
-             std::shared_ptr<const table_facts> row_of = nullptr);
+             std::shared_ptr<const table_facts> row_of = nullptr, bool sets_ties = false);
     bool ask_row(const mirrored_row& row);
     bool ask_to_begin_ahead(store::source_xid of);
     bool ask_rows_of(const mirrored_transaction& what);
@@ -100,6 +103,7 @@ class follower_link {
     struct question {
         std::shared_ptr<const table_facts> row_of;
         std::string prepares;  // a statement's name
+        bool sets_ties = false;
         bool given_up = false;
     };
     std::deque<question> asked_;  // not yet answered
@@ -109,6 +113,7 @@ class follower_link {
     bool wants_room_ = false;
     bool broken_ = false;  // what was asked and what is answered may not go together any more
     pgclient::failure why_;
+    bool lacks_ties_ = false;
     std::shared_ptr<const table_facts> at_fault_;
 };
 

@@ -29,7 +29,7 @@ constexpr std::int64_t most_receipts = 10000;
 // But for the statements, which are made of the rest.
 bool same(const table_facts& one, const table_facts& other) {
     const auto all = [](const table_facts& of) {
-        return std::tie(of.name, of.columns, of.plain, of.updates, of.removes, of.readers);
+        return std::tie(of.name, of.columns, of.plain, of.updates, of.removes, of.tied, of.readers);
     };
     return all(one) == all(other);
 }
@@ -42,6 +42,8 @@ std::string_view to_string(leave_reason why) {
             return "statement";
         case leave_reason::table:
             return "table";
+        case leave_reason::ties:
+            return "ties";
         case leave_reason::transaction:
             return "transaction";
         case leave_reason::settings:
@@ -162,12 +164,14 @@ void keeper::take_back(std::unique_ptr<follower_link> link) {
     bool news = false;
     {
         const std::lock_guard hold{mutex_};
-        if (!link->why().sqlstate.empty()) {
+        // Which says nothing of the stream, or of modern.
+        const bool fault = !link->why().sqlstate.empty() && !link->lacks_ties();
+        if (fault) {
             auto& said = said_of_[link->why().sqlstate];
             news = said < clock::now() - say_again;
             if (news) said = clock::now();
         }
-        if (!link->why().sqlstate.empty() && ++refused_in_a_row_ >= most_refused_in_a_row) {
+        if (fault && ++refused_in_a_row_ >= most_refused_in_a_row) {
             refused_in_a_row_ = 0;
             rest_ = std::clamp<std::chrono::milliseconds>(2 * rest_, first_rest, longest_rest);
             rests_until_ = clock::now() + rest_;

@@ -31,6 +31,7 @@ namespace crossfade::proxy::mirror {
 enum class leave_reason : std::uint8_t {
     statement,  // what it did can't be told from rows: COPY, functions, CTEs that write, several statements in one text
     table,      // a table with triggers and the like, or one that isn't known yet
+    ties,       // new values for columns by which a row may be in another one's way (docs/adr/0033)
     transaction,  // savepoints that can't be followed, two phases, more than one transaction at once
     settings,     // the session's text settings aren't those by which values are the same everywhere
     too_large,
@@ -38,8 +39,8 @@ enum class leave_reason : std::uint8_t {
     refused,      // the follower refused the rows, or had others; or was too slow
 };
 inline constexpr std::array leave_reasons{
-    leave_reason::statement, leave_reason::table,       leave_reason::transaction, leave_reason::settings,
-    leave_reason::too_large, leave_reason::no_follower, leave_reason::refused,
+    leave_reason::statement, leave_reason::table,     leave_reason::ties,        leave_reason::transaction,
+    leave_reason::settings,  leave_reason::too_large, leave_reason::no_follower, leave_reason::refused,
 };
 // Those for which a transaction fails where on_mirror_failure is `fail`: label `reason` of
 // crossfade_mirror_failed_total.

@@ -59,7 +59,7 @@ void write_row_sql(table_facts& of, std::uint64_t serial) {
 
     of.update = {name("u"), {}, {}};
     auto set = list(of, ", ", [&](std::size_t i, const column& each) {
-        return changes(each) ? value_of(each) + " = " + place(of.update, i) : std::string{};
+        return changes(each) && !each.tied ? value_of(each) + " = " + place(of.update, i) : std::string{};
     });
     if (set.empty()) {
         // The row still has to be there.
@@ -68,6 +68,12 @@ void write_row_sql(table_facts& of, std::uint64_t serial) {
     }
     of.update.text = "UPDATE " + table + " SET " + set + " WHERE ";
     of.update.text += where_key(of, of.update);
+    // As texts, as whoever judges compares them: some types have no equality, and that of others is coarser.
+    of.update.text += list(of, "", [&](std::size_t i, const column& each) {
+        return each.tied && !each.key ? " AND " + value_of(each) + "::text IS NOT DISTINCT FROM (" +
+                                            place(of.update, i) + "::" + each.type + ")::text"
+                                      : std::string{};
+    });
 
     of.remove = {name("d"), "DELETE FROM " + table + " WHERE ", {}};
     of.remove.text += where_key(of, of.remove);
@@ -87,6 +93,16 @@ const table_facts* catalog::find(std::string_view schema, std::string_view name)
 std::shared_ptr<const table_facts> catalog::find(std::uint32_t oid) const {
     const auto found = by_oid_.find(oid);
     return found == by_oid_.end() ? nullptr : found->second;
+}
+
+bool brings_ties(const table_facts& table, const sql::statement& it) {
+    return table.tied && it.rows && it.rows->what == sql::row_write::operation::insert;
+}
+
+bool sets_ties(const table_facts& table, const sql::statement& it) {
+    return it.rows && std::ranges::any_of(table.columns, [&](const column& each) {
+               return each.tied && std::ranges::find(it.rows->set_columns, each.name) != it.rows->set_columns.end();
+           });
 }
 
 bool takes(const table_facts& table, const sql::statement& it, std::string_view role) {

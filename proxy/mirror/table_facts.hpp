@@ -24,6 +24,9 @@ struct table_facts {
         bool written = true;  // not generated
         bool key = false;
         bool settable = true;  // by UPDATE on the follower; an identity that is GENERATED ALWAYS isn't
+        // A constraint of the follower's beside its primary key looks at it: what it is there is the stream's affair.
+        bool tied = false;
+        std::string type = {};  // the follower's, without modifier, where it is tied
 
         friend bool operator==(const column&, const column&) = default;
     };
@@ -34,6 +37,7 @@ struct table_facts {
     bool plain = false;                          // its values' texts depend on no setting but client_encoding
     bool updates = true;                         // an UPDATE changes this table's rows alone
     bool removes = true;                         // likewise
+    bool tied = false;                           // there are such constraints, and new rows are the stream's affair
     std::set<std::string, std::less<>> readers;  // roles that may read all of it, which RETURNING needs
 
     // For the follower, with what their parameters are: indices into `columns`.
@@ -44,7 +48,7 @@ struct table_facts {
     };
     row_sql insert;  // fails where the row is there
     row_sql put;     // in the place of what is there
-    row_sql update;
+    row_sql update;  // touches the row only if it has the values in its tied columns already
     row_sql remove;
 };
 
@@ -69,5 +73,9 @@ class catalog {
 
 // Whether what the statement does to the table, on behalf of the role, is all in its rows.
 bool takes(const table_facts& table, const sql::statement& it, std::string_view role);
+// Whether it writes new rows of a table whose constraints may have them in the way of others (docs/adr/0033).
+bool brings_ties(const table_facts& table, const sql::statement& it);
+// Whether it says what such columns are to be, perhaps what they are.
+bool sets_ties(const table_facts& table, const sql::statement& it);
 
 }  // namespace crossfade::proxy::mirror

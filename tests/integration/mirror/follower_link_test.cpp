@@ -23,6 +23,7 @@ class a_follower_link : public testing::Test {
         cluster_->start();
         cluster_->exec(std::string{store::schema_sql()});
         cluster_->exec("CREATE TABLE public.t (id int PRIMARY KEY, note text)");
+        cluster_->exec("CREATE TABLE public.tied (id int PRIMARY KEY, note text, at timestamptz UNIQUE)");
     }
     static void TearDownTestSuite() { cluster_.reset(); }
 
@@ -111,6 +112,36 @@ TEST_F(a_follower_link, is_good_for_the_next_behind_rows_that_are_given_up) {
     mirror({13, {row(change::update, 2, "g")}});
     EXPECT_EQ(rows(), "1a 2g 3e");
     EXPECT_EQ(receipts(), "7 9 11 13");
+}
+
+// A row whose ties are others there is as good as none, and says so, where its statement may have changed them.
+TEST_F(a_follower_link, writes_no_row_over_other_ties) {
+    table_facts facts;
+    facts.name = {"public", "tied"};
+    facts.tied = true;
+    facts.columns = {{.name = "id", .key = true},
+                     {.name = "note"},
+                     {.name = "at", .tied = true, .type = "timestamp with time zone"}};
+    write_row_sql(facts, 2);
+    const auto table = std::make_shared<const table_facts>(facts);
+    cluster_->exec(
+        "TRUNCATE public.tied; INSERT INTO public.tied VALUES (1, 'a', '2024-01-01 12:00+00'), (2, 'a', NULL)");
+    const auto update = [&](const char* id, const char* note, std::optional<std::string> at, bool sets) {
+        return mirrored_row{table, change::update, {id, note, std::move(at)}, sets};
+    };
+    mirror({7, {update("1", "b", "2024-01-01 14:00+02", true), update("2", "b", {}, false)}});
+    EXPECT_EQ(cluster_->value("SELECT string_agg(note, ' ') FROM public.tied"), "b b");
+
+    for (const bool sets : {true, false}) {
+        EXPECT_EQ(settled(link_->write({8, {update("1", "c", "2024-01-01 15:00+02", sets)}})), state::failed);
+        EXPECT_EQ(link_->why().sqlstate, "02000");
+        EXPECT_EQ(link_->lacks_ties(), sets);
+        EXPECT_TRUE(link_->roll_back());
+        EXPECT_FALSE(link_->lacks_ties());
+    }
+    EXPECT_EQ(settled(link_->write({9, {update("2", "c", "2024-01-01 15:00+02", true)}})), state::failed);
+    EXPECT_TRUE(link_->roll_back());
+    EXPECT_EQ(cluster_->value("SELECT string_agg(note, ' ') FROM public.tied"), "b b");
 }
 
 }  // namespace

@@ -26,6 +26,7 @@ inline constexpr const char* schema = R"sql(
     CREATE TABLE numbered (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text DEFAULT 'as ever');
     CREATE TABLE keys (id int PRIMARY KEY);
     CREATE TABLE late (id int PRIMARY KEY, of int REFERENCES keys DEFERRABLE INITIALLY DEFERRED);
+    CREATE TABLE seats (id int PRIMARY KEY, place text UNIQUE, note text);
     CREATE TABLE excluded (id int PRIMARY KEY, note text);
 )sql";
 
@@ -39,6 +40,7 @@ class mirror_rows : public testing::Test {
                const std::filesystem::path& legacy_s = support::postgres_bin_dir(), const std::string& more = {}) {
         chaos::landscape_options options{
             .schema = schema,
+            .cdc_settings = cdc_settings_,
             .proxy_settings = ", mirror_timeout: " + timeout + ", mirror_connections: 8" + more,
             .strategy = strategy};
         options.legacy.bin_dir = legacy_s;
@@ -74,6 +76,7 @@ class mirror_rows : public testing::Test {
         EXPECT_EQ(world_->complaints(), "");
     }
 
+    std::string cdc_settings_;
     std::unique_ptr<chaos::landscape> world_;
     std::optional<pgclient::connection> client_;
 };

@@ -77,17 +77,32 @@ struct books : mirror::ledger {
 class an_escort : public testing::Test {
   protected:
     an_escort() {
-        auto table = std::make_shared<mirror::table_facts>();
-        table->oid = 7;
-        table->name = {"public", "t"};
-        table->columns = {{.name = "id", .key = true}, {.name = "note"}};
-        table->readers = {"app"};
-        write_row_sql(*table, 1);
-        books_.known = std::make_shared<const mirror::catalog>(
-            std::map<std::uint32_t, std::shared_ptr<const mirror::table_facts>>{{7, table}});
+        know(facts());
         tracker_.on_backend('Z', "I");
     }
 
+    static mirror::table_facts facts() {
+        mirror::table_facts table;
+        table.oid = 7;
+        table.name = {"public", "t"};
+        table.columns = {{.name = "id", .key = true}, {.name = "note"}};
+        table.readers = {"app"};
+        return table;
+    }
+    void know(mirror::table_facts table) {
+        write_row_sql(table, 1);
+        const auto oid = table.oid;
+        books_.known =
+            std::make_shared<const mirror::catalog>(std::map<std::uint32_t, std::shared_ptr<const mirror::table_facts>>{
+                {oid, std::make_shared<const mirror::table_facts>(std::move(table))}});
+    }
+    // Whose rows may be in each other's way by their notes.
+    void know_ties() {
+        auto table = facts();
+        table.tied = table.columns[1].tied = true;
+        table.columns[1].type = "text";
+        know(std::move(table));
+    }
     // What goes to the server of it; what is held, or wants to be seen whole, waits.
     std::string say(const std::string& bytes) {
         waiting_ += bytes;

@@ -108,6 +108,36 @@ TEST_F(a_strict_escort, refuses_writes_while_the_follower_is_known_to_be_away) {
     }
 }
 
+// It may not be mirrored at all, which is no reason to fail, unless the stream would bring it late.
+TEST_F(a_strict_escort, lets_rows_take_the_stream_s_way_whose_ties_are_others) {
+    know_ties();
+    const auto update = pgwire::build_query("UPDATE t SET note = 'b'");
+    say(update);
+    hear(parsed + bound + row({hidden("1,b")}) + complete("UPDATE 1"));
+    ASSERT_EQ(escort_.next(), errand::write);
+    EXPECT_TRUE(escort_.take_rows().rows[0].sets_ties);
+    EXPECT_TRUE(go_on(leave_reason::ties));
+    EXPECT_EQ(ahead_, pgwire::build_sync());
+    EXPECT_FALSE(escort_.wrote_nothing(ready('I')));
+    hear(ready('I'));
+    EXPECT_THAT(books_.failed, ElementsAre());
+    EXPECT_THAT(books_.streamed, ElementsAre(leave_reason::ties));
+
+    begin();
+    say(update);
+    hear(columns({"row"}) + row({hidden("1,b")}) + complete("UPDATE 1") + ready('T'));
+    EXPECT_EQ(say(pgwire::build_query("COMMIT")), "");
+    ASSERT_EQ(escort_.next(), errand::write);
+    escort_.take_rows();
+    EXPECT_FALSE(go_on(leave_reason::ties));
+    away_ = true;
+    EXPECT_THAT(say(""), HasSubstr("XF003")) << "and the stream is away";
+    hear(complete("ROLLBACK") + refused_ + ready('I'));
+    EXPECT_THAT(say(update), HasSubstr("XF003")) << "not even tried";
+    hear(refused_ + ready('I'));
+    EXPECT_THAT(books_.failed, ElementsAre(leave_reason::no_follower, leave_reason::no_follower));
+}
+
 TEST_F(a_strict_escort, does_not_commit_what_would_come_late) {
     begin();
     say(pgwire::build_query("COPY t FROM STDIN"));

@@ -195,5 +195,56 @@ TEST_F(an_escort, believes_no_rows_of_other_settings_or_tables) {
     }
 }
 
+TEST_F(an_escort, says_why_a_statement_is_left_to_the_stream) {
+    know_ties();
+    const std::pair<const char*, mirror::leave_reason> all[] = {
+        {"INSERT INTO t VALUES (1)", mirror::leave_reason::ties},
+        {"INSERT INTO t VALUES (1) ON CONFLICT (id) DO UPDATE SET note = 'b'", mirror::leave_reason::ties},
+        {"DELETE FROM other", mirror::leave_reason::table},
+        {"UPDATE t SET id = 2", mirror::leave_reason::statement},
+        {"COPY t FROM STDIN", mirror::leave_reason::statement}};
+    const auto left = [&](const std::string& bytes) {
+        const auto step = escort_.on_client(bytes, {flags_, {}, tracker_, {true, true}, away_});
+        EXPECT_EQ(step.what, escort::client_step::action::pass);
+        EXPECT_FALSE(step.mirrored);
+        return step.why;
+    };
+    for (const auto& [text, why] : all) {
+        EXPECT_EQ(left(pgwire::build_query(text)), why) << text;
+        hear(complete("x") + ready('I'));
+        left(pgwire::build_parse("s", text));
+        EXPECT_EQ(left(pgwire::build_bind("", "s", {})), why) << text;
+        left(pgwire::build_sync());
+        hear(parsed + bound + ready('I'));
+    }
+}
+
+// Its version of it was made when nothing spoke against that.
+TEST_F(an_escort, mirrors_no_new_row_by_what_it_knew_of_the_table) {
+    say(pgwire::build_parse("s", "INSERT INTO t VALUES (1)") + pgwire::build_sync());
+    hear(parsed + parsed + ready('I'));
+    know_ties();
+    say(pgwire::build_bind("", "s", {}) + pgwire::build_execute("", 0) + pgwire::build_sync());
+    hear(bound + row({hidden("1,")}) + complete("INSERT 0 1"));
+    EXPECT_EQ(escort_.next(), errand::proceed);
+    go_on();
+    hear(ready('I'));
+    EXPECT_EQ(books_.streamed, std::vector{mirror::leave_reason::ties});
+}
+
+TEST_F(an_escort, mirrors_what_leaves_the_ties_alone) {
+    know_ties();
+    for (const auto* text : {"DELETE FROM t", "UPDATE t SET note = 'b'"}) {
+        say(pgwire::build_query(text));
+        hear(parsed + bound + row({hidden("1,b")}) + complete("x"));
+        ASSERT_EQ(escort_.next(), errand::write) << text;
+        EXPECT_EQ(escort_.take_rows().rows[0].sets_ties, text[0] == 'U');
+        go_on();
+        escort_.committed(true);
+        hear(ready('I'));
+    }
+    EXPECT_EQ(books_.mirrored, 2);
+}
+
 }  // namespace
 }  // namespace crossfade::proxy::frontend

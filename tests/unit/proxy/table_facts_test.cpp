@@ -44,6 +44,23 @@ TEST(a_table_s_statements, may_have_nothing_but_a_key) {
     EXPECT_EQ(of.update.text, R"(UPDATE "sales"."Orders" SET "id" = "id" WHERE "id" = $1 AND "part" = $2)");
 }
 
+// As the stream brings what is in them, whoever is in whose way.
+TEST(a_table_s_statements, leave_its_tied_columns_as_they_are) {
+    auto of = orders();
+    of.tied = true;
+    of.columns.push_back({.name = "place", .tied = true, .type = "character varying"});
+    of.columns[1].tied = true;
+    write_row_sql(of, 1);
+    EXPECT_EQ(of.update.text, R"(UPDATE "sales"."Orders" SET "no""te" = $1 WHERE "id" = $2 AND "part" = $3)"
+                              R"( AND "place"::text IS NOT DISTINCT FROM ($4::character varying)::text)");
+    EXPECT_EQ(of.update.parameters, (std::vector<std::size_t>{2, 0, 1, 5}));
+    EXPECT_EQ(of.remove.text, R"(DELETE FROM "sales"."Orders" WHERE "id" = $1 AND "part" = $2)");
+    of.columns[2].tied = true;
+    of.columns[2].type = "text";
+    write_row_sql(of, 1);
+    EXPECT_TRUE(of.update.text.starts_with(R"(UPDATE "sales"."Orders" SET "id" = "id" WHERE )")) << of.update.text;
+}
+
 bool taken(const char* text, const table_facts& by = orders(), std::string_view role = "app") {
     return takes(by, (*sql::understand(text)).front(), role);
 }
@@ -66,6 +83,23 @@ TEST(a_table, takes_what_is_all_in_its_rows) {
     EXPECT_FALSE(taken(R"(INSERT INTO "Orders" VALUES (1) ON CONFLICT (id) DO UPDATE SET serial = 2)", tied));
     EXPECT_FALSE(taken(R"(UPDATE "Orders" SET serial = 1)", tied));
     EXPECT_FALSE(taken(R"(DELETE FROM "Orders")", tied));
+}
+
+TEST(a_tied_table, is_brought_rows_by_the_stream_alone) {
+    auto tied = orders();
+    tied.tied = true;
+    tied.columns.back().tied = true;
+    const auto understood = [](const char* text) { return (*sql::understand(text)).front(); };
+    const auto brings = [&](const char* text, const table_facts& to) { return brings_ties(to, understood(text)); };
+    const auto sets = [&](const char* text) { return sets_ties(tied, understood(text)); };
+    EXPECT_TRUE(brings(R"(INSERT INTO "Orders" VALUES (1, 1))", tied));
+    EXPECT_TRUE(brings(R"(INSERT INTO "Orders" VALUES (1, 1) ON CONFLICT (id, part) DO NOTHING)", tied));
+    EXPECT_FALSE(brings(R"(INSERT INTO "Orders" VALUES (1, 1))", orders()));
+    EXPECT_FALSE(brings(R"(UPDATE "Orders" SET serial = 1)", tied));
+    EXPECT_FALSE(brings(R"(DELETE FROM "Orders")", tied));
+    EXPECT_TRUE(sets(R"(UPDATE "Orders" SET "no""te" = 'x', serial = serial)"));
+    EXPECT_FALSE(sets(R"(UPDATE "Orders" SET "no""te" = 'x' WHERE serial = 1)"));
+    EXPECT_FALSE(sets(R"(DELETE FROM "Orders")"));
 }
 
 TEST(a_catalog, finds_by_oid_and_by_name) {

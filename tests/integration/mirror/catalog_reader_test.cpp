@@ -1,0 +1,110 @@
+#include "proxy/mirror/catalog_reader.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "lib/store/schema.hpp"
+#include "tests/support/postgres.hpp"
+
+namespace crossfade::proxy::mirror {
+namespace {
+
+// A table of modern's, and what is left of it to the stream. $ is its name.
+struct constraint {
+    const char* name;
+    const char* on_modern;
+    const char* expected;
+    const char* on_legacy = "";
+};
+void PrintTo(const constraint& of, std::ostream* out) {
+    *out << of.name;
+}
+
+// Both sides are databases of one cluster.
+class a_catalog_reader : public testing::TestWithParam<constraint> {
+  protected:
+    static void SetUpTestSuite() {
+        cluster_ = std::make_unique<support::postgres_cluster>();
+        cluster_->start();
+        cluster_->exec("CREATE DATABASE modern");
+        cluster_->exec(std::string{store::schema_sql()}, "modern");
+        cluster_->exec("CREATE PUBLICATION all_of_it");
+        legacy_.emplace(pgclient::connection::open(cluster_->dsn(), {}).value());
+        modern_.emplace(pgclient::connection::open(cluster_->dsn("modern"), {}).value());
+    }
+    static void TearDownTestSuite() {
+        legacy_.reset();
+        modern_.reset();
+        cluster_.reset();
+    }
+
+    // Its tied columns, "-" where nothing ties its rows; "the stream's" where it isn't fit.
+    static std::string read(const std::string& name) {
+        const auto tables = read_tables(*legacy_, *modern_, "all_of_it", "app", true).value();
+        const auto found = std::ranges::find_if(tables, [&](const auto& each) { return each.name.name == name; });
+        if (found == tables.end()) return "the stream's";
+        std::string columns = found->tied ? "" : "-";
+        for (const auto& each : found->columns)
+            if (each.tied) columns += (columns.empty() ? "" : " ") + each.name + ':' + each.type;
+        return columns;
+    }
+
+    static inline std::unique_ptr<support::postgres_cluster> cluster_;
+    static inline std::optional<pgclient::connection> legacy_;
+    static inline std::optional<pgclient::connection> modern_;
+};
+
+TEST_P(a_catalog_reader, knows_what_ties_a_table_s_rows) {
+    const std::string name{GetParam().name};
+    const auto make = [&](std::string more, const std::string& database) {
+        for (auto at = more.find('$'); at != std::string::npos; at = more.find('$')) more.replace(at, 1, name);
+        const std::string columns =
+            "(id int PRIMARY KEY, a varchar(20), b numeric(5, 2), c int4range, d timestamptz"
+            ", g text GENERATED ALWAYS AS (a || 'x') STORED)";
+        cluster_->exec("SET search_path = public; CREATE TABLE " + name + ' ' + columns + more, database);
+    };
+    make(GetParam().on_legacy, "app");
+    make(GetParam().on_modern, "modern");
+    cluster_->exec("ALTER PUBLICATION all_of_it ADD TABLE " + name);
+    EXPECT_EQ(read(name), GetParam().expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    tables, a_catalog_reader,
+    testing::Values(
+        constraint{"plain", "", "-"}, constraint{"indexed", "; CREATE INDEX ON $ (a)", "-"},
+        constraint{"unique_one", "; ALTER TABLE $ ADD UNIQUE (a)", "a:character varying"},
+        constraint{"unique_two", "; ALTER TABLE $ ADD UNIQUE (b, d)", "b:numeric d:timestamp with time zone"},
+        constraint{"covering", "; ALTER TABLE $ ADD UNIQUE (a) INCLUDE (b)", "a:character varying"},
+        constraint{"nulls_not_distinct", "; ALTER TABLE $ ADD UNIQUE NULLS NOT DISTINCT (b)", "b:numeric"},
+        constraint{"partial", "; CREATE UNIQUE INDEX ON $ (a) WHERE b > 0", "a:character varying b:numeric"},
+        constraint{"expression", "; CREATE UNIQUE INDEX ON $ (lower(a))", "a:character varying"},
+        constraint{"of_a_whole_row", "; CREATE UNIQUE INDEX ON $ (($ IS NULL))", "the stream's"},
+        constraint{"exclusion", "; ALTER TABLE $ ADD EXCLUDE USING gist (c WITH &&) WHERE (b > 0)",
+                   "b:numeric c:int4range"},
+        constraint{"of_what_is_generated", "; ALTER TABLE $ ADD UNIQUE (g)", "the stream's"},
+        constraint{"unique_deferrable", "; ALTER TABLE $ ADD UNIQUE (a) DEFERRABLE", "the stream's"},
+        constraint{"deferrable_exclusion", "; ALTER TABLE $ ADD EXCLUDE USING btree (a WITH =) DEFERRABLE",
+                   "the stream's"},
+        // Which part no more rows than the primary key does.
+        constraint{"key_again", "; ALTER TABLE $ ADD UNIQUE (id)", "-"},
+        constraint{"key_and_more", "; ALTER TABLE $ ADD UNIQUE (a, id) DEFERRABLE", "-"},
+        constraint{"key_as_an_expression", "; CREATE UNIQUE INDEX ON $ ((id % 10), a)",
+                   "id:integer a:character varying"},
+        constraint{"key_alone", "; CREATE UNIQUE INDEX ON $ (abs(id))", "id:integer"},
+        constraint{"key_that_excludes", "; ALTER TABLE $ ADD EXCLUDE USING btree (id WITH =, b WITH =)",
+                   "id:integer b:numeric"},
+        constraint{"on_legacy_alone", "", "-", "; ALTER TABLE $ ADD UNIQUE (a)"},
+        constraint{"on_both", "; ALTER TABLE $ ADD UNIQUE (a)", "a:character varying",
+                   "; ALTER TABLE $ ADD UNIQUE (b)"},
+        constraint{"parted",
+                   " PARTITION BY RANGE (id); CREATE TABLE part_of_$ PARTITION OF $ FOR VALUES FROM (0) TO (9);"
+                   " CREATE UNIQUE INDEX ON part_of_$ (b)",
+                   "b:numeric"}),
+    [](const auto& each) { return std::string{each.param.name}; });
+
+}  // namespace
+}  // namespace crossfade::proxy::mirror
