@@ -9,7 +9,8 @@ namespace crossfade::chaos {
 const char* rivals::schema() {
     return "CREATE TABLE counter (id int PRIMARY KEY, n bigint NOT NULL);"
            "CREATE TABLE purse (id int PRIMARY KEY, balance bigint NOT NULL);"
-           "CREATE TABLE seat (id int PRIMARY KEY, holder int NOT NULL UNIQUE);"
+           "CREATE TABLE seat (id int PRIMARY KEY, holder int NOT NULL UNIQUE, note text);"
+           "CREATE TABLE perch (id int PRIMARY KEY, place int UNIQUE, note text);"
            "CREATE TABLE fleeting (id int PRIMARY KEY, who text NOT NULL);"
            "CREATE TABLE swarm (id int PRIMARY KEY, n bigint NOT NULL);"
            "CREATE TABLE deed (tag text PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp())";
@@ -43,7 +44,7 @@ rivals::deed rivals::next(std::mt19937& random, const std::string& tag) {
     const auto raise = "UPDATE counter SET n = n + 1 WHERE id = " + pick(3);
     const auto one = pick(4);
     const auto other = pick(4);
-    switch (random() % 7) {
+    switch (random() % 10) {
         case 0:
             return {{"BEGIN", raise + " RETURNING n", leave, "COMMIT"}, true};
         case 1:
@@ -71,6 +72,23 @@ rivals::deed rivals::next(std::mt19937& random, const std::string& tag) {
             return {{"BEGIN", "UPDATE swarm SET n = n + 1 WHERE id <= 20", leave, between[random() % between.size()],
                      "UPDATE swarm SET n = n + 1 WHERE id > " + other + "0",
                      random() % 4 == 0 ? "ROLLBACK" : "COMMIT"}};
+        }
+        case 6:
+            return {{"UPDATE seat SET note = '" + tag + "' WHERE id = " + one}};
+        case 7:
+            return {{"BEGIN", "UPDATE seat SET note = '" + tag + "', holder = holder WHERE id = " + one, leave,
+                     random() % 2 == 0 ? "DELETE FROM perch WHERE id = " + other
+                                       : "UPDATE perch SET note = '" + tag + "' WHERE id = " + other,
+                     "COMMIT"}};
+        case 8: {
+            // Who is gone comes back, there or elsewhere, and may be elsewhere at once.
+            const std::array come_and_go{
+                "DELETE FROM perch WHERE id = " + one,
+                "INSERT INTO perch VALUES (" + one + ", " + other + ") ON CONFLICT DO NOTHING",
+                "INSERT INTO perch VALUES (" + one + ", " + other + ") ON CONFLICT DO NOTHING",
+                "UPDATE perch SET place = NULL WHERE place = " + other + " AND id <> " + one,
+            };
+            return {{come_and_go[random() % come_and_go.size()]}};
         }
         default:
             // A transaction of its own, and no tag.
