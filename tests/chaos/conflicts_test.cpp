@@ -32,6 +32,7 @@ class conflicts : public testing::Test {
         // What a broken link leaves behind, too, ends soon: the slot's reader.
         world_ = std::make_unique<landscape>(landscape_options{.schema = rivals::schema(),
                                                                .rows = rivals::rows(),
+                                                               .proxy_settings = proxy_settings_,
                                                                .strategy = "mirror",
                                                                .legacy = {.extra_settings = {"wal_sender_timeout=4s"}},
                                                                .over_links = true});
@@ -43,8 +44,8 @@ class conflicts : public testing::Test {
         if (HasFailure() && world_) std::cerr << world_->logs();
     }
 
-    void start_load() {
-        load_ = std::make_unique<rivals>(world_->client_dsn(), 6, 'c' + std::to_string(loads_++) + '-');
+    void start_load(rivals::game what = rivals::game::all) {
+        load_ = std::make_unique<rivals>(world_->client_dsn(), clients_, 'c' + std::to_string(loads_++) + '-', what);
         load_->start();
     }
     [[nodiscard]] bool goes_on() const {
@@ -119,17 +120,23 @@ class conflicts : public testing::Test {
             EXPECT_LE(raised, perhaps_raised_) << "twice";
             expect_kept(load_->ledger(), *side, rivals::tags);
         }
-        const auto mirrored = support::sample_value(support::http_get(world_->proxy.admin_port(), "/metrics").body,
-                                                    "crossfade_mirror_mirrored_total");
+        const auto metrics = support::http_get(world_->proxy.admin_port(), "/metrics").body;
+        const auto mirrored = support::sample_value(metrics, "crossfade_mirror_mirrored_total");
         mirrored_ += mirrored;
         std::cout << load_->acknowledged() << " transactions acknowledged, " << load_->errors() << " client errors, "
-                  << mirrored << " mirrored since the proxy began\n";
+                  << mirrored << " mirrored since the proxy began, left to the stream";
+        for (const std::string why : {"ties", "refused", "no_follower"})
+            std::cout << ", " << why << ": "
+                      << support::sample_value(metrics, "crossfade_mirror_streamed_total{reason=\"" + why + '"');
+        std::cout << '\n';
     }
 
     const long seed_ = support::configured("CROSSFADE_CHAOS_SEED", std::random_device{}());
     std::mt19937 random_;
     std::unique_ptr<landscape> world_;
     std::unique_ptr<rivals> load_;
+    std::string proxy_settings_;
+    unsigned clients_ = 6;
     unsigned loads_ = 0;
     std::uint64_t raised_ = 0;
     std::uint64_t perhaps_raised_ = 0;
@@ -148,6 +155,39 @@ TEST_F(conflicts, lose_and_double_nothing_under_mirror) {
             if (HasFatalFailure()) return;
         }
         ASSERT_TRUE(goes_on()) << "the load stands still";
+        stop_load_and_check();
+        if (HasFailure()) return;
+    }
+    EXPECT_GT(mirrored_, 0) << "all was left to the stream";
+}
+
+// Who is left to the stream waits for it, and what goes ahead meets what is under way.
+class patient_conflicts : public conflicts {
+  protected:
+    patient_conflicts() {
+        proxy_settings_ = ", mirror_timeout: 20s";
+        clients_ = 12;
+    }
+};
+
+// Rows go ahead while others are yet to be where they were (docs/adr/0033).
+TEST_F(patient_conflicts, are_in_nobody_s_way_under_mirror) {
+    using clock = std::chrono::steady_clock;
+    const auto end = clock::now() + std::chrono::seconds{support::configured("CROSSFADE_CHAOS_CONFLICT_SECONDS", 20)};
+    while (clock::now() < end) {
+        start_load(rivals::game::seats);
+        const auto check_at = std::min(end, clock::now() + 10s);
+        while (clock::now() < check_at) {
+            ASSERT_TRUE(goes_on()) << "the load stands still";
+            if (random_() % 4 != 0) {
+                world_->signal(victim::cdc, SIGSTOP);
+                let_pass(std::chrono::milliseconds{100 + random_() % 300});
+                world_->signal(victim::cdc, SIGCONT);
+            } else {
+                kill_at(random_() % 2 == 0 ? "apply.written" : "apply.committed");
+            }
+            if (HasFatalFailure()) return;
+        }
         stop_load_and_check();
         if (HasFailure()) return;
     }

@@ -14,7 +14,9 @@ namespace crossfade::chaos {
 // swapped under a unique key, rows that come and go, and many at once. They tolerate lost connections and deadlocks.
 class rivals : public crowd {
   public:
-    rivals(std::string dsn, unsigned clients, std::string name);
+    // What they do: everything, or only what is about rows that may be in each other's way by other columns than a key.
+    enum class game : std::uint8_t { all, seats };
+    rivals(std::string dsn, unsigned clients, std::string name, game what = game::all);
     ~rivals() override { stop(); }
 
     std::string last_error() const;  // after stop()
@@ -35,9 +37,10 @@ class rivals : public crowd {
         std::vector<std::string> statements;  // of one transaction
         bool raises = false;                  // a counter, by one
     };
-    static deed next(std::mt19937& random, const std::string& tag);
+    deed next(std::mt19937& random, const std::string& tag) const;
     void run(unsigned client) override;
 
+    const game what_;
     std::atomic<std::uint64_t> raised_ = 0;
     std::atomic<std::uint64_t> unknown_raises_ = 0;
     std::vector<std::string> last_errors_;  // one a client; its own thread's until stop()
