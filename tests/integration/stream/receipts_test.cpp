@@ -327,14 +327,14 @@ TEST_F(receipts, outlive_whoever_takes_them) {
 // A proxy has read its configuration before crossfade-cdc has.
 // A failover may take away what legacy had committed last. What becomes of the row later must not be left out for it.
 TEST_F(receipts, of_transactions_that_legacy_has_lost_are_given_up) {
-    world_->legacy.exec("INSERT INTO public.items (id, note) VALUES (701, 'so that the stream knows the time')");
+    world_->legacy.exec("INSERT INTO public.items (id, note) VALUES (1201, 'so that the stream knows the time')");
     ASSERT_EQ(world_->settle(30s), "");
     world_->kill(chaos::victim::cdc);
-    const std::vector<std::pair<std::string_view, std::string_view>> key{{"id", "700"}};
+    const std::vector<std::pair<std::string_view, std::string_view>> key{{"id", "1200"}};
     world_->modern.exec(
         "INSERT INTO crossfade.receipts (stream, xid, keys, mirrored_at) VALUES ('app', 4000000000, '{" +
         std::to_string(store::row_mark({"public", "items"}, key)) + "}', now() - interval '1 hour')");
-    world_->legacy.exec("INSERT INTO public.items (id, note) VALUES (700, 'x')");
+    world_->legacy.exec("INSERT INTO public.items (id, note) VALUES (1200, 'x')");
     world_->revive(chaos::victim::cdc);
     EXPECT_EQ(world_->settle(30s), "") << world_->logs();
     EXPECT_EQ(world_->modern.value("SELECT count(*) FROM crossfade.receipts"), "0");
