@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <array>
 #include <map>
 
 #include "lib/failpoint/failpoint.hpp"
@@ -116,10 +117,10 @@ pgclient::result<bool> ledger_keeper::publish_letters(const std::stop_token& sto
             }
         }
         for (int i = 0; producer_ && i < got->size(); ++i) {
+            const std::array<kafka::producer::header, 2> headers{
+                {{"crossfade-sqlstate", got->text(i, 2)}, {"crossfade-reason", got->text(i, 3)}}};
             auto queued = producer_->produce(config_.stream.dead_letter_topic(), 0, got->text(i, 4), got->bytes(i, 1),
-                                             {{"crossfade-sqlstate", std::string{got->text(i, 2)}},
-                                              {"crossfade-reason", std::string{got->text(i, 3)}}},
-                                             static_cast<std::uint64_t>(got->integer(i, 0).value_or(0)));
+                                             headers, static_cast<std::uint64_t>(got->integer(i, 0).value_or(0)));
             if (!queued) why = kafka::to_string(queued.error());
         }
         const auto until = std::chrono::steady_clock::now() + delivery_timeout;

@@ -1,5 +1,6 @@
 #include "ctl/stream/topic.hpp"
 
+#include <array>
 #include <charconv>
 #include <chrono>
 
@@ -81,8 +82,9 @@ void place_marker(const settings::configuration& config, const source_identity& 
     const int partitions = config.stream.topic_partitions();
     auto producer = answered(crossfade::kafka::producer::open(config.kafka, static_cast<unsigned>(partitions)), doing);
     events::relation_encoder relations;
-    const std::vector<crossfade::kafka::producer::header> headers{
-        {"crossfade-position", to_string(event.at)}, {"crossfade-schema", std::string{events::schema_version}}};
+    const std::string position = to_string(event.at);
+    const std::array<crossfade::kafka::producer::header, 2> headers{
+        {{"crossfade-position", position}, {"crossfade-schema", events::schema_version}}};
     const std::string payload = events::encode(event, relations);
     for (int partition = 0; partition < partitions; ++partition)
         answered(producer.produce(config.stream.topic(), partition, events::message_key(event), payload, headers,

@@ -26,13 +26,15 @@ class relation_encoder {
     std::unordered_map<std::shared_ptr<const model::relation>, std::string> known_;
 };
 
-// Never fails: any event has an encoding.
+// Never fails: any event has an encoding. The first appends it.
+void encode(const model::change_event& event, relation_encoder& relations, std::string& bytes);
 std::string encode(const model::change_event& event, relation_encoder& relations);
 
 // The Kafka message key: "schema.table" NUL and then each key cell's length, colon and text, so that it is unique. The
 // key of an UPDATE that changes the key is the old one. Without a replica identity that has columns (NOTHING, FULL):
 // the table alone. Empty for what is not about one table's row.
 std::string message_key(const model::change_event& event);
+void append_message_key(const model::change_event& event, std::string& key);
 // The same of the row as it is after the change: another one for an UPDATE that changes the key.
 std::string message_key_after(const model::change_event& event);
 

@@ -1,5 +1,8 @@
 #include <crossfade/v1/events.pb.h>
 
+#include <array>
+#include <bit>
+#include <charconv>
 #include <chrono>
 
 #include "lib/events/codec.hpp"
@@ -50,45 +53,137 @@ v1::RowChange_Before wire(model::before_image before) {
     return v1::RowChange::ABSENT;
 }
 
-void write(const model::row& cells, v1::Row& to) {
-    auto& kinds = *to.mutable_kinds();
-    kinds.reserve(cells.size());
-    for (const auto& cell : cells) {
-        kinds += static_cast<char>(cell.kind);
-        if (cell.kind == model::cell_kind::text) *to.add_values() = cell.text;
+// Protobuf's encoding, as far as the contract needs it. By hand, because building a v1::Event of a row first costs more
+// than all else that is done with it: the values would be copied once more, and measured before they are written.
+class fields {
+  public:
+    explicit fields(std::string& to) : to_(to) {}
+
+    // Left out where they have their default value, as proto3 does.
+    void varint(int number, std::uint64_t value) {
+        if (value != 0) set_varint(number, value);
     }
+    void fixed64(int number, std::uint64_t value) {
+        if (value != 0) set_fixed64(number, value);
+    }
+    void fixed32(int number, std::uint32_t value) {
+        if (value == 0) return;
+        tag(number, 5);
+        little_endian(value);
+    }
+    void bytes(int number, std::string_view value) {
+        if (!value.empty()) set_bytes(number, value);
+    }
+
+    // Whatever the value: `optional`, or an element of what is repeated.
+    void set_varint(int number, std::uint64_t value) {
+        tag(number, 0);
+        plain_varint(value);
+    }
+    void set_fixed64(int number, std::uint64_t value) {
+        tag(number, 1);
+        little_endian(value);
+    }
+    void set_bytes(int number, std::string_view value) {
+        message(number, value.size());
+        to_ += value;
+    }
+
+    // So many bytes have to follow.
+    void message(int number, std::size_t size) {
+        tag(number, 2);
+        plain_varint(size);
+    }
+    void plain(char byte) { to_ += byte; }
+    void plain_varint(std::uint64_t value) {
+        for (; value >= 0x80; value >>= 7U) plain(static_cast<char>(value | 0x80U));
+        plain(static_cast<char>(value));
+    }
+
+  private:
+    void tag(int number, unsigned type) { plain_varint(static_cast<unsigned>(number) << 3U | type); }
+    template <class T>
+    void little_endian(T value) {
+        std::array<char, sizeof(T)> bytes{};
+        for (auto& byte : bytes) {
+            byte = static_cast<char>(value);
+            value >>= 8U;
+        }
+        to_.append(bytes.data(), bytes.size());
+    }
+
+    std::string& to_;
+};
+
+constexpr std::size_t size_of_varint(std::uint64_t value) {
+    return (static_cast<std::size_t>(std::bit_width(value | 1U)) + 6) / 7;
+}
+// Of a field whose number is below 16.
+constexpr std::size_t size_of_bytes(std::size_t length) {
+    return 1 + size_of_varint(length) + length;
+}
+
+std::size_t size_of(const model::row& cells) {
+    std::size_t size = cells.empty() ? 0 : size_of_bytes(cells.size());
+    for (const auto& cell : cells)
+        if (cell.kind == model::cell_kind::text) size += size_of_bytes(cell.text.size());
+    return size;
+}
+
+void write(const model::row& cells, fields& to) {
+    if (cells.empty()) return;
+    to.message(v1::Row::kKindsFieldNumber, cells.size());
+    for (const auto& cell : cells) to.plain(static_cast<char>(cell.kind));
+    for (const auto& cell : cells)
+        if (cell.kind == model::cell_kind::text) to.set_bytes(v1::Row::kValuesFieldNumber, cell.text);
 }
 
 struct write_body {
-    v1::Event& to;
+    std::string& bytes;
     relation_encoder& relations;
 
     void operator()(const model::row_change& change) const {
-        to.set_relation(relations.bytes(change.rel));
-        // Not Clear() of the whole event: that would throw away the row's strings with the oneof.
-        auto& row = *to.mutable_row();
-        row.Clear();
-        row.set_kind(wire(change.operation));
-        row.set_before_kind(wire(change.before_kind));
-        if (change.before_kind != model::before_image::absent) write(change.before, *row.mutable_before());
-        if (change.operation != model::row_operation::remove) write(change.after, *row.mutable_after());
+        fields to{bytes};
+        const bool has_before = change.before_kind != model::before_image::absent;
+        const bool has_after = change.operation != model::row_operation::remove;
+        const auto before = has_before ? size_of(change.before) : 0;
+        const auto after = has_after ? size_of(change.after) : 0;
+        const auto kind = static_cast<std::uint64_t>(wire(change.operation));
+        const auto before_kind = static_cast<std::uint64_t>(wire(change.before_kind));
+
+        to.bytes(v1::Event::kRelationFieldNumber, relations.bytes(change.rel));
+        to.message(v1::Event::kRowFieldNumber, (kind != 0 ? 2U : 0U) + (before_kind != 0 ? 2U : 0U) +
+                                                   (has_before ? size_of_bytes(before) : 0) +
+                                                   (has_after ? size_of_bytes(after) : 0));
+        to.varint(v1::RowChange::kKindFieldNumber, kind);
+        to.varint(v1::RowChange::kBeforeKindFieldNumber, before_kind);
+        if (has_before) {
+            to.message(v1::RowChange::kBeforeFieldNumber, before);
+            write(change.before, to);
+        }
+        if (has_after) {
+            to.message(v1::RowChange::kAfterFieldNumber, after);
+            write(change.after, to);
+        }
     }
+    // Nobody sends many of the others.
     void operator()(const model::truncate& change) const {
-        to.clear_relation();
-        auto& truncate = *to.mutable_truncate();
-        truncate.Clear();
-        for (const auto& rel : change.relations) truncate.add_relations(relations.bytes(rel));
-        truncate.set_cascade(change.cascade);
-        truncate.set_restart_identity(change.restart_identity);
+        v1::Truncate to;
+        for (const auto& rel : change.relations) to.add_relations(relations.bytes(rel));
+        to.set_cascade(change.cascade);
+        to.set_restart_identity(change.restart_identity);
+        fields{bytes}.set_bytes(v1::Event::kTruncateFieldNumber, to.SerializeAsString());
     }
     void operator()(const model::logical_message& message) const {
-        to.clear_relation();
-        to.mutable_message()->set_prefix(message.prefix);
-        to.mutable_message()->set_content(message.content);
+        v1::LogicalMessage to;
+        to.set_prefix(message.prefix);
+        to.set_content(message.content);
+        fields{bytes}.set_bytes(v1::Event::kMessageFieldNumber, to.SerializeAsString());
     }
     void operator()(const model::heartbeat& beat) const {
-        to.clear_relation();
-        to.mutable_heartbeat()->set_emitted_at(microseconds(beat.emitted_at));
+        v1::Heartbeat to;
+        to.set_emitted_at(microseconds(beat.emitted_at));
+        fields{bytes}.set_bytes(v1::Event::kHeartbeatFieldNumber, to.SerializeAsString());
     }
 };
 
@@ -112,86 +207,89 @@ const std::string& relation_encoder::bytes(const std::shared_ptr<const model::re
     return known_.emplace(rel, to.SerializeAsString()).first->second;
 }
 
-std::string encode(const model::change_event& event, relation_encoder& relations) {
-    // Kept from event to event, so that its strings are; given up after a large one, so that it stays small.
-    thread_local v1::Event to;
-    constexpr std::size_t kept = std::size_t{1} << 20;
-
-    to.set_system_identifier(event.at.system_identifier);
-    to.set_timeline(event.at.timeline);
-    to.set_commit_lsn(event.at.commit_lsn.value);
-    to.set_ordinal(event.at.ordinal);
-    to.set_publisher(event.publisher);
-    if (event.previous) {
-        to.set_previous(event.previous->value);
-    } else {
-        to.clear_previous();
-    }
-    to.clear_left();
+// In the order of their numbers, as protobuf writes them.
+void encode(const model::change_event& event, relation_encoder& relations, std::string& bytes) {
+    fields to{bytes};
+    to.fixed64(v1::Event::kSystemIdentifierFieldNumber, event.at.system_identifier);
+    to.varint(v1::Event::kTimelineFieldNumber, event.at.timeline);
+    to.fixed64(v1::Event::kCommitLsnFieldNumber, event.at.commit_lsn.value);
+    to.varint(v1::Event::kOrdinalFieldNumber, event.at.ordinal);
+    to.fixed64(v1::Event::kPublisherFieldNumber, event.publisher);
+    if (event.previous) to.set_fixed64(v1::Event::kPreviousFieldNumber, event.previous->value);
+    to.varint(v1::Event::kLastFieldNumber, event.last ? 1 : 0);
+    to.fixed64(v1::Event::kEndLsnFieldNumber, event.end_lsn.value);
+    to.fixed64(v1::Event::kCommitTimeFieldNumber, static_cast<std::uint64_t>(microseconds(event.commit_time)));
+    to.fixed32(v1::Event::kXidFieldNumber, event.xid);
+    std::visit(write_body{bytes, relations}, event.body);
     for (const auto& each : event.left) {
-        auto& added = *to.add_left();
-        added.set_timeline(each.timeline);
-        added.set_end_lsn(each.end.value);
+        v1::LeftTimeline left;
+        left.set_timeline(each.timeline);
+        left.set_end_lsn(each.end.value);
+        to.set_bytes(v1::Event::kLeftFieldNumber, left.SerializeAsString());
     }
-    to.set_last(event.last);
-    to.set_end_lsn(event.end_lsn.value);
-    to.set_commit_time(microseconds(event.commit_time));
-    to.set_xid(event.xid);
     if (event.partition_previous) {
-        to.set_partition_previous_lsn(event.partition_previous->commit_lsn.value);
-        to.set_partition_previous_ordinal(event.partition_previous->ordinal);
-    } else {
-        to.clear_partition_previous_lsn();
-        to.clear_partition_previous_ordinal();
+        to.set_fixed64(v1::Event::kPartitionPreviousLsnFieldNumber, event.partition_previous->commit_lsn.value);
+        to.varint(v1::Event::kPartitionPreviousOrdinalFieldNumber, event.partition_previous->ordinal);
     }
+    to.varint(v1::Event::kBarrierFieldNumber, event.barrier ? 1 : 0);
     if (event.after_others) {
-        to.set_after_others_lsn(event.after_others->commit_lsn.value);
-        to.set_after_others_ordinal(event.after_others->ordinal);
-    } else {
-        to.clear_after_others_lsn();
-        to.clear_after_others_ordinal();
+        to.set_fixed64(v1::Event::kAfterOthersLsnFieldNumber, event.after_others->commit_lsn.value);
+        to.varint(v1::Event::kAfterOthersOrdinalFieldNumber, event.after_others->ordinal);
     }
-    to.set_barrier(event.barrier);
-    to.clear_barrier_partitions();
-    for (const auto each : event.barrier_partitions) to.add_barrier_partitions(each);
-    std::visit(write_body{to, relations}, event.body);
+    if (event.barrier_partitions.empty()) return;
+    std::size_t size = 0;
+    for (const auto each : event.barrier_partitions) size += size_of_varint(each);
+    to.message(v1::Event::kBarrierPartitionsFieldNumber, size);
+    for (const auto each : event.barrier_partitions) to.plain_varint(each);
+}
 
-    std::string bytes = to.SerializeAsString();
-    if (bytes.size() > kept) to = v1::Event{};
+std::string encode(const model::change_event& event, relation_encoder& relations) {
+    std::string bytes;
+    encode(event, relations, bytes);
     return bytes;
 }
 
 namespace {
 
 // `otherwise`: where a cell of the first is one that the change did not touch.
-std::string key_of(const model::relation& rel, const model::row& cells, const model::row& otherwise) {
-    std::string key = to_string(rel.table);
-    if (rel.identity == model::replica_identity::nothing || rel.identity == model::replica_identity::full) return key;
+void append_key(std::string& key, const model::relation& rel, const model::row& cells, const model::row& otherwise) {
+    key += rel.table.schema;
+    key += '.';
+    key += rel.table.name;
+    if (rel.identity == model::replica_identity::nothing || rel.identity == model::replica_identity::full) return;
     key += '\0';
     for (std::size_t i = 0; i < rel.columns.size() && i < cells.size(); ++i) {
         if (!rel.columns[i].key) continue;
         const bool untouched = cells[i].kind == model::cell_kind::unchanged && i < otherwise.size();
         const auto& text = untouched ? otherwise[i].text : cells[i].text;
-        key += std::to_string(text.size());
+        std::array<char, 20> digits{};
+        key.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), text.size()).ptr);
         key += ':';
         key += text;
     }
-    return key;
 }
 
 }  // namespace
 
-std::string message_key(const model::change_event& event) {
+void append_message_key(const model::change_event& event, std::string& key) {
     const auto* change = std::get_if<model::row_change>(&event.body);
-    if (change == nullptr) return {};
+    if (change == nullptr) return;
     const bool after = change->before_kind == model::before_image::absent;
-    return key_of(*change->rel, after ? change->after : change->before, {});
+    append_key(key, *change->rel, after ? change->after : change->before, {});
+}
+
+std::string message_key(const model::change_event& event) {
+    std::string key;
+    append_message_key(event, key);
+    return key;
 }
 
 std::string message_key_after(const model::change_event& event) {
     const auto* change = std::get_if<model::row_change>(&event.body);
     if (change == nullptr || change->operation == model::row_operation::remove) return message_key(event);
-    return key_of(*change->rel, change->after, change->before);
+    std::string key;
+    append_key(key, *change->rel, change->after, change->before);
+    return key;
 }
 
 }  // namespace crossfade::events

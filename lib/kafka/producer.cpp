@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
@@ -72,6 +73,7 @@ producer& producer::operator=(producer&& other) noexcept {
     std::swap(wakeup_fd_, other.wakeup_fd_);
     std::swap(client_, other.client_);
     std::swap(queue_, other.queue_);
+    std::swap(topics_, other.topics_);
     std::swap(max_unacknowledged_, other.max_unacknowledged_);
     std::swap(unacknowledged_, other.unacknowledged_);
     std::swap(transient_errors_, other.transient_errors_);
@@ -93,24 +95,36 @@ result<producer> producer::open(const settings::kafka& config, unsigned max_unac
     return producer{std::move(*client), std::move(queue), std::move(wakeup), max_unacknowledged};
 }
 
+result<rd_kafka_topic_t*> producer::handle_of(const std::string& topic) {
+    const auto found = std::ranges::find(
+        topics_, topic, [](const auto& each) -> auto& { return each.first; });
+    if (found != topics_.end()) return found->second.get();
+    topic_handle made{rd_kafka_topic_new(client_.get(), topic.c_str(), nullptr)};
+    if (!made) return failure_of(client_.get(), rd_kafka_last_error());
+    return topics_.emplace_back(topic, std::move(made)).second.get();
+}
+
 result<producer::outcome> producer::produce(const std::string& topic, std::int32_t partition, std::string_view key,
-                                            std::string_view payload, const std::vector<header>& headers,
+                                            std::string_view payload, std::span<const header> headers,
                                             std::uint64_t sequence) {
     if (unacknowledged_ >= max_unacknowledged_) return outcome::queue_full;
+    const auto to = handle_of(topic);
+    if (!to) return to.error();
 
     headers_handle carried;
     if (!headers.empty()) {
         carried.reset(rd_kafka_headers_new(headers.size()));
         for (const auto& [name, value] : headers)
-            rd_kafka_header_add(carried.get(), name.data(), static_cast<ssize_t>(name.size()), value.data(),
-                                static_cast<ssize_t>(value.size()));
+            // Without an address it would be null instead of empty.
+            rd_kafka_header_add(carried.get(), name.data(), static_cast<ssize_t>(name.size()),
+                                value.empty() ? "" : value.data(), static_cast<ssize_t>(value.size()));
     }
 
-    std::array arguments{argument(RD_KAFKA_VTYPE_TOPIC),    argument(RD_KAFKA_VTYPE_PARTITION),
+    std::array arguments{argument(RD_KAFKA_VTYPE_RKT),      argument(RD_KAFKA_VTYPE_PARTITION),
                          argument(RD_KAFKA_VTYPE_MSGFLAGS), argument(RD_KAFKA_VTYPE_VALUE),
                          argument(RD_KAFKA_VTYPE_KEY),      argument(RD_KAFKA_VTYPE_OPAQUE),
                          argument(RD_KAFKA_VTYPE_HEADERS)};
-    arguments[0].u.cstr = topic.c_str();
+    arguments[0].u.rkt = *to;
     arguments[1].u.i32 = partition;
     arguments[2].u.i = RD_KAFKA_MSG_F_COPY;
     arguments[3].u.mem.ptr = payload.empty() ? nullptr : const_cast<char*>(payload.data());  // copied, see F_COPY
@@ -152,6 +166,7 @@ result<std::vector<delivery>> producer::poll(std::chrono::milliseconds timeout) 
         if (!event) return deliveries;
         switch (rd_kafka_event_type(event.get())) {
             case RD_KAFKA_EVENT_DR:
+                deliveries.reserve(deliveries.size() + rd_kafka_event_message_count(event.get()));
                 while (const auto* message = rd_kafka_event_message_next(event.get())) {
                     --unacknowledged_;
                     auto& one = deliveries.emplace_back();

@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,14 +32,14 @@ class producer {
     static result<producer> open(const settings::kafka& config, unsigned max_unacknowledged);
 
     enum class outcome { queued, queue_full };
-    using header = std::pair<std::string, std::string>;
+    using header = std::pair<std::string_view, std::string_view>;
 
     // Copies what it is given; an empty key is none (null), and so is an empty payload (a tombstone). Partition 0
     // upwards; RD_KAFKA_PARTITION_UA picks one by the key. Fails at once for a message beyond message.max.bytes (64 MiB
     // unless configured; RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE). The topic's own limit shows as a delivery that fails
     // with the same code, and beginning again would only meet it again.
     result<outcome> produce(const std::string& topic, std::int32_t partition, std::string_view key,
-                            std::string_view payload, const std::vector<header>& headers, std::uint64_t sequence);
+                            std::string_view payload, std::span<const header> headers, std::uint64_t sequence);
 
     // Deliveries that have come in since; waits up to `timeout` for the first one. Fails with a fatal error alone.
     // Errors that librdkafka mends by itself (broker away) are counted in transient_errors() and kept in last_error().
@@ -70,11 +72,19 @@ class producer {
         int fd_;
     };
 
+    struct destroy_topic {
+        void operator()(rd_kafka_topic_t* of) const { rd_kafka_topic_destroy(of); }
+    };
+    using topic_handle = std::unique_ptr<rd_kafka_topic_t, destroy_topic>;
+    result<rd_kafka_topic_t*> handle_of(const std::string& topic);
+
     producer(client_handle client, queue_handle queue, descriptor wakeup, unsigned max_unacknowledged);
 
     descriptor wakeup_fd_;  // outlives the queue that writes to it
     client_handle client_;
     queue_handle queue_;
+    // Those that were ever produced to: librdkafka would look for them by name, under its lock, for each message.
+    std::vector<std::pair<std::string, topic_handle>> topics_;
     unsigned max_unacknowledged_ = 0;
     unsigned unacknowledged_ = 0;
     std::uint64_t transient_errors_ = 0;

@@ -1,14 +1,30 @@
 #include "lib/model/lsn.hpp"
 
+#include <bit>
 #include <boost/system/errc.hpp>
 #include <charconv>
-#include <cstdio>
 
 namespace crossfade::model {
 
+namespace {
+
+// Without leading zeros. Not printf's %X, which takes as long as all else that is done for an event's position.
+void append_hexadecimal(std::string& text, std::uint32_t value) {
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    for (auto left = (std::bit_width(value | 1U) + 3U) / 4U; left-- > 0;) text += digits[value >> 4U * left & 0xFU];
+}
+
+}  // namespace
+
+void append(std::string& text, lsn at) {
+    append_hexadecimal(text, static_cast<std::uint32_t>(at.value >> 32U));
+    text += '/';
+    append_hexadecimal(text, static_cast<std::uint32_t>(at.value));
+}
+
 std::string to_string(lsn at) {
-    char text[20];
-    std::snprintf(text, sizeof text, "%X/%X", static_cast<unsigned>(at.value >> 32), static_cast<unsigned>(at.value));
+    std::string text;
+    append(text, at);
     return text;
 }
 

@@ -17,6 +17,7 @@ struct lsn {
 
 // As pg_lsn prints it: "16/B374D848".
 std::string to_string(lsn at);
+void append(std::string& text, lsn at);
 
 // Takes what pg_lsn accepts: two hexadecimal numbers of 1 to 8 digits around a slash.
 // Fails with errc::invalid_argument.

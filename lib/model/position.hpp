@@ -21,6 +21,7 @@ struct position {
 
 // "7301234567890123456/1/16/B374D848/3", for logs and message headers.
 std::string to_string(const position& at);
+void append(std::string& text, const position& at);
 
 // The same within one history: where a reader of one partition of a stream is that is ordered by key.
 struct place {

@@ -1,7 +1,9 @@
 #include "proxy/publish/outbox.hpp"
 
+#include <array>
 #include <chrono>
 #include <numeric>
+#include <span>
 #include <utility>
 
 namespace crossfade::proxy::publish {
@@ -18,30 +20,36 @@ bool outbox::full() const {
 }
 
 void outbox::put(model::change_event& event) {
-    if (json_) {
-        const auto position = model::to_string(event.at);
-        // Before the event itself, whose acknowledgement is what confirms.
-        const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
-        for (auto& each : events::envelopes(event, json_->source, now)) {
-            letter copy{destination::json, 0, std::move(each.key), std::move(each.value), {}, 0};
-            copy.headers = {{"crossfade-schema", std::string{events::envelope_version}},
-                            {"crossfade-position", position},
-                            {"crossfade-table", std::move(each.table)}};
-            post(std::move(copy), {});
-        }
-    }
+    // Before the event itself, whose acknowledgement is what confirms.
+    if (json_) put_json(event);
     if (by_key_) return put_by_key(event);
     // One partition: commit order is kept whole.
-    post_event(event, events::message_key(event), 0, event.last ? event.end_lsn : model::lsn{});
+    post_event(event, 0, event.last ? event.end_lsn : model::lsn{});
+}
+
+void outbox::put_json(const model::change_event& event) {
+    const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+    for (const auto& each : events::envelopes(event, json_->source, now)) {
+        auto& bytes = waiting_.bytes();
+        letters::parts made;
+        model::append(bytes, event.at);
+        made.position = waiting_.cut();
+        bytes += each.table;
+        made.table = waiting_.cut();
+        bytes += each.key;
+        made.key = waiting_.cut();
+        bytes += each.value;
+        made.payload = waiting_.cut();
+        post(letters::destination::json, 0, made, {});
+    }
 }
 
 // What is confirmed is what every partition has an event behind, so that none can lose its end without notice.
 void outbox::put_by_key(model::change_event& event) {
-    auto key = events::message_key(event);
-    const auto to = by_key_->route_of(event, key);
+    const auto to = by_key_->route_of(event, events::message_key(event));
     if (to.first >= 0 && to.second < 0) {
         by_key_->place(event, to.first);
-        post_event(event, std::move(key), to.first, {});
+        post_event(event, to.first, {});
     } else {
         const bool heartbeat = std::holds_alternative<model::heartbeat>(event.body);
         event.barrier = !heartbeat;
@@ -55,23 +63,26 @@ void outbox::put_by_key(model::change_event& event) {
         for (const auto each : all) {
             by_key_->place(event, each);
             const bool complete = heartbeat && each == all.back();
-            post_event(event, key, each, complete ? event.end_lsn : model::lsn{});
+            post_event(event, each, complete ? event.end_lsn : model::lsn{});
         }
     }
     if (auto next = by_key_->follow_up(event)) put_by_key(*next);
 }
 
-void outbox::post_event(const model::change_event& event, std::string key, std::int32_t partition,
-                        model::lsn complete) {
-    letter one{destination::events, partition, std::move(key), events::encode(event, relations_), {}, 0};
-    one.headers = {{"crossfade-schema", std::string{events::schema_version}},
-                   {"crossfade-position", model::to_string(event.at)}};
-    post(std::move(one), complete);
+void outbox::post_event(const model::change_event& event, std::int32_t partition, model::lsn complete) {
+    auto& bytes = waiting_.bytes();
+    letters::parts made;
+    model::append(bytes, event.at);
+    made.position = waiting_.cut();
+    events::append_message_key(event, bytes);
+    made.key = waiting_.cut();
+    events::encode(event, relations_, bytes);
+    made.payload = waiting_.cut();
+    post(letters::destination::events, partition, made, complete);
 }
 
-void outbox::post(letter&& one, model::lsn end_lsn) {
-    one.sequence = acks_.produced(end_lsn, one.key.size() + one.payload.size());
-    waiting_.push_back(std::move(one));
+void outbox::post(letters::destination to, std::int32_t partition, const letters::parts& made, model::lsn complete) {
+    waiting_.push(to, partition, acks_.produced(complete, made.key + made.payload), made);
 }
 
 kafka::result<void> outbox::send() {
@@ -80,10 +91,15 @@ kafka::result<void> outbox::send() {
 }
 
 kafka::result<void> outbox::hand_over() {
-    for (; to_be_sent_ > 0; --to_be_sent_, waiting_.pop_front()) {
-        const auto& one = waiting_.front();
-        const auto& topic = one.to == destination::json ? json_->topic : topic_;
-        const auto done = producer_.produce(topic, one.partition, one.key, one.payload, one.headers, one.sequence);
+    for (; to_be_sent_ > 0; --to_be_sent_, waiting_.pop()) {
+        const auto one = waiting_.front();
+        const bool json = one.to == letters::destination::json;
+        const std::array<kafka::producer::header, 3> headers{
+            {{"crossfade-schema", json ? events::envelope_version : events::schema_version},
+             {"crossfade-position", one.position},
+             {"crossfade-table", one.table}}};
+        const auto done = producer_.produce(json ? json_->topic : topic_, one.partition, one.key, one.payload,
+                                            std::span{headers}.first(json ? 3 : 2), one.sequence);
         if (!done) return done.error();
         if (*done == kafka::producer::outcome::queue_full) break;
     }

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <optional>
 #include <string>
 
@@ -9,6 +8,7 @@
 #include "lib/events/envelope.hpp"
 #include "lib/kafka/producer.hpp"
 #include "proxy/publish/ack_tracker.hpp"
+#include "proxy/publish/letters.hpp"
 #include "proxy/publish/partitioner.hpp"
 
 namespace crossfade::proxy::publish {
@@ -61,18 +61,10 @@ class outbox {
           by_key_(std::move(by_key)),
           producer_(std::move(producer)) {}
 
-    enum class destination { events, json };
-    struct letter {
-        destination to = destination::events;
-        std::int32_t partition = 0;
-        std::string key;
-        std::string payload;
-        std::vector<kafka::producer::header> headers;
-        std::uint64_t sequence = 0;
-    };
+    void put_json(const model::change_event& event);
     void put_by_key(model::change_event& event);
-    void post_event(const model::change_event& event, std::string key, std::int32_t partition, model::lsn complete);
-    void post(letter&& one, model::lsn end_lsn);
+    void post_event(const model::change_event& event, std::int32_t partition, model::lsn complete);
+    void post(letters::destination to, std::int32_t partition, const letters::parts& made, model::lsn complete);
     kafka::result<void> hand_over();
 
     std::string topic_;
@@ -82,7 +74,7 @@ class outbox {
     kafka::producer producer_;
     events::relation_encoder relations_;
     ack_tracker acks_;
-    std::deque<letter> waiting_;  // for send(), or for room in the producer's queue
+    letters waiting_;             // for send(), or for room in the producer's queue
     std::size_t to_be_sent_ = 0;  // of them
 };
 

@@ -62,7 +62,8 @@ TEST_F(publishing, is_acknowledged_in_order) {
 TEST_F(publishing, carries_key_payload_and_headers) {
     auto to = producer::open(cluster_.config(), plenty).value();
     const std::string odd{"a\0b", 3};
-    ASSERT_TRUE(to.produce("changes", 0, odd, odd + "!", {{"crossfade-schema", "1"}, {"empty", ""}}, 1));
+    const std::array<producer::header, 2> headers{{{"crossfade-schema", "1"}, {"empty", ""}}};
+    ASSERT_TRUE(to.produce("changes", 0, odd, odd + "!", headers, 1));
     ASSERT_EQ(collect(to, 1).size(), 1U);
     auto from = partition_reader::open(cluster_.config(), "changes", 0, "test").value();
     from.seek(0, 5s).value();
@@ -138,7 +139,8 @@ TEST_F(publishing, refuses_at_once_what_is_larger_than_configured) {
     auto config = cluster_.config();
     config.properties["message.max.bytes"] = "2000";
     auto to = producer::open(config, plenty).value();
-    const auto outcome = to.produce("changes", 0, "key", std::string(3000, 'x'), {{"h", "v"}}, 1);
+    const std::array<producer::header, 1> headers{{{"h", "v"}}};
+    const auto outcome = to.produce("changes", 0, "key", std::string(3000, 'x'), headers, 1);
     ASSERT_FALSE(outcome);
     EXPECT_EQ(outcome.error().code, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
     EXPECT_EQ(to.unacknowledged(), 0U);

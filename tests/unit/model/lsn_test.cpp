@@ -8,7 +8,7 @@ namespace crossfade::model {
 namespace {
 
 TEST(lsn, reads_and_prints_as_pg_lsn_does) {
-    for (const char* text : {"0/0", "16/B374D848", "FFFFFFFF/FFFFFFFF"}) {
+    for (const char* text : {"0/0", "16/B374D848", "F/10", "10/F", "0/1000000", "FFFFFFFF/FFFFFFFF"}) {
         const auto parsed = parse_lsn(text);
         ASSERT_TRUE(parsed) << text;
         EXPECT_EQ(to_string(*parsed), text);
