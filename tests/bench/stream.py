@@ -129,8 +129,13 @@ def publish(crossfade, legacy, end):
     crossfade.start_proxy()
     until("the proxy holds the slot", lambda: legacy.sql(slot.format("active")) == "t", 60, 0.001)
     since = time.monotonic()
-    until("everything in Kafka", lambda: legacy.sql(slot.format(f"confirmed_flush_lsn >= '{end}'")) == "t", 600, 0.01)
-    return time.monotonic() - since
+    # Within the server: a psql for each look would take a third of a core from what is measured.
+    legacy.sql("DO $$ BEGIN FOR look IN 1..120000 LOOP EXIT WHEN ("
+               + slot.format(f"confirmed_flush_lsn >= '{end}'") + "); PERFORM pg_sleep(0.005); END LOOP; END $$")
+    seconds = time.monotonic() - since
+    if legacy.sql(slot.format(f"confirmed_flush_lsn >= '{end}'")) != "t":
+        raise SystemExit("waited 600 s for: everything in Kafka")
+    return seconds
 
 
 def by_parts(crossfade, legacy, modern, target, end):
