@@ -1,5 +1,7 @@
 #include "proxy/mirror/follower_link.hpp"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -13,6 +15,8 @@ namespace {
 constexpr std::string_view lock_timeout = "100ms";
 // Of PQgetResult in a row; libpq is asked for answers then that it doesn't know of.
 constexpr int most_nothings = 10;
+// Behind a server's last words there is the end of the connection.
+constexpr int most_last_words = 3;
 // Origins that are tried before there is none.
 constexpr int most_origins = 1000;
 
@@ -106,6 +110,13 @@ pgclient::result<std::unique_ptr<follower_link>> follower_link::open(const optio
 
 int follower_link::socket() const {
     return PQsocket(db_.native());
+}
+
+bool follower_link::lives() {
+    pollfd readable{socket(), POLLIN, 0};
+    for (int heard = 0; heard < most_last_words && poll(&readable, 1, 0) > 0; ++heard)
+        if (PQconsumeInput(db_.native()) != 1) return false;
+    return PQstatus(db_.native()) == CONNECTION_OK;
 }
 
 bool follower_link::ask(const std::string& name, const std::string& sql, const parameters& values,

@@ -45,6 +45,8 @@ class follower_link {
     static pgclient::result<std::unique_ptr<follower_link>> open(const options& how);
 
     int socket() const;
+    // Whether the server has not ended it, as far as has come here. Between transactions; waits for nothing.
+    bool lives();
     // Whether triggers and foreign keys are kept from firing.
     bool replica_role() const { return replica_role_; }
 

@@ -143,10 +143,12 @@ std::unique_ptr<follower_link> keeper::take_spare() {
 // With the lock.
 std::unique_ptr<follower_link> keeper::take(std::size_t leaving) {
     if (clock::now() < rests_until_) return nullptr;
-    if (idle_.size() > leaving) {
+    while (idle_.size() > leaving) {
         auto link = std::move(idle_.back());
         idle_.pop_back();
-        return link;
+        // Else its transaction would be refused for what has nothing to do with it.
+        if (link->lives()) return link;
+        --made_;
     }
     more_wanted_ = true;
     changed_.notify_all();
@@ -205,6 +207,7 @@ void keeper::run(const std::stop_token& stopping) {
         const auto began = clock::now();
         if (wanted()) {
             read_catalogs();
+            drop_ended();
             if (tables() != nullptr) open_links(stopping);
         } else {
             if (tables() != nullptr) publish(nullptr);
@@ -299,6 +302,12 @@ pgclient::result<std::vector<table_facts>> keeper::read_tables() {
     auto read = mirror::read_tables(*legacy_, *modern_, stream.publication(), stream.name, replica_role_);
     if (read) say({});
     return read;
+}
+
+// So that they are replaced before somebody needs them.
+void keeper::drop_ended() {
+    const std::lock_guard hold{mutex_};
+    made_ -= std::erase_if(idle_, [](const auto& each) { return !each->lives(); });
 }
 
 void keeper::open_links(const std::stop_token& stopping) {

@@ -105,6 +105,7 @@ class keeper : public ledger {
     bool wanted() const;
     void read_catalogs();
     pgclient::result<std::vector<table_facts>> read_tables();
+    void drop_ended();
     void open_links(const std::stop_token& stopping);
     void publish(std::shared_ptr<const catalog> made);
     void publish_known();  // but for what is doubted; with the lock

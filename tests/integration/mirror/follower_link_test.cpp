@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "lib/store/schema.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/postgres.hpp"
 
 namespace crossfade::proxy::mirror {
@@ -112,6 +114,20 @@ TEST_F(a_follower_link, is_good_for_the_next_behind_rows_that_are_given_up) {
     mirror({13, {row(change::update, 2, "g")}});
     EXPECT_EQ(rows(), "1a 2g 3e");
     EXPECT_EQ(receipts(), "7 9 11 13");
+}
+
+// Modern may have been started anew since it was used last.
+TEST_F(a_follower_link, knows_that_the_server_has_ended_it) {
+    mirror({7, {row(change::insert, 1, "a")}});
+    EXPECT_TRUE(link_->lives());
+    EXPECT_EQ(link_->send_ahead({8, {row(change::update, 1, "b")}}), state::busy);
+    EXPECT_TRUE(link_->roll_back());
+    EXPECT_TRUE(link_->lives()) << "with answers on their way";
+    mirror({9, {row(change::insert, 2, "b")}});
+
+    cluster_->exec(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'crossfade-mirror s'");
+    EXPECT_TRUE(support::eventually(std::chrono::seconds{10}, [&] { return !link_->lives(); }));
 }
 
 // A row whose ties are others there is as good as none, and says so, where its statement may have changed them.

@@ -74,6 +74,25 @@ TEST_F(mirror_rows, let_the_stream_alone_where_one_after_the_other_is_refused) {
     EXPECT_EQ(world_->settle(30s), "");
 }
 
+// As it does with all of them when it is started anew.
+TEST_F(mirror_rows, do_not_meet_connections_that_modern_has_ended) {
+    begin("10s", "mirror\n  on_mirror_failure: fail");
+    run("INSERT INTO keys VALUES (0)");
+    // The others are tried first: the one that was used last comes next.
+    const auto ended = std::stoi(world_->modern.value(R"sql(
+        WITH one AS (SELECT pid, row_number() OVER (ORDER BY state_change) AS n FROM pg_stat_activity
+                     WHERE application_name LIKE 'crossfade-mirror %')
+        SELECT count(pg_terminate_backend(pid, 10000)) FROM one WHERE n > 1)sql"));
+    ASSERT_GE(ended, 1);
+    for (int id = 1; id <= 20; ++id) {
+        const auto before = mirrored();
+        run("INSERT INTO keys VALUES (" + std::to_string(id) + ")");
+        EXPECT_EQ(mirrored(), before + 1);
+    }
+    EXPECT_EQ(metric("crossfade_mirror_failed_total{reason=\"refused\"}"), 0);
+    expect_nothing_left();
+}
+
 // Of a client whose rows have to be on both sides: on_mirror_failure.
 TEST_F(mirror_rows, or_nothing) {
     begin("2s", "mirror\n  on_mirror_failure: fail");
