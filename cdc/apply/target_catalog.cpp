@@ -32,11 +32,7 @@ constexpr std::string_view keys_sql =
 
 // $1: the table.
 std::string tied_sql() {
-    return "SELECT DISTINCT name FROM (" +
-           store::tied_columns_sql(
-               "(SELECT o.oid, p.part FROM (SELECT to_regclass($1)::oid) AS o (oid),"
-               " LATERAL (SELECT o.oid UNION SELECT relid FROM pg_partition_tree(o.oid)) AS p (part))") +
-           ") AS tied";
+    return "SELECT DISTINCT name FROM (" + store::tied_columns_sql("(SELECT to_regclass($1)::oid)") + ") AS tied";
 }
 
 }  // namespace

@@ -75,8 +75,14 @@ pgclient::result<std::map<std::int64_t, std::vector<model::tie>>> read_ties(pgcl
     return found;
 }
 
-std::string tied_columns_sql(const std::string& parts) {
-    return tied_columns_begin + parts + tied_columns_end;
+std::string parts_sql(const std::string& tables) {
+    return "(WITH RECURSIVE parts (oid, part) AS (SELECT given.oid, given.oid FROM " + tables +
+           " AS given (oid) UNION ALL SELECT p.oid, c.oid FROM parts p JOIN pg_inherits i ON i.inhparent = p.part"
+           " JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition) TABLE parts)";
+}
+
+std::string tied_columns_sql(const std::string& tables) {
+    return tied_columns_begin + parts_sql(tables) + tied_columns_end;
 }
 
 }  // namespace crossfade::store

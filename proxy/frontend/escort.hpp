@@ -143,6 +143,7 @@ class escort {
         change what = change::insert;
         bool or_fail = false;  // if the follower can't have them
         bool sets_ties = false;
+        std::string table = {};  // as the statement calls it, without its schema
         savepoint_step step{};
     };
     // What was put into a text, in characters: errors name a place behind it.

@@ -213,7 +213,9 @@ void escort::capture(std::string_view hidden, const manner& how) {
     if (taken_.rows.size() == most_rows || taken_bytes_ > most_bytes) return other_write(leave_reason::too_large);
     const auto tables = books_.tables();
     auto table = tables == nullptr ? nullptr : tables->find(row->table);
-    if (table == nullptr || table->columns.size() != row->values.size()) return other_write(leave_reason::table);
+    // A partition, or a name, may be another table's since the catalogs were read.
+    if (table == nullptr || table->name.name != how.table || table->columns.size() != row->values.size())
+        return other_write(leave_reason::table);
     // Perhaps not when the statement was prepared.
     const bool is_new = how.what == change::insert || how.what == change::put;
     if (table->tied && is_new) return other_write(leave_reason::ties);

@@ -65,7 +65,11 @@ std::optional<escort::manner> escort::mirrors(const sql::statement& it, const ci
     const bool ties = mirror::sets_ties(*table, it);
     // It may be the stream's after all.
     if (ties && plan.or_fail && now.away) return std::nullopt;
-    manner how{.strip = true, .returning = it.has_returning, .or_fail = plan.or_fail, .sets_ties = ties};
+    manner how{.strip = true,
+               .returning = it.has_returning,
+               .or_fail = plan.or_fail,
+               .sets_ties = ties,
+               .table = it.rows->name};
     switch (it.rows->what) {
         case sql::row_write::operation::insert:
             how.what = it.has_on_conflict ? change::put : change::insert;

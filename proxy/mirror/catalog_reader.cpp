@@ -13,11 +13,19 @@ namespace {
 // Of legacy's: what their statements do is in their rows alone. A default of a function that isn't PostgreSQL's own may
 // write elsewhere. money's text depends on a setting that rows don't tell; that of the types named, on none. Later
 // versions' columns of the publication's catalogs are asked for in a way that older ones understand;
-// pg_publication_tables opens each table from PostgreSQL 16 on, and would wait for whoever has one locked.
-constexpr const char* fit_tables_sql = R"sql(
+// pg_publication_tables opens each table from PostgreSQL 16 on, and would wait for whoever has one locked. A
+// partitioned table is what all of its partitions are; one of these by its own name is the stream's affair.
+std::string fit_tables_sql() {
+    return "WITH published AS MATERIALIZED (SELECT r.prrelid AS oid FROM pg_publication p"
+           " JOIN pg_publication_rel r ON r.prpubid = p.oid WHERE p.pubname = $1"
+           " AND to_jsonb(r) ->> 'prattrs' IS NULL AND to_jsonb(r) ->> 'prqual' IS NULL),"
+           " parts AS MATERIALIZED (SELECT * FROM " +
+           store::parts_sql("published") + R"sql( AS p)
 SELECT c.oid::bigint, n.nspname, c.relname,
-       NOT EXISTS (SELECT FROM pg_constraint f WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.confupdtype NOT IN ('a', 'r')),
-       NOT EXISTS (SELECT FROM pg_constraint f WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.confdeltype NOT IN ('a', 'r')),
+       NOT EXISTS (SELECT FROM parts p JOIN pg_constraint f ON f.confrelid = p.part
+                    WHERE p.oid = c.oid AND f.contype = 'f' AND f.confupdtype NOT IN ('a', 'r')),
+       NOT EXISTS (SELECT FROM parts p JOIN pg_constraint f ON f.confrelid = p.part
+                    WHERE p.oid = c.oid AND f.contype = 'f' AND f.confdeltype NOT IN ('a', 'r')),
        NOT EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
                     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                       AND NOT (coalesce(e.typtype, t.typtype) = 'e' OR coalesce(e.oid, t.oid) IN
@@ -25,23 +33,31 @@ SELECT c.oid::bigint, n.nspname, c.relname,
                          'text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, '"char"'::regtype, 'name'::regtype, 'uuid'::regtype,
                          'bytea'::regtype, 'json'::regtype, 'jsonb'::regtype, 'bit'::regtype, 'varbit'::regtype, 'inet'::regtype,
                          'cidr'::regtype, 'macaddr'::regtype, 'macaddr8'::regtype, 'time'::regtype, 'timetz'::regtype)))
-  FROM pg_publication p
-  JOIN pg_publication_rel r ON r.prpubid = p.oid
-  JOIN pg_class c ON c.oid = r.prrelid
+  FROM published u
+  JOIN pg_class c ON c.oid = u.oid
   JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE p.pubname = $1 AND n.nspname <> 'crossfade'
-   AND to_jsonb(r) ->> 'prattrs' IS NULL AND to_jsonb(r) ->> 'prqual' IS NULL
-   AND c.relkind = 'r' AND c.relpersistence = 'p' AND c.relreplident = 'd'
-   AND NOT c.relispartition AND NOT c.relhassubclass AND NOT c.relhasrules AND NOT c.relrowsecurity
+ WHERE n.nspname <> 'crossfade' AND NOT c.relispartition
    AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate AND i.indisvalid)
-   AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
-    AND t.tgname NOT LIKE 'crossfade\_fence%')
-   AND NOT EXISTS (SELECT FROM pg_attrdef d JOIN pg_depend e ON e.classid = 'pg_attrdef'::regclass AND e.objid = d.oid
-                    WHERE d.adrelid = c.oid AND e.refclassid = 'pg_proc'::regclass AND e.refobjid >= 16384)
+   AND NOT EXISTS (SELECT FROM parts p JOIN pg_class m ON m.oid = p.part
+                    WHERE p.oid = c.oid AND (m.relkind NOT IN ('r', 'p') OR m.relpersistence <> 'p' OR m.relreplident <> 'd'
+                      OR (m.relkind = 'r' AND m.relhassubclass) OR m.relhasrules OR m.relrowsecurity))
+   AND NOT EXISTS (SELECT FROM parts p JOIN pg_trigger t ON t.tgrelid = p.part
+                    WHERE p.oid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgname NOT LIKE 'crossfade\_fence%')
+   AND NOT EXISTS (SELECT FROM parts p JOIN pg_attrdef d ON d.adrelid = p.part
+                     JOIN pg_depend e ON e.classid = 'pg_attrdef'::regclass AND e.objid = d.oid
+                    WHERE p.oid = c.oid AND e.refclassid = 'pg_proc'::regclass AND e.refobjid >= 16384)
    AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid = 'money'::regtype)
    AND NOT EXISTS (SELECT FROM pg_class o WHERE o.relname = c.relname AND o.oid <> c.oid
                       AND o.relkind IN ('r', 'p', 'v', 'm', 'f') AND o.relpersistence <> 't')
 )sql";
+}
+
+// $1: the tables, as "{1,2}".
+std::string partitions_sql() {
+    return "SELECT p.oid::bigint, c.oid::bigint, n.nspname, c.relname FROM " + store::parts_sql("unnest($1::oid[])") +
+           " AS p JOIN pg_class c ON c.oid = p.part JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.part <> p.oid"
+           " ORDER BY p.oid, c.oid";
+}
 
 // $1: the tables, as "{1,2}".
 constexpr const char* columns_sql = R"sql(
@@ -59,11 +75,10 @@ SELECT t.oid::bigint, r.rolname FROM unnest($1::oid[]) AS t(oid), pg_roles r
 // the stream; not where it is checked at the end alone, which is too late to do without. $1: whether triggers are
 // asleep but for those that say otherwise; $2: the stream.
 std::string followers_sql() {
-    const auto tied = store::tied_columns_sql(
-        "(SELECT oid, oid AS part FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace <> "
-        "'pg_catalog'::regnamespace"
-        " UNION SELECT r.oid, p.relid FROM pg_class r, pg_partition_tree(r.oid) p WHERE r.relkind = 'p')");
-    return "WITH tied AS MATERIALIZED (" + tied + R"sql()
+    constexpr auto tables =
+        "(SELECT oid FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace <> 'pg_catalog'::regnamespace)";
+    return "WITH tied AS MATERIALIZED (" + store::tied_columns_sql(tables) +
+           "), parts AS MATERIALIZED (SELECT * FROM " + store::parts_sql(tables) + R"sql( AS p)
 SELECT n.nspname, c.relname, a.attname, a.attgenerated <> '', a.attidentity = 'a',
        coalesce(a.attnum = ANY (i.indkey::int2[]), false), format_type(a.atttypid, -1),
        EXISTS (SELECT FROM tied t WHERE t.oid = c.oid AND t.name = a.attname),
@@ -74,7 +89,7 @@ SELECT n.nspname, c.relname, a.attname, a.attgenerated <> '', a.attidentity = 'a
   JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary AND i.indimmediate AND i.indisvalid
  WHERE c.relkind IN ('r', 'p') AND NOT c.relhasrules AND NOT row_security_active(c.oid)
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'crossfade')
-   AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+   AND NOT EXISTS (SELECT FROM pg_trigger t JOIN parts p ON p.part = t.tgrelid WHERE p.oid = c.oid AND NOT t.tgisinternal
                       AND (t.tgenabled IN ('R', 'A') OR (t.tgenabled = 'O' AND NOT $1::bool)))
    AND NOT EXISTS (SELECT FROM tied t WHERE t.oid = c.oid AND NOT t.early)
    AND NOT EXISTS (SELECT FROM crossfade.tables k WHERE k.stream = $2 AND k.table_name = n.nspname || '.' || c.relname
@@ -118,7 +133,7 @@ bool match(table_facts& table, const follower_columns& follower) {
 pgclient::result<std::vector<table_facts>> read_tables(pgclient::connection& legacy, pgclient::connection& modern,
                                                        const std::string& publication, const std::string& stream,
                                                        bool triggers_sleep) {
-    auto fit = legacy.exec(fit_tables_sql, {publication});
+    auto fit = legacy.exec(fit_tables_sql(), {publication});
     if (!fit) return fit.error();
     std::vector<table_facts> tables;
     std::unordered_map<std::int64_t, std::size_t> places;
@@ -144,6 +159,12 @@ pgclient::result<std::vector<table_facts>> read_tables(pgclient::connection& leg
         column.key = columns->boolean(i, 3);
         tables[places.at(columns->integer(i, 0).value_or(0))].columns.push_back(std::move(column));
     }
+    auto partitions = legacy.exec(partitions_sql(), {oids});
+    if (!partitions) return partitions.error();
+    for (int i = 0; i < partitions->size(); ++i)
+        tables[places.at(partitions->integer(i, 0).value_or(0))].partitions.push_back(
+            {static_cast<std::uint32_t>(partitions->integer(i, 1).value_or(0)),
+             {std::string{partitions->text(i, 2)}, std::string{partitions->text(i, 3)}}});
     auto readers = legacy.exec(readers_sql, {oids});
     if (!readers) return readers.error();
     for (int i = 0; i < readers->size(); ++i)

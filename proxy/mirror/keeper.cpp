@@ -29,7 +29,7 @@ constexpr std::int64_t most_receipts = 10000;
 // But for the statements, which are made of the rest.
 bool same(const table_facts& one, const table_facts& other) {
     const auto all = [](const table_facts& of) {
-        return std::tie(of.name, of.columns, of.plain, of.updates, of.removes, of.tied, of.readers);
+        return std::tie(of.name, of.partitions, of.columns, of.plain, of.updates, of.removes, of.tied, of.readers);
     };
     return all(one) == all(other);
 }
@@ -106,8 +106,11 @@ void keeper::doubts::add(const std::vector<model::table_name>& at) {
 }
 
 // Of another schema's, too: a name without one may be its by now.
-bool keeper::doubts::about(const model::table_name& table) const {
-    return all || std::ranges::any_of(of, [&](const auto& each) { return each.name == table.name; });
+bool keeper::doubts::about(const table_facts& table) const {
+    return all || std::ranges::any_of(of, [&](const auto& each) {
+               const auto is_it = [&](const auto& one) { return one.name.name == each.name; };
+               return is_it(table) || std::ranges::any_of(table.partitions, is_it);
+           });
 }
 
 void keeper::look_again(const std::vector<model::table_name>& at) {
@@ -117,7 +120,7 @@ void keeper::look_again(const std::vector<model::table_name>& at) {
         doubted_.add(at);
         doubted_newly_.add(at);
         const bool matters =
-            std::ranges::any_of(known_, [this](const auto& each) { return doubted_.about(each.second->name); });
+            std::ranges::any_of(known_, [this](const auto& each) { return doubted_.about(*each.second); });
         if (matters && tables() != nullptr) publish_known();
     }
     changed_.notify_all();
@@ -126,7 +129,7 @@ void keeper::look_again(const std::vector<model::table_name>& at) {
 void keeper::publish_known() {
     if (doubted_.all) return publish(nullptr);
     auto trusted = known_;
-    std::erase_if(trusted, [this](const auto& each) { return doubted_.about(each.second->name); });
+    std::erase_if(trusted, [this](const auto& each) { return doubted_.about(*each.second); });
     publish(std::make_shared<const catalog>(trusted));
 }
 

@@ -139,7 +139,7 @@ class keeper : public ledger {
         std::vector<model::table_name> of;
 
         void add(const std::vector<model::table_name>& at);
-        bool about(const model::table_name& table) const;
+        bool about(const table_facts& table) const;
         bool none() const { return !all && of.empty(); }
     };
     doubts doubted_;        // since the catalogs were read

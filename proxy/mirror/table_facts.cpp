@@ -81,7 +81,10 @@ void write_row_sql(table_facts& of, std::uint64_t serial) {
 
 catalog::catalog(const std::map<std::uint32_t, std::shared_ptr<const table_facts>>& tables)
     : by_oid_(tables.begin(), tables.end()) {
-    for (const auto& [oid, each] : tables) by_name_.emplace(each->name.name, each);
+    for (const auto& [oid, each] : tables) {
+        by_name_.emplace(each->name.name, each);
+        for (const auto& partition : each->partitions) by_oid_.emplace(partition.oid, each);
+    }
 }
 
 const table_facts* catalog::find(std::string_view schema, std::string_view name) const {

@@ -31,8 +31,16 @@ struct table_facts {
         friend bool operator==(const column&, const column&) = default;
     };
 
+    struct partition {
+        std::uint32_t oid = 0;
+        model::table_name name;
+
+        friend bool operator==(const partition&, const partition&) = default;
+    };
+
     std::uint32_t oid = 0;  // on the authority
     model::table_name name;
+    std::vector<partition> partitions;           // on all levels; rows say which of them they are in
     std::vector<column> columns;                 // all of the authority's table, in its order
     bool plain = false;                          // its values' texts depend on no setting but client_encoding
     bool updates = true;                         // an UPDATE changes this table's rows alone
@@ -63,8 +71,9 @@ class catalog {
     // By what a statement calls it; null where it isn't one of them. Names are unique among all of the authority's
     // relations, so that search_path makes no difference.
     const table_facts* find(std::string_view schema, std::string_view name) const;
+    // By where a row is: a partition stands for the table that it is of.
     std::shared_ptr<const table_facts> find(std::uint32_t oid) const;
-    std::size_t size() const { return by_oid_.size(); }
+    std::size_t size() const { return by_name_.size(); }
 
   private:
     std::unordered_map<std::uint32_t, std::shared_ptr<const table_facts>> by_oid_;

@@ -106,5 +106,47 @@ INSTANTIATE_TEST_SUITE_P(
                    "b:numeric"}),
     [](const auto& each) { return std::string{each.param.name}; });
 
+// Of legacy's, with a partition that is one row's and one that has partitions itself.
+class a_catalog_reader_of_partitions : public a_catalog_reader {};
+
+TEST_P(a_catalog_reader_of_partitions, knows_what_else_happens_to_rows) {
+    const std::string name{GetParam().name};
+    const auto run = [&](std::string text, const std::string& database) {
+        for (auto at = text.find('$'); at != std::string::npos; at = text.find('$')) text.replace(at, 1, name);
+        cluster_->exec("SET search_path = public; " + text, database);
+    };
+    constexpr auto table =
+        "CREATE TABLE $ (id int PRIMARY KEY, note text) PARTITION BY RANGE (id);"
+        "CREATE TABLE low_of_$ PARTITION OF $ FOR VALUES FROM (0) TO (9);"
+        "CREATE TABLE high_of_$ PARTITION OF $ DEFAULT PARTITION BY RANGE (id);"
+        "CREATE TABLE highest_of_$ PARTITION OF high_of_$ DEFAULT;";
+    run("CREATE FUNCTION of_$() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'", "app");
+    run("CREATE FUNCTION of_$() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'", "modern");
+    run(table + std::string{GetParam().on_legacy}, "app");
+    run(table + std::string{GetParam().on_modern}, "modern");
+    run("ALTER PUBLICATION all_of_it ADD TABLE $", "app");
+    EXPECT_EQ(read(name), GetParam().expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    tables, a_catalog_reader_of_partitions,
+    testing::Values(
+        constraint{"parts", "", "-"}, constraint{"parts_otherwise", "DROP TABLE low_of_$; DROP TABLE high_of_$", "-"},
+        constraint{"parts_with_a_trigger", "", "the stream's",
+                   "CREATE TRIGGER t BEFORE INSERT ON highest_of_$ FOR EACH ROW EXECUTE FUNCTION of_$()"},
+        constraint{"parts_with_one_that_sleeps", "", "-",
+                   "CREATE TRIGGER t BEFORE INSERT ON low_of_$ FOR EACH ROW EXECUTE FUNCTION of_$();"
+                   "ALTER TABLE low_of_$ DISABLE TRIGGER t"},
+        constraint{"parts_with_one_on_modern",
+                   "CREATE TRIGGER t BEFORE INSERT ON highest_of_$ FOR EACH ROW EXECUTE FUNCTION of_$();"
+                   "ALTER TABLE highest_of_$ ENABLE ALWAYS TRIGGER t",
+                   "the stream's"},
+        constraint{"parts_with_one_that_sleeps_on_modern",
+                   "CREATE TRIGGER t BEFORE INSERT ON highest_of_$ FOR EACH ROW EXECUTE FUNCTION of_$()", "-"},
+        constraint{"parts_unlogged", "", "the stream's", "ALTER TABLE low_of_$ SET UNLOGGED"},
+        constraint{"parts_known_by_all", "", "the stream's", "ALTER TABLE highest_of_$ REPLICA IDENTITY FULL"},
+        constraint{"parts_with_a_rule", "", "the stream's", "CREATE RULE r AS ON DELETE TO low_of_$ DO ALSO SELECT 1"}),
+    [](const auto& each) { return std::string{each.param.name}; });
+
 }  // namespace
 }  // namespace crossfade::proxy::mirror

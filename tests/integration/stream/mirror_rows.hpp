@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/pgclient/connection.hpp"
 #include "tests/chaos/landscape.hpp"
@@ -39,7 +40,7 @@ class mirror_rows : public testing::Test {
     void begin(const std::string& timeout, const std::string& strategy = "mirror",
                const std::filesystem::path& legacy_s = support::postgres_bin_dir(), const std::string& more = {}) {
         chaos::landscape_options options{
-            .schema = schema,
+            .schema = schema_,
             .cdc_settings = cdc_settings_,
             .proxy_settings = ", mirror_timeout: " + timeout + ", mirror_connections: 8" + more,
             .strategy = strategy};
@@ -67,6 +68,15 @@ class mirror_rows : public testing::Test {
         return std::isnan(value) ? 0 : value;
     }
     double mirrored() { return metric("crossfade_mirror_mirrored_total"); }
+    // While crossfade-cdc stands still.
+    void expect_at_once(const std::vector<std::string>& statements) {
+        for (const auto& sql : statements) {
+            const auto before = mirrored();
+            run(sql);
+            ASSERT_EQ(world_->difference(), "") << sql << '\n' << world_->logs();
+            EXPECT_EQ(mirrored(), before + 1) << sql;
+        }
+    }
     std::string receipts() { return world_->modern.value("SELECT count(*) FROM crossfade.receipts"); }
 
     // What is left when the stream has come by all of it.
@@ -76,6 +86,7 @@ class mirror_rows : public testing::Test {
         EXPECT_EQ(world_->complaints(), "");
     }
 
+    std::string schema_ = schema;
     std::string cdc_settings_;
     std::unique_ptr<chaos::landscape> world_;
     std::optional<pgclient::connection> client_;

@@ -16,15 +16,6 @@ using namespace std::chrono_literals;
 class mirror_ties : public mirror_rows {
   protected:
     double left() { return metric("crossfade_mirror_streamed_total{reason=\"ties\"}"); }
-    // While crossfade-cdc stands still.
-    void expect_at_once(const std::vector<std::string>& statements) {
-        for (const auto& sql : statements) {
-            const auto before = mirrored();
-            run(sql);
-            ASSERT_EQ(world_->difference(), "") << sql << '\n' << world_->logs();
-            EXPECT_EQ(mirrored(), before + 1) << sql;
-        }
-    }
     void expect_to_wait_for_the_stream(const std::string& sql) {
         world_->cdc.signal(SIGSTOP);
         const auto before = left();

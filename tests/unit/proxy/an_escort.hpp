@@ -52,8 +52,9 @@ inline std::string columns(const std::vector<std::string>& names) {
 inline std::string error(const std::string& position) {
     return framed('E', std::string("SERROR\0C42703\0P", 15) + position + std::string(2, '\0'));
 }
-inline std::string hidden(const std::string& fields, const std::string& transaction = "90") {
-    return "(" + transaction + ",7,\"UTF8/1/postgres/ISO, MDY\"," + fields + ')';
+inline std::string hidden(const std::string& fields, const std::string& transaction = "90",
+                          const std::string& in = "7") {
+    return "(" + transaction + ',' + in + ",\"UTF8/1/postgres/ISO, MDY\"," + fields + ')';
 }
 
 struct books : mirror::ledger {
@@ -89,12 +90,15 @@ class an_escort : public testing::Test {
         table.readers = {"app"};
         return table;
     }
-    void know(mirror::table_facts table) {
-        write_row_sql(table, 1);
-        const auto oid = table.oid;
-        books_.known =
-            std::make_shared<const mirror::catalog>(std::map<std::uint32_t, std::shared_ptr<const mirror::table_facts>>{
-                {oid, std::make_shared<const mirror::table_facts>(std::move(table))}});
+    void know(mirror::table_facts table) { know_all({std::move(table)}); }
+    void know_all(std::vector<mirror::table_facts> tables) {
+        std::map<std::uint32_t, std::shared_ptr<const mirror::table_facts>> by_oid;
+        for (auto& each : tables) {
+            write_row_sql(each, each.oid);
+            const auto oid = each.oid;
+            by_oid.emplace(oid, std::make_shared<const mirror::table_facts>(std::move(each)));
+        }
+        books_.known = std::make_shared<const mirror::catalog>(by_oid);
     }
     // Whose rows may be in each other's way by their notes.
     void know_ties() {

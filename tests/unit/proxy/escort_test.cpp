@@ -195,6 +195,30 @@ TEST_F(an_escort, believes_no_rows_of_other_settings_or_tables) {
     }
 }
 
+// It may have gone over to another one since the catalogs were read.
+TEST_F(an_escort, believes_a_partition_s_rows_of_its_own_table_alone) {
+    auto parted = facts();
+    parted.partitions = {{9, {"public", "t_north"}}};
+    auto other = facts();
+    other.oid = 8;
+    other.name = {"public", "u"};
+    know_all({parted, other});
+    const auto next = [&](const std::string& table) {
+        say(pgwire::build_query("INSERT INTO " + table + " VALUES (1)"));
+        hear(parsed + bound + row({hidden("1,", "90", "9")}) + complete("INSERT 0 1"));
+        return escort_.next();
+    };
+    ASSERT_EQ(next("t"), errand::write);
+    EXPECT_EQ(escort_.take_rows().rows.front().table->oid, 7U);
+    go_on();
+    hear(ready('I'));
+    EXPECT_EQ(next("u"), errand::proceed);
+    go_on();
+    hear(ready('I'));
+    ASSERT_FALSE(books_.streamed.empty());
+    EXPECT_EQ(books_.streamed.back(), mirror::leave_reason::table);
+}
+
 TEST_F(an_escort, says_why_a_statement_is_left_to_the_stream) {
     know_ties();
     const std::pair<const char*, mirror::leave_reason> all[] = {

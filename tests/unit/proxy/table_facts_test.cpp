@@ -112,5 +112,19 @@ TEST(a_catalog, finds_by_oid_and_by_name) {
     EXPECT_EQ(all.find("", "orders"), nullptr);
 }
 
+// Whose rows are the table's; a statement about one of them by its own name is another matter.
+TEST(a_catalog, finds_tables_by_their_partitions) {
+    auto parted = orders();
+    parted.partitions = {{18, {"sales", "north"}}, {19, {"sales", "south"}}};
+    const catalog all{{{17, std::make_shared<const table_facts>(parted)}}};
+    EXPECT_EQ(all.size(), 1U);
+    for (const std::uint32_t oid : {17U, 18U, 19U}) {
+        ASSERT_NE(all.find(oid), nullptr) << oid;
+        EXPECT_EQ(all.find(oid)->oid, 17U);
+    }
+    EXPECT_EQ(all.find(20), nullptr);
+    EXPECT_EQ(all.find("sales", "north"), nullptr);
+}
+
 }  // namespace
 }  // namespace crossfade::proxy::mirror
