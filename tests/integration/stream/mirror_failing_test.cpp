@@ -61,10 +61,12 @@ TEST_F(mirror_rows, follow_savepoints_and_transactions_in_a_row) {
 TEST_F(mirror_rows, let_the_stream_alone_where_one_after_the_other_is_refused) {
     begin("10s");
     world_->modern.exec("INSERT INTO public.keys SELECT generate_series(1, 8)");
+    // There may be none yet for the first transaction of all.
+    const auto none = metric("crossfade_mirror_streamed_total{reason=\"no_follower\"}");
     for (int id = 1; id <= 8; ++id) run("INSERT INTO keys VALUES (" + std::to_string(id) + ")");
     run("INSERT INTO keys VALUES (9)");
     EXPECT_EQ(metric("crossfade_mirror_streamed_total{reason=\"refused\"}"), 8);
-    EXPECT_EQ(metric("crossfade_mirror_streamed_total{reason=\"no_follower\"}"), 1);
+    EXPECT_EQ(metric("crossfade_mirror_streamed_total{reason=\"no_follower\"}"), none + 1);
     const auto before = mirrored();
     int id = 100;
     EXPECT_TRUE(support::eventually(10s, [&] {
