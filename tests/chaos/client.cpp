@@ -32,8 +32,12 @@ connection connect(const std::string& dsn) {
     return made;
 }
 
+void pause_for(std::chrono::milliseconds time) {
+    std::this_thread::sleep_for(time);  // the application's own pause, not the test's
+}
+
 void pause_after_failure() {
-    std::this_thread::sleep_for(20ms);  // the application's own pause, not the test's
+    pause_for(20ms);
 }
 
 answer execute(PGconn* on, const std::string& sql) {

@@ -2,6 +2,7 @@
 
 #include <libpq-fe.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -23,6 +24,7 @@ connection connect(const std::string& dsn);  // null: refused, or not reached wi
 
 // As an application does before it connects again.
 void pause_after_failure();
+void pause_for(std::chrono::milliseconds time);  // with other things to do
 
 // PQexec that can't hang.
 answer execute(PGconn* on, const std::string& sql);

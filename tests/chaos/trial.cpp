@@ -36,9 +36,10 @@ void trial::TearDown() {
     world_.reset();
 }
 
-void trial::start_load() {
-    load_ = std::make_unique<workload>(world_->client_dsn(), clients_, scale, 'c' + std::to_string(loads_) + '-');
-    turmoil_ = std::make_unique<turmoil>(world_->client_dsn(), world_->modern.dsn(), loads_ * 1'000'000);
+void trial::start_load(std::chrono::milliseconds pause) {
+    load_ =
+        std::make_unique<workload>(world_->client_dsn(), clients_, scale, 'c' + std::to_string(loads_) + '-', pause);
+    turmoil_ = std::make_unique<turmoil>(world_->client_dsn(), world_->modern.dsn(), loads_ * 1'000'000, 10 * pause);
     ++loads_;
     load_->start();
     turmoil_->start();

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -28,7 +29,8 @@ class trial : public testing::Test {
     void SetUp() override;
     void TearDown() override;
 
-    void start_load();
+    // `pause`: see workload; ten times that between the rounds of the other kind.
+    void start_load(std::chrono::milliseconds pause = {});
     void stop_load_and_check();
 
     // Waits until the application has done this many more transactions.

@@ -21,8 +21,8 @@ const char* turmoil::schema() {
            "CREATE TABLE happening_2 PARTITION OF happening FOR VALUES IN (2);";
 }
 
-turmoil::turmoil(std::string legacy, std::string modern, std::uint64_t first)
-    : legacy_(std::move(legacy)), modern_(std::move(modern)), next_(first) {}
+turmoil::turmoil(std::string legacy, std::string modern, std::uint64_t first, std::chrono::milliseconds pause)
+    : legacy_(std::move(legacy)), modern_(std::move(modern)), next_(first), pause_(pause) {}
 
 turmoil::~turmoil() {
     stop();
@@ -136,6 +136,7 @@ void turmoil::run() {
         }
         if (one_round(to.get()) == answer::done) {
             ++rounds_;
+            pause_for(pause_);
         } else {
             to.reset();
         }

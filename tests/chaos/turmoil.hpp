@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -18,7 +19,8 @@ class turmoil {
   public:
     // `legacy`: the application's way, through the proxy. `modern`: directly; new columns are made there first.
     // `first`: where its rows are counted from; of two on the same databases each needs numbers of its own.
-    turmoil(std::string legacy, std::string modern, std::uint64_t first);
+    // `pause`: between two rounds.
+    turmoil(std::string legacy, std::string modern, std::uint64_t first, std::chrono::milliseconds pause = {});
     ~turmoil();
 
     void start();
@@ -48,6 +50,7 @@ class turmoil {
     std::atomic<std::uint64_t> refused_ = 0;
     std::atomic<std::uint64_t> hung_ = 0;
     std::uint64_t next_;
+    std::chrono::milliseconds pause_;
     unsigned columns_ = 0;
     std::string last_refusal_;
     std::thread thread_;

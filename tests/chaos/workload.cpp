@@ -54,8 +54,8 @@ const char* workload::schema() {
     return "CREATE TABLE document (id text PRIMARY KEY, note text, body text NOT NULL)";
 }
 
-workload::workload(std::string dsn, unsigned clients, unsigned scale, std::string name)
-    : crowd(std::move(dsn), clients, std::move(name)), scale_(scale) {}
+workload::workload(std::string dsn, unsigned clients, unsigned scale, std::string name, std::chrono::milliseconds pause)
+    : crowd(std::move(dsn), clients, std::move(name)), scale_(scale), pause_(pause) {}
 
 void workload::run(unsigned client) {
     std::mt19937 random{client};
@@ -93,6 +93,7 @@ void workload::run(unsigned client) {
             knows(client, tag, outcome::acknowledged);
             ++acknowledged_;
             earlier = tag;
+            pause_for(pause_);
         } else {
             failed("commit", got);
             knows(client, tag, got == answer::refused ? outcome::aborted : outcome::unknown);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <string>
 
 #include "tests/chaos/crowd.hpp"
@@ -12,7 +13,8 @@ namespace crossfade::chaos {
 // key, and in document.id.
 class workload : public crowd {
   public:
-    workload(std::string dsn, unsigned clients, unsigned scale, std::string name);
+    // `pause`: between two transactions of a client, which has other things to do, too.
+    workload(std::string dsn, unsigned clients, unsigned scale, std::string name, std::chrono::milliseconds pause = {});
     ~workload() override { stop(); }
 
     std::string last_error() const { return last_state_.load(); }
@@ -23,6 +25,7 @@ class workload : public crowd {
     void run(unsigned client) override;
 
     unsigned scale_;
+    std::chrono::milliseconds pause_;
     std::atomic<const char*> last_state_ = "";
 };
 
