@@ -354,6 +354,7 @@ void escort::other_write(leave_reason why) {
     wrote_ = true;
     if (covered_) why_ = why;
     covered_ = false;
+    has_to_be_in_time_ = has_to_be_in_time_ || has_to_be_mirrored_;
     doubt_what_is_ahead();
 }
 
@@ -385,15 +386,15 @@ mirror::mirrored_transaction escort::take_rows() {
     return std::exchange(taken_, {});
 }
 
-escort::ahead escort::go_on(std::optional<leave_reason> why) {
-    const bool tied = why == leave_reason::ties;
-    const bool fails = why && has_to_be_mirrored_ && !tied;
-    if (tied) has_to_be_in_time_ = has_to_be_mirrored_;
-    if (fails) {
-        commit_fails_ = why;
-    } else if (why) {
-        other_write(*why);
+escort::ahead escort::go_on(std::optional<leave_reason> why, bool away) {
+    bool fails = why && has_to_be_mirrored_ && why != leave_reason::ties;
+    if (why && !fails) other_write(*why);
+    // Of what the stream is to bring. A COMMIT is looked at when it goes on.
+    if (implicit_ && has_to_be_in_time_ && away && !failed_ && !fails) {
+        fails = true;
+        why = leave_reason::no_follower;
     }
+    if (fails) commit_fails_ = why;
     on_follower_ = !why && phase_ == phase::writing;
     flushed_ = false;
     cleared_ = true;

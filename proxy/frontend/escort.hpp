@@ -98,12 +98,12 @@ class escort {
     void sent_ahead(bool well);
     mirror::mirrored_transaction take_rows();
     // The rows are with the follower, or not: `why`. What was held goes on, behind these `bytes` to the server:
-    // messages of `types`.
+    // messages of `types`. `away`: see circumstances.
     struct ahead {
         std::string bytes{};
         std::string_view types{};
     };
-    ahead go_on(std::optional<mirror::leave_reason> why);
+    ahead go_on(std::optional<mirror::leave_reason> why, bool away);
     // Whether the answer that ends the transaction is one on which the follower is to commit, too. `answer`: the
     // server's bytes from its CommandComplete or ReadyForQuery.
     bool commits(std::string_view answer) const;

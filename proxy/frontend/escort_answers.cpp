@@ -187,6 +187,7 @@ void escort::on_row(std::string_view beginning, std::size_t size) {
     const auto columns = pgwire::byte_reader{beginning.substr(header_size, 2)}.u16();
     const auto hidden = pgwire::byte_reader{beginning.substr(hidden_at - 4, 4)}.u32();
     wrote_ = true;
+    has_to_be_mirrored_ = has_to_be_mirrored_ || how.or_fail;
     if (beginning.size() == hidden_at + hidden) {
         capture(beginning.substr(hidden_at), how);
         drop_ = 0;
@@ -222,7 +223,6 @@ void escort::capture(std::string_view hidden, const manner& how) {
     if (!row->faithful && !(table->plain && row->utf8)) return other_write(leave_reason::settings);
     taken_.id = row->transaction;
     taken_.rows.push_back({std::move(table), how.what, std::move(row->values), how.sets_ties});
-    has_to_be_mirrored_ = has_to_be_mirrored_ || how.or_fail;
 }
 
 // Another transaction may follow at once: AND CHAIN, or BEGIN in the same text.

@@ -184,7 +184,7 @@ void session::leave_follower(bool well) {
 
 void session::go_on_to_commit(std::optional<mirror::leave_reason> why) {
     auto& by = *rides_on();
-    if (const auto [bytes, types] = escort_->go_on(why); !bytes.empty()) {
+    if (const auto [bytes, types] = escort_->go_on(why, follower_is_away()); !bytes.empty()) {
         for (const char type : types) tracker_.on_frontend(type);
         by.scratch().out.on_behalf_of(*this);
         if (!server_.send(bytes, &by.scratch().out)) server_.close();

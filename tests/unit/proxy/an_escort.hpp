@@ -155,7 +155,7 @@ class an_escort : public testing::Test {
     }
     // Whether it is by a Sync.
     bool go_on(std::optional<mirror::leave_reason> why = {}) {
-        const auto [bytes, types] = escort_.go_on(why);
+        const auto [bytes, types] = escort_.go_on(why, away_);
         for (const char type : types) tracker_.on_frontend(type);
         ahead_ = bytes;
         return !bytes.empty();

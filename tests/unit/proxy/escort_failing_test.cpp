@@ -82,6 +82,54 @@ TEST_F(a_strict_escort, fails_a_statement_s_own_transaction) {
     EXPECT_THAT(books_.failed, ElementsAre(leave_reason::refused));
 }
 
+// What it was promised for is known no more when its rows come.
+TEST_F(a_strict_escort, fails_where_the_follower_goes_away_between_a_statement_and_its_rows) {
+    const auto left = [this] {
+        away_ = true;
+        books_.known = nullptr;
+    };
+    const auto back = [this] {
+        away_ = false;
+        know(facts());
+    };
+    begin();
+    say(pgwire::build_query("INSERT INTO t VALUES (1)"));
+    left();
+    hear(columns({"row"}) + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T'));
+    EXPECT_THAT(say(pgwire::build_query("COMMIT")), HasSubstr("XF003"));
+    hear(complete("ROLLBACK") + refused_ + ready('I'));
+
+    back();
+    say(pgwire::build_query("INSERT INTO t VALUES (1)"));
+    left();
+    hear(parsed + bound + row({hidden("1,")}) + complete("INSERT 0 1"));
+    ASSERT_EQ(escort_.next(), errand::proceed);
+    EXPECT_TRUE(go_on());
+    EXPECT_THAT(ahead_, HasSubstr("XF003"));
+    hear(closed + parsed + bound + refused_ + ready('I'));
+
+    // Rows that can't be with it any more, as others of their transaction can't.
+    back();
+    begin();
+    insert();
+    escort_.other_write(leave_reason::too_large);
+    left();
+    EXPECT_THAT(say(pgwire::build_query("COMMIT")), HasSubstr("XF003"));
+    hear(complete("ROLLBACK") + refused_ + ready('I'));
+
+    // And that the stream brings in time.
+    back();
+    begin();
+    say(pgwire::build_query("INSERT INTO t VALUES (1)"));
+    books_.known = nullptr;
+    hear(columns({"row"}) + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T'));
+    EXPECT_EQ(say(pgwire::build_query("COMMIT")), pgwire::build_query("COMMIT"));
+    hear(complete("COMMIT") + ready('I'));
+    EXPECT_THAT(books_.failed,
+                ElementsAre(leave_reason::no_follower, leave_reason::no_follower, leave_reason::no_follower));
+    EXPECT_THAT(books_.streamed, ElementsAre(leave_reason::table));
+}
+
 TEST_F(a_strict_escort, refuses_writes_while_the_follower_is_known_to_be_away) {
     away_ = true;
     books_.known = nullptr;
