@@ -320,6 +320,10 @@ TEST_F(by_key, begins_anew_by_a_resync) {
     expect_equal();
     // The slot is lost, and with it what happens until there is another.
     world_->proxy.stop();
+    // Its walsender may be there for a moment.
+    ASSERT_TRUE(support::eventually(10s, [&] {
+        return world_->legacy.value("SELECT active FROM pg_replication_slots WHERE slot_name = 'crossfade_app'") == "f";
+    }));
     legacy("SELECT pg_drop_replication_slot('crossfade_app')");
     insert(501, 700);
     world_->proxy.start();
