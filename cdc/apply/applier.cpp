@@ -344,10 +344,10 @@ pgclient::result<void> applier::write_carefully(sorted& batch, scope_filter& sco
     for (auto& each : batch.events) {
         const auto& event = each.from->event;
         if (events::is_ddl(event)) {
-            const auto applied = [&](const model::table_name& table) {
-                return treat(table, event) == treatment::apply && scopes.applies(table, {});
+            const auto stands = [&](const events::ddl_table& table) {
+                return standing_of(table, event, scopes, batch);
             };
-            if (auto done = ddl.apply(*each.from, applied, letters_.rows(), report.ddl); !done) return done;
+            if (auto done = ddl.apply(*each.from, stands, letters_.rows(), report.ddl); !done) return done;
             catalog_.forget();
             changed = true;
             continue;

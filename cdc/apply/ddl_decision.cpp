@@ -33,6 +33,7 @@ std::string difference(const ddl_notice& seen, const sql::table_change& change, 
         case ddl_effect::harmless:
         case ddl_effect::dropped:
         case ddl_effect::partition_dropped:
+        case ddl_effect::partition_emptied:
             return {};
         case ddl_effect::altered:
         case ddl_effect::partition_altered:
@@ -58,6 +59,7 @@ std::string remark(const ddl_notice& seen, const ddl_table& table, const stream_
             return to_string(table.name) + " is gone on " + ends.source + "; " + ends.follower + " still has it";
         case ddl_effect::partition_dropped:
             return "rows of " + table.object + " are gone on " + ends.source + "; " + ends.follower + " still has them";
+        case ddl_effect::partition_emptied:
         case ddl_effect::column_dropped:
             return table.object + " is gone on " + ends.source + "; " + ends.follower + " may still have it";
         case ddl_effect::harmless:
@@ -137,7 +139,7 @@ ddl_decision decide(const ddl_notice& seen, const sql::table_change& change,
             made.paused.push_back(table.name);
     }
     if (!applied) {
-        made.advice = "changes of the table are not applied now, or a copy made since has it";
+        made.advice = not_applied;
         return made;
     }
     if (seen.policy == ddl_policy::note) {

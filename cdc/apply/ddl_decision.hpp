@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -35,6 +36,15 @@ enum class ddl_action {
     pause,  // the changes of some tables are to wait until an operator has done it
 };
 std::string_view to_string(ddl_action what);
+
+// Whether what the source does to a table is applied, at this position.
+enum class ddl_standing {
+    left_out,  // it is copied, or new, or legacy-only
+    applied,
+    round_the_fence,  // what is done to its rows is refused, as the follower is their authority
+};
+// Advice about the first.
+inline constexpr std::string_view not_applied = "changes of the table are not applied now, or a copy made since has it";
 
 struct ddl_decision {
     ddl_action what = ddl_action::note;

@@ -10,8 +10,6 @@ namespace crossfade::cdc::apply {
 namespace {
 
 // Modern's readers wait behind a waiting ALTER TABLE, so it gives way, and is tried again with its batch.
-using refusal = std::optional<std::string>;
-
 constexpr std::string_view patience = "5s";
 
 std::string hexadecimal(std::string_view bytes) {
@@ -33,7 +31,7 @@ std::string names_of(const events::ddl_notice& seen, std::string_view between) {
 
 }  // namespace
 
-pgclient::result<void> ddl_keeper::apply(const consume::received& event, const applied& is_applied,
+pgclient::result<void> ddl_keeper::apply(const consume::received& event, const standing_of& stands,
                                          waiting_rows& waiting, std::vector<ddl_record>& done) {
     const auto& message = std::get<model::logical_message>(event.event.body);
     const auto seen = events::read_ddl(message);
@@ -53,41 +51,92 @@ pgclient::result<void> ddl_keeper::apply(const consume::received& event, const a
              event.event.at});
         return {};
     }
-    const auto change = sql::read_table_change(seen->direct && seen->whole ? seen->statement : std::string{});
+    auto decided = decide_on(*seen, stands, waiting);
+    if (!decided) return decided.error();
+    if (auto stored = store(*seen, event.event, *decided); !stored) return stored;
+    if (decided->what == ddl_action::pause) {
+        for (const auto& table : decided->paused) {
+            if (auto paused = pause(table, event, decided->advice, waiting); !paused) return paused;
+        }
+    }
+    done.push_back(
+        {std::string{to_string(decided->what)}, seen->tag, names_of(*seen, ", "), decided->advice, event.event.at});
+    failpoint::pass("ddl.done");
+    return {};
+}
+
+pgclient::result<ddl_decision> ddl_keeper::decide_on(const events::ddl_notice& seen, const standing_of& stands,
+                                                     const waiting_rows& waiting) {
+    const auto& first = seen.tables.front();
+    if (first.effect == events::ddl_effect::partition_emptied) return empty(first, stands(first), waiting);
+    const auto change = sql::read_table_change(seen.direct && seen.whole ? seen.statement : std::string{});
     std::vector<std::optional<table_shape>> shapes;
-    for (const auto& each : seen->tables) {
+    for (const auto& each : seen.tables) {
         auto& shape = shapes.emplace_back();
-        if (!is_applied(each.name)) continue;
+        if (stands(each) == ddl_standing::left_out) continue;
         auto found = shape_of(each.name);
         if (!found) return found.error();
         shape = std::move(*found);
     }
-    auto decided = decide(*seen, change, shapes, settings_.ends);
-    if (decided.what == ddl_action::pass && waiting.held(to_string(seen->tables.front().name))) {
+    auto decided = decide(seen, change, shapes, settings_.ends);
+    if (decided.what == ddl_action::pass && waiting.held(to_string(first.name))) {
         decided.what = ddl_action::pause;
         decided.advice += "; not passed on: the table waits for an earlier command";
-        decided.paused = {seen->tables.front().name};
+        decided.paused = {first.name};
     }
-    if (decided.what == ddl_action::pass) {
-        auto refused = run(*seen, change);
+    if (decided.what != ddl_action::pass) return decided;
+    auto refused = run(seen, change);
+    if (!refused) return refused.error();
+    if (!*refused) {
+        decided.advice = "done on " + settings_.ends.follower + ", too";
+    } else {
+        decided.what = decided.paused.empty() ? ddl_action::note : ddl_action::pause;
+        decided.advice += "; " + settings_.ends.follower + " has refused it: " + **refused;
+    }
+    return decided;
+}
+
+pgclient::result<ddl_decision> ddl_keeper::empty(const events::ddl_table& part, ddl_standing as,
+                                                 const waiting_rows& waiting) {
+    const auto& ends = settings_.ends;
+    if (as == ddl_standing::left_out) return ddl_decision{ddl_action::note, std::string{not_applied}, {}};
+    std::string why;
+    if (as == ddl_standing::round_the_fence) {
+        why = "done while " + ends.follower + " is the authority, round the fence";
+    } else if (waiting.any(to_string(part.name))) {
+        why = "earlier changes of the table wait";
+    } else {
+        auto refused = remove_rows(part);
         if (!refused) return refused.error();
-        if (!*refused) {
-            decided.advice = "done on " + settings_.ends.follower + ", too";
-        } else {
-            decided.what = decided.paused.empty() ? ddl_action::note : ddl_action::pause;
-            decided.advice += "; " + settings_.ends.follower + " has refused it: " + **refused;
-        }
+        if (!*refused) return ddl_decision{ddl_action::pass, "its rows are gone on " + ends.follower + ", too", {}};
+        why = ends.follower + " has refused to remove them: " + **refused;
     }
-    if (auto stored = store(*seen, event.event, decided); !stored) return stored;
-    if (decided.what == ddl_action::pause) {
-        for (const auto& table : decided.paused) {
-            if (auto paused = pause(table, event, decided.advice, waiting); !paused) return paused;
-        }
-    }
-    done.push_back(
-        {std::string{to_string(decided.what)}, seen->tag, names_of(*seen, ", "), decided.advice, event.event.at});
-    failpoint::pass("ddl.done");
-    return {};
+    return ddl_decision{ddl_action::pause,
+                        "rows of " + part.object + " are gone on " + ends.source + ", and not on " + ends.follower +
+                            " (" + why + "): copy it again: crossfade backfill --tables " + to_string(part.name),
+                        {part.name}};
+}
+
+pgclient::result<ddl_keeper::refusal> ddl_keeper::remove_rows(const events::ddl_table& part) {
+    auto& db = to_.db;
+    return attempted([&]() -> pgclient::result<refusal> {
+        if (auto set = db.exec("SELECT set_config('lock_timeout', $1, true)", {std::string{patience}}); !set)
+            return set.error();
+        // The same part there is emptied as here, unless rows of others refer to some of them, which TRUNCATE doesn't
+        // look at.
+        auto same = db.exec(
+            "SELECT c.oid::regclass::text FROM pg_class c WHERE c.oid = to_regclass($1) AND c.relispartition"
+            " AND to_regclass($2) IN (SELECT relid FROM pg_partition_ancestors(c.oid))"
+            " AND pg_get_partition_constraintdef(c.oid) = $3"
+            " AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.confrelid = c.oid)",
+            {part.object, model::quoted(part.name), part.rows});
+        if (!same) return same.error();
+        auto done = db.exec(same->empty() ? "DELETE FROM " + model::quoted(part.name) + " WHERE " + part.rows
+                                          : "TRUNCATE " + std::string{same->text(0, 0)});
+        if (!done) return done.error();
+        if (auto reset = db.exec("SELECT set_config('lock_timeout', '0', true)"); !reset) return reset.error();
+        return refusal{};
+    });
 }
 
 pgclient::result<bool> ddl_keeper::sealed(const events::ddl_notice& seen, const model::change_event& event) {
@@ -116,14 +165,14 @@ pgclient::result<table_shape> ddl_keeper::shape_of(const model::table_name& tabl
     return table_shape{std::move(columns)};
 }
 
-pgclient::result<refusal> ddl_keeper::run(const events::ddl_notice& seen, const sql::table_change& change) {
+pgclient::result<ddl_keeper::refusal> ddl_keeper::run(const events::ddl_notice& seen, const sql::table_change& change) {
     const auto& table = seen.tables.front();
     std::string path;
     for (const auto& each : seen.search_path) path += (path.empty() ? "" : ", ") + model::quote_identifier(each);
     const std::string named = (change.schema.empty() ? "" : model::quote_identifier(change.schema) + '.') +
                               model::quote_identifier(change.table);
     auto& db = to_.db;
-    const auto attempt = [&]() -> pgclient::result<refusal> {
+    return attempted([&]() -> pgclient::result<refusal> {
         // What SET LOCAL sets is undone by the savepoint, or below.
         auto set = db.exec("SELECT set_config('search_path', $1, true), set_config('lock_timeout', $2, true)",
                            {path, std::string{patience}});
@@ -140,7 +189,11 @@ pgclient::result<refusal> ddl_keeper::run(const events::ddl_notice& seen, const 
         auto shape = shape_of(table.name);
         if (!shape) return shape.error();
         return shape_objection(table, *shape, &change.retyped);
-    };
+    });
+}
+
+pgclient::result<ddl_keeper::refusal> ddl_keeper::attempted(const std::function<pgclient::result<refusal>()>& attempt) {
+    auto& db = to_.db;
     if (auto begun = db.exec("SAVEPOINT crossfade_ddl"); !begun) return begun.error();
     auto refused = attempt();
     if (refused && !*refused) {

@@ -33,19 +33,26 @@ class ddl_keeper {
   public:
     ddl_keeper(session& to, const careful_settings& settings) : to_(to), settings_(settings) {}
 
-    // Whether a table's changes are applied at this position: not while it is copied, or new, or legacy-only.
-    using applied = std::function<bool(const model::table_name&)>;
+    using standing_of = std::function<ddl_standing(const events::ddl_table&)>;
 
     // `event` is DDL (events::is_ddl). Appends to `done` unless it is another stream's. After a failure the transaction
     // is of no use any more. The follower's tables may be others afterwards.
-    pgclient::result<void> apply(const consume::received& event, const applied& is_applied, waiting_rows& waiting,
+    pgclient::result<void> apply(const consume::received& event, const standing_of& stands, waiting_rows& waiting,
                                  std::vector<ddl_record>& done);
 
   private:
+    pgclient::result<ddl_decision> decide_on(const events::ddl_notice& seen, const standing_of& stands,
+                                             const waiting_rows& waiting);
+    // Of a partition that the source has emptied: whatever policy says, as its rows are no less gone than by DELETE.
+    pgclient::result<ddl_decision> empty(const events::ddl_table& part, ddl_standing as, const waiting_rows& waiting);
     pgclient::result<bool> sealed(const events::ddl_notice& seen, const model::change_event& event);
     pgclient::result<table_shape> shape_of(const model::table_name& table);
+    using refusal = std::optional<std::string>;
+    pgclient::result<refusal> remove_rows(const events::ddl_table& part);
+    // Why it was undone, by `attempt` or by the follower; nothing: it is done.
+    pgclient::result<refusal> attempted(const std::function<pgclient::result<refusal>()>& attempt);
     // Why it could not be run; nothing: it has been, and the rows fit.
-    pgclient::result<std::optional<std::string>> run(const events::ddl_notice& seen, const sql::table_change& change);
+    pgclient::result<refusal> run(const events::ddl_notice& seen, const sql::table_change& change);
     pgclient::result<void> store(const events::ddl_notice& seen, const model::change_event& event,
                                  const ddl_decision& made);
     pgclient::result<void> pause(const model::table_name& table, const consume::received& event, const std::string& why,

@@ -50,6 +50,21 @@ applier::treatment applier::treat(const model::table_name& table, const model::c
     return known.copied_lsn && event.at.commit_lsn < *known.copied_lsn ? treatment::copied : treatment::apply;
 }
 
+ddl_standing applier::standing_of(const events::ddl_table& table, const model::change_event& event,
+                                  scope_filter& scopes, sorted& batch) {
+    const auto as = treat(table.name, event);
+    // As any TRUNCATE, of what is copied meanwhile, too.
+    const bool emptied = table.effect == events::ddl_effect::partition_emptied;
+    if (emptied && (as == treatment::copied_over || as == treatment::settling)) return ddl_standing::applied;
+    if (as != treatment::apply) return ddl_standing::left_out;
+    if (!scopes.applies(table.name, {})) {
+        if (emptied) batch.stale.try_emplace(model::to_string(table.name), event.at.commit_lsn);
+        return ddl_standing::left_out;
+    }
+    const bool follower_s = at_home_ && scopes.is_home(at_home_->follower, at_home_->authorities, table.name, {});
+    return emptied && follower_s ? ddl_standing::round_the_fence : ddl_standing::applied;
+}
+
 // As a rule the catalog's. Nothing of what comes from the follower of this side is applied while it is the authority:
 // an operator sees it among the dead letters, and may have it replayed.
 pgclient::result<std::shared_ptr<const table_mapping>> applier::mapping_of(
@@ -156,6 +171,10 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
             // At its place between the rows, and those behind it may need another mapping.
             waits = true;
             made.events.push_back({&each, {}});
+            const auto seen = events::read_ddl(std::get<model::logical_message>(each.event.body));
+            if (seen && seen->stream == settings_.stream &&
+                seen->tables.front().effect == events::ddl_effect::partition_emptied)
+                treated(seen->tables.front().name, each.event);
         }
         ++made.applied[std::string{kind_of(each.event)}];
     }

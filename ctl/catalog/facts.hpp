@@ -104,6 +104,8 @@ struct store_facts {
 struct ddl_watch {
     std::int64_t watches = 0;  // event triggers that are there and enabled
     std::string policy;        // in force for the stream; empty: none, or not to be read by this role
+    // Partitions, and what has some, whose TRUNCATE is not noticed.
+    std::vector<std::string> unwatched = {};
 };
 
 struct database {

@@ -75,7 +75,7 @@ ORDER BY i.indrelid, i.indexrelid, k.place)";
 constexpr const char* triggers_sql = R"(
 SELECT t.tgrelid::int8, t.tgname, t.tgenabled IN ('A', 'R')
 FROM pg_trigger t
-WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgrelid = ANY ($1::int8[]::oid[])
+WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgname NOT LIKE 'crossfade\_truncate%' AND t.tgrelid = ANY ($1::int8[]::oid[])
 ORDER BY t.tgrelid, t.tgname)";
 
 constexpr const char* foreign_keys_sql = R"(
@@ -324,17 +324,19 @@ role read_role(pgclient::connection& from) {
     return made;
 }
 
-ddl_watch read_ddl_watch(pgclient::connection& from, const std::string& stream) {
+ddl_watch read_ddl_watch(pgclient::connection& from, const settings::stream& stream) {
     ddl_watch made;
     made.watches =
         ask(from, "reading event triggers", std::string{store::count_watches_sql()}).integer(0, 0).value_or(0);
+    const auto unwatched = ask(from, "reading triggers", store::unwatched_truncates_sql(), {stream.publication()});
+    for (int i = 0; i < unwatched.size(); ++i) made.unwatched.push_back(str(unwatched, i, 1));
     const auto readable = ask(from, "reading schema crossfade",
                               "SELECT coalesce(has_table_privilege(c.oid, 'SELECT'), false) FROM pg_class c"
                               " JOIN pg_namespace n ON n.oid = c.relnamespace"
                               " WHERE n.nspname = 'crossfade' AND c.relname = 'ddl_streams'");
     if (readable.empty() || !readable.boolean(0, 0)) return made;
     const auto policy = ask(from, "reading crossfade.ddl_streams",
-                            "SELECT policy FROM crossfade.ddl_streams WHERE stream = $1", {stream});
+                            "SELECT policy FROM crossfade.ddl_streams WHERE stream = $1", {stream.name});
     if (!policy.empty()) made.policy = str(policy, 0, 0);
     return made;
 }
@@ -369,7 +371,7 @@ database read_database(pgclient::connection& from, const settings::stream& strea
     read_standbys(from, made);
     made.publication = read_publication(from, stream.publication());
     made.store = read_store(from, stream.name);
-    made.ddl = read_ddl_watch(from, stream.name);
+    made.ddl = read_ddl_watch(from, stream);
     made.tables = read_tables(from, stream.tables);
     made.foreign_keys = read_foreign_keys(from, made.tables);
     const auto sequences = ask(from, "reading sequences",

@@ -1,4 +1,5 @@
 #include "ctl/check/judge.hpp"
+#include "ctl/output/table.hpp"
 #include "lib/store/ddl_watch.hpp"
 
 namespace crossfade::ctl::check {
@@ -21,6 +22,11 @@ void judge_ddl(const evidence& of, const catalog::database& legacy, findings& in
         into.warn(id, "DDL is noticed for other streams alone", "crossfade init");
     } else if (watched && !policy.empty() && policy != wanted) {
         into.warn(id, "policy " + policy + " is in force, the file says " + wanted, "crossfade init");
+    } else if (watched && !policy.empty() && !legacy.ddl.unwatched.empty()) {
+        into.warn(id,
+                  "TRUNCATE of a partition by its own name is not noticed, of " + output::joined(legacy.ddl.unwatched) +
+                      ": a trigger is missing, or not enabled ALWAYS",
+                  "crossfade init");
     } else if (watched) {
         into.ok(id, policy.empty() ? "noticed, by a policy that this role may not read" : "noticed, policy " + policy);
     } else {

@@ -254,6 +254,17 @@ void prepare_source(way& at, journal& done) {
     done.note(what, targets.empty() ? "existed" : "added " + output::joined(names));
 }
 
+// Each in a transaction of its own: a trigger waits for those who write to the table, and who comes behind it waits,
+// too.
+void watch_truncates(way& at, journal& done) {
+    const std::string what = "TRUNCATE of partitions on " + at.source_name();
+    const auto parts = ask(at.source, what, store::unwatched_truncates_sql(), {at.config.stream.publication()});
+    for (int i = 0; i < parts.size(); ++i)
+        ask(at.source, what + ": " + std::string{parts.text(i, 1)}, "SELECT crossfade.watch_truncate($1::oid)",
+            {std::string{parts.text(i, 0)}});
+    if (!parts.empty()) done.note(what, "is noticed: " + std::to_string(parts.size()) + " tables have triggers for it");
+}
+
 // After the publication, which says what is watched. Not a condition of the stream: without the right to it DDL is not
 // noticed, and all else is as it would be.
 void watch_ddl(way& at, journal& done) {
@@ -282,6 +293,7 @@ void watch_ddl(way& at, journal& done) {
     ask(at.follower, what, std::string{store::keep_seal_sql()}, {stream.name, std::string{secret.text(0, 0)}});
     ask(source, what, "COMMIT");
     done.note(what, "policy " + std::string{to_string(stream.ddl)});
+    watch_truncates(at, done);
 }
 
 // Rows that are in a new table already, and those of transactions that run while it is added, are not in the stream.

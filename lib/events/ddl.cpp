@@ -53,6 +53,7 @@ std::optional<ddl_effect> effect_of(std::string_view text) {
     if (text == "partition altered") return ddl_effect::partition_altered;
     if (text == "dropped") return ddl_effect::dropped;
     if (text == "partition dropped") return ddl_effect::partition_dropped;
+    if (text == "partition emptied") return ddl_effect::partition_emptied;
     if (text == "column dropped") return ddl_effect::column_dropped;
     if (text == "index" || text == "partition" || text == "new" || text == "created") return ddl_effect::harmless;
     return std::nullopt;
@@ -63,6 +64,7 @@ bool read(const json::value& from, ddl_table& to) {
     to.name = {fields.text("schema"), fields.text("name")};
     to.object = fields.text("object");
     const auto effect = effect_of(fields.text("what"));
+    if (effect == ddl_effect::partition_emptied) to.rows = fields.text("rows");
     if (!fields.ok() || !effect) return false;
     to.effect = *effect;
     const auto* columns = fields.member("columns");

@@ -26,16 +26,19 @@ enum class ddl_effect {
     partition_altered,  // one of its partitions
     dropped,
     partition_dropped,
-    column_dropped,  // by CASCADE of something else
-    harmless,        // an index, a new partition, a table that isn't in the stream yet: no row is another one
+    partition_emptied,  // by TRUNCATE, which the stream has of whole tables alone
+    column_dropped,     // by CASCADE of something else
+    harmless,           // an index, a new partition, a table that isn't in the stream yet: no row is another one
 };
 
 struct ddl_table {
     model::table_name name;  // that the stream knows: of a partition its root
     ddl_effect effect = ddl_effect::altered;
-    std::string object;  // what the command named, for people
+    std::string object;  // what the command named, for people; of partition_emptied quoted, as SQL has it
     // Afterwards: name and type as format_type gives it, generated columns left out. Empty for one that is gone.
     std::vector<std::pair<std::string, std::string>> columns;
+    // Of partition_emptied: those that are gone, as a condition of the table's columns.
+    std::string rows = {};
 };
 
 struct ddl_notice {

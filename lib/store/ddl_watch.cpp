@@ -1,5 +1,7 @@
 #include "lib/store/ddl_watch.hpp"
 
+#include "lib/store/ties.hpp"
+
 namespace crossfade::store {
 
 std::string_view ddl_watch_sql() {
@@ -21,6 +23,97 @@ CREATE TABLE IF NOT EXISTS crossfade.ddl_partitions (
 -- Whoever runs DDL comes by on_ddl to note_ddl; the tables are for their owner alone.
 GRANT USAGE ON SCHEMA crossfade TO PUBLIC;
 
+-- Anybody may emit a message: what is under the seal was said by whoever knows the secret.
+CREATE OR REPLACE FUNCTION crossfade.say_ddl(secret bytea, document jsonb) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $say$
+DECLARE
+    body bytea := convert_to(document::text, 'UTF8');
+BEGIN
+    PERFORM pg_logical_emit_message(true, 'crossfade.ddl', body || convert_to(
+        E'\n' || encode(sha256(secret || sha256(secret || body)), 'hex'), 'UTF8'));
+    -- A message of a subtransaction, which on_ddl's is, is decoded as if it stood where it ends: level with the change that
+    -- comes next, and perhaps after it (logicalmsg_decode, https://doxygen.postgresql.org/decode_8c_source.html). So
+    -- something that nobody reads comes next.
+    PERFORM pg_logical_emit_message(true, 'spacer', '');
+END
+$say$;
+
+-- Of what is published by the name of the whole, PostgreSQL leaves TRUNCATE of a part out (pgoutput_truncate,
+-- https://doxygen.postgresql.org/pgoutput_8c_source.html), so that it is said here: which rows are gone, as the part's
+-- constraint has it. AFTER, on parts. A TRUNCATE of what a part is of is in the stream, and has nothing added to it:
+-- BEFORE, on what has parts, notes those that are to be silent. What fails here fails the TRUNCATE, which would be lost.
+CREATE OR REPLACE FUNCTION crossfade.on_truncate() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $truncate$
+DECLARE
+    silent    text[] := coalesce(string_to_array(nullif(current_setting('crossfade.truncating', true), ''), ' '), '{}');
+    whole     record;
+    bound     text;
+    statement text := current_query();
+    most      constant int := 65536;
+BEGIN
+    IF tg_when = 'BEFORE' THEN
+        PERFORM set_config('crossfade.truncating', array_to_string(silent || ARRAY(
+            SELECT t.relid::oid::text FROM pg_partition_tree(tg_relid) t
+            WHERE t.relid <> tg_relid AND t.relid::oid::text <> ALL (silent)), ' '), true);
+        RETURN NULL;
+    END IF;
+    IF tg_relid::text = ANY (silent) THEN
+        PERFORM set_config('crossfade.truncating', array_to_string(array_remove(silent, tg_relid::text), ' '), true);
+        RETURN NULL;
+    END IF;
+    bound := coalesce(pg_get_partition_constraintdef(tg_relid), 'true');
+    -- Of a hash that names what it is a part of by a number, which is another one on the other side.
+    FOR whole IN SELECT relid FROM pg_partition_ancestors(tg_relid) LOOP
+        bound := replace(bound, format('satisfies_hash_partition(''%s''::oid', whole.relid::oid),
+                         format('satisfies_hash_partition(%L::regclass', whole.relid::text));
+    END LOOP;
+    FOR whole IN
+        SELECT s.stream, s.policy, s.secret, n.nspname, c.relname FROM crossfade.ddl_streams s
+        CROSS JOIN LATERAL (
+            SELECT a.relid FROM pg_partition_ancestors(tg_relid) WITH ORDINALITY a (relid, height)
+            JOIN pg_publication_rel r ON r.prrelid = a.relid JOIN pg_publication p ON p.oid = r.prpubid
+            WHERE p.pubname = s.publication ORDER BY a.height DESC LIMIT 1) published
+        JOIN pg_class c ON c.oid = published.relid JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.oid <> tg_relid ORDER BY s.stream
+    LOOP
+        PERFORM crossfade.say_ddl(whole.secret, jsonb_build_object(
+            'version', 1, 'stream', whole.stream, 'event', 'truncate', 'tag', 'TRUNCATE TABLE',
+            'xid', pg_current_xact_id()::xid::text,
+            'policy', CASE whole.policy WHEN 'refuse' THEN 'pause' ELSE whole.policy END,
+            'tables', jsonb_build_array(jsonb_build_object(
+                'schema', whole.nspname, 'name', whole.relname, 'what', 'partition emptied',
+                'object', format('%I.%I', tg_table_schema, tg_table_name), 'rows', bound)),
+            'rewritten', false, 'direct', false, 'whole', length(statement) <= most, 'statement', left(statement, most),
+            'search_path', to_jsonb(current_schemas(false)), 'role', session_user));
+    END LOOP;
+    RETURN NULL;
+END
+$truncate$;
+
+-- Has a table's TRUNCATE noticed: a published one's that has parts, or a part's. A right of its owner's, and of superusers.
+CREATE OR REPLACE FUNCTION crossfade.watch_truncate(part oid) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $watch$
+DECLARE
+    was  constant text := current_setting('crossfade.fencing', true);
+    each record;
+BEGIN
+    PERFORM set_config('crossfade.fencing', 'on', true);
+    FOR each IN SELECT t.name, t.timing FROM pg_class c
+        JOIN (VALUES ('crossfade_truncate_whole', 'BEFORE', true), ('crossfade_truncate', 'AFTER', false)) AS t (name, timing, is_whole)
+        ON CASE WHEN t.is_whole THEN c.relkind = 'p' ELSE c.relispartition END
+        WHERE c.oid = part AND c.relkind IN ('r', 'p')
+        AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = t.name AND g.tgenabled = 'A') LOOP
+        IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = part AND tgname = each.name) THEN
+            EXECUTE format('CREATE TRIGGER %I %s TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION crossfade.on_truncate()',
+                           each.name, each.timing, part::regclass);
+        END IF;
+        -- Under session_replication_role = replica, too, as the event triggers.
+        EXECUTE format('ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %I', part::regclass, each.name);
+    END LOOP;
+    PERFORM set_config('crossfade.fencing', coalesce(was, ''), true);
+END
+$watch$;
+
 -- Runs with the rights of its owner: reads the catalog and the policy, emits the message. Useless to call but by an
 -- event trigger.
 CREATE OR REPLACE FUNCTION crossfade.note_ddl(event text, tag text, direct bool, path name[], by name) RETURNS void
@@ -29,7 +122,8 @@ DECLARE
     watched   record;
     touched   jsonb;
     rewritten bool;
-    body      bytea;
+    parts     oid[];
+    part      oid;
     statement text := current_query();
     most      constant int := 65536;
 BEGIN
@@ -96,9 +190,9 @@ BEGIN
                 SELECT DISTINCT m.relid, p.root FROM placed p CROSS JOIN LATERAL pg_partition_tree(p.root) m
                 WHERE p.root IS NOT NULL AND m.relid <> p.root
                   AND NOT EXISTS (SELECT FROM crossfade.ddl_partitions k WHERE k.relation = m.relid)
-                ON CONFLICT DO NOTHING
+                ON CONFLICT DO NOTHING RETURNING relation
             )
-            SELECT jsonb_agg(jsonb_build_object(
+            SELECT (SELECT array_agg(relation) FROM kept), jsonb_agg(jsonb_build_object(
                        'schema', n.nspname, 'name', c.relname, 'object', p.object_identity,
                        'what', CASE WHEN p.root IS NULL THEN 'new' WHEN p.object_type LIKE '%index%' THEN 'index'
                                     WHEN p.oid <> p.root AND tag LIKE 'CREATE%' THEN 'partition'
@@ -108,7 +202,7 @@ BEGIN
                                    FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                                    AND a.attgenerated = ''))),
                    coalesce(bool_or(p.oid::text = ANY (string_to_array(current_setting('crossfade.rewritten', true), ' '))), false)
-            INTO touched, rewritten
+            INTO parts, touched, rewritten
             FROM placed p JOIN pg_class c ON c.oid = coalesce(p.root, p.oid) JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE p.root IS NOT NULL
                OR (tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') AND p.object_type = 'table' AND NOT p.part
@@ -125,19 +219,24 @@ BEGIN
                 HINT = 'Change modern first. Then, in the transaction that changes legacy: SET LOCAL crossfade.ddl = ''allow''';
         END IF;
 
-        body := convert_to(jsonb_build_object(
+        PERFORM crossfade.say_ddl(watched.secret, jsonb_build_object(
             'version', 1, 'stream', watched.stream, 'event', event, 'tag', tag, 'xid', pg_current_xact_id()::xid::text,
             -- Who was let through a refusal is to make sure of modern as under pause.
             'policy', CASE watched.policy WHEN 'refuse' THEN 'pause' ELSE watched.policy END,
             'tables', touched, 'rewritten', rewritten, 'direct', direct, 'whole', length(statement) <= most,
-            'statement', left(statement, most), 'search_path', to_jsonb(path), 'role', by)::text, 'UTF8');
-        -- Anybody may emit a message: what is under the seal was said here.
-        PERFORM pg_logical_emit_message(true, 'crossfade.ddl', body || convert_to(
-            E'\n' || encode(sha256(watched.secret || sha256(watched.secret || body)), 'hex'), 'UTF8'));
-        -- A message of a subtransaction, which on_ddl's is, is decoded as if it stood where it ends: level with the change that
-        -- comes next, and perhaps after it (logicalmsg_decode, https://doxygen.postgresql.org/decode_8c_source.html). So
-        -- something that nobody reads comes next.
-        PERFORM pg_logical_emit_message(true, 'spacer', '');
+            'statement', left(statement, most), 'search_path', to_jsonb(path), 'role', by));
+        CONTINUE WHEN event = 'sql_drop' OR parts IS NULL;
+        -- Those that have come just now; they are the command's already, and nobody is waited for.
+        BEGIN
+            FOREACH part IN ARRAY parts LOOP
+                PERFORM crossfade.watch_truncate(part);
+            END LOOP;
+        EXCEPTION
+            WHEN OTHERS THEN
+                RAISE WARNING USING ERRCODE = sqlstate,
+                    MESSAGE = format('Crossfade does not notice TRUNCATE of partition %s: %s', part::regclass, sqlerrm),
+                    HINT = 'crossfade init makes up for it.';
+        END;
     END LOOP;
     IF event = 'sql_drop' THEN
         DELETE FROM crossfade.ddl_partitions p USING pg_event_trigger_dropped_objects() d WHERE d.objid = p.relation;
@@ -209,6 +308,17 @@ std::string_view note_partitions_sql() {
            " FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid"
            " CROSS JOIN LATERAL pg_partition_tree(r.prrelid) t WHERE p.pubname = $1::name) m WHERE m.relid <> m.root"
            " ON CONFLICT DO NOTHING";
+}
+
+std::string unwatched_truncates_sql() {
+    return "SELECT c.oid::bigint, c.oid::regclass::text FROM " +
+           parts_sql(
+               "(SELECT r.prrelid FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid"
+               " WHERE p.pubname = $1::name)") +
+           " AS t JOIN pg_class c ON c.oid = t.part AND c.relkind IN ('r', 'p')"
+           " WHERE (SELECT count(*) FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgenabled = 'A'"
+           " AND g.tgname IN ('crossfade_truncate', 'crossfade_truncate_whole'))"
+           " < c.relispartition::int + (c.relkind = 'p')::int ORDER BY 1";
 }
 
 std::string_view keep_seal_sql() {

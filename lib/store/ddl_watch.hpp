@@ -17,6 +17,8 @@ namespace crossfade::store {
 //                   crossfade_table_rewrite. They emit one logical message (lib/events/ddl.hpp) in the place of the
 //                   transaction where the command is, or, by policy, refuse the command (SQLSTATE XF001). Their own
 //                   failures are warnings; a command fails by nothing but that policy.
+//   on_truncate     of the triggers crossfade_truncate on partitions and crossfade_truncate_whole on what has some:
+//                   TRUNCATE of a partition by its own name, which the stream doesn't have, in a message of that kind
 //
 // Idempotent, and to be run in one transaction. Needs a superuser, or what a provider has for one: 42501 otherwise.
 std::string_view ddl_watch_sql();
@@ -27,6 +29,10 @@ std::string_view watch_stream_sql();
 
 // The partitions that are there already: $1 publication.
 std::string_view note_partitions_sql();
+
+// Partitions, and what has some, whose TRUNCATE is not noticed: $1 publication. Gives each one's oid and its name as
+// SQL has it, to be given to crossfade.watch_truncate(oid), which locks it against writers.
+std::string unwatched_truncates_sql();
 
 // On the follower: $1 stream, $2 the secret.
 std::string_view keep_seal_sql();

@@ -14,7 +14,8 @@ namespace {
 // write elsewhere. money's text depends on a setting that rows don't tell; that of the types named, on none. Later
 // versions' columns of the publication's catalogs are asked for in a way that older ones understand;
 // pg_publication_tables opens each table from PostgreSQL 16 on, and would wait for whoever has one locked. A
-// partitioned table is what all of its partitions are; one of these by its own name is the stream's affair.
+// partitioned table is what all of its partitions are; one of these by its own name is the stream's affair. Triggers of
+// TRUNCATE alone add to no row.
 std::string fit_tables_sql() {
     return "WITH published AS MATERIALIZED (SELECT r.prrelid AS oid FROM pg_publication p"
            " JOIN pg_publication_rel r ON r.prpubid = p.oid WHERE p.pubname = $1"
@@ -42,7 +43,8 @@ SELECT c.oid::bigint, n.nspname, c.relname,
                     WHERE p.oid = c.oid AND (m.relkind NOT IN ('r', 'p') OR m.relpersistence <> 'p' OR m.relreplident <> 'd'
                       OR (m.relkind = 'r' AND m.relhassubclass) OR m.relhasrules OR m.relrowsecurity))
    AND NOT EXISTS (SELECT FROM parts p JOIN pg_trigger t ON t.tgrelid = p.part
-                    WHERE p.oid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgname NOT LIKE 'crossfade\_fence%')
+                    WHERE p.oid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 28 <> 0
+                      AND t.tgname NOT LIKE 'crossfade\_fence%')
    AND NOT EXISTS (SELECT FROM parts p JOIN pg_attrdef d ON d.adrelid = p.part
                      JOIN pg_depend e ON e.classid = 'pg_attrdef'::regclass AND e.objid = d.oid
                     WHERE p.oid = c.oid AND e.refclassid = 'pg_proc'::regclass AND e.refobjid >= 16384)
@@ -90,7 +92,7 @@ SELECT n.nspname, c.relname, a.attname, a.attgenerated <> '', a.attidentity = 'a
  WHERE c.relkind IN ('r', 'p') AND NOT c.relhasrules AND NOT row_security_active(c.oid)
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'crossfade')
    AND NOT EXISTS (SELECT FROM pg_trigger t JOIN parts p ON p.part = t.tgrelid WHERE p.oid = c.oid AND NOT t.tgisinternal
-                      AND (t.tgenabled IN ('R', 'A') OR (t.tgenabled = 'O' AND NOT $1::bool)))
+                      AND t.tgtype & 28 <> 0 AND (t.tgenabled IN ('R', 'A') OR (t.tgenabled = 'O' AND NOT $1::bool)))
    AND NOT EXISTS (SELECT FROM tied t WHERE t.oid = c.oid AND NOT t.early)
    AND NOT EXISTS (SELECT FROM crossfade.tables k WHERE k.stream = $2 AND k.table_name = n.nspname || '.' || c.relname
                       AND k.state <> 'live')

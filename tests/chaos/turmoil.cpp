@@ -107,7 +107,8 @@ answer turmoil::one_round(PGconn* on) {
         case 6:
             return all(on, {"INSERT INTO happening VALUES (" + id + ", 1, 'new')",
                             "UPDATE happening SET year = 3 - year WHERE id % 5 = " + id + " % 5",
-                            "DELETE FROM happening WHERE id < " + id + " - 300"});
+                            "DELETE FROM happening WHERE id < " + id + " - 300",
+                            next_ % 4 == 0 ? "TRUNCATE happening_" + std::to_string(1 + next_ % 8 / 4) : "SELECT 1"});
         case 7:
             return all(on, {"BEGIN", "SAVEPOINT a", "INSERT INTO tally VALUES ('never', " + id + ")",
                             "ROLLBACK TO SAVEPOINT a", "SAVEPOINT b", "INSERT INTO tally VALUES ('kept', " + id + ")",

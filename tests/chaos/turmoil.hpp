@@ -12,9 +12,9 @@
 namespace crossfade::chaos {
 
 // What a WAL holds beside short transactions: large ones, some of them rolled back, tables without a key and with rows
-// that are equal, TRUNCATE (of several tables, with CASCADE), rows that move between partitions, savepoints, prepared
-// transactions, logical messages, cascades of foreign keys, and new columns. By one client, which tolerates lost
-// connections; no other client touches its tables.
+// that are equal, TRUNCATE (of several tables, with CASCADE, of partitions), rows that move between partitions,
+// savepoints, prepared transactions, logical messages, cascades of foreign keys, and new columns. By one client, which
+// tolerates lost connections; no other client touches its tables.
 class turmoil {
   public:
     // `legacy`: the application's way, through the proxy. `modern`: directly; new columns are made there first.

@@ -58,6 +58,7 @@ TEST_F(mirror_partitions, are_the_table_s_that_they_are_of) {
     expect_by_the_stream("UPDATE parted SET region = 'west' WHERE id = 2");
     expect_by_the_stream("UPDATE parted_north SET note = 'by its own name' WHERE id = 1");
     expect_by_the_stream("INSERT INTO parted_south VALUES ('by its own name', 'south', 7)");
+    expect_by_the_stream("TRUNCATE parted_north");
     EXPECT_TRUE(eventually_mirrored("UPDATE parted SET note = 'last'"));
     expect_nothing_left();
 }

@@ -203,6 +203,7 @@ INSTANTIATE_TEST_SUITE_P(
         fault{"legacy.slot", fail, [](auto& of) { of.legacy->slot->wal_status = "lost"; }, "--resync"},
         fault{"legacy.slot", fail, [](auto& of) { of.legacy->slot->plugin = "test_decoding"; }, "stream.name"},
         fault{"legacy.ddl", warn, [](auto& of) { of.legacy->ddl.watches = 2; }, "with a superuser"},
+        fault{"legacy.ddl", warn, [](auto& of) { of.legacy->ddl.unwatched = {"items_1"}; }, "crossfade init"},
         fault{"legacy.ddl", warn, [](auto& of) { of.stream.ddl = settings::ddl_policy::pause; }, "crossfade init"},
         fault{"modern.write_privilege", fail, [](auto& of) { of.modern->tables[0].writable = false; },
               "GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON public.items"},

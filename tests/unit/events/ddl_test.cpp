@@ -45,6 +45,16 @@ TEST(ddl, says_what_the_document_says) {
     EXPECT_EQ(seen->seal, seal);
 }
 
+TEST(ddl, says_which_rows_of_a_partition_are_gone) {
+    const auto emptied =
+        with(document, R"json("what": "altered")json", R"json("what": "partition emptied", "rows": "(id = 1)")json");
+    const auto seen = read(emptied);
+    ASSERT_TRUE(seen);
+    EXPECT_EQ(seen->tables[0].effect, ddl_effect::partition_emptied);
+    EXPECT_EQ(seen->tables[0].rows, "(id = 1)");
+    EXPECT_FALSE(read(with(document, R"json("what": "altered")json", R"json("what": "partition emptied")json")));
+}
+
 TEST(ddl, is_not_guessed_at) {
     EXPECT_FALSE(read(document)) << "without a seal";
     EXPECT_FALSE(read(""));
