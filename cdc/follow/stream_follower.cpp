@@ -459,8 +459,10 @@ void stream_follower::book(apply::applier& applier, const apply::apply_report& r
     }
     if (!report.ddl.empty()) {
         for (const auto& each : report.ddl)
-            spdlog::warn("stream {}: {} of {} at {}: {}: {}", stream_, each.tag.empty() ? "DDL" : each.tag,
-                         each.tables.empty() ? "?" : each.tables, model::to_string(each.at), each.outcome, each.advice);
+            // Of what modern has done, too, nothing is left to do.
+            spdlog::log(each.outcome == "passed" ? spdlog::level::info : spdlog::level::warn,
+                        "stream {}: {} of {} at {}: {}: {}", stream_, each.tag.empty() ? "DDL" : each.tag,
+                        each.tables.empty() ? "?" : each.tables, model::to_string(each.at), each.outcome, each.advice);
         on_records_();
     }
     if (report.given_up > 0)
