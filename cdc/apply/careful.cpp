@@ -4,6 +4,7 @@
 
 #include "cdc/apply/fault.hpp"
 #include "cdc/apply/scope.hpp"
+#include "lib/store/receipts.hpp"
 
 namespace crossfade::cdc::apply {
 
@@ -313,6 +314,27 @@ pgclient::result<void> careful_writer::modify_missing(const placed_event& event,
     return reject(event, mapping, *fault);
 }
 
+// They were written after the TRUNCATE on legacy, and what the stream has of them may not be the whole of it.
+pgclient::result<bool> careful_writer::hold_rows_ahead(const segment& of) {
+    to_.add({std::string{store::any_receipt_sql}, {settings_.stream}, std::nullopt});
+    auto any = to_.run();
+    if (!any) return any.error();
+    if (!any->front().got.boolean(0, 0)) return false;
+    std::string found;
+    for (const auto& table : of.truncated_tables) {
+        if (table->tied) continue;  // new ones are the stream's, and of others it is believed
+        const auto name = model::quoted(table->target);
+        to_.add({"LOCK TABLE " + name + " IN SHARE ROW EXCLUSIVE MODE", {}, std::nullopt});
+        found += (found.empty() ? "SELECT " : " OR ") + ("EXISTS (SELECT FROM " + name + " WHERE ") +
+                 std::string{store::is_ahead_sql} + ')';
+    }
+    if (found.empty()) return false;
+    to_.add({found, {settings_.stream}, std::nullopt});
+    const auto got = to_.run();
+    if (!got) return got.error();
+    return got->back().got.boolean(0, 0);
+}
+
 pgclient::result<void> careful_writer::truncate(const placed_event& event, const model::truncate& change) {
     segment only;
     only.truncated = &change;
@@ -326,8 +348,12 @@ pgclient::result<void> careful_writer::truncate(const placed_event& event, const
         }
     }
     if (only.truncated_tables.empty()) return {};
+    const auto ahead = hold_rows_ahead(only);
+    if (!ahead) return ahead.error();
     std::optional<pgclient::failure> fault;
-    if (auto done = guarded({apply::truncate(only)}, fault); !done) return done.error();
+    if (auto done = guarded(*ahead ? apply::empty(only, settings_.stream) : std::vector{apply::truncate(only)}, fault);
+        !done)
+        return done.error();
     // What refers to it and was emptied with it was copied since, perhaps, and keeps what it has.
     const bool others_keep_theirs = event.mappings.size() < change.relations.size();
     if (fault && fault->sqlstate == is_referred_to && others_keep_theirs) {

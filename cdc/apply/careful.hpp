@@ -73,6 +73,9 @@ class careful_writer {
     pgclient::result<void> modify(const placed_event& event, const model::row_change& change);
     pgclient::result<void> modify_missing(const placed_event& event, const model::row_change& change);
     pgclient::result<void> truncate(const placed_event& event, const model::truncate& change);
+    // Whether there are rows in these tables that a proxy has written ahead of the stream. If there are receipts at
+    // all, nobody else writes to the tables until the transaction ends.
+    pgclient::result<bool> hold_rows_ahead(const segment& of);
     pgclient::result<void> copy_over(const placed_event& event, const model::row_change& change);
     pgclient::result<void> tie(const placed_event& event, const model::row_change& change);
     pgclient::result<void> check(const placed_event& event, const model::row_change& change);

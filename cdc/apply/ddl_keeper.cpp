@@ -4,6 +4,8 @@
 
 #include "lib/failpoint/failpoint.hpp"
 #include "lib/pgwire/array_literal.hpp"
+#include "lib/store/receipts.hpp"
+#include "lib/store/ties.hpp"
 
 namespace crossfade::cdc::apply {
 
@@ -131,8 +133,23 @@ pgclient::result<ddl_keeper::refusal> ddl_keeper::remove_rows(const events::ddl_
             " AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.confrelid = c.oid)",
             {part.object, model::quoted(part.name), part.rows});
         if (!same) return same.error();
-        auto done = db.exec(same->empty() ? "DELETE FROM " + model::quoted(part.name) + " WHERE " + part.rows
-                                          : "TRUNCATE " + std::string{same->text(0, 0)});
+        const auto whole = model::quoted(part.name);
+        auto receipts = db.exec(std::string{store::any_receipt_sql}, {settings_.stream});
+        if (!receipts) return receipts.error();
+        // What proxies have written ahead of the stream came after the TRUNCATE on legacy; see careful_writer.
+        bool ahead = receipts->boolean(0, 0);
+        if (ahead) {
+            if (auto held = db.exec("LOCK TABLE " + whole + " IN SHARE ROW EXCLUSIVE MODE"); !held) return held.error();
+            auto found = db.exec("SELECT EXISTS (SELECT FROM " + whole + " WHERE (" + part.rows + ") AND " +
+                                     std::string{store::is_ahead_sql} + ") AND NOT EXISTS (SELECT FROM (" +
+                                     store::tied_columns_sql("(SELECT to_regclass($2)::oid)") + ") AS tied)",
+                                 {settings_.stream, whole});
+            if (!found) return found.error();
+            ahead = found->boolean(0, 0);
+        }
+        const auto remove = "DELETE FROM " + whole + " WHERE (" + part.rows + ')';
+        auto done = ahead ? db.exec(remove + " AND NOT " + std::string{store::is_ahead_sql}, {settings_.stream})
+                          : db.exec(same->empty() ? remove : "TRUNCATE " + std::string{same->text(0, 0)});
         if (!done) return done.error();
         if (auto reset = db.exec("SELECT set_config('lock_timeout', '0', true)"); !reset) return reset.error();
         return refusal{};

@@ -166,6 +166,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
                 continue;
             }
             planner.add(*emptied, mappings);
+            waits = waits || judging_;  // for rows that are ahead
             made.events.push_back({&each, std::move(mappings)});
         } else if (events::is_ddl(each.event)) {
             // At its place between the rows, and those behind it may need another mapping.

@@ -57,8 +57,9 @@ statement overwrite_one(const table_mapping& mapping, const model::row& after);
 std::optional<statement> tie_one(const table_mapping& mapping, const model::row_change& change);
 statement truncate(const segment& of);
 // The same of tables that others refer to, which TRUNCATE refuses whoever asks for it (SQLSTATE 0A000). Under
-// session_replication_role = replica no foreign key minds. Sequences stay where they are.
-std::vector<statement> empty(const segment& of);
+// session_replication_role = replica no foreign key minds. Sequences stay where they are. `stream`: but for the rows
+// that proxies have written in transactions that it is yet to come by, where they tie no others (docs/adr/0033).
+std::vector<statement> empty(const segment& of, const std::string& stream = {});
 
 // A change of a table that is being copied beside the stream (not strictness::exact), of a mapping with a key. A row
 // that moves to another key, and of which a part alone is known, is noted in crossfade.refetch: whose the rest is

@@ -1,5 +1,6 @@
 #include "cdc/apply/sql.hpp"
 #include "lib/pgwire/array_literal.hpp"
+#include "lib/store/receipts.hpp"
 
 namespace crossfade::cdc::apply {
 
@@ -164,10 +165,14 @@ statement truncate(const segment& of) {
     return {"TRUNCATE " + tables + (of.truncated->restart_identity ? " RESTART IDENTITY" : ""), {}, std::nullopt};
 }
 
-std::vector<statement> empty(const segment& of) {
+std::vector<statement> empty(const segment& of, const std::string& stream) {
     std::vector<statement> made;
-    for (const auto& table : of.truncated_tables)
-        made.push_back({"DELETE FROM " + model::quoted(table->target), {}, std::nullopt});
+    for (const auto& table : of.truncated_tables) {
+        auto& one = made.emplace_back(statement{"DELETE FROM " + model::quoted(table->target), {}, std::nullopt});
+        if (stream.empty() || table->tied) continue;
+        one.sql += " WHERE NOT " + std::string{store::is_ahead_sql};
+        one.parameters.emplace_back(stream);
+    }
     return made;
 }
 

@@ -48,6 +48,13 @@ inline constexpr std::string_view take_receipts_sql =
 // $1 stream: the marks of all rows that those are about that are left.
 inline constexpr std::string_view rows_ahead_sql =
     "SELECT DISTINCT unnest(keys) FROM crossfade.receipts WHERE stream = $1::text";
+// $1 stream: whether there is one.
+inline constexpr std::string_view any_receipt_sql =
+    "SELECT EXISTS (SELECT FROM crossfade.receipts WHERE stream = $1::text)";
+// $1 stream: a condition of any table's rows, that a proxy has written them in a transaction whose receipt is there.
+// Receipt and rows are of one transaction; rows that tie others (store/ties.hpp) the applier may have written since.
+inline constexpr std::string_view is_ahead_sql =
+    "xmin IN (SELECT r.xmin FROM crossfade.receipts r WHERE r.stream = $1::text)";
 // $1 stream, $2 marks as bigint[], which receipts are no longer to be about.
 inline constexpr std::string_view take_rows_back_sql =
     "UPDATE crossfade.receipts SET keys = ARRAY (SELECT key FROM unnest(keys) AS key WHERE key <> ALL ($2::bigint[]))"
