@@ -6,6 +6,7 @@
 
 #include "lib/pgclient/connection.hpp"
 #include "tests/chaos/landscape.hpp"
+#include "tests/integration/stream/ddl_world.hpp"
 #include "tests/integration/stream/status_of.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/http.hpp"
@@ -28,17 +29,10 @@ constexpr const char* schema = R"sql(
     CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
 )sql";
 
-// Everything for real, one stream for each test; the policy as `crossfade init` has put it in force.
-class ddl : public testing::TestWithParam<int> {
+// The policy as `crossfade init` has put it in force.
+class ddl : public ddl_world {
   protected:
-    void SetUp() override {
-        if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
-        const auto bin = GetParam() == 18 ? support::postgres_18_bin_dir() : support::postgres_bin_dir();
-        if (!support::postgres_cluster::available(bin)) GTEST_SKIP() << "no PostgreSQL 18: script/bootstrap";
-        chaos::landscape_options options{.schema = schema};
-        options.legacy.bin_dir = options.modern.bin_dir = bin;
-        world_ = std::make_unique<chaos::landscape>(options);
-    }
+    ddl() : ddl_world(schema) {}
 
     void policy(const std::string& name) {
         world_->legacy.exec("UPDATE crossfade.ddl_streams SET policy = '" + name + "'");
@@ -51,10 +45,6 @@ class ddl : public testing::TestWithParam<int> {
             return world_->modern.value("SELECT bool_or(end_lsn >= '" + until + "') FROM crossfade.progress") == "t";
         });
     }
-    table seen() {
-        return world_->modern.exec(
-            "SELECT command, array_to_string(tables, ','), outcome FROM crossfade.ddl ORDER BY id");
-    }
     std::string advice() { return world_->modern.value("SELECT advice FROM crossfade.ddl ORDER BY id DESC LIMIT 1"); }
     std::string newest() { return world_->modern.value("SELECT max(id) FROM crossfade.ddl"); }
     std::string waiting() {
@@ -65,8 +55,6 @@ class ddl : public testing::TestWithParam<int> {
         const auto value = support::sample_value(support::http_get(world_->cdc.admin_port(), "/metrics").body, name);
         return std::isnan(value) ? "none" : std::to_string(static_cast<int>(value));
     }
-
-    std::unique_ptr<chaos::landscape> world_;
 };
 
 TEST_P(ddl, is_noted_and_the_stream_goes_on) {

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "tests/chaos/landscape.hpp"
+#include "tests/integration/stream/ddl_world.hpp"
 #include "tests/support/eventually.hpp"
 
 namespace crossfade {
@@ -31,16 +31,9 @@ constexpr const char* schema = R"sql(
     CREATE TABLE kin (id int PRIMARY KEY, owner int, part int, FOREIGN KEY (owner, part) REFERENCES owner);
 )sql";
 
-class ddl_truncate : public testing::TestWithParam<int> {
+class ddl_truncate : public ddl_world {
   protected:
-    void SetUp() override {
-        if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
-        const auto bin = GetParam() == 18 ? support::postgres_18_bin_dir() : support::postgres_bin_dir();
-        if (!support::postgres_cluster::available(bin)) GTEST_SKIP() << "no PostgreSQL 18: script/bootstrap";
-        chaos::landscape_options options{.schema = schema};
-        options.legacy.bin_dir = options.modern.bin_dir = bin;
-        world_ = std::make_unique<chaos::landscape>(options);
-    }
+    ddl_truncate() : ddl_world(schema) {}
 
     void legacy(const std::string& sql) { world_->legacy.exec(sql); }
     void fill() {
@@ -61,13 +54,6 @@ class ddl_truncate : public testing::TestWithParam<int> {
             << world_->logs();
     }
     std::string modern(const std::string& sql) { return world_->modern.value(sql); }
-    // What was said of partitions, and became of it.
-    table seen() {
-        return world_->modern.exec(
-            "SELECT command, array_to_string(tables, ','), outcome FROM crossfade.ddl ORDER BY id");
-    }
-
-    std::unique_ptr<chaos::landscape> world_;
 };
 
 TEST_P(ddl_truncate, is_done_at_its_place_among_the_rows) {

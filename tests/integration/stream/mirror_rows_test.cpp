@@ -351,7 +351,6 @@ TEST_F(mirror_rows, are_answered_once_where_modern_goes_away_before_legacy_has_c
     expect_nothing_left();
 }
 
-// Whatever is the matter with modern, the application goes on.
 // From PostgreSQL 16 on the view of a publication's tables opens each of them, and waits for its lock.
 TEST_F(mirror_rows, do_not_wait_for_other_tables_that_are_locked) {
     if (!support::postgres_cluster::available(support::postgres_18_bin_dir())) GTEST_SKIP() << "no PostgreSQL 18";
@@ -371,6 +370,7 @@ TEST_F(mirror_rows, do_not_wait_for_other_tables_that_are_locked) {
     expect_nothing_left();
 }
 
+// Whatever is the matter with modern, the application goes on.
 TEST_F(mirror_rows, are_left_to_the_stream_where_modern_refuses_them) {
     begin("2s");
     const auto refused = [&] { return metric("crossfade_mirror_streamed_total{reason=\"refused\"}"); };
