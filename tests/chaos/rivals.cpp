@@ -13,6 +13,12 @@ const char* rivals::schema() {
            "CREATE TABLE perch (id int PRIMARY KEY, place int UNIQUE, note text);"
            "CREATE TABLE fleeting (id int PRIMARY KEY, who text NOT NULL);"
            "CREATE TABLE swarm (id int PRIMARY KEY, n bigint NOT NULL);"
+           "CREATE TABLE sand (id int PRIMARY KEY, n int NOT NULL, body text);"
+           "ALTER TABLE sand ALTER body SET STORAGE EXTERNAL;"
+           "CREATE TABLE shore (part int, id int, n int NOT NULL, body text, PRIMARY KEY (part, id)) PARTITION BY LIST "
+           "(part);"
+           "CREATE TABLE shore_1 PARTITION OF shore FOR VALUES IN (1);"
+           "CREATE TABLE shore_2 PARTITION OF shore FOR VALUES IN (2, 3);"
            "CREATE TABLE deed (tag text PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp())";
 }
 
@@ -45,7 +51,7 @@ rivals::deed rivals::next(std::mt19937& random, const std::string& tag) const {
     const auto one = pick(4);
     const auto other = pick(4);
     constexpr std::array seats{2U, 6U, 6U, 7U, 8U, 8U};
-    switch (what_ == game::all ? random() % 10 : seats[random() % seats.size()]) {
+    switch (what_ == game::all ? random() % 11 : seats[random() % seats.size()]) {
         case 0:
             return {{"BEGIN", raise + " RETURNING n", leave, "COMMIT"}, true};
         case 1:
@@ -90,6 +96,22 @@ rivals::deed rivals::next(std::mt19937& random, const std::string& tag) const {
                 "UPDATE perch SET place = NULL WHERE place = " + other + " AND id <> " + one,
             };
             return {{come_and_go[random() % come_and_go.size()]}};
+        }
+        case 9: {
+            // Whatever comes behind a TRUNCATE may be on modern before it; an UPDATE leaves alone what is long.
+            const std::string body = "repeat(md5('" + tag + "'), 90)";
+            const auto in_part = " WHERE part = " + pick(3) + " AND id = " + one;
+            const std::array tide{
+                "INSERT INTO sand VALUES (" + one + ", 0, " + body + ") ON CONFLICT DO NOTHING",
+                "UPDATE sand SET n = n + 1 WHERE id = " + one,
+                "INSERT INTO shore VALUES (" + pick(3) + ", " + one + ", 0, " + body + ") ON CONFLICT DO NOTHING",
+                "UPDATE shore SET n = n + 1" + in_part,
+                "DELETE FROM shore" + in_part,
+            };
+            const auto any = [&] { return tide[random() % tide.size()]; };
+            if (random() % 8 != 0) return {{"BEGIN", any(), leave, any(), "COMMIT"}};
+            constexpr std::array ebb{"TRUNCATE sand", "TRUNCATE shore", "TRUNCATE shore_1", "TRUNCATE shore_2"};
+            return {{ebb[random() % ebb.size()]}};
         }
         default:
             // A transaction of its own, and no tag.

@@ -11,7 +11,8 @@
 namespace crossfade::chaos {
 
 // Clients that want the same few rows: counters, transfers between purses (which end in deadlocks), seats that are
-// swapped under a unique key, rows that come and go, and many at once. They tolerate lost connections and deadlocks.
+// swapped under a unique key, rows that come and go, many at once, and tables and partitions that are emptied. They
+// tolerate lost connections and deadlocks.
 class rivals : public crowd {
   public:
     // What they do: everything, or only what is about rows that may be in each other's way by other columns than a key.
