@@ -15,10 +15,13 @@ namespace {
 using namespace std::chrono_literals;
 using stage = store::backfill::stage;
 
-// The stream stands still for a chunk: long enough that what a chunk costs by itself is a small part of it.
-constexpr auto chunk_time = 100ms;
+// The stream stands still for a chunk: long enough that what a chunk costs by itself is a small part of it, and twice
+// as long as what the stream has to do between two, lest a machine with much to do has no time to copy.
+constexpr std::chrono::duration<double> chunk_time = 100ms;
+constexpr std::chrono::duration<double> longest_chunk_time = 400ms;
 constexpr std::int64_t least_rows = 1;
 constexpr std::int64_t most_rows = 100'000;
+constexpr double newest_share = 0.3;  // of the last chunk's speed in what the next one is planned by
 constexpr std::int64_t most_refetched = 500;
 constexpr int most_conflicts = 30;
 constexpr std::string_view unique_violation = "23505";
@@ -64,6 +67,8 @@ pgclient::result<backfiller::turn> backfiller::take(const store::progress& at, s
         return turn{};
     }
     const auto began = steady::now();
+    // By max_rate it is the copy that waits.
+    stream_took_ = current_->max_rate == 0 ? began - left_ : steady::duration{0};
     auto done = pgclient::result<turn>{turn{}};
     switch (current_->now) {
         case stage::asked:
@@ -79,7 +84,8 @@ pgclient::result<backfiller::turn> backfiller::take(const store::progress& at, s
             break;
     }
     if (!done) return done;
-    done->took = steady::now() - began;
+    left_ = steady::now();
+    done->took = left_ - began;
     if (current_->max_rate > 0 && done->bytes > 0)
         not_before_ = began + std::chrono::microseconds{done->bytes * 1'000'000 / current_->max_rate};
     return done;
@@ -367,10 +373,16 @@ pgclient::result<backfiller::turn> backfiller::copy(const store::progress& at) {
 
     known.conflicts = 0;
     said_.clear();
-    const auto took = std::max<double>(std::chrono::duration<double>(steady::now() - began).count(), 1e-4);
-    const double factor = std::clamp(std::chrono::duration<double>(chunk_time).count() / took, 0.25, 2.0);
-    known.rows = std::clamp(static_cast<std::int64_t>(static_cast<double>(known.rows) * factor), least_rows, most_rows);
+    known.sized_by(static_cast<double>(written.rows), steady::now() - began, 2 * stream_took_);
     return turn{.worked = true, .tables_changed = last, .rows = written.rows, .bytes = written.bytes};
+}
+
+void backfiller::memory::sized_by(double written, std::chrono::duration<double> took,
+                                  std::chrono::duration<double> fair) {
+    const double last = written / std::max(took.count(), 1e-4);
+    speed = speed == 0 ? last : (1 - newest_share) * speed + newest_share * last;
+    const double next = speed * std::clamp(fair, chunk_time, longest_chunk_time).count();
+    rows = std::clamp(static_cast<std::int64_t>(next), least_rows, most_rows);
 }
 
 pgclient::result<backfiller::turn> backfiller::finish(const store::progress& at) {

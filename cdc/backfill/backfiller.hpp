@@ -63,8 +63,12 @@ class backfiller {
     struct memory {
         std::unique_ptr<source_table> table;
         std::int64_t rows = 1000;  // of the next chunk
+        double speed = 0;          // rows a second, of the last chunks; 0: none yet
         int conflicts = 0;         // chunks in a row that could not be written for rows in their way
         model::lsn not_before;     // the follower's place for the next attempt
+
+        // `took`: for the `written` rows of a chunk; `fair`: for what the next one may, within limits.
+        void sized_by(double written, std::chrono::duration<double> took, std::chrono::duration<double> fair);
     };
 
     pgclient::result<turn> begin(const store::progress& at);
@@ -98,7 +102,9 @@ class backfiller {
     std::map<std::string, memory> known_;
     std::optional<std::uint64_t> fence_;
     steady::time_point looked_{};
-    steady::time_point not_before_{};  // by max_rate
+    steady::time_point not_before_{};          // by max_rate
+    steady::time_point left_ = steady::now();  // the end of the last step
+    steady::duration stream_took_{0};          // from there to this one
     std::string said_;
     std::string hopeless_;
 };
