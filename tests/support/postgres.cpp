@@ -1,8 +1,6 @@
 #include "tests/support/postgres.hpp"
 
-#include <grp.h>
 #include <libpq-fe.h>
-#include <pwd.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -11,6 +9,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "tests/support/data_dir.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/ports.hpp"
 #include "tests/support/programs.hpp"
@@ -53,17 +52,8 @@ bool postgres_cluster::available(const std::filesystem::path& bin_dir) {
 }
 
 postgres_cluster::postgres_cluster(postgres_options options) : options_(std::move(options)), port_(free_port()) {
-    if (::geteuid() == 0) {
-        const passwd* owner = ::getpwnam("postgres");
-        if (owner == nullptr || ::chown(dir_.path().c_str(), owner->pw_uid, owner->pw_gid) != 0)
-            throw std::runtime_error("running as root, and there is no user postgres to run a server as");
-    }
-    child_process initdb{{.argv = {(options_.bin_dir / "initdb").string(), "-D", data_dir().string(), "-U", "crossfade",
-                                   "-A", "trust", "-E", "UTF8", "--locale=C", "-N", "--no-instructions"},
-                          .log = dir_.path() / "initdb.log",
-                          .user = run_as::postgres}};
-    if (initdb.wait_exit(std::chrono::seconds{60}) != 0)
-        throw std::runtime_error("initdb failed\n" + read_file(dir_.path() / "initdb.log"));
+    give_to_server(dir_.path());
+    make_data_dir(options_.bin_dir, data_dir());
 }
 
 postgres_cluster::~postgres_cluster() {
