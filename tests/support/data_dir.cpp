@@ -1,23 +1,18 @@
 #include "tests/support/data_dir.hpp"
 
-#include <fcntl.h>
 #include <pwd.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <boost/crc.hpp>
-#include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <fstream>
-#include <functional>
 #include <random>
 #include <stdexcept>
 #include <string>
-#include <system_error>
 
+#include "tests/support/made_once.hpp"
 #include "tests/support/process.hpp"
-#include "tests/support/programs.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace crossfade::support {
@@ -66,7 +61,7 @@ void identify(const std::filesystem::path& data_dir) {
         if (segment.is_regular_file()) overwrite(segment.path(), identifier_in_wal, &identifier, sizeof identifier);
 }
 
-// In a folder that whoever runs the server may enter, and from there to where the others find it.
+// In a folder that whoever runs the server may enter.
 void make_original(const std::filesystem::path& bin_dir, const std::filesystem::path& at) {
     const temp_dir made;
     give_to_server(made.path());
@@ -80,10 +75,7 @@ void make_original(const std::filesystem::path& bin_dir, const std::filesystem::
                      (bin_dir / "postgres").string(), data.string()},
             .log = log,
             .user = run_as::postgres});
-    const auto coming = at.string() + ".coming";
-    std::filesystem::remove_all(coming);
-    finish({.argv = {"cp", "-a", data.string(), coming}, .log = log});
-    std::filesystem::rename(coming, at);
+    finish({.argv = {"cp", "-a", data.string(), at.string()}, .log = log});
 }
 
 }  // namespace
@@ -99,20 +91,7 @@ void make_data_dir(const std::filesystem::path& bin_dir, const std::filesystem::
     const auto server = bin_dir / "postgres";
     const auto known_by = server.string() + ' ' + std::to_string(std::filesystem::file_size(server)) + ' ' +
                           std::to_string(std::filesystem::last_write_time(server).time_since_epoch().count());
-    const auto originals = program_path("").parent_path().parent_path() / "data_dirs";
-    const auto original = originals / std::to_string(std::hash<std::string>{}(known_by));
-    std::filesystem::create_directories(originals);
-    {
-        // Tests run side by side.
-        const int lock = ::open((original.string() + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (lock < 0 || ::flock(lock, LOCK_EX) != 0)
-            throw std::system_error(errno, std::generic_category(), "lock of " + original.string());
-        const struct closing {
-            int lock;
-            ~closing() { ::close(lock); }
-        } closed{lock};
-        if (!std::filesystem::exists(original)) make_original(bin_dir, original);
-    }
+    const auto original = made_once("postgres " + known_by, [&](const auto& path) { make_original(bin_dir, path); });
     finish({.argv = {"cp", "-a", "--reflink=auto", original.string(), at.string()}, .log = at.string() + ".log"});
     identify(at);
 }

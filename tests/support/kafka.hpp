@@ -85,6 +85,7 @@ class kafka_broker {
 
   private:
     process_options java(const std::string& main_class, const std::vector<std::string>& arguments) const;
+    void format(const std::vector<std::string>& more) const;  // its storage
 
     temp_dir dir_;
     std::uint16_t port_;

@@ -8,6 +8,7 @@
 #include "lib/kafka/admin.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/kafka.hpp"
+#include "tests/support/made_once.hpp"
 #include "tests/support/ports.hpp"
 #include "tests/support/programs.hpp"
 
@@ -38,7 +39,8 @@ bool java_in_path() {
 }
 
 // Kafka's Uuid: 16 random bytes in base64url without padding; 22 characters, the last of which holds two bits.
-std::string random_cluster_id() {
+// Of a cluster, or a folder.
+std::string random_id() {
     constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     std::random_device random;
     std::string id = "C";  // "-" at the start would look like an option
@@ -105,12 +107,11 @@ kafka_broker::kafka_broker(std::vector<std::string> extra_properties, const std:
         "broker.session.timeout.ms=3000",
         "broker.heartbeat.interval.ms=500",
     };
-    std::vector<std::string> format_arguments{"format", "-t", random_cluster_id()};
+    std::vector<std::string> with_users;
     if (security) {
         const auto instead = secured(*security, broker, controller, dir_);
         properties.insert(properties.end(), instead.begin(), instead.end());
-        format_arguments.insert(format_arguments.end(), {"--add-scram", "SCRAM-SHA-256=[name=" + security->user +
-                                                                            ",password=" + security->password + "]"});
+        with_users = {"--add-scram", "SCRAM-SHA-256=[name=" + security->user + ",password=" + security->password + "]"};
         client_properties_ = {{"security.protocol", "sasl_ssl"},
                               {"sasl.mechanism", "SCRAM-SHA-256"},
                               {"sasl.username", security->user},
@@ -120,15 +121,32 @@ kafka_broker::kafka_broker(std::vector<std::string> extra_properties, const std:
     properties.insert(properties.end(), extra_properties.begin(), extra_properties.end());
     std::string text;
     for (const auto& line : properties) text += line + '\n';
-    const auto file = dir_.write("server.properties", text);
+    dir_.write("server.properties", text);
     dir_.write("log4j.properties",
                "log4j.rootLogger=WARN, out\n"
                "log4j.appender.out=org.apache.log4j.ConsoleAppender\n"
                "log4j.appender.out.layout=org.apache.log4j.PatternLayout\n"
                "log4j.appender.out.layout.ConversionPattern=%d{ISO8601} %p %c: %m%n\n");
-    format_arguments.insert(format_arguments.end(), {"-c", file.string()});
-    child_process format{java("kafka.tools.StorageTool", format_arguments)};
-    if (format.wait_exit(std::chrono::seconds{60}) != 0)
+    if (!with_users.empty()) {
+        format(with_users);
+        return;
+    }
+    // A start of Java takes as much as all the rest of a broker's.
+    const auto libs = jars().value_or(fs::path{});
+    const auto formatted = made_once("kafka " + libs.string(), [&](const fs::path& at) {
+        format({});
+        fs::copy(dir_.path() / "data", at, fs::copy_options::recursive);
+    });
+    fs::copy(formatted, dir_.path() / "data", fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+    dir_.write("data/meta.properties",
+               "version=1\nnode.id=1\ncluster.id=" + random_id() + "\ndirectory.id=" + random_id() + '\n');
+}
+
+void kafka_broker::format(const std::vector<std::string>& more) const {
+    std::vector<std::string> arguments{"format", "-t", random_id(), "-c", (dir_.path() / "server.properties").string()};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    child_process formatting{java("kafka.tools.StorageTool", arguments)};
+    if (formatting.wait_exit(std::chrono::seconds{60}) != 0)
         throw std::runtime_error("Kafka's storage can't be formatted\n" + log());
 }
 
