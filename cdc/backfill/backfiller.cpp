@@ -321,6 +321,7 @@ pgclient::result<backfiller::turn> backfiller::give_up(memory& of, const pgclien
     }
     of.not_before = now.not_newer;
     of.rows = std::max(least_rows, of.rows / 2);
+    of.growth = 2;  // where one is in the way others may be
     return turn{};
 }
 
@@ -381,7 +382,8 @@ void backfiller::memory::sized_by(double written, std::chrono::duration<double> 
                                   std::chrono::duration<double> fair) {
     const double last = written / std::max(took.count(), 1e-4);
     speed = speed == 0 ? last : (1 - newest_share) * speed + newest_share * last;
-    const double next = speed * std::clamp(fair, chunk_time, longest_chunk_time).count();
+    const double next =
+        std::min(speed * std::clamp(fair, chunk_time, longest_chunk_time).count(), static_cast<double>(rows) * growth);
     rows = std::clamp(static_cast<std::int64_t>(next), least_rows, most_rows);
 }
 

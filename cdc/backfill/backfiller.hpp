@@ -64,6 +64,7 @@ class backfiller {
         std::unique_ptr<source_table> table;
         std::int64_t rows = 1000;  // of the next chunk
         double speed = 0;          // rows a second, of the last chunks; 0: none yet
+        double growth = 16;        // how many times as large as the last one a chunk may be
         int conflicts = 0;         // chunks in a row that could not be written for rows in their way
         model::lsn not_before;     // the follower's place for the next attempt
 
