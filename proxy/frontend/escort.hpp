@@ -127,6 +127,8 @@ class escort {
         may_fail_ = may_fail;
     }
     bool may_fail() const { return may_fail_; }
+    // Whether the transaction fails if its rows can't be written to the follower.
+    bool has_to_be_mirrored() const { return has_to_be_mirrored_; }
 
     // The client's Parse of a statement without a name that the server hasn't got; empty: it has what there is.
     const std::string& unnamed() const { return unnamed_; }

@@ -217,6 +217,7 @@ class session : public std::enable_shared_from_this<session> {
     void send_ahead(relay_loop& by);
     void take_back_rows();
     void write_to_follower(relay_loop& by);
+    void go_on_without_link(relay_loop& by);
     bool take_follower(relay_loop& by, std::unique_ptr<mirror::follower_link> one);
     void commit_on_follower();
     void end_on_follower(bool well);
@@ -288,6 +289,7 @@ class session : public std::enable_shared_from_this<session> {
     std::unique_ptr<mirror::follower_link> follower_;
     bool follower_asked_ = false;  // something that it has not answered, and that is waited for
     bool follower_ahead_ = false;  // it has rows of a transaction that hasn't come to its end
+    bool wants_follower_ = false;  // there was none for a transaction that has to have one
     std::chrono::steady_clock::time_point follower_due_ = std::chrono::steady_clock::time_point::max();
     std::unique_ptr<usher> usher_;    // where its tables have several authorities
     std::unique_ptr<detour> detour_;  // as long as it makes it

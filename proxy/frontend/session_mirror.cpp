@@ -109,17 +109,34 @@ void session::take_back_rows() {
 }
 
 void session::write_to_follower(relay_loop& by) {
-    const auto rows = escort_->take_rows();
     if (!follower_ahead_) {
         leave_follower(false);
         const bool there = take_follower(by, around_.mirror_keeper->take());
         if (over_) return;
-        if (!there) return go_on_to_commit(mirror::leave_reason::no_follower);
+        if (!there) return go_on_without_link(by);
     }
+    wants_follower_ = false;
     follower_ahead_ = false;
+    const auto rows = escort_->take_rows();
     follower_due_ = std::chrono::steady_clock::now() + in_force_->config.proxy.mirror_timeout;
     follower_asked_ = true;
     on_follower(follower_->write(rows));
+}
+
+// All are in use, perhaps, or not yet there: who may be left to the stream is not kept, and who may not asks again.
+void session::go_on_without_link(relay_loop& by) {
+    const auto now = std::chrono::steady_clock::now();
+    if (escort_->has_to_be_mirrored() && !follower_is_away()) {
+        if (!std::exchange(wants_follower_, true)) {
+            follower_due_ = now + in_force_->config.proxy.mirror_timeout;
+            around_.mirror_keeper->count_waited();
+        }
+        if (now < follower_due_) return by.look_at_clock_by(now);
+    }
+    wants_follower_ = false;
+    follower_due_ = never;
+    static_cast<void>(escort_->take_rows());
+    go_on_to_commit(mirror::leave_reason::no_follower);
 }
 
 void session::hear_follower() {

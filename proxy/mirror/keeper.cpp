@@ -70,6 +70,11 @@ keeper::keeper(std::function<settings::snapshot()> in_force, prometheus::Registr
                       .Help("Transactions whose rows the proxy had sent to modern before their end, and undone there")
                       .Register(metrics)
                       .Add({})),
+      waited_(prometheus::BuildCounter()
+                  .Name("crossfade_mirror_connection_waits_total")
+                  .Help("Transactions that waited for a connection to modern, as on_mirror_failure is fail")
+                  .Register(metrics)
+                  .Add({})),
       open_(gauge(metrics, "crossfade_mirror_connections", "Connections to modern for rows that are mirrored")),
       most_(gauge(metrics, "crossfade_mirror_connections_limit", "How many there may be: proxy.mirror_connections")),
       tables_known_(

@@ -83,7 +83,7 @@ class keeper : public ledger {
     // Whether nothing is mirrored, as either database, or crossfade-cdc, is away.
     bool away() const { return away_; }
 
-    // Null: there is none, and nobody waits for one. Nor is there one for a while when one transaction after the other
+    // Null: there is none by now. Nor is there one for a while when one transaction after the other
     // was refused: where the stream is behind, rows aren't as they have to be, and who tries all the same is in its
     // way.
     std::unique_ptr<follower_link> take();
@@ -94,6 +94,8 @@ class keeper : public ledger {
     void take_back(std::unique_ptr<follower_link> link);
     // Rows that were sent before the transaction's end were undone, or are sent once more.
     void count_taken_back() { taken_back_.Increment(); }
+    // A transaction that has to have a connection waits for one.
+    void count_waited() { waited_.Increment(); }
 
     void stop();
 
@@ -115,6 +117,7 @@ class keeper : public ledger {
     const std::function<settings::snapshot()> in_force_;
     prometheus::Counter& mirrored_;
     prometheus::Counter& taken_back_;
+    prometheus::Counter& waited_;
     std::array<prometheus::Counter*, leave_reasons.size()> streamed_;
     std::array<prometheus::Counter*, leave_reasons.size()> failed_;
     prometheus::Gauge& open_;

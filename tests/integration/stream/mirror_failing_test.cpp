@@ -1,4 +1,7 @@
 // Transactions under mirror that are rolled back, or end in parts.
+#include <thread>
+#include <vector>
+
 #include "tests/integration/stream/mirror_rows.hpp"
 
 namespace crossfade {
@@ -92,6 +95,30 @@ TEST_F(mirror_rows, do_not_meet_connections_that_modern_has_ended) {
         EXPECT_EQ(mirrored(), before + 1);
     }
     EXPECT_EQ(metric("crossfade_mirror_failed_total{reason=\"refused\"}"), 0);
+    expect_nothing_left();
+}
+
+// Who has to have one, that is.
+TEST_F(mirror_rows, wait_for_connections_that_are_in_use) {
+    connections_ = "2";
+    begin("20s", "mirror\n  on_mirror_failure: fail");
+    const auto before = mirrored();
+    constexpr int clients = 12;
+    constexpr int rows = 25;
+    std::vector<std::jthread> threads;
+    for (int client = 0; client < clients; ++client)
+        threads.emplace_back([this, client] {
+            auto own = pgclient::connection::open(world_->client_dsn(), {}).value();
+            for (int row = 0; row < rows; ++row) {
+                const auto done =
+                    own.exec("INSERT INTO public.keys VALUES (" + std::to_string(client * rows + row) + ')');
+                EXPECT_TRUE(done) << pgclient::to_string(done.error());
+            }
+        });
+    threads.clear();
+    EXPECT_EQ(mirrored(), before + clients * rows);
+    EXPECT_GT(metric("crossfade_mirror_connection_waits_total"), 0);
+    EXPECT_EQ(metric("crossfade_mirror_failed_total{reason=\"no_follower\"}"), 0);
     expect_nothing_left();
 }
 

@@ -42,7 +42,7 @@ class mirror_rows : public testing::Test {
         chaos::landscape_options options{
             .schema = schema_,
             .cdc_settings = cdc_settings_,
-            .proxy_settings = ", mirror_timeout: " + timeout + ", mirror_connections: 8" + more,
+            .proxy_settings = ", mirror_timeout: " + timeout + ", mirror_connections: " + connections_ + more,
             .strategy = strategy};
         options.legacy.bin_dir = legacy_s;
         world_ = std::make_unique<chaos::landscape>(options);
@@ -90,6 +90,7 @@ class mirror_rows : public testing::Test {
 
     std::string schema_ = schema;
     std::string cdc_settings_;
+    std::string connections_ = "8";
     std::unique_ptr<chaos::landscape> world_;
     std::optional<pgclient::connection> client_;
 };
