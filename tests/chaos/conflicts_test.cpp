@@ -33,7 +33,7 @@ class conflicts : public testing::Test {
         world_ = std::make_unique<landscape>(landscape_options{.schema = rivals::schema(),
                                                                .rows = rivals::rows(),
                                                                .proxy_settings = proxy_settings_,
-                                                               .strategy = "mirror",
+                                                               .strategy = strategy_,
                                                                .legacy = {.extra_settings = {"wal_sender_timeout=4s"}},
                                                                .over_links = true});
         random_.seed(static_cast<std::mt19937::result_type>(seed_));
@@ -131,11 +131,31 @@ class conflicts : public testing::Test {
         std::cout << '\n';
     }
 
+    void go_on_under_strikes() {
+        using clock = std::chrono::steady_clock;
+        const auto end =
+            clock::now() + std::chrono::seconds{support::configured("CROSSFADE_CHAOS_CONFLICT_SECONDS", 20)};
+        while (clock::now() < end) {
+            start_load();
+            const auto check_at = std::min(end, clock::now() + 60s);
+            while (clock::now() < check_at) {
+                ASSERT_TRUE(goes_on()) << "the load stands still";
+                strike();
+                if (HasFatalFailure()) return;
+            }
+            ASSERT_TRUE(goes_on()) << "the load stands still";
+            stop_load_and_check();
+            if (HasFailure()) return;
+        }
+        EXPECT_GT(mirrored_, 0) << "all was left to the stream";
+    }
+
     const long seed_ = support::configured("CROSSFADE_CHAOS_SEED", std::random_device{}());
     std::mt19937 random_;
     std::unique_ptr<landscape> world_;
     std::unique_ptr<rivals> load_;
     std::string proxy_settings_;
+    std::string strategy_ = "mirror";
     unsigned clients_ = 6;
     unsigned loads_ = 0;
     std::uint64_t raised_ = 0;
@@ -144,21 +164,20 @@ class conflicts : public testing::Test {
 };
 
 TEST_F(conflicts, lose_and_double_nothing_under_mirror) {
-    using clock = std::chrono::steady_clock;
-    const auto end = clock::now() + std::chrono::seconds{support::configured("CROSSFADE_CHAOS_CONFLICT_SECONDS", 20)};
-    while (clock::now() < end) {
-        start_load();
-        const auto check_at = std::min(end, clock::now() + 60s);
-        while (clock::now() < check_at) {
-            ASSERT_TRUE(goes_on()) << "the load stands still";
-            strike();
-            if (HasFatalFailure()) return;
-        }
-        ASSERT_TRUE(goes_on()) << "the load stands still";
-        stop_load_and_check();
-        if (HasFailure()) return;
+    go_on_under_strikes();
+}
+
+// What is refused is on neither side, what is not on both.
+class strict_conflicts : public conflicts {
+  protected:
+    strict_conflicts() {
+        strategy_ = "mirror\n  on_mirror_failure: fail";
+        proxy_settings_ = ", mirror_timeout: 5s, mirror_connections: 4";
     }
-    EXPECT_GT(mirrored_, 0) << "all was left to the stream";
+};
+
+TEST_F(strict_conflicts, are_mirrored_or_refused) {
+    go_on_under_strikes();
 }
 
 // Who is left to the stream waits for it, and what goes ahead meets what is under way.
