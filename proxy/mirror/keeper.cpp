@@ -26,6 +26,10 @@ constexpr auto longest_rest = 4s;
 // Receipts that nobody has judged yet. Where crossfade-cdc is away for long they would only grow.
 constexpr std::int64_t most_receipts = 10000;
 
+prometheus::Counter& counter(prometheus::Registry& in, const char* name, const char* help) {
+    return prometheus::BuildCounter().Name(name).Help(help).Register(in).Add({});
+}
+
 // But for the statements, which are made of the rest.
 bool same(const table_facts& one, const table_facts& other) {
     const auto all = [](const table_facts& of) {
@@ -60,21 +64,12 @@ std::string_view to_string(leave_reason why) {
 
 keeper::keeper(std::function<settings::snapshot()> in_force, prometheus::Registry& metrics)
     : in_force_(std::move(in_force)),
-      mirrored_(prometheus::BuildCounter()
-                    .Name("crossfade_mirror_mirrored_total")
-                    .Help("Transactions whose rows the proxy wrote to modern itself")
-                    .Register(metrics)
-                    .Add({})),
-      taken_back_(prometheus::BuildCounter()
-                      .Name("crossfade_mirror_taken_back_total")
-                      .Help("Transactions whose rows the proxy had sent to modern before their end, and undone there")
-                      .Register(metrics)
-                      .Add({})),
-      waited_(prometheus::BuildCounter()
-                  .Name("crossfade_mirror_connection_waits_total")
-                  .Help("Transactions that waited for a connection to modern, as on_mirror_failure is fail")
-                  .Register(metrics)
-                  .Add({})),
+      mirrored_(counter(metrics, "crossfade_mirror_mirrored_total",
+                        "Transactions whose rows the proxy wrote to modern itself")),
+      taken_back_(counter(metrics, "crossfade_mirror_taken_back_total",
+                          "Transactions whose rows the proxy had sent to modern before their end, and undone there")),
+      waited_(counter(metrics, "crossfade_mirror_connection_waits_total",
+                      "Transactions that waited for a connection to modern, as on_mirror_failure is fail")),
       open_(gauge(metrics, "crossfade_mirror_connections", "Connections to modern for rows that are mirrored")),
       most_(gauge(metrics, "crossfade_mirror_connections_limit", "How many there may be: proxy.mirror_connections")),
       tables_known_(

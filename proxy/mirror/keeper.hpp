@@ -83,9 +83,8 @@ class keeper : public ledger {
     // Whether nothing is mirrored, as either database, or crossfade-cdc, is away.
     bool away() const { return away_; }
 
-    // Null: there is none by now. Nor is there one for a while when one transaction after the other
-    // was refused: where the stream is behind, rows aren't as they have to be, and who tries all the same is in its
-    // way.
+    // Null: there is none by now. Nor is there one for a while when one transaction after the other was refused: where
+    // the stream is behind, rows aren't as they have to be, and who tries all the same is in its way.
     std::unique_ptr<follower_link> take();
     // One that nobody will miss who has to have one: it may be kept for as long as a client takes its time.
     std::unique_ptr<follower_link> take_spare();
