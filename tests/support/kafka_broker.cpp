@@ -27,6 +27,11 @@ std::optional<fs::path> jars() {
     return std::nullopt;
 }
 
+fs::path jars_that_are_there() {
+    if (auto libs = jars()) return std::move(*libs);
+    throw std::runtime_error("no Kafka jars: set CROSSFADE_KAFKA_LIBS");
+}
+
 bool java_in_path() {
     const char* path = std::getenv("PATH");
     std::string rest = path == nullptr ? "/usr/bin" : path;
@@ -38,8 +43,8 @@ bool java_in_path() {
     return false;
 }
 
-// Kafka's Uuid: 16 random bytes in base64url without padding; 22 characters, the last of which holds two bits.
-// Of a cluster, or a folder.
+// Kafka's Uuid, of a cluster or a folder: 16 random bytes in base64url without padding; 22 characters, the last of
+// which holds two bits.
 std::string random_id() {
     constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     std::random_device random;
@@ -132,8 +137,9 @@ kafka_broker::kafka_broker(std::vector<std::string> extra_properties, const std:
         return;
     }
     // A start of Java takes as much as all the rest of a broker's.
-    const auto libs = jars().value_or(fs::path{});
-    const auto formatted = made_once("kafka " + libs.string(), [&](const fs::path& at) {
+    const auto libs = jars_that_are_there();
+    const auto known_by = libs.string() + ' ' + std::to_string(fs::last_write_time(libs).time_since_epoch().count());
+    const auto formatted = made_once("kafka " + known_by, [&](const fs::path& at) {
         format({});
         fs::copy(dir_.path() / "data", at, fs::copy_options::recursive);
     });
@@ -151,15 +157,14 @@ void kafka_broker::format(const std::vector<std::string>& more) const {
 }
 
 process_options kafka_broker::java(const std::string& main_class, const std::vector<std::string>& arguments) const {
-    const auto libs = jars();
-    if (!libs) throw std::runtime_error("no Kafka jars: set CROSSFADE_KAFKA_LIBS");
+    const auto libs = jars_that_are_there();
     process_options options{.argv = {"java", "-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
                                      "-Dlog4j.configuration=file:" + (dir_.path() / "log4j.properties").string(), "-cp",
-                                     libs->string() + "/*", main_class},
+                                     libs.string() + "/*", main_class},
                             .log = dir_.path() / "log"};
     options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
     // A third of what a broker's start costs is reading its classes (script/kafka/archive).
-    if (const auto kept = libs->parent_path() / "kafka.jsa"; fs::exists(kept))
+    if (const auto kept = libs.parent_path() / "kafka.jsa"; fs::exists(kept))
         options.argv.insert(options.argv.begin() + 1, "-XX:SharedArchiveFile=" + kept.string());
     return options;
 }

@@ -52,7 +52,7 @@ class mirror_rows : public testing::Test {
         run("SET search_path = public");
         int id = 1'000'000;
         ASSERT_TRUE(support::eventually(std::chrono::seconds{60}, [&] {
-            // Whoever lets nobody commit without modern lets nobody commit before its first connection is there.
+            // Whoever lets nobody commit without modern refuses while modern and the stream may not be there yet.
             const auto done = client_->exec("INSERT INTO accounts (id) VALUES (" + std::to_string(++id) + ")");
             EXPECT_TRUE(done || done.error().sqlstate == "XF003") << pgclient::to_string(done.error());
             return mirrored() > 0 && metric("crossfade_mirror_degraded") == 0 &&
