@@ -4,6 +4,7 @@
 #     -> target crossfade_model, alias crossfade::model
 #   crossfade_program(NAME crossfade-proxy SRCS main.cpp DEPS crossfade::model)
 #     -> build/<preset>/bin/crossfade-proxy
+#   A library, or a test, of Asio's sessions says PRECOMPILED session, or session_test.
 #   crossfade_test(NAME model LABEL unit SRCS lsn_test.cpp DEPS crossfade::model)
 #     -> target crossfade_unit_model; every TEST is a ctest of its own with the given label
 #   crossfade_fuzzer(NAME startup SRCS startup.cpp DEPS crossfade::pgwire)
@@ -21,7 +22,7 @@ target_compile_options(crossfade_warnings INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports these inside coroutine frames and inlined std::string where there is nothing to see (PR 105562, PR 105329).
   target_compile_options(crossfade_warnings INTERFACE
-    -Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds)
+    -Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow -Wno-stringop-overread -Wno-array-bounds)
 endif()
 
 if(CROSSFADE_FUZZ)
@@ -36,6 +37,8 @@ if(CROSSFADE_SANITIZE)
   add_compile_options($<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
 endif()
 
+include(${CMAKE_CURRENT_LIST_DIR}/precompiled.cmake)
+
 # To an executable what its sanitizers need of it.
 function(crossfade_sanitized target)
   if(CROSSFADE_SANITIZE MATCHES thread)
@@ -45,11 +48,15 @@ function(crossfade_sanitized target)
 endfunction()
 
 function(crossfade_library)
-  cmake_parse_arguments(arg "" "NAME" "SRCS;DEPS" ${ARGN})
+  cmake_parse_arguments(arg "" "NAME;PRECOMPILED" "SRCS;DEPS" ${ARGN})
   add_library(crossfade_${arg_NAME} STATIC ${arg_SRCS})
   add_library(crossfade::${arg_NAME} ALIAS crossfade_${arg_NAME})
   target_include_directories(crossfade_${arg_NAME} PUBLIC ${CMAKE_SOURCE_DIR})
   target_link_libraries(crossfade_${arg_NAME} PUBLIC ${arg_DEPS} PRIVATE crossfade_warnings)
+  if(NOT arg_PRECOMPILED)
+    set(arg_PRECOMPILED library)
+  endif()
+  crossfade_precompiled(crossfade_${arg_NAME} ${arg_PRECOMPILED})
 endfunction()
 
 function(crossfade_program)
@@ -58,6 +65,7 @@ function(crossfade_program)
   crossfade_sanitized(${arg_NAME})
   target_include_directories(${arg_NAME} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${arg_NAME} PRIVATE ${arg_DEPS} crossfade_warnings)
+  crossfade_precompiled(${arg_NAME} program)
 endfunction()
 
 # In seconds, for one TEST: what hangs should say so soon, and servers take their time on a busy machine.
@@ -66,14 +74,23 @@ set(crossfade_timeout_scripted 60)
 set(crossfade_timeout_integration 240)
 set(crossfade_timeout_chaos 480)
 
+# A test waits more than it computes, and there are hundreds of sources of them: to have them fast would be a third of
+# the build.
+set(crossfade_test_optimisation $<$<CONFIG:Release>:-O1>)
+
 # TIMEOUT replaces the label's. RESOURCE_LOCK serialises tests that would starve each other.
 function(crossfade_test)
-  cmake_parse_arguments(arg "" "NAME;LABEL;TIMEOUT;RESOURCE_LOCK" "SRCS;DEPS" ${ARGN})
+  cmake_parse_arguments(arg "" "NAME;LABEL;PRECOMPILED;TIMEOUT;RESOURCE_LOCK" "SRCS;DEPS" ${ARGN})
   set(target crossfade_${arg_LABEL}_${arg_NAME})
   add_executable(${target} ${arg_SRCS})
   crossfade_sanitized(${target})
   target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${target} PRIVATE ${arg_DEPS} GTest::gmock GTest::gtest_main crossfade_warnings)
+  if(NOT arg_PRECOMPILED)
+    set(arg_PRECOMPILED test)
+  endif()
+  crossfade_precompiled(${target} ${arg_PRECOMPILED})
+  target_compile_options(${target} PRIVATE ${crossfade_test_optimisation})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT ${crossfade_timeout_${arg_LABEL}})
   endif()
