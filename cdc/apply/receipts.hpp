@@ -43,6 +43,7 @@ enum class judgement {
               // affair
     loosely,  // write it, whatever is there: what is mirrored of the row comes later, and may not say all of it
     check,    // the follower should have it; of a table with such columns, when these are written
+    trusted,  // the same, and it isn't looked at: cdc.verify_mirrored_percent leaves it out
 };
 
 struct judged_change {
@@ -51,6 +52,9 @@ struct judged_change {
     std::vector<std::int64_t> marks;  // of its rows: two where one moves to another key
 };
 
+// Whether a transaction is among the share whose mirrored rows are looked at: the same each time that it comes by.
+bool is_verified(store::source_xid transaction, unsigned percent);
+
 // A row's changes in one batch go by the last of them that is mirrored: those before it are left out, it is checked,
 // and those behind it find the row as it is after it, and are exact. In a table whose constraints tie rows together
 // nothing that is mirrored is in a change's way (docs/adr/0033): the columns that tie are written by all of them, and a
@@ -58,9 +62,10 @@ struct judged_change {
 class batch_judge {
   public:
     // `halves` outlives what is judged: where a row moves and another transaction has written one of the two keys, the
-    // change is judged as two.
-    batch_judge(const mirrored_rows& mirrored, std::deque<model::row_change>& halves)
-        : mirrored_(mirrored), halves_(halves) {}
+    // change is judged as two. `verified_percent`: of the transactions. What is written in front of a mirrored change
+    // of the row, and columns that tie rows together, are no matter of trust: such rows are looked at in any case.
+    batch_judge(const mirrored_rows& mirrored, std::deque<model::row_change>& halves, unsigned verified_percent = 100)
+        : mirrored_(mirrored), halves_(halves), verified_percent_(verified_percent) {}
 
     // Every change of the batch, before the first is judged.
     void look_at(const model::change_event& event, const model::row_change& change, const table_mapping& mapping);
@@ -81,8 +86,10 @@ class batch_judge {
 
     const mirrored_rows& mirrored_;
     std::deque<model::row_change>& halves_;
+    unsigned verified_percent_;
     std::unordered_map<std::int64_t, last_written> last_;
     row_marks taken_back_;
+    row_marks written_over_;  // loosely
 };
 
 // Waits for the transactions on the follower that mirror these and are under way: a proxy lets legacy commit when it

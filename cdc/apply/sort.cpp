@@ -91,7 +91,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
     catalog_.forget_refused();
     const auto& waiting = letters_.rows();
     bool waits = false;
-    batch_judge judge{mirrored_, made.halves};
+    batch_judge judge{mirrored_, made.halves, scopes.in_force()->config.cdc.verify_mirrored_percent};
     if (judging_) {
         if (auto looked = look_at(events, judge); !looked) return looked.error();
     }
@@ -128,6 +128,8 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
             // What waits behind a dead letter goes there, whoever has written it.
             if (judging_ && !behind) judged = judge.judge(each.event, *change, **mapping);
             std::erase_if(judged, [](const auto& part) { return part.how == judgement::ahead; });
+            const bool trusted =
+                std::erase_if(judged, [](const auto& part) { return part.how == judgement::trusted; }) > 0;
             bool left_out = true;
             for (const auto& part : judged) {
                 if (part.how == judgement::tied) {
@@ -143,7 +145,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
                 (checks ? made.checked : made.written).insert(part.marks.begin(), part.marks.end());
             }
             if (left_out) {
-                ++made.skipped["mirrored-ahead"];
+                ++made.skipped[trusted ? "mirrored-trusted" : "mirrored-ahead"];
                 continue;
             }
         } else if (const auto* emptied = std::get_if<model::truncate>(&each.event.body)) {

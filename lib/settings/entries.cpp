@@ -198,6 +198,7 @@ entries entries_of(const configuration& of) {
     to.add("cdc.batch_rows", std::to_string(of.cdc.batch_rows));
     to.add("cdc.batch_bytes", size_text(of.cdc.batch_bytes));
     to.add("cdc.ddl_waiting_changes", std::to_string(of.cdc.ddl_waiting_changes));
+    to.add("cdc.verify_mirrored_percent", std::to_string(of.cdc.verify_mirrored_percent));
     to.add("cdc.retry_max", duration_text(of.cdc.retry_max));
     to.add("log.format", of.log.format == log_format::json ? "json" : "text");
     to.add("log.level", of.log.level);

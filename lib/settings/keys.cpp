@@ -98,6 +98,7 @@ constexpr key every_key[] = {
     {"cdc.batch_rows", at_start},
     {"cdc.batch_bytes", at_start},
     {"cdc.ddl_waiting_changes", at_start},
+    {"cdc.verify_mirrored_percent", on_reload},
     {"cdc.retry_max", at_start},
 
     {"log.format", at_start},

@@ -207,6 +207,7 @@ void read_cdc(const section& from, cdc& into) {
     fields.number("batch_rows", into.batch_rows, 1, 100000);
     fields.size("batch_bytes", into.batch_bytes, std::size_t{64} << 10, std::size_t{1} << 30);
     fields.number<std::size_t>("ddl_waiting_changes", into.ddl_waiting_changes, 1, 1'000'000'000);
+    fields.number("verify_mirrored_percent", into.verify_mirrored_percent, 0, 100);
     fields.duration("retry_max", into.retry_max, 10ms, 5min);
 }
 

@@ -40,6 +40,7 @@ configuration merged(const configuration& current, const configuration& next) {
     taken.proxy.statement_cache_bytes = at_start.statement_cache_bytes;
     taken.proxy.capture = at_start.capture;
     taken.proxy.max_unacknowledged_events = at_start.max_unacknowledged_events;
+    taken.cdc.verify_mirrored_percent = next.cdc.verify_mirrored_percent;
     return taken;
 }
 

@@ -212,6 +212,7 @@ struct cdc {
     std::size_t batch_bytes = std::size_t{16} << 20;  // bytes of events held for one batch, at most
     unsigned apply_connections = 2;                   // that write batches side by side while behind; 1: none does
     std::size_t ddl_waiting_changes = 1'000'000;      // of tables that wait for DDL, at most; beyond it all wait
+    unsigned verify_mirrored_percent = 100;           // of the transactions that proxies have written to modern
     std::chrono::milliseconds retry_max{5000};        // backoff's upper bound
 
     friend bool operator==(const cdc&, const cdc&) = default;

@@ -67,11 +67,9 @@ model::row_change change_of(const std::string& word, const table_mapping& to) {
 std::string name_of(const judged_change& of) {
     const std::map<row_operation, const char*> operations{
         {row_operation::insert, "+"}, {row_operation::update, "="}, {row_operation::remove, "-"}};
-    const std::map<judgement, const char*> judgements{{judgement::apply, "apply"},
-                                                      {judgement::ahead, "ahead"},
-                                                      {judgement::tied, "tied"},
-                                                      {judgement::loosely, "loosely"},
-                                                      {judgement::check, "check"}};
+    const std::map<judgement, const char*> judgements{{judgement::apply, "apply"}, {judgement::ahead, "ahead"},
+                                                      {judgement::tied, "tied"},   {judgement::loosely, "loosely"},
+                                                      {judgement::check, "check"}, {judgement::trusted, "trusted"}};
     const auto& change = *of.change;
     const auto& key = change.after.empty() ? change.before[0] : change.after[0];
     return operations.at(change.operation) + key.text + ':' + judgements.at(of.how);
@@ -79,10 +77,10 @@ std::string name_of(const judged_change& of) {
 
 class judge : public testing::TestWithParam<scenario> {
   protected:
-    static void expect_of(const std::shared_ptr<table_mapping>& mapping);
+    static void expect_of(const std::shared_ptr<table_mapping>& mapping, unsigned verified_percent = 100);
 };
 
-void judge::expect_of(const std::shared_ptr<table_mapping>& mapping) {
+void judge::expect_of(const std::shared_ptr<table_mapping>& mapping, unsigned verified_percent) {
     mirrored_rows mirrored;
     std::istringstream receipts{GetParam().mirrored};
     for (std::string word; receipts >> word;) {
@@ -101,7 +99,7 @@ void judge::expect_of(const std::shared_ptr<table_mapping>& mapping) {
         event.xid = static_cast<store::source_xid>(word[0] - '0');
         event.body = change_of(word, *mapping);
     }
-    batch_judge tested{mirrored, halves};
+    batch_judge tested{mirrored, halves, verified_percent};
     for (const auto& each : events) tested.look_at(each, std::get<model::row_change>(each.body), *mapping);
     std::string got;
     for (const auto& each : events) {
@@ -126,6 +124,13 @@ TEST_P(judge_of_ties, lets_them_follow_the_stream) {
     mapping->tied = true;
     mapping->tied_columns = {1};
     expect_of(mapping);
+    expect_of(mapping, 0);  // what ties them is written then, which isn't a matter of trust
+}
+
+class judge_of_trust : public judge {};
+
+TEST_P(judge_of_trust, looks_at_none_but_where_something_was_written_over) {
+    expect_of(items(), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -153,6 +158,20 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& each) { return std::string{each.param.name}; });
 
 INSTANTIATE_TEST_SUITE_P(
+    receipts, judge_of_trust,
+    testing::Values(scenario{"none", "5+1 6=1 6-2", "", "+1:apply =1:apply -2:apply"},
+                    scenario{"own", "5+1 5=2 5-3", "5:1 5:2 5:3", "+1:trusted =2:trusted -3:trusted"},
+                    scenario{"of_its_rows_alone", "5+1 5+2", "5:1", "+1:trusted +2:apply"},
+                    scenario{"own_and_later", "5+1", "5:1 1", "+1:ahead"},
+                    scenario{"twice_in_one", "5+1 5=1", "5:1", "+1:ahead =1:trusted"},
+                    scenario{"before_a_whole_row", "4+1 5=1", "5:1", "+1:ahead =1:trusted"},
+                    scenario{"before_a_part", "4+1 5%1 5%2", "5:1 5:2", "+1:loosely =1:check =2:trusted"},
+                    scenario{"behind", "5+1 6=1", "5:1", "+1:trusted =1:apply"},
+                    scenario{"moved", "5=1>2", "5:1 5:2", "-1:trusted +2:trusted"},
+                    scenario{"moves_to_it_by_another", "4=1>2 5+3", "5:3", "=2:apply +3:trusted"}),
+    [](const auto& each) { return std::string{each.param.name}; });
+
+INSTANTIATE_TEST_SUITE_P(
     receipts, judge_of_ties,
     testing::Values(scenario{"none", "5+1 6=1 6-2", "", "+1:apply =1:apply -2:apply"},
                     scenario{"own", "5=2 5-3", "5:2 5:3", "=2:check -3:check"},
@@ -170,6 +189,18 @@ INSTANTIATE_TEST_SUITE_P(
                     scenario{"moves_to_it_before", "4=1>2", "2", "-1:apply +2:loosely", "2"},
                     scenario{"moves_by_itself", "4=1>2", "3", "=2:apply"}),
     [](const auto& each) { return std::string{each.param.name}; });
+
+TEST(is_verified, takes_a_share_of_any_transactions_that_follow_each_other) {
+    for (const unsigned percent : {0U, 1U, 10U, 50U, 99U, 100U}) {
+        for (const store::source_xid from : {0U, 4294900000U}) {
+            for (const store::source_xid step : {1U, 2U, 100U}) {
+                int taken = 0;
+                for (store::source_xid i = 0; i < 10'000; ++i) taken += is_verified(from + i * step, percent) ? 1 : 0;
+                EXPECT_NEAR(taken, percent * 100.0, percent % 100 == 0 ? 0 : 300) << from << ' ' << step;
+            }
+        }
+    }
+}
 
 TEST(mark_of, needs_a_key_and_a_mapping) {
     auto mapping = items();

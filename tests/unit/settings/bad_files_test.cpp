@@ -120,7 +120,7 @@ INSTANTIATE_TEST_SUITE_P(
                  required + "proxy:\n  threads: 257\n  max_sessions: 0\n  connect_timeout: 5\n  login_timeout: 1d\n"
                             "  max_message_bytes: 2GiB\n  capture: maybe\n  max_unacknowledged_events: -1\n"
                             "cdc:\n  batch_rows: 1e3\n  batch_bytes: 1KB\n  retry_max: 1ms\n  admin: ':9631'\n  "
-                            "ddl_waiting_changes: 0\n",
+                            "ddl_waiting_changes: 0\n  verify_mirrored_percent: 101\n",
                  {"f.yaml:6: proxy.threads: found '257'; allowed: 0 to 256",
                   "f.yaml:7: proxy.max_sessions: found '0'; allowed: 1 to 100000",
                   "f.yaml:8: proxy.connect_timeout: found '5'; allowed: 100ms to 10m",
@@ -133,7 +133,8 @@ INSTANTIATE_TEST_SUITE_P(
                   "f.yaml:16: cdc.retry_max: found '1ms'; allowed: 10ms to 5m",
                   "f.yaml:17: cdc.admin: found ':9631'; allowed: host:port such as 127.0.0.1:6432, 0.0.0.0:6432 or "
                   "[::1]:6432; port 0 takes a free one",
-                  "f.yaml:18: cdc.ddl_waiting_changes: found '0'; allowed: 1 to 1000000000"}},
+                  "f.yaml:18: cdc.ddl_waiting_changes: found '0'; allowed: 1 to 1000000000",
+                  "f.yaml:19: cdc.verify_mirrored_percent: found '101'; allowed: 0 to 100"}},
         bad_file{"tls_without_files",
                  required + "proxy: { tls: { mode: verify-ca, min_version: 1.1 } }\n",
                  {"f.yaml:5: proxy.tls.min_version: found '1.1'; allowed: 1.2, 1.3",

@@ -94,7 +94,7 @@ proxy:
   capture: no
   max_unacknowledged_events: 500
   auth: { mode: terminate, query: SELECT * FROM f($1), scram_iterations: 10000, max_attempts: 3, attempt_window: 5m }
-cdc: { admin: "127.0.0.1:1", apply_connections: 3, batch_rows: 10, batch_bytes: 1MiB, ddl_waiting_changes: 7, retry_max: 100ms }
+cdc: { admin: "127.0.0.1:1", apply_connections: 3, batch_rows: 10, batch_bytes: 1MiB, ddl_waiting_changes: 7, verify_mirrored_percent: 20, retry_max: 100ms }
 log: { format: json, level: debug }
 flags:
   hybrid_mode_enabled: false
@@ -129,6 +129,7 @@ TEST(good_files, hold_every_key) {
     EXPECT_TRUE(read.stream.json_events);
     EXPECT_EQ(read.stream.json_cleanup, cleanup_policy::compact);
     EXPECT_EQ(read.cdc.ddl_waiting_changes, 7U);
+    EXPECT_EQ(read.cdc.verify_mirrored_percent, 20U);
     EXPECT_EQ(read.stream.ddl, ddl_policy::pause);
     EXPECT_EQ(read.stream.json_topic(), "crossfade.shop.json");
     EXPECT_EQ(read.stream.silence_timeout, 90s);

@@ -83,7 +83,7 @@ TEST_F(reloads, take_each_key_that_the_list_says) {
         "max_unacknowledged_events: 3, "
         "statement_cache_entries: 10, statement_cache_bytes: 1MiB, "
         "tls: { mode: prefer, cert_file: /c, key_file: /k, ca_file: /a, min_version: '1.3', ciphers: HIGH, "
-        "hosts: [{ names: db.example, cert_file: /c, key_file: /k }] } }\n");
+        "hosts: [{ names: db.example, cert_file: /c, key_file: /k }] } }\ncdc: { verify_mirrored_percent: 5 }\n");
     ASSERT_EQ(report.outcome, reload_outcome::applied);
     const auto taken = entries_of(reloader_.current()->config);
     for (const auto& change : report.changes) {
@@ -93,7 +93,7 @@ TEST_F(reloads, take_each_key_that_the_list_says) {
         const auto& text = taken.at(key).text;
         EXPECT_EQ(text, waits ? wanted.substr(0, wanted.find(" -> ")) : wanted) << key;
     }
-    EXPECT_EQ(report.changes.size(), 37U);
+    EXPECT_EQ(report.changes.size(), 38U);
 }
 
 TEST_F(reloads, are_refused_when_what_the_file_names_cannot_be_used) {
