@@ -217,6 +217,8 @@ void escort::capture(std::string_view hidden, const manner& how) {
     // A partition, or a name, may be another table's since the catalogs were read.
     if (table == nullptr || table->name.name != how.table || table->columns.size() != row->values.size())
         return other_write(leave_reason::table);
+    // Who has to have them on modern asks it all the same.
+    if (!how.or_fail && tables->rests(*table)) return other_write(leave_reason::refused);
     // Perhaps not when the statement was prepared.
     const bool is_new = how.what == change::insert || how.what == change::put;
     if (table->tied && is_new) return other_write(leave_reason::ties);

@@ -126,7 +126,7 @@ bool follower_link::ask(const std::string& name, const std::string& sql, const p
     if (!prepared_.contains(name)) {
         if (PQsendPrepare(conn, name.c_str(), sql.c_str(), 0, nullptr) != 1) return false;
         prepared_.insert(name);
-        asked_.push_back({nullptr, name});
+        asked_.push_back({row_of, name});
     }
     std::vector<const char*> pointers;
     pointers.reserve(values.size());
@@ -151,8 +151,12 @@ bool follower_link::ask_to_begin_ahead(store::source_xid of) {
 }
 
 bool follower_link::ask_rows_of(const mirrored_transaction& what) {
-    while (rows_asked_ < what.rows.size())
-        if (!ask_row(what.rows[rows_asked_++])) return false;
+    if (rows_asked_ == 0) tables_.clear();
+    while (rows_asked_ < what.rows.size()) {
+        const auto& row = what.rows[rows_asked_++];
+        if (std::ranges::find(tables_, row.table->oid) == tables_.end()) tables_.push_back(row.table->oid);
+        if (!ask_row(row)) return false;
+    }
     return true;
 }
 
@@ -242,7 +246,7 @@ follower_link::state follower_link::look() {
         if (status == PGRES_PIPELINE_ABORTED || given_up) continue;
         if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
             refuse(db_.failure_of(got.get()), std::move(row_of));
-        } else if (row_of && std::string_view{PQcmdTuples(got.get())} != "1") {
+        } else if (row_of && prepares.empty() && std::string_view{PQcmdTuples(got.get())} != "1") {
             // It should be there and isn't: the stream finds out what is the matter.
             lacks_ties_ = why_.sqlstate.empty() && sets_ties;
             refuse({"02000", "the follower's row is not there", {}, {}, {}}, std::move(row_of));

@@ -72,8 +72,12 @@ class follower_link {
     const pgclient::failure& why() const { return why_; }
     // Whether it failed as a row isn't there with the values in its tied columns that its statement says.
     bool lacks_ties() const { return lacks_ties_; }
+    // The table whose row it failed by; null where it was something else.
+    const table_facts* stumbled_over() const { return at_fault_.get(); }
     // The table that doesn't take rows as they are, if that is what it failed by.
     const table_facts* at_fault() const;
+    // By oid, of the transaction that is under way or was the last.
+    const std::vector<std::uint32_t>& tables() const { return tables_; }
 
   private:
     follower_link(pgclient::connection db, std::string stream, bool replica_role)
@@ -104,7 +108,7 @@ class follower_link {
     std::set<std::string, std::less<>> prepared_;
     struct question {
         std::shared_ptr<const table_facts> row_of;
-        std::string prepares;  // a statement's name
+        std::string prepares;  // a statement's name; it touches no row then
         bool sets_ties = false;
         bool given_up = false;
     };
@@ -112,6 +116,7 @@ class follower_link {
     std::size_t ends_ = 0;        // of pipelines, likewise
     bool open_ = false;           // the pipeline has no end yet
     std::size_t rows_asked_ = 0;  // of the transaction under way
+    std::vector<std::uint32_t> tables_;
     bool wants_room_ = false;
     bool broken_ = false;  // what was asked and what is answered may not go together any more
     pgclient::failure why_;

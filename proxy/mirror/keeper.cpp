@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 #include "lib/store/receipts.hpp"
 #include "proxy/mirror/catalog_reader.hpp"
@@ -73,7 +74,10 @@ keeper::keeper(std::function<settings::snapshot()> in_force, prometheus::Registr
       open_(gauge(metrics, "crossfade_mirror_connections", "Connections to modern for rows that are mirrored")),
       most_(gauge(metrics, "crossfade_mirror_connections_limit", "How many there may be: proxy.mirror_connections")),
       tables_known_(
-          gauge(metrics, "crossfade_mirror_tables", "Tables whose rows the proxy can write to modern itself")) {
+          gauge(metrics, "crossfade_mirror_tables", "Tables whose rows the proxy can write to modern itself")),
+      tables_resting_(
+          gauge(metrics, "crossfade_mirror_resting_tables",
+                "Of these, the ones that are left to the stream for a while, as modern refuses their rows")) {
     auto& left = prometheus::BuildCounter()
                      .Name("crossfade_mirror_streamed_total")
                      .Help("Transactions under mirror that were left to the stream, by reason")
@@ -130,7 +134,50 @@ void keeper::publish_known() {
     if (doubted_.all) return publish(nullptr);
     auto trusted = known_;
     std::erase_if(trusted, [this](const auto& each) { return doubted_.about(*each.second); });
-    publish(std::make_shared<const catalog>(trusted));
+    publish(std::make_shared<const catalog>(trusted, resting()));
+}
+
+// With the lock.
+catalog::rests_until keeper::resting() const {
+    catalog::rests_until made;
+    for (const auto& [oid, of] : troubled_)
+        if (of.until > clock::now()) made.emplace(oid, of.until);
+    return made;
+}
+
+// With the lock. A table of its own rests by itself: what is wrong with one is no reason to wait for others' rows.
+bool keeper::note_refused(const follower_link& by) {
+    const auto* const table = by.stumbled_over();
+    if (table == nullptr) return false;
+    const bool by_kind = by.at_fault() != nullptr;
+    auto& of = troubled_[table->oid];
+    if (of.until > clock::now() || (!by_kind && ++of.in_a_row < most_refused_in_a_row)) return false;
+    // Once it has rested, the next one alone decides.
+    of.rest = by_kind ? rest_of_table : std::clamp<std::chrono::milliseconds>(2 * of.rest, first_rest, longest_rest);
+    of.until = clock::now() + of.rest;
+    if (by_kind) look_again_ = true;
+    if (tables() != nullptr) publish_known();
+    return is_news(model::to_string(table->name));
+}
+
+// With the lock.
+bool keeper::is_news(const std::string& of) {
+    auto& said = said_of_[of];
+    const bool news = said < clock::now() - say_again;
+    if (news) said = clock::now();
+    return news;
+}
+
+// With the lock.
+void keeper::note_taken(const follower_link& by) {
+    bool rested = false;
+    for (const auto oid : by.tables()) {
+        const auto found = troubled_.find(oid);
+        if (found == troubled_.end()) continue;
+        rested = rested || found->second.until > clock::now();
+        troubled_.erase(found);
+    }
+    if (rested && tables() != nullptr) publish_known();
 }
 
 std::unique_ptr<follower_link> keeper::take() {
@@ -161,32 +208,35 @@ std::unique_ptr<follower_link> keeper::take(std::size_t leaving) {
 void keeper::give_back(std::unique_ptr<follower_link> link) {
     const std::lock_guard hold{mutex_};
     refused_in_a_row_ = 0;
+    refused_last_ = 0;
     rest_ = {};
+    if (!troubled_.empty()) note_taken(*link);
     idle_.push_back(std::move(link));
 }
 
 void keeper::take_back(std::unique_ptr<follower_link> link) {
     bool news = false;
+    std::string rests;
     {
         const std::lock_guard hold{mutex_};
         // Which says nothing of the stream, or of modern.
         const bool fault = !link->why().sqlstate.empty() && !link->lacks_ties();
-        if (fault) {
-            auto& said = said_of_[link->why().sqlstate];
-            news = said < clock::now() - say_again;
-            if (news) said = clock::now();
-        }
-        if (fault && ++refused_in_a_row_ >= most_refused_in_a_row) {
+        news = fault && is_news(link->why().sqlstate);
+        // One table's are its own matter.
+        const auto* const table = link->stumbled_over();
+        const auto oid = table == nullptr ? 0 : table->oid;
+        const bool counts = fault && (oid == 0 || oid != std::exchange(refused_last_, oid));
+        if (counts && ++refused_in_a_row_ >= most_refused_in_a_row) {
             refused_in_a_row_ = 0;
             rest_ = std::clamp<std::chrono::milliseconds>(2 * rest_, first_rest, longest_rest);
             rests_until_ = clock::now() + rest_;
         }
-        if (const auto* table = link->at_fault()) {
-            refused_[table->oid] = clock::now() + rest_of_table;
-            look_again_ = true;
-        }
+        if (fault && note_refused(*link)) rests = model::to_string(table->name);
     }
     if (news) spdlog::warn("mirror: a transaction is left to the stream: {}", pgclient::to_string(link->why()));
+    if (!rests.empty())
+        spdlog::warn("mirror: rows of {} are left to the stream for a while: {}", rests,
+                     pgclient::to_string(link->why()));
     const bool whole = link->roll_back();
     const std::lock_guard hold{mutex_};
     if (whole) {
@@ -225,6 +275,7 @@ void keeper::run(const std::stop_token& stopping) {
         const auto most = config()->config.proxy.mirror_connections;
         most_.Set(most);
         open_.Set(static_cast<double>(made_));
+        tables_resting_.Set(static_cast<double>(resting().size()));
         changed_.wait_for(hold, stopping, look_interval, [&] {
             return look_again_ || (more_wanted_ && made_ < most && tables() != nullptr && clock::now() >= opens_at_);
         });
@@ -259,9 +310,7 @@ void keeper::read_catalogs() {
     }
     std::map<std::uint32_t, std::shared_ptr<const table_facts>> known;
     const std::lock_guard hold{mutex_};
-    std::erase_if(refused_, [](const auto& each) { return each.second <= clock::now(); });
     for (auto& each : *read) {
-        if (refused_.contains(each.oid)) continue;
         const auto before = known_.find(each.oid);
         if (before != known_.end() && same(*before->second, each)) {
             known.insert(*before);
@@ -274,6 +323,7 @@ void keeper::read_catalogs() {
     const auto before = std::exchange(doubted_, doubted_newly_);  // of which what was read may be too old
     if (tables() != nullptr && known == known_ && before.none() && doubted_.none()) return;
     known_ = std::move(known);
+    std::erase_if(troubled_, [this](const auto& each) { return !known_.contains(each.first); });
     publish_known();
 }
 

@@ -83,8 +83,8 @@ class keeper : public ledger {
     // Whether nothing is mirrored, as either database, or crossfade-cdc, is away.
     bool away() const { return away_; }
 
-    // Null: there is none by now. Nor is there one for a while when one transaction after the other was refused: where
-    // the stream is behind, rows aren't as they have to be, and who tries all the same is in its way.
+    // Null: there is none by now. Nor is there one for a while when one table's rows after the other's were refused:
+    // where the stream is behind, rows aren't as they have to be, and who tries all the same is in its way.
     std::unique_ptr<follower_link> take();
     // One that nobody will miss who has to have one: it may be kept for as long as a client takes its time.
     std::unique_ptr<follower_link> take_spare();
@@ -108,6 +108,10 @@ class keeper : public ledger {
     pgclient::result<std::vector<table_facts>> read_tables();
     void drop_ended();
     void open_links(const std::stop_token& stopping);
+    bool note_refused(const follower_link& by);  // true: its table rests now, which is to be said
+    bool is_news(const std::string& of);
+    void note_taken(const follower_link& by);
+    catalog::rests_until resting() const;
     void publish(std::shared_ptr<const catalog> made);
     void publish_known();  // but for what is doubted; with the lock
     void say(std::string what);
@@ -122,6 +126,7 @@ class keeper : public ledger {
     prometheus::Gauge& open_;
     prometheus::Gauge& most_;
     prometheus::Gauge& tables_known_;
+    prometheus::Gauge& tables_resting_;
 
     std::atomic<bool> away_ = false;
     std::shared_ptr<const catalog> tables_;  // by std::atomic_load and std::atomic_store
@@ -129,9 +134,10 @@ class keeper : public ledger {
     mutable std::mutex mutex_;
     std::condition_variable_any changed_;
     std::vector<std::unique_ptr<follower_link>> idle_;
-    std::size_t made_ = 0;     // open ones, those in use among them
-    bool more_wanted_ = true;  // somebody found none
-    unsigned refused_in_a_row_ = 0;
+    std::size_t made_ = 0;            // open ones, those in use among them
+    bool more_wanted_ = true;         // somebody found none
+    unsigned refused_in_a_row_ = 0;   // each of another table than the one before, or of none
+    std::uint32_t refused_last_ = 0;  // its oid
     clock::time_point rests_until_{};
     std::chrono::milliseconds rest_{0};  // the last one
     bool look_again_ = false;
@@ -147,10 +153,15 @@ class keeper : public ledger {
     doubts doubted_;        // since the catalogs were read
     doubts doubted_newly_;  // of them, since the reading that is under way began
     std::map<std::uint32_t, std::shared_ptr<const table_facts>> known_;
-    std::map<std::uint32_t, clock::time_point>
-        refused_;  // tables whose rows the follower refused, and until when they rest
+    // Tables whose rows the follower has refused since it took some last.
+    struct trouble {
+        unsigned in_a_row = 0;
+        std::chrono::milliseconds rest{0};  // the last one
+        clock::time_point until{};
+    };
+    std::map<std::uint32_t, trouble> troubled_;
 
-    std::map<std::string, clock::time_point> said_of_;  // by SQLSTATE
+    std::map<std::string, clock::time_point> said_of_;  // by SQLSTATE, and by table
 
     // The thread's.
     std::optional<pgclient::connection> legacy_;

@@ -79,8 +79,8 @@ void write_row_sql(table_facts& of, std::uint64_t serial) {
     of.remove.text += where_key(of, of.remove);
 }
 
-catalog::catalog(const std::map<std::uint32_t, std::shared_ptr<const table_facts>>& tables)
-    : by_oid_(tables.begin(), tables.end()) {
+catalog::catalog(const std::map<std::uint32_t, std::shared_ptr<const table_facts>>& tables, rests_until resting)
+    : by_oid_(tables.begin(), tables.end()), resting_(std::move(resting)) {
     for (const auto& [oid, each] : tables) {
         by_name_.emplace(each->name.name, each);
         for (const auto& partition : each->partitions) by_oid_.emplace(partition.oid, each);
@@ -96,6 +96,12 @@ const table_facts* catalog::find(std::string_view schema, std::string_view name)
 std::shared_ptr<const table_facts> catalog::find(std::uint32_t oid) const {
     const auto found = by_oid_.find(oid);
     return found == by_oid_.end() ? nullptr : found->second;
+}
+
+bool catalog::rests(const table_facts& table) const {
+    if (resting_.empty()) return false;
+    const auto found = resting_.find(table.oid);
+    return found != resting_.end() && clock::now() < found->second;
 }
 
 bool brings_ties(const table_facts& table, const sql::statement& it) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -66,18 +67,26 @@ void write_row_sql(table_facts& of, std::uint64_t serial);
 // Such tables of an authority, as they were when the catalogs were read. Immutable, shared by threads.
 class catalog {
   public:
-    explicit catalog(const std::map<std::uint32_t, std::shared_ptr<const table_facts>>& tables);
+    using clock = std::chrono::steady_clock;
+    // Tables whose rows the follower has refused, by oid, and until when they are let alone.
+    using rests_until = std::map<std::uint32_t, clock::time_point>;
+
+    explicit catalog(const std::map<std::uint32_t, std::shared_ptr<const table_facts>>& tables,
+                     rests_until resting = {});
 
     // By what a statement calls it; null where it isn't one of them. Names are unique among all of the authority's
     // relations, so that search_path makes no difference.
     const table_facts* find(std::string_view schema, std::string_view name) const;
     // By where a row is: a partition stands for the table that it is of.
     std::shared_ptr<const table_facts> find(std::uint32_t oid) const;
+    // Whether its rows had better be left to the stream for now, by whoever has the choice.
+    bool rests(const table_facts& table) const;
     std::size_t size() const { return by_name_.size(); }
 
   private:
     std::unordered_map<std::uint32_t, std::shared_ptr<const table_facts>> by_oid_;
     std::unordered_map<std::string, std::shared_ptr<const table_facts>> by_name_;
+    rests_until resting_;
 };
 
 // Whether what the statement does to the table, on behalf of the role, is all in its rows.

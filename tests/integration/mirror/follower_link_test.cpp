@@ -116,6 +116,31 @@ TEST_F(a_follower_link, is_good_for_the_next_behind_rows_that_are_given_up) {
     EXPECT_EQ(receipts(), "7 9 11 13");
 }
 
+TEST_F(a_follower_link, says_over_which_table_s_rows_it_stumbled) {
+    mirror({7, {row(change::insert, 1, "a")}});
+    EXPECT_EQ(link_->tables(), std::vector{table_->oid});
+    EXPECT_EQ(settled(link_->write({8, {row(change::insert, 1, "twice")}})), state::failed);
+    EXPECT_EQ(link_->stumbled_over(), table_.get());
+    EXPECT_EQ(link_->at_fault(), nullptr) << "a row's matter";
+    EXPECT_TRUE(link_->roll_back());
+    // Which shows before there is a row: when its statement is prepared.
+    auto facts = *table_;
+    facts.oid = 9;
+    facts.columns[1].name = "gone";
+    write_row_sql(facts, 99);
+    const auto other = std::make_shared<const table_facts>(std::move(facts));
+    auto of_other = row(change::insert, 2, "b");
+    of_other.table = other;
+    EXPECT_EQ(settled(link_->write({9, {row(change::insert, 3, "c"), of_other}})), state::failed);
+    EXPECT_EQ(link_->why().sqlstate, "42703");
+    EXPECT_EQ(link_->stumbled_over(), other.get());
+    EXPECT_EQ(link_->at_fault(), other.get());
+    EXPECT_EQ(link_->tables(), (std::vector{table_->oid, other->oid}));
+    EXPECT_TRUE(link_->roll_back());
+    mirror({10, {row(change::insert, 3, "c")}});
+    EXPECT_EQ(rows(), "1a 3c");
+}
+
 // Modern may have been started anew since it was used last.
 TEST_F(a_follower_link, knows_that_the_server_has_ended_it) {
     mirror({7, {row(change::insert, 1, "a")}});

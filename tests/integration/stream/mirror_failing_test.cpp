@@ -61,13 +61,18 @@ TEST_F(mirror_rows, follow_savepoints_and_transactions_in_a_row) {
     expect_nothing_left();
 }
 
-TEST_F(mirror_rows, let_the_stream_alone_where_one_after_the_other_is_refused) {
+TEST_F(mirror_rows, let_the_stream_alone_where_one_table_s_after_the_other_s_are_refused) {
     begin("10s");
-    world_->modern.exec("INSERT INTO public.keys SELECT generate_series(1, 8)");
+    world_->modern.exec(
+        "INSERT INTO public.keys SELECT generate_series(1, 4); INSERT INTO public.accounts SELECT generate_series(1, "
+        "4)");
     // There may be none yet for the first transaction of all.
     const auto none = metric("crossfade_mirror_streamed_total{reason=\"no_follower\"}");
-    for (int id = 1; id <= 8; ++id) run("INSERT INTO keys VALUES (" + std::to_string(id) + ")");
-    run("INSERT INTO keys VALUES (9)");
+    for (int id = 1; id <= 4; ++id) {
+        run("INSERT INTO keys VALUES (" + std::to_string(id) + ")");
+        run("INSERT INTO accounts VALUES (" + std::to_string(id) + ")");
+    }
+    run("INSERT INTO excluded VALUES (1)");
     EXPECT_EQ(metric("crossfade_mirror_streamed_total{reason=\"refused\"}"), 8);
     EXPECT_EQ(metric("crossfade_mirror_streamed_total{reason=\"no_follower\"}"), none + 1);
     const auto before = mirrored();
@@ -77,6 +82,30 @@ TEST_F(mirror_rows, let_the_stream_alone_where_one_after_the_other_is_refused) {
         return mirrored() > before;
     })) << "it is tried again";
     EXPECT_EQ(world_->settle(30s), "");
+}
+
+TEST_F(mirror_rows, of_a_table_that_is_locked_leave_others_alone) {
+    begin("200ms");
+    auto locks = pgclient::connection::open(world_->modern.dsn(), {}).value();
+    ASSERT_TRUE(locks.exec("BEGIN; LOCK TABLE public.keys IN ACCESS EXCLUSIVE MODE"));
+    const auto before = mirrored();
+    for (int id = 1; id <= 8; ++id) run("INSERT INTO keys VALUES (" + std::to_string(id) + ")");
+    run("INSERT INTO accounts VALUES (1)");
+    EXPECT_EQ(mirrored(), before + 1);
+    EXPECT_EQ(metric("crossfade_mirror_streamed_total{reason=\"refused\"}"), 8);
+    EXPECT_TRUE(support::eventually(5s, [&] {
+        return world_->proxy.log().find(
+                   "mirror: rows of public.keys are left to the stream for a while: canceling "
+                   "statement due to lock timeout") != std::string::npos;
+    })) << world_->proxy.log();
+    ASSERT_TRUE(locks.exec("ROLLBACK"));
+    int id = 100;
+    EXPECT_TRUE(support::eventually(20s, [&] {
+        const auto last = mirrored();
+        run("INSERT INTO keys VALUES (" + std::to_string(++id) + ")");
+        return mirrored() > last;
+    })) << "it is tried again";
+    expect_nothing_left();
 }
 
 // As it does with all of them when it is started anew.
@@ -119,6 +148,43 @@ TEST_F(mirror_rows, wait_for_connections_that_are_in_use) {
     EXPECT_EQ(mirrored(), before + clients * rows);
     EXPECT_GT(metric("crossfade_mirror_connection_waits_total"), 0);
     EXPECT_EQ(metric("crossfade_mirror_failed_total{reason=\"no_follower\"}"), 0);
+    expect_nothing_left();
+}
+
+TEST_F(mirror_rows, of_a_table_whose_rows_modern_refuses_rest) {
+    begin("10s");
+    run("INSERT INTO keys VALUES (1)");
+    world_->modern.exec("ALTER TABLE public.keys ADD CONSTRAINT small CHECK (id < 1000)");
+    const auto before = mirrored();
+    run("INSERT INTO keys VALUES (2000)");
+    run("INSERT INTO keys VALUES (2)");
+    run("INSERT INTO accounts VALUES (1)");
+    EXPECT_EQ(metric("crossfade_mirror_streamed_total{reason=\"refused\"}"), 2);
+    EXPECT_EQ(mirrored(), before + 1);
+    EXPECT_TRUE(support::eventually(5s, [&] { return metric("crossfade_mirror_resting_tables") == 1; }));
+    world_->modern.exec("ALTER TABLE public.keys DROP CONSTRAINT small");
+    int id = 100;
+    EXPECT_TRUE(support::eventually(20s, [&] {
+        const auto last = mirrored();
+        run("INSERT INTO keys VALUES (" + std::to_string(++id) + ")");
+        return mirrored() > last;
+    })) << "it is tried again";
+    EXPECT_TRUE(support::eventually(5s, [&] { return metric("crossfade_mirror_resting_tables") == 0; }));
+}
+
+// Who must not commit without modern asks it each time.
+TEST_F(mirror_rows, of_a_table_whose_rows_modern_refuses_are_never_legacy_s_alone) {
+    begin("10s", "mirror\n  on_mirror_failure: fail");
+    run("INSERT INTO keys VALUES (1)");
+    world_->modern.exec("ALTER TABLE public.keys ADD CONSTRAINT small CHECK (id < 1000)");
+    EXPECT_FALSE(support::eventually(4s, [&] {
+        const auto done = client_->exec("INSERT INTO keys VALUES (2000)");
+        EXPECT_EQ(done ? "" : done.error().sqlstate, "XF003");
+        return done.has_value();
+    }));
+    run("INSERT INTO keys VALUES (2)");
+    world_->modern.exec("ALTER TABLE public.keys DROP CONSTRAINT small");
+    run("INSERT INTO keys VALUES (2000)");
     expect_nothing_left();
 }
 

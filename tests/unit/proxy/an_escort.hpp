@@ -91,14 +91,14 @@ class an_escort : public testing::Test {
         return table;
     }
     void know(mirror::table_facts table) { know_all({std::move(table)}); }
-    void know_all(std::vector<mirror::table_facts> tables) {
+    void know_all(std::vector<mirror::table_facts> tables, const mirror::catalog::rests_until& resting = {}) {
         std::map<std::uint32_t, std::shared_ptr<const mirror::table_facts>> by_oid;
         for (auto& each : tables) {
             write_row_sql(each, each.oid);
             const auto oid = each.oid;
             by_oid.emplace(oid, std::make_shared<const mirror::table_facts>(std::move(each)));
         }
-        books_.known = std::make_shared<const mirror::catalog>(by_oid);
+        books_.known = std::make_shared<const mirror::catalog>(by_oid, resting);
     }
     // Whose rows may be in each other's way by their notes.
     void know_ties() {

@@ -46,6 +46,14 @@ TEST_F(a_strict_escort, rolls_back_in_place_of_a_commit) {
     EXPECT_FALSE(escort_.holds());
 }
 
+TEST_F(a_strict_escort, has_a_table_that_rests_asked_all_the_same) {
+    know_all({facts()}, {{7, mirror::catalog::clock::now() + std::chrono::hours{1}}});
+    begin();
+    insert();
+    EXPECT_EQ(say(pgwire::build_query("COMMIT")), "");
+    EXPECT_EQ(escort_.next(), errand::write);
+}
+
 TEST_F(a_strict_escort, fails_within_the_batch_that_commits) {
     const auto parse = pgwire::build_parse("", "COMMIT");
     const auto commit = pgwire::build_bind("", "", {}) + pgwire::build_execute("", 0) + pgwire::build_sync();

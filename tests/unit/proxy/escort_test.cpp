@@ -243,6 +243,25 @@ TEST_F(an_escort, says_why_a_statement_is_left_to_the_stream) {
     }
 }
 
+// Its statements are rewritten as ever: one that is prepared now may be used for hours.
+TEST_F(an_escort, leaves_the_rows_of_a_table_that_rests_to_the_stream) {
+    say(pgwire::build_parse("s", "INSERT INTO t VALUES (1)") + pgwire::build_sync());
+    hear(parsed + parsed + ready('I'));
+    const auto next = [&] {
+        say(pgwire::build_bind("", "s", {}) + pgwire::build_execute("", 0) + pgwire::build_sync());
+        hear(bound + row({hidden("1,")}) + complete("INSERT 0 1"));
+        return escort_.next();
+    };
+    const auto now = mirror::catalog::clock::now();
+    know_all({facts()}, {{7, now + std::chrono::hours{1}}});
+    EXPECT_EQ(next(), errand::proceed);
+    go_on();
+    hear(ready('I'));
+    EXPECT_EQ(books_.streamed, std::vector{mirror::leave_reason::refused});
+    know_all({facts()}, {{7, now}, {8, now + std::chrono::hours{1}}});
+    EXPECT_EQ(next(), errand::write) << "it has rested";
+}
+
 // Its version of it was made when nothing spoke against that.
 TEST_F(an_escort, mirrors_no_new_row_by_what_it_knew_of_the_table) {
     say(pgwire::build_parse("s", "INSERT INTO t VALUES (1)") + pgwire::build_sync());
