@@ -151,6 +151,30 @@ TEST_F(mirror_rows, wait_for_connections_that_are_in_use) {
     expect_nothing_left();
 }
 
+TEST_F(mirror_rows, wait_for_connections_no_longer_than_for_modern) {
+    connections_ = "2";
+    begin("3s", "mirror\n  on_mirror_failure: fail", support::postgres_bin_dir(), ", mirror_ahead: 1m");
+    // Their rows are sent ahead, and keep a connection each for as long as they go on.
+    std::vector<pgclient::connection> others;
+    for (const std::string id : {"100", "200"}) {
+        auto& own = others.emplace_back(pgclient::connection::open(world_->client_dsn(), {}).value());
+        ASSERT_TRUE(own.exec("BEGIN"));
+        ASSERT_TRUE(own.exec("INSERT INTO public.keys SELECT generate_series(" + id + ", " + id + " + 20)"));
+    }
+    ASSERT_TRUE(support::eventually(2s, [&] {
+        return world_->modern.value(
+                   "SELECT count(*) FROM pg_stat_activity WHERE xact_start IS NOT NULL AND "
+                   "application_name LIKE 'crossfade-mirror %'") == "2";
+    }));
+    const auto done = client_->exec("INSERT INTO keys VALUES (1)");
+    EXPECT_EQ(done ? "" : done.error().sqlstate, "XF003");
+    EXPECT_EQ(metric("crossfade_mirror_connection_waits_total"), 1);
+    EXPECT_EQ(metric("crossfade_mirror_failed_total{reason=\"no_follower\"}"), 1);
+    for (auto& own : others) EXPECT_TRUE(own.exec("COMMIT"));
+    run("INSERT INTO keys VALUES (1)");
+    expect_nothing_left();
+}
+
 TEST_F(mirror_rows, of_a_table_whose_rows_modern_refuses_rest) {
     begin("10s");
     run("INSERT INTO keys VALUES (1)");
