@@ -44,14 +44,14 @@ FLUSHED = "?options=-c%20synchronous_commit%3Don"
 DURABLE = {"fsync": "on", "full_page_writes": "on", "max_connections": 200}
 
 
-def configuration(legacy, modern, kafka, ports, strategy, connections, capture, options=""):
+def configuration(legacy, modern, kafka, ports, strategy, connections, capture, verified, options=""):
     return f"""
 legacy: {{ dsn: "{legacy.dsn()}" }}
 modern: {{ dsn: "{modern.dsn()}{options}" }}
 kafka: {{ brokers: "127.0.0.1:{kafka}", properties: {{ compression.type: lz4 }} }}
 stream: {{ name: bench, tables: ["public.*"] }}
 proxy: {{ listen: "127.0.0.1:{ports[0]}", admin: "127.0.0.1:{ports[1]}", mirror_connections: {connections}, capture: {capture} }}
-cdc: {{ admin: "127.0.0.1:{ports[2]}" }}
+cdc: {{ admin: "127.0.0.1:{ports[2]}", verify_mirrored_percent: {verified} }}
 flags: {{ hybrid_mode_enabled: true, dual_write_strategy: {strategy}, hybrid_read_strategy: legacy }}
 log: {{ level: warn }}
 """
@@ -103,7 +103,7 @@ health_check_period = 0
 class Crossfade:
     """A stream between the second pair, and a proxy for each way; that of `mirror` publishes."""
 
-    def __init__(self, servers, legacy, modern):
+    def __init__(self, servers, legacy, modern, verified):
         self.legacy, self.modern = legacy, modern
         kafka = servers.kafka()
         self.port, self.admin = {}, {}
@@ -111,7 +111,7 @@ class Crossfade:
                                              "primary": ("legacy-primary", 0)}.items():
             ports = [free_port() for _ in range(3)]
             config = servers.write(f"{way}.yaml", configuration(legacy, modern, kafka, ports, strategy, connections,
-                                                                "true" if way == "mirror" else "false",
+                                                                "true" if way == "mirror" else "false", verified,
                                                                 FLUSHED if way == "flushed" else ""))
             if way == "mirror":
                 done = subprocess.run([BIN / "crossfade", "--config", config, "init"], capture_output=True, text=True)
@@ -210,14 +210,15 @@ def main():
     options.add_argument("--workloads", type=some(WORKLOADS), default=list(WORKLOADS))
     options.add_argument("--clients", type=some(CLIENTS, int), default=CLIENTS)
     options.add_argument("--candidates", type=some(WAYS), default=WAYS)
+    options.add_argument("--verified", type=int, default=100, metavar="PERCENT", help="cdc.verify_mirrored_percent")
     options = options.parse_args()
 
     with Servers() as servers:
         plain, mirrored = pair(servers, "plain"), pair(servers, "mirrored")
-        crossfade = Crossfade(servers, *mirrored)
+        crossfade = Crossfade(servers, *mirrored, options.verified)
         relay = [free_port() for _ in range(3)]
         servers.crossfade("crossfade-proxy", servers.write(
-            "relay.yaml", configuration(*plain, 9, relay, "legacy-only", 0, "false")), relay[1])
+            "relay.yaml", configuration(*plain, 9, relay, "legacy-only", 0, "false", 100)), relay[1])
         ports = {"direct": plain[0].port, "relay": relay[0], **crossfade.port}
         if "pgpool" in options.candidates and shutil.which("pgpool", path="/usr/sbin:/usr/bin"):
             ports["pgpool"] = pgpool(servers, *plain)
