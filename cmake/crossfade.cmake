@@ -4,11 +4,12 @@
 #     -> target crossfade_model, alias crossfade::model
 #   crossfade_program(NAME crossfade-proxy SRCS main.cpp DEPS crossfade::model)
 #     -> build/<preset>/bin/crossfade-proxy
-#   A library, or a test, of Asio's sessions says PRECOMPILED session, or session_test.
 #   crossfade_test(NAME model LABEL unit SRCS lsn_test.cpp DEPS crossfade::model)
 #     -> target crossfade_unit_model; every TEST is a ctest of its own with the given label
 #   crossfade_fuzzer(NAME startup SRCS startup.cpp DEPS crossfade::pgwire)
 #     -> target crossfade_fuzz_startup: a libFuzzer under preset fuzz; elsewhere it replays corpus/startup/ as a ctest
+#
+# A library, or a test, of Asio's sessions says PRECOMPILED session, or session_test.
 #
 # Sources are named relative to the calling CMakeLists.txt. Headers are included from the project's root:
 # #include "lib/model/lsn.hpp".

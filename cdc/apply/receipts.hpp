@@ -64,7 +64,7 @@ class batch_judge {
     // `halves` outlives what is judged: where a row moves and another transaction has written one of the two keys, the
     // change is judged as two. `verified_percent`: of the transactions. What is written in front of a mirrored change
     // of the row, and columns that tie rows together, are no matter of trust: such rows are looked at in any case.
-    batch_judge(const mirrored_rows& mirrored, std::deque<model::row_change>& halves, unsigned verified_percent = 100)
+    batch_judge(const mirrored_rows& mirrored, std::deque<model::row_change>& halves, unsigned verified_percent)
         : mirrored_(mirrored), halves_(halves), verified_percent_(verified_percent) {}
 
     // Every change of the batch, before the first is judged.

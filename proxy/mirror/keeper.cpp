@@ -145,7 +145,7 @@ catalog::rests_until keeper::resting() const {
     return made;
 }
 
-// With the lock. A table of its own rests by itself: what is wrong with one is no reason to wait for others' rows.
+// With the lock. What is wrong with one table is no reason to leave others' rows to the stream.
 bool keeper::note_refused(const follower_link& by) {
     const auto* const table = by.stumbled_over();
     if (table == nullptr) return false;

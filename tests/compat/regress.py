@@ -13,7 +13,7 @@ LINE = re.compile(r"^(?:(?:test|    ) +(?P<name>\S+) +\.\.\. (?P<how>ok|FAILED|f
 # The sources are newer than the server that npm has, and some of their tests are for faults that it still has.
 LEFT_OUT = {18: dict.fromkeys(("sqljson", "hash_part"), "ends a backend of 18.4 with a segmentation fault")}
 UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # a test prints new ones where it fails
-# In no order: a test lists all publications' tables, ours among them, as they come.
+# Lines of a test that lists all publications' tables, ours among them, as they come: their order says nothing.
 OURS = re.compile(r"\bcrossfade_app\b")
 LEAST = 150  # tests that pass; a schedule with fewer has broken down, and shows nothing by being equal
 SHOWN = 60   # lines of a difference
@@ -69,9 +69,11 @@ def run(rig, port, keep, only=()):
 
 def difference(test, direct, through):
     """What the test printed through the proxy and not without it."""
-    printed = [[line for line in (folder / "results" / f"{test}.out").read_text(errors="replace").splitlines()
-                if not OURS.search(line)] for folder in (direct, through)]
-    return list(difflib.unified_diff(*printed, "direct", "through the proxy", lineterm="", n=2))
+    def printed(folder):
+        lines = (folder / "results" / f"{test}.out").read_text(errors="replace").splitlines()
+        return [line for line in lines if not OURS.search(line)] + sorted(filter(OURS.search, lines))
+
+    return list(difflib.unified_diff(printed(direct), printed(through), "direct", "through the proxy", lineterm="", n=2))
 
 
 def compare(direct, through, direct_folder, through_folder):

@@ -75,12 +75,7 @@ TEST_F(mirror_rows, let_the_stream_alone_where_one_table_s_after_the_other_s_are
     run("INSERT INTO excluded VALUES (1)");
     EXPECT_EQ(metric("crossfade_mirror_streamed_total{reason=\"refused\"}"), 8);
     EXPECT_EQ(metric("crossfade_mirror_streamed_total{reason=\"no_follower\"}"), none + 1);
-    const auto before = mirrored();
-    int id = 100;
-    EXPECT_TRUE(support::eventually(10s, [&] {
-        run("INSERT INTO keys VALUES (" + std::to_string(++id) + ")");
-        return mirrored() > before;
-    })) << "it is tried again";
+    expect_tried_again(10s);
     EXPECT_EQ(world_->settle(30s), "");
 }
 
@@ -99,12 +94,7 @@ TEST_F(mirror_rows, of_a_table_that_is_locked_leave_others_alone) {
                    "statement due to lock timeout") != std::string::npos;
     })) << world_->proxy.log();
     ASSERT_TRUE(locks.exec("ROLLBACK"));
-    int id = 100;
-    EXPECT_TRUE(support::eventually(20s, [&] {
-        const auto last = mirrored();
-        run("INSERT INTO keys VALUES (" + std::to_string(++id) + ")");
-        return mirrored() > last;
-    })) << "it is tried again";
+    expect_tried_again(20s);
     expect_nothing_left();
 }
 
@@ -187,12 +177,7 @@ TEST_F(mirror_rows, of_a_table_whose_rows_modern_refuses_rest) {
     EXPECT_EQ(mirrored(), before + 1);
     EXPECT_TRUE(support::eventually(5s, [&] { return metric("crossfade_mirror_resting_tables") == 1; }));
     world_->modern.exec("ALTER TABLE public.keys DROP CONSTRAINT small");
-    int id = 100;
-    EXPECT_TRUE(support::eventually(20s, [&] {
-        const auto last = mirrored();
-        run("INSERT INTO keys VALUES (" + std::to_string(++id) + ")");
-        return mirrored() > last;
-    })) << "it is tried again";
+    expect_tried_again(20s);
     EXPECT_TRUE(support::eventually(5s, [&] { return metric("crossfade_mirror_resting_tables") == 0; }));
 }
 

@@ -79,6 +79,15 @@ class mirror_rows : public testing::Test {
             EXPECT_EQ(mirrored(), before + 1) << sql;
         }
     }
+    // Rows of keys, which were left to the stream.
+    void expect_tried_again(std::chrono::milliseconds timeout) {
+        int id = 100;
+        EXPECT_TRUE(support::eventually(timeout, [&] {
+            const auto last = mirrored();
+            run("INSERT INTO keys VALUES (" + std::to_string(++id) + ")");
+            return mirrored() > last;
+        })) << "it is tried again";
+    }
     std::string receipts() { return world_->modern.value("SELECT count(*) FROM crossfade.receipts"); }
 
     // What is left when the stream has come by all of it.
