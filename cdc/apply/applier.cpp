@@ -354,7 +354,7 @@ pgclient::result<void> applier::write_carefully(sorted& batch, scope_filter& sco
         }
         for (auto& mapping : each.mappings) {
             if (!changed) break;
-            auto anew = catalog_.mapping(to_.db, mapping->rel);
+            auto anew = mapping_of(mapping->rel, each.row(), scopes);
             if (!anew) return anew.error();
             mapping = std::move(*anew);
         }

@@ -233,6 +233,10 @@ void batch_planner::net(table_plan& plan, table_state& state, const model::row_c
         return;
     }
     row.exists = true;
+    // Beside a copy a row may be missing that an earlier change has touched: a new one is written in any case.
+    if (!exact && change.operation == row_operation::insert) row.existed = false;
+    if (change.operation == row_operation::insert) row.anew = row.existed && !mapping.always.empty();
+    if (!exact && row.existed && !mapping.always.empty()) plan_.careful = true;
     lay_over(row, mapping, change.after);
     if (exact && !row.existed && !complete(row)) plan_.careful = true;
 }

@@ -22,6 +22,7 @@ struct net_row {
     std::vector<const model::cell*> key;     // one a key column
     std::vector<const model::cell*> values;  // one a mapped column; null: not known and not touched (TOAST)
     const model::row* before = nullptr;      // the whole row before the batch, where the source says it
+    bool anew = false;                       // it has gone in between, and no UPDATE gives it all of its new values
     // Its mark, where a proxy has written the last change itself: the follower is to be as after it.
     std::optional<std::int64_t> mirrored = {};
     // The follower has what became of it later, or has it no more: of `values` there are the columns that tie, alone.

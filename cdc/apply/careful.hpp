@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,7 +63,15 @@ class careful_writer {
     std::size_t healed() const { return healed_; }
 
   private:
-    struct probe;
+    // What the follower held.
+    struct probe {
+        bool found = false;
+        std::optional<std::string> digest;
+        std::optional<std::vector<std::string>> differs;
+        bool foreign = false;
+
+        static probe of(const pgclient::rows& got);
+    };
     using answers = std::vector<pipeline::answer>;
 
     pgclient::failure behind(const std::string& table) const;
@@ -72,6 +81,11 @@ class careful_writer {
                                        const pgclient::failure& why);
     pgclient::result<void> modify(const placed_event& event, const model::row_change& change);
     pgclient::result<void> modify_missing(const placed_event& event, const model::row_change& change);
+    // false: it is not there, or can't be as it should; or there is a fault.
+    pgclient::result<bool> overwrite(const table_mapping& mapping, const model::row_change& change,
+                                     std::optional<pgclient::failure>& fault);
+    pgclient::result<bool> write_row_anew(const table_mapping& mapping, const model::row_change& change,
+                                          std::optional<pgclient::failure>& fault);
     pgclient::result<void> truncate(const placed_event& event, const model::truncate& change);
     // Whether there are rows in these tables that a proxy has written ahead of the stream. If there are receipts at
     // all, nobody else writes to the tables until the transaction ends.

@@ -126,13 +126,18 @@ pgclient::result<letter_box::outcome> letter_box::serve(const store::progress& a
         }
         one.event = std::move(*event);
         // Those that were asked for, too, and stay.
+        waiting_rows::hashes rows{waiting_rows::every_row};
         const auto* change = std::get_if<model::row_change>(&one.event.body);
-        one.behind = one.behind || (change != nullptr ? kept.holds(one.table, *change) : kept.any(one.table));
+        if (change != nullptr) {
+            const auto mapping = catalog_.mapping(db, change->rel);
+            if (!mapping) return mapping.error();
+            rows = waiting_rows::of(*change, **mapping);
+        }
+        one.behind = one.behind || (change != nullptr ? kept.holds(one.table, rows) : kept.any(one.table));
         const auto replayed = done.replayed;
         if (auto tried = replay(one, done); !tried) return tried.error();
         if (done.replayed == replayed) {
-            kept.add(one.table,
-                     change != nullptr ? waiting_rows::of(*change) : waiting_rows::hashes{waiting_rows::every_row});
+            kept.add(one.table, rows);
         } else if (change == nullptr) {
             kept.clear(one.table);  // by the TRUNCATE, with what waited before it
         }

@@ -120,7 +120,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
                 made.stale.try_emplace(model::to_string(change->rel->table), at.commit_lsn);
                 continue;
             }
-            const bool behind = !waiting.empty() && waiting.holds(to_string((*mapping)->target), *change);
+            const bool behind = !waiting.empty() && waiting.holds(to_string((*mapping)->target), *change, **mapping);
             waits = waits || behind;
             if (waiting.held_changes() >= settings_.most_waiting && waiting.held(to_string((*mapping)->target)))
                 made.overfull = to_string((*mapping)->target);

@@ -53,6 +53,10 @@ statement update_one(const table_mapping& mapping, const model::row_change& chan
 statement remove_one(const table_mapping& mapping, const model::row_change& change);
 // Sets every known column of the row with this key: for a row that is there and should not be.
 statement overwrite_one(const table_mapping& mapping, const model::row& after);
+// The row that update_one or overwrite_one finds but for a column that is GENERATED ALWAYS AS IDENTITY and takes no
+// value in an UPDATE: takes it away and writes it anew. Not where that would fire triggers and foreign keys, which act
+// on rows that go. Empty: the table has no such column.
+std::optional<statement> write_anew(const table_mapping& mapping, const model::row_change& change);
 // Its tied columns, where the row is there and has other values in them. Empty: there is nothing to write.
 std::optional<statement> tie_one(const table_mapping& mapping, const model::row_change& change);
 statement truncate(const segment& of);

@@ -179,8 +179,8 @@ class table_statements {
     void operator()(const net_step& of) {
         if (!exact_) return copy_over(of);
         // Absent ones first: a row inserted and deleted within the batch, which the follower must not have either.
-        std::map<std::pair<bool, bool>, row_list> removed;  // existed, with before
-        std::map<std::pair<std::vector<bool>, bool>, row_list> updated;
+        std::map<std::pair<bool, bool>, row_list> removed;               // existed, with before
+        std::map<std::pair<std::vector<bool>, bool>, row_list> updated;  // columns that are known, with before
         row_list inserted;
         std::map<std::vector<bool>, row_list> tied;
         std::map<std::vector<bool>, row_list> there;
@@ -197,8 +197,11 @@ class table_statements {
                 removed[{row.existed, with_before}].push_back(&row);
             } else if (!row.existed) {
                 inserted.push_back(&row);
+            } else if (row.anew) {
+                removed[{true, with_before}].push_back(&row);
+                inserted.push_back(&row);
             } else {
-                updated[{touched(row), with_before}].push_back(&row);
+                updated[{known(row), with_before}].push_back(&row);
             }
         }
         for (const auto& [kind, rows] : removed) remove(rows, kind.first ? 1 : 0, kind.second);
@@ -253,7 +256,7 @@ class table_statements {
         std::map<std::vector<bool>, row_list> touched_ones;
         for (const auto& row : of.rows) {
             if (!row.exists || !row.existed) gone.push_back(&row);
-            if (row.exists && row.existed) touched_ones[touched(row)].push_back(&row);
+            if (row.exists && row.existed) touched_ones[known(row)].push_back(&row);
             if (row.exists && !row.existed) fresh.push_back(&row);
         }
         if (!gone.empty()) remove(gone, std::nullopt, false);
@@ -271,13 +274,6 @@ class table_statements {
         std::vector<bool> mask(mapping_.columns.size());
         for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = row.values[i] != nullptr;
         for (const auto at : mapping_.key) mask[at] = false;
-        return mask;
-    }
-
-    // Those of them that the UPDATE has to set.
-    std::vector<bool> touched(const net_row& row) const {
-        auto mask = known(row);
-        for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = mask[i] && !mapping_.columns[i].target.identity_always;
         return mask;
     }
 
@@ -305,8 +301,8 @@ class table_statements {
         }
         if (columns.empty()) return;
         const auto where = match(mapping_, false, std::nullopt, arrays, columns.size());
-        const auto sql = "UPDATE " + model::quoted(mapping_.target) + " AS t SET " + set + " FROM " + arrays.from() +
-                         " WHERE " + where.where + " AND (" + differs + ')';
+        const auto sql = "UPDATE " + mapping_.own_rows() + " AS t SET " + set + " FROM " + arrays.from() + " WHERE " +
+                         where.where + " AND (" + differs + ')';
         cut<const net_row*>(
             into_, sql, arrays, rows, limits_, std::nullopt,
             [](const auto* row) { return bytes_of(row->values) + bytes_of(row->key); },
@@ -346,8 +342,8 @@ class table_statements {
                       const std::string& condition, PutValues put_values) {
         const auto begin = into_.size();
         const auto mark = arrays.add(mark_column);
-        const auto sql = "SELECT " + mark + " FROM " + arrays.from() + join + model::quoted(mapping_.target) +
-                         " AS t ON " + where.where + condition;
+        const auto sql = "SELECT " + mark + " FROM " + arrays.from() + join + mapping_.own_rows() + " AS t ON " +
+                         where.where + condition;
         cut<const net_row*>(
             into_, sql, arrays, rows, limits_, std::nullopt,
             [](const auto* row) { return bytes_of(row->values) + bytes_of(row->key); },
@@ -363,7 +359,7 @@ class table_statements {
         unnest arrays;
         const auto where = match(mapping_, with_before, expected_each == 0 ? std::nullopt : origins_, arrays, 0);
         const auto sql =
-            "DELETE FROM " + model::quoted(mapping_.target) + " AS t USING " + arrays.from() + " WHERE " + where.where;
+            "DELETE FROM " + mapping_.own_rows() + " AS t USING " + arrays.from() + " WHERE " + where.where;
         cut<const net_row*>(
             into_, sql, arrays, rows, limits_, expected_each, [](const auto* row) { return bytes_of(row->key); },
             [&](const auto* row) { put_match(arrays, mapping_, where, *row, with_before); });
@@ -372,21 +368,29 @@ class table_statements {
     void update(const row_list& rows, const std::vector<bool>& mask, bool with_before) {
         unnest arrays;
         std::string set;
+        std::string same;
         std::vector<std::size_t> columns;
         for (std::size_t i = 0; i < mask.size(); ++i) {
             if (!mask[i]) continue;
             const auto& column = mapping_.columns[i].target;
-            set += (set.empty() ? "" : ", ") + model::quote_identifier(column.name) + " = " + arrays.add(column);
+            const auto name = model::quote_identifier(column.name);
+            if (column.identity_always) {
+                // A row with another value isn't there for an UPDATE. Of a copy, such rows are written one by one.
+                if (!exact_) continue;
+                same += " AND t." + name + " = " + arrays.add(column);
+            } else {
+                set += (set.empty() ? "" : ", ") + name + " = " + arrays.add(column);
+            }
             columns.push_back(i);
         }
         const auto where = match(mapping_, with_before, origins_, arrays, columns.size());
-        if (columns.empty()) {
+        if (set.empty()) {
             // Nothing but the key is known: the row still has to be there.
             const auto& key = mapping_.columns[mapping_.key.front()].target.name;
             set = model::quote_identifier(key) + " = t." + model::quote_identifier(key);
         }
-        const auto sql = "UPDATE " + model::quoted(mapping_.target) + " AS t SET " + set + " FROM " + arrays.from() +
-                         " WHERE " + where.where;
+        const auto sql = "UPDATE " + mapping_.own_rows() + " AS t SET " + set + " FROM " + arrays.from() + " WHERE " +
+                         where.where + same;
         cut<const net_row*>(
             into_, sql, arrays, rows, limits_, exact_ ? std::optional<std::int64_t>{1} : std::nullopt,
             [](const auto* row) { return bytes_of(row->values); },

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "cdc/apply/sql.hpp"
 #include "lib/pgwire/array_literal.hpp"
 #include "lib/store/receipts.hpp"
@@ -52,7 +54,13 @@ std::string where_is(const table_mapping& mapping, const model::row_change& chan
         where += column_of("m.", column.target) + "::text = (" + value + ")::text";
     }
     if (where.empty()) where = "true";
-    return "t.ctid = (SELECT m.ctid FROM " + model::quoted(mapping.target) + " AS m WHERE " + where + " LIMIT 1)";
+    // Each partition has rows of the same ctid.
+    const auto row_at = [&](std::string_view of) {
+        const auto name = std::string{of};
+        return mapping.partitioned ? '(' + name + ".tableoid, " + name + ".ctid)" : name + ".ctid";
+    };
+    const auto found = mapping.partitioned ? "m.tableoid, m.ctid" : "m.ctid";
+    return row_at("t") + " = (SELECT " + found + " FROM " + mapping.own_rows() + " AS m WHERE " + where + " LIMIT 1)";
 }
 
 std::string row_text(const table_mapping& mapping) {
@@ -66,14 +74,15 @@ std::string row_text(const table_mapping& mapping) {
 statement set_row(const table_mapping& mapping, const model::row_change& change, bool with_key) {
     one_row row;
     std::string set;
+    std::string same;
     for (std::size_t i = 0; i < mapping.columns.size(); ++i) {
         const auto& column = mapping.columns[i];
         const auto& value = change.after[column.source];
-        if (value.kind == cell_kind::unchanged || column.target.identity_always) continue;
-        if (!with_key) {
-            bool key = false;
-            for (const auto at : mapping.key) key = key || at == i;
-            if (key) continue;
+        if (value.kind == cell_kind::unchanged) continue;
+        if (!with_key && std::ranges::find(mapping.key, i) != mapping.key.end()) continue;
+        if (column.target.identity_always) {
+            same += " AND " + column_of("t.", column.target) + " = " + row.value(column.target, value);
+            continue;
         }
         set += (set.empty() ? "" : ", ") + model::quote_identifier(column.target.name) + " = " +
                row.value(column.target, value);
@@ -83,7 +92,7 @@ statement set_row(const table_mapping& mapping, const model::row_change& change,
         set = name + " = t." + name;
     }
     const auto where = where_is(mapping, change, row);
-    return row.make("UPDATE " + model::quoted(mapping.target) + " AS t SET " + set + " WHERE " + where, 1);
+    return row.make("UPDATE " + mapping.own_rows() + " AS t SET " + set + " WHERE " + where + same, 1);
 }
 
 constexpr const char* later_if_noted =
@@ -125,7 +134,7 @@ statement update_one(const table_mapping& mapping, const model::row_change& chan
 statement remove_one(const table_mapping& mapping, const model::row_change& change) {
     one_row row;
     const auto where = where_is(mapping, change, row);
-    return row.make("DELETE FROM " + model::quoted(mapping.target) + " AS t WHERE " + where, 1);
+    return row.make("DELETE FROM " + mapping.own_rows() + " AS t WHERE " + where, 1);
 }
 
 statement overwrite_one(const table_mapping& mapping, const model::row& after) {
@@ -134,6 +143,34 @@ statement overwrite_one(const table_mapping& mapping, const model::row& after) {
     change.operation = model::row_operation::update;
     change.after = after;
     return set_row(mapping, change, false);
+}
+
+std::optional<statement> write_anew(const table_mapping& mapping, const model::row_change& change) {
+    one_row row;
+    std::string columns;
+    std::string values;
+    std::string differs;
+    for (const auto& column : mapping.columns) {
+        const auto name = column_of("t.", column.target);
+        const auto& value = change.after[column.source];
+        const auto given = value.kind == cell_kind::unchanged ? name : row.value(column.target, value);
+        columns += (columns.empty() ? "" : ", ") + model::quote_identifier(column.target.name);
+        values += (values.empty() ? "" : ", ") + given;
+        if (column.target.identity_always && value.kind != cell_kind::unchanged)
+            differs += (differs.empty() ? "" : " OR ") + (name + " <> " + given);
+    }
+    if (differs.empty()) return std::nullopt;
+    for (const auto& other : mapping.unmapped) {
+        columns += ", " + model::quote_identifier(other);
+        values += ", t." + model::quote_identifier(other);
+    }
+    const auto where = where_is(mapping, change, row);
+    return row.make("WITH gone AS (DELETE FROM " + mapping.own_rows() + " AS t WHERE " + where + " AND (" + differs +
+                        ") AND pg_catalog.current_setting('session_replication_role') = 'replica' RETURNING *)"
+                        " INSERT INTO " +
+                        model::quoted(mapping.target) + " (" + columns + ") OVERRIDING SYSTEM VALUE SELECT " + values +
+                        " FROM gone AS t",
+                    1);
 }
 
 std::optional<statement> tie_one(const table_mapping& mapping, const model::row_change& change) {
@@ -151,16 +188,15 @@ std::optional<statement> tie_one(const table_mapping& mapping, const model::row_
     }
     if (set.empty()) return std::nullopt;
     const auto where = where_is(mapping, change, row);
-    return row.make(
-        "UPDATE " + model::quoted(mapping.target) + " AS t SET " + set + " WHERE " + where + " AND (" + differs + ')',
-        std::nullopt);
+    return row.make("UPDATE " + mapping.own_rows() + " AS t SET " + set + " WHERE " + where + " AND (" + differs + ')',
+                    std::nullopt);
 }
 
 statement truncate(const segment& of) {
     // Never CASCADE: the event names every table that the source emptied, and no other is to be.
     std::string tables;
     for (const auto& table : of.truncated_tables) {
-        tables += (tables.empty() ? "" : ", ") + model::quoted(table->target);
+        tables += (tables.empty() ? "" : ", ") + table->own_rows();
     }
     return {"TRUNCATE " + tables + (of.truncated->restart_identity ? " RESTART IDENTITY" : ""), {}, std::nullopt};
 }
@@ -168,7 +204,7 @@ statement truncate(const segment& of) {
 std::vector<statement> empty(const segment& of, const std::string& stream) {
     std::vector<statement> made;
     for (const auto& table : of.truncated_tables) {
-        auto& one = made.emplace_back(statement{"DELETE FROM " + model::quoted(table->target), {}, std::nullopt});
+        auto& one = made.emplace_back(statement{"DELETE FROM " + table->own_rows(), {}, std::nullopt});
         if (stream.empty() || table->tied) continue;
         one.sql += " WHERE NOT " + std::string{store::is_ahead_sql};
         one.parameters.emplace_back(stream);
@@ -185,7 +221,11 @@ std::vector<statement> copy_over_one(const table_mapping& mapping, const model::
     };
     if (change.operation == row_operation::remove) return {without_count(remove_one(mapping, change))};
     const bool moves = changes_key(mapping, change);
-    if (change.operation == row_operation::update && !moves) return {without_count(update_one(mapping, change))};
+    if (change.operation == row_operation::update && !moves) {
+        std::vector<statement> set{without_count(update_one(mapping, change))};
+        if (auto anew = write_anew(mapping, change)) set.push_back(without_count(std::move(*anew)));
+        return set;
+    }
 
     const auto whole = whole_after(change);
     const bool in_place = !whole && how == strictness::settling;
@@ -201,6 +241,7 @@ std::vector<statement> copy_over_one(const table_mapping& mapping, const model::
     auto later = fetch_later(mapping, change, row_side::after, stream);
     if (in_place) {
         made.push_back(without_count(update_one(mapping, change)));
+        if (auto anew = write_anew(mapping, change)) made.push_back(without_count(std::move(*anew)));
         later.sql = later_if_noted;
         later.parameters.push_back(key_array(mapping, change, row_side::before));
     }
@@ -240,8 +281,8 @@ statement probe_one(const table_mapping& mapping, const model::row_change& chang
                   "'::timestamptz FROM pg_catalog.pg_xact_commit_timestamp_origin(t.xmin) AS o), false)";
     }
     const auto where = where_is(mapping, change, row);
-    return row.make("SELECT " + row_text(mapping) + ", " + differs + ", " + foreign + " FROM " +
-                        model::quoted(mapping.target) + " AS t WHERE " + where + " FOR UPDATE",
+    return row.make("SELECT " + row_text(mapping) + ", " + differs + ", " + foreign + " FROM " + mapping.own_rows() +
+                        " AS t WHERE " + where + " FOR UPDATE",
                     std::nullopt);
 }
 

@@ -81,9 +81,14 @@ table_mapping map_table(std::shared_ptr<const model::relation> rel, const target
     made.key = key_of(made, *target);
     made.copyable = target->copyable;
     made.tied = target->tied;
-    for (std::size_t i = 0; i < made.columns.size(); ++i)
-        if (made.columns[i].target.tied && std::ranges::find(made.key, i) == made.key.end())
-            made.tied_columns.push_back(i);
+    made.partitioned = target->partitioned;
+    for (const auto& column : target->columns)
+        if (!column.generated && !written(made, column.name)) made.unmapped.push_back(column.name);
+    for (std::size_t i = 0; i < made.columns.size(); ++i) {
+        if (std::ranges::find(made.key, i) != made.key.end()) continue;
+        if (made.columns[i].target.tied) made.tied_columns.push_back(i);
+        if (made.columns[i].target.identity_always) made.always.push_back(i);
+    }
     made.tied_by = model::tied_by(identity_columns(*made.rel), target->ties);
     return made;
 }

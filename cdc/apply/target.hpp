@@ -39,6 +39,7 @@ struct target_table {
 
     std::vector<model::tie> ties;  // where they were asked for
     bool tied = false;             // has such constraints; see target_column
+    bool partitioned = false;
 
     bool copyable = true;  // COPY is refused where row security is in force for our role
 
@@ -67,8 +68,14 @@ struct table_mapping {
     std::optional<std::string> tied_by;     // of the target's ties
     bool tied = false;                      // see target_table
     std::vector<std::size_t> tied_columns;  // indices into `columns`, but for the key's
+    std::vector<std::size_t> always;        // likewise: GENERATED ALWAYS AS IDENTITY, but for the key's
+    std::vector<std::string> unmapped;      // what the follower's table has besides, but for generated columns
+    bool partitioned = false;
 
     std::optional<unmappable> refused;  // then nothing above but rel, target and tenant counts
+
+    // The target in SQL, without the rows of tables that inherit from it: they have events of their own.
+    std::string own_rows() const { return (partitioned ? "" : "ONLY ") + model::quoted(target); }
 };
 
 // Pure. `target` is null when the follower has no such table. `tenant_column` may be empty.

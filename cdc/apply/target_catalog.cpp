@@ -13,16 +13,19 @@ constexpr std::string_view columns_sql =
     " a.attidentity = 'a', a.attnotnull,"
     " a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'text'::regtype, 'varchar'::regtype,"
     " 'uuid'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'date'::regtype, 'numeric'::regtype, "
-    "'bool'::regtype), NOT row_security_active(c.oid), c.oid::int8"
+    "'bool'::regtype), NOT row_security_active(c.oid), c.oid::int8, c.relkind = 'p'"
     " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid"
     " WHERE a.attrelid = to_regclass($1) AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
     " ORDER BY a.attnum";
 
+// None that is DEFERRABLE: nothing checks it where session_replication_role is replica, so that rows may share it for a
+// while, or for good.
 constexpr std::string_view keys_sql =
     "SELECT i.indexrelid, i.indisprimary, a.attname"
     " FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, n)"
     " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
-    " WHERE i.indrelid = to_regclass($1) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS "
+    " WHERE i.indrelid = to_regclass($1) AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL "
+    "AND i.indexprs IS "
     "NULL"
     " AND k.n <= i.indnkeyatts"
     " AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u(attnum, n)"
@@ -55,6 +58,7 @@ pgclient::result<std::shared_ptr<const target_table>> load_target(pgclient::conn
         column.not_null = columns->boolean(i, 6);
         column.comparable = columns->boolean(i, 7);
         found->copyable = columns->boolean(i, 8);
+        found->partitioned = columns->boolean(i, 10);
         found->columns.push_back(std::move(column));
     }
     auto keys = db.exec(std::string{keys_sql}, {model::quoted(table)});

@@ -45,14 +45,30 @@ std::uint64_t hash_of(const model::relation& rel, const model::row& row, const m
     return hash.value();
 }
 
+std::uint64_t hash_of_key(const table_mapping& mapping, const model::row& row, const model::row* otherwise) {
+    row_hash hash;
+    for (const auto at : mapping.key) {
+        const auto source = mapping.columns[at].source;
+        hash.add(row[source].kind == cell_kind::unchanged && otherwise != nullptr ? (*otherwise)[source] : row[source]);
+    }
+    return hash.value();
+}
+
 }  // namespace
 
-waiting_rows::hashes waiting_rows::of(const model::row_change& change) {
+waiting_rows::hashes waiting_rows::of(const model::row_change& change, const table_mapping& mapping) {
+    const bool keyed = has_key(*change.rel);
+    if (!keyed && mapping.refused && mapping.key.empty()) return {every_row};
     hashes rows;
+    const auto add = [&](std::uint64_t row) {
+        if (std::ranges::find(rows, row) == rows.end()) rows.push_back(row);
+    };
+    const bool by_its_key = !keyed && !mapping.key.empty();
     const auto* before = change.before_kind == before_image::absent ? nullptr : &change.before;
-    if (before != nullptr) rows.push_back(hash_of(*change.rel, *before, nullptr));
-    if (!change.after.empty()) rows.push_back(hash_of(*change.rel, change.after, before));
-    if (rows.size() == 2 && rows[0] == rows[1]) rows.pop_back();
+    if (before != nullptr) add(hash_of(*change.rel, *before, nullptr));
+    if (!change.after.empty()) add(hash_of(*change.rel, change.after, before));
+    if (by_its_key && before != nullptr) add(hash_of_key(mapping, *before, nullptr));
+    if (by_its_key && !change.after.empty()) add(hash_of_key(mapping, change.after, before));
     return rows;
 }
 
@@ -62,11 +78,11 @@ void waiting_rows::add(const std::string& table, const hashes& rows) {
     if (known.size() > most_rows || known.contains(every_row)) known = {every_row};
 }
 
-bool waiting_rows::holds(const std::string& table, const model::row_change& change) const {
+bool waiting_rows::holds(const std::string& table, const hashes& rows) const {
     const auto known = tables_.find(table);
     if (known == tables_.end()) return false;
     if (known->second.contains(every_row)) return true;
-    return std::ranges::any_of(of(change), [&](auto row) { return known->second.contains(row); });
+    return std::ranges::any_of(rows, [&](auto row) { return known->second.contains(row); });
 }
 
 std::size_t waiting_rows::size() const {

@@ -6,6 +6,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "cdc/apply/target.hpp"
 #include "lib/model/change.hpp"
 
 namespace crossfade::cdc::apply {
@@ -21,8 +22,9 @@ class waiting_rows {
     static constexpr std::uint64_t every_row = 0;
     using hashes = std::vector<std::uint64_t>;
 
-    // Of the row before and after the change: by the replica identity's columns, or by all where it names none.
-    static hashes of(const model::row_change& change);
+    // Of the row before and after the change: by the replica identity's columns, or by all where it names none; then by
+    // the mapping's key, too, by which such a row is written. Every row, as long as that isn't known.
+    static hashes of(const model::row_change& change, const table_mapping& mapping);
 
     // Tables are named as crossfade.dead_letters names them: model::to_string of the name, which can't be taken apart
     // again where a schema has a dot in it.
@@ -45,7 +47,10 @@ class waiting_rows {
     void clear(const std::string& table) { tables_.erase(table); }
 
     bool any(const std::string& table) const { return tables_.contains(table); }
-    bool holds(const std::string& table, const model::row_change& change) const;
+    bool holds(const std::string& table, const hashes& rows) const;
+    bool holds(const std::string& table, const model::row_change& change, const table_mapping& mapping) const {
+        return tables_.contains(table) && holds(table, of(change, mapping));
+    }
     bool empty() const { return tables_.empty(); }
     std::size_t size() const;
 

@@ -69,6 +69,21 @@ TEST_F(dead_letters, what_happens_to_their_row_later_waits_behind_them) {
 }
 
 // Change by change, as something else in the batch is refused whichever way.
+// The INSERT has one content, the DELETE another, and the row that has the key by now a third.
+TEST_F(dead_letters, of_a_table_that_the_source_knows_by_whole_rows_wait_by_the_follower_s_key) {
+    const auto whole = table("stock", {"id", "amount"}, model::replica_identity::full);
+    apply({{insert(whole, {"1", "500"})},
+           {remove(whole, {"1", "500"})},
+           {insert(whole, {"1", "7"})},
+           {insert(whole, {"2", "7"})}});
+    EXPECT_EQ(letters(), "insert|refused|1;delete|behind|1;insert|behind|1");
+    EXPECT_EQ(stocks(), "2|7");
+    mend();
+    ask("replay");
+    EXPECT_EQ(stocks(), "1|7;2|7");
+    EXPECT_EQ(letters(), "");
+}
+
 TEST_F(dead_letters, within_one_batch_wait_as_well) {
     apply({{insert(stock, {"3", "500"}), insert(stock, {"1", "500"}), update(stock, {"1", "7"}),
             remove(stock, {"1", "~"}), insert(stock, {"2", "1"})}});

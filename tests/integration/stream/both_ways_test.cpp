@@ -228,6 +228,11 @@ TEST_F(both_ways, what_is_written_round_the_fence_is_known_and_not_applied) {
                                    " crossfade.dead_letters WHERE stream = 'app_back'"),
               "update XF006, insert XF006");
     EXPECT_EQ(drift(world_->legacy), "app_back public.stock rejected\napp_back public.stock rejected\n");
+    // Behind DDL, which has the tables looked at anew, as well.
+    world_->modern.exec("BEGIN; CREATE INDEX ON stock (note); UPDATE stock SET note = 'wrong' WHERE id = 2; COMMIT");
+    ASSERT_TRUE(passed(world_->modern, world_->legacy, "app_back")) << world_->logs();
+    EXPECT_EQ(world_->legacy.value("SELECT note FROM stock WHERE id = 2"), "right");
+    world_->legacy.exec("DELETE FROM crossfade.dead_letters; DELETE FROM crossfade.drift");
     // And modern's own are carried again as soon as it is the authority.
     world_->legacy.exec("UPDATE crossfade.authority SET authority = 'modern'");
     world_->modern.exec("UPDATE stock SET note = 'changed' WHERE id = 2");

@@ -94,7 +94,7 @@ void PrintTo(const scenario& of, std::ostream* out) {
 
 // `emptied` outlives the plan.
 batch_plan plan_of(const std::string& script, const std::shared_ptr<const table_mapping>& table,
-                   const model::truncate& emptied) {
+                   const model::truncate& emptied, strictness how = strictness::exact) {
     batch_planner tested;
     std::istringstream words{script};
     for (std::string word; words >> word;) {
@@ -131,7 +131,7 @@ batch_plan plan_of(const std::string& script, const std::shared_ptr<const table_
         } else {
             change.after = row_of(text);
         }
-        tied ? tested.add_tied(change, table) : tested.add(change, table, strictness::exact, mirrored);
+        tied ? tested.add_tied(change, table) : tested.add(change, table, how, mirrored);
     }
     return tested.take();
 }
@@ -191,6 +191,39 @@ INSTANTIATE_TEST_SUITE_P(
                     scenario{"no_key_appends", "+1,a,b +1,a,b", "append(2)", false},
                     scenario{"no_key_keeps_order", "+1,a,b -1,a,b +1,a,b", "append(1) single append(1)", false}),
     [](const auto& each) { return std::string{each.param.name}; });
+
+std::string text_of(const batch_plan& plan) {
+    std::string text = plan.careful ? "careful " : "";
+    for (const auto& part : plan.segments)
+        for (const auto& each : part.tables)
+            for (const auto& one : each.steps) text += std::visit(describe{}, one) + " ";
+    return text;
+}
+
+// The row may have gone before it could be copied.
+TEST(planner, a_new_row_of_a_table_that_is_copied_is_new_whatever_came_before_it) {
+    const model::truncate emptied;
+    for (const auto how : {strictness::copied_over, strictness::settling}) {
+        EXPECT_EQ(text_of(plan_of("-1 +1,a,b", mapping(true), emptied, how)), "net(ox:1=1,a,b) ");
+        EXPECT_EQ(text_of(plan_of("=1,x,y -1 +1,a,b =1,c,?", mapping(true), emptied, how)), "net(ox:1=1,c,b) ");
+    }
+}
+
+// Those that no UPDATE sets.
+TEST(planner, a_row_that_came_again_is_written_anew_where_it_has_a_column_that_is_always_generated) {
+    const model::truncate emptied;
+    auto own = std::make_shared<table_mapping>(*mapping(true));
+    own->always = {1};
+    const auto anew = [&](const std::string& script) {
+        const auto plan = plan_of(script, own, emptied);
+        return std::get<net_step>(plan.segments.front().tables.front().steps.front()).rows.front().anew;
+    };
+    EXPECT_TRUE(anew("-1 +1,a,b"));
+    EXPECT_TRUE(anew("-1 +1,a,b =1,c,?"));
+    EXPECT_FALSE(anew("=1,a,b"));
+    EXPECT_FALSE(anew("+1,a,b =1,c,d"));
+    EXPECT_TRUE(plan_of("=1,a,b", own, emptied, strictness::copied_over).careful);
+}
 
 TEST(touched_rows, tell_which_batches_may_be_written_side_by_side) {
     const model::truncate emptied;

@@ -76,9 +76,9 @@ TEST_F(fixture, updates_leave_unchanged_values_alone) {
     row.values[1] = nullptr;
     const auto got = made(true);
     ASSERT_EQ(got.size(), 1U);
-    EXPECT_EQ(
-        got[0].sql,
-        "UPDATE \"public\".\"t\" AS t SET \"id\" = t.\"id\" FROM unnest($1::bigint[]) AS s(c1) WHERE t.\"id\" = s.c1");
+    EXPECT_EQ(got[0].sql,
+              "UPDATE ONLY \"public\".\"t\" AS t SET \"id\" = t.\"id\" FROM unnest($1::bigint[]) AS s(c1) WHERE "
+              "t.\"id\" = s.c1");
 }
 
 TEST_F(fixture, a_row_that_came_and_went_must_not_be_there) {
@@ -107,7 +107,7 @@ TEST_F(fixture, mirrored_rows_are_looked_at) {
     ASSERT_EQ(got.size(), 1U);
     EXPECT_TRUE(got[0].checks);
     EXPECT_EQ(got[0].sql,
-              "SELECT s.c3 FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS s(c1, c2, c3) LEFT JOIN "
+              "SELECT s.c3 FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS s(c1, c2, c3) LEFT JOIN ONLY "
               "\"public\".\"t\" AS t ON t.\"id\" = s.c2 WHERE t.\"id\" IS NULL OR t.\"tags\"::text IS DISTINCT "
               "FROM (s.c1::text[])::text");
     EXPECT_EQ(got[0].parameters, (std::vector<sql_parameter>{"{\"{a}\"}", "{7}", "{-5}"}));
@@ -117,7 +117,8 @@ TEST_F(fixture, mirrored_rows_are_looked_at) {
 // What ties is the stream's affair whoever has written the rest, and is written where it has to be.
 TEST_F(fixture, ties_are_written_before_mirrored_rows_are_looked_at) {
     const std::string tie =
-        "UPDATE \"public\".\"t\" AS t SET \"tags\" = s.c1::text[] FROM unnest($1::text[], $2::bigint[]) AS s(c1, c2)"
+        "UPDATE ONLY \"public\".\"t\" AS t SET \"tags\" = s.c1::text[] FROM unnest($1::text[], $2::bigint[]) AS s(c1, "
+        "c2)"
         " WHERE t.\"id\" = s.c2 AND (t.\"tags\"::text IS DISTINCT FROM (s.c1::text[])::text)";
     mapping->tied_columns = {1};
     row.mirrored = -5;
@@ -144,7 +145,7 @@ TEST_F(fixture, a_tie_of_one_row) {
     const auto got = tie_one(*mapping, change);
     ASSERT_TRUE(got);
     EXPECT_EQ(got->sql,
-              "UPDATE \"public\".\"t\" AS t SET \"tags\" = $1::text[] WHERE t.\"id\" = $2::bigint AND "
+              "UPDATE ONLY \"public\".\"t\" AS t SET \"tags\" = $1::text[] WHERE t.\"id\" = $2::bigint AND "
               "(t.\"tags\"::text IS DISTINCT FROM ($1::text[])::text)");
     EXPECT_EQ(got->expected, std::nullopt);
     change.after[1].kind = model::cell_kind::unchanged;
@@ -154,9 +155,10 @@ TEST_F(fixture, a_tie_of_one_row) {
 TEST_F(fixture, of_mirrored_rows_what_is_not_known_is_not_looked_at) {
     row.mirrored = -5;
     row.values[1] = nullptr;
-    EXPECT_EQ(made(true)[0].sql,
-              "SELECT s.c2 FROM unnest($1::bigint[], $2::bigint[]) AS s(c1, c2) LEFT JOIN \"public\".\"t\" AS t ON "
-              "t.\"id\" = s.c1 WHERE t.\"id\" IS NULL");
+    EXPECT_EQ(
+        made(true)[0].sql,
+        "SELECT s.c2 FROM unnest($1::bigint[], $2::bigint[]) AS s(c1, c2) LEFT JOIN ONLY \"public\".\"t\" AS t ON "
+        "t.\"id\" = s.c1 WHERE t.\"id\" IS NULL");
 }
 
 TEST_F(fixture, mirrored_rows_that_are_gone_must_not_be_there) {
@@ -166,7 +168,7 @@ TEST_F(fixture, mirrored_rows_that_are_gone_must_not_be_there) {
     ASSERT_EQ(got.size(), 1U);
     EXPECT_TRUE(got[0].checks);
     EXPECT_EQ(got[0].sql,
-              "SELECT s.c2 FROM unnest($1::bigint[], $2::bigint[]) AS s(c1, c2) JOIN \"public\".\"t\" AS t ON "
+              "SELECT s.c2 FROM unnest($1::bigint[], $2::bigint[]) AS s(c1, c2) JOIN ONLY \"public\".\"t\" AS t ON "
               "t.\"id\" = s.c1");
 }
 
