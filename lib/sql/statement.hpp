@@ -47,6 +47,7 @@ struct session_calls {
     // leaves the name unknown; a third that isn't TRUE itself counts as false.
     std::vector<std::string> settings;
     bool unknown_setting = false;
+    bool commit_setting = false;  // set_config may set synchronous_commit, for the transaction alone, too
     bool sequence_value = false;  // currval, lastval: what the session drew before
     bool advisory_lock = false;   // those that outlive the transaction
     bool advisory_unlock = false;

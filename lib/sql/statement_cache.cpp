@@ -10,6 +10,8 @@ namespace {
 // An entry's list node, hash node and shared_ptr, and the allocator's share.
 constexpr std::size_t overhead = 200;
 
+}  // namespace
+
 std::size_t size_of(const statement& it) {
     std::size_t size = sizeof it;
     for (const auto& table : it.tables) size += sizeof table + table.schema.size() + table.name.size();
@@ -23,6 +25,8 @@ std::size_t size_of(const statement& it) {
     if (const auto* prepare = std::get_if<effect::prepare>(&it.effect)) size += size_of(*prepare->prepared);
     return size;
 }
+
+namespace {
 
 std::size_t size_of(const understanding& known) {
     std::size_t size = sizeof known;

@@ -12,6 +12,9 @@
 
 namespace crossfade::sql {
 
+// Bytes of what is known of a statement, about.
+std::size_t size_of(const statement& it);
+
 // What was understood of texts, by their shape (shape.hpp): programs that write numbers into their texts pay for one
 // parse, too. What was used least recently goes first. For one event loop: no locks. Texts that can't be understood are
 // kept too, so that a client that repeats one pays for one parse.

@@ -218,12 +218,14 @@ void survey::set_config(const PgQuery__FuncCall& call) {
         return index < arguments.size() && arguments[index]->node_case == PG_QUERY__NODE__NODE_A_CONST &&
                arguments[index]->a_const->val_case == of;
     };
+    const bool known = is_constant(0, PG_QUERY__A__CONST__VAL_SVAL);
+    auto name = known ? lower_case(text_of(arguments[0]->a_const->sval->sval)) : std::string{};
+    if (!known || name == "synchronous_commit") called.commit_setting = true;
     if (is_constant(2, PG_QUERY__A__CONST__VAL_BOOLVAL) && arguments[2]->a_const->boolval->boolval != 0) return;
-    if (!is_constant(0, PG_QUERY__A__CONST__VAL_SVAL)) {
+    if (!known) {
         called.unknown_setting = true;
         return;
     }
-    auto name = lower_case(text_of(arguments[0]->a_const->sval->sval));
     if (std::ranges::find(called.settings, name) == called.settings.end()) called.settings.push_back(std::move(name));
 }
 

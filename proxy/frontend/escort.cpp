@@ -1,5 +1,6 @@
 #include "proxy/frontend/escort.hpp"
 
+#include <algorithm>
 #include <variant>
 
 #include "lib/pgwire/message_types.hpp"
@@ -18,9 +19,19 @@ using mirror::leave_reason;
 
 constexpr std::size_t longest_name = 256;  // of a portal
 
+bool is_commit(const sql::statement& it) {
+    return std::holds_alternative<effect::commit>(it.effect);
+}
+
 bool commits_now(const sql::statement& it) {
-    const auto* commit = std::get_if<effect::commit>(&it.effect);
-    return commit != nullptr && !commit->chain;
+    return is_commit(it) && !std::get<effect::commit>(it.effect).chain;
+}
+
+// Whether the transaction that the text finds is committed by it, and not undone first.
+bool commits_first(const sql::understanding& known) {
+    for (const auto& each : *known)
+        if (is_commit(each) || std::holds_alternative<effect::rollback>(each.effect)) return is_commit(each);
+    return false;
 }
 
 // Whether what follows a Parse of the statement without a name binds it, and is all there.
@@ -70,7 +81,7 @@ escort::client_step escort::on_client(std::string_view from, const circumstances
     const auto size = size_of(from);
     if (now.where.copying() != pgwire::copy_mode::none) return pass(size);
     if (!kind_of(type)) return pass(size);
-    if (type == frontend::sync) return sync(from.substr(0, size), now.where);
+    if (type == frontend::sync) return sync(from.substr(0, size), now);
     if (type == frontend::function_call && from.size() >= size && must_fail(nullptr, now))
         return fail_query(size, leave_reason::no_follower);
     if (type == frontend::function_call) {
@@ -112,8 +123,13 @@ void escort::owe(due what) {
 
 // Of a transaction that has failed nothing is left.
 bool escort::must_wait_to_commit(const pgwire::session_tracker& where) const {
-    return !cleared_ && covered_ && (batch_mirrors_ || !taken_.rows.empty()) &&
-           where.status() != pgwire::transaction_status::failed;
+    return active_ && !cleared_ && covered_ && !skipping_ && where.status() != pgwire::transaction_status::failed &&
+           brings_rows();
+}
+
+bool escort::brings_rows() const {
+    const auto asks_for_rows = [](const due& each) { return each.how.strip; };
+    return batch_mirrors_ || !taken_.rows.empty() || std::ranges::any_of(due_, asks_for_rows);
 }
 
 escort::client_step escort::hold_commit() {
@@ -158,6 +174,8 @@ escort::client_step escort::query(std::string_view message, const circumstances&
     const auto* const it = only(known);
     if (it == nullptr) {
         if (must_fail(known.get(), now)) return fail_query(message.size(), leave_reason::no_follower);
+        const bool ends_it = known != nullptr && *known && commits_first(*known);
+        if (const auto why = ends_it ? must_not_commit(now) : std::nullopt) return fail_commit(message.size(), *why);
         // Nothing in it is known, or several at once.
         prepared_.clear();
         if (known != nullptr && *known)
@@ -171,8 +189,7 @@ escort::client_step escort::query(std::string_view message, const circumstances&
         return pass(message.size());
     }
     if (commits_now(*it) && must_wait_to_commit(now.where)) return hold_commit();
-    if (const auto why = commits_now(*it) ? must_not_commit(now) : std::nullopt)
-        return fail_commit(message.size(), *why);
+    if (const auto why = is_commit(*it) ? must_not_commit(now) : std::nullopt) return fail_commit(message.size(), *why);
     heed(*it);
     if (commits_now(*it) && cleared_) phase_ = phase::committing;
     ends_explicitly_ = ends(*it) && now.where.quiet() && now.where.status() != pgwire::transaction_status::idle;
@@ -231,7 +248,6 @@ escort::client_step escort::parse(std::string_view from, std::size_t size, const
         owe({due::kind::parse});
         return pass(size);
     }
-    kept.how = *how;
     const auto [sql, moved] = rewritten(asked->sql, *it);
     kept.hidden = "crossfade_" + std::to_string(unnamed ? 0 : ++serial_);
     const auto ours = pgwire::build_parse(kept.hidden, sql, asked->types);
@@ -260,11 +276,12 @@ escort::client_step escort::bind(std::string_view message, const circumstances& 
     left_ = known.left;
     const auto* const it = only(known.text);
     if (it != nullptr && commits_now(*it) && must_wait_to_commit(now.where)) return hold_commit();
-    if (const auto why = it != nullptr && commits_now(*it) ? must_not_commit(now) : std::nullopt)
+    if (const auto why = it != nullptr && is_commit(*it) ? must_not_commit(now) : std::nullopt)
         return fail_batch(0, *why);
-    if (name.empty() && !known.how.strip && !unnamed_.empty()) return make_up_for_unnamed();
-    if (!known.how.strip && must_fail(known.text.get(), now))
-        return fail_batch(message.size(), leave_reason::no_follower);
+    // Flags, tables and roles may be others than when it was prepared.
+    const auto how = known.hidden.empty() ? std::nullopt : mirrors(*it, now);
+    if (name.empty() && !how && !unnamed_.empty()) return make_up_for_unnamed();
+    if (!how && must_fail(known.text.get(), now)) return fail_batch(message.size(), leave_reason::no_follower);
     portals_[portal] = {};
     if (it != nullptr) portals_[portal].step = savepoint_step_of(*it);
     // It may be anything, a DEALLOCATE or a ROLLBACK TO too.
@@ -277,9 +294,9 @@ escort::client_step escort::bind(std::string_view message, const circumstances& 
         batch_controls_ = true;
     }
     owe({due::kind::bind});
-    auto made = known.how.strip ? rebound(body_of(message), known.hidden) : std::nullopt;
+    auto made = how ? rebound(body_of(message), known.hidden) : std::nullopt;
     if (!made) return pass(message.size());
-    portals_[portal] = known.how;
+    portals_[portal] = *how;
     out_ = std::move(*made);
     return replace(message.size(), "B", true);
 }
@@ -333,15 +350,18 @@ escort::client_step escort::close(std::string_view message) {
     return replace(message.size(), "CC", false);
 }
 
-escort::client_step escort::sync(std::string_view message, const pgwire::session_tracker& where) {
+escort::client_step escort::sync(std::string_view message, const circumstances& now) {
+    const auto& where = now.where;
+    const bool idle = where.status() == pgwire::transaction_status::idle;
     const bool mirrors = std::exchange(batch_mirrors_, false);
     const bool controls = std::exchange(batch_controls_, false);
     if (cleared_) phase_ = phase::committing;
     // Where the session stands is known only if nothing before this batch is still to be answered.
     const bool known = !where.ready_is_due();
-    if (mirrors && !cleared_ && (!known || (controls && where.status() == pgwire::transaction_status::idle)))
-        other_write(leave_reason::transaction);
-    if (!active_ || !mirrors || !known || controls || !covered_ || where.status() != pgwire::transaction_status::idle) {
+    if (!active_ || !mirrors || !known || controls || !covered_ || !idle) {
+        const bool may_commit = mirrors && !cleared_ && (!known || idle);
+        if (may_commit && (!known || controls)) other_write(leave_reason::transaction);
+        if (may_commit && would_be_late(now)) return fail_sync(message);
         owe({due::kind::sync});
         return pass(message.size());
     }
@@ -372,7 +392,7 @@ escort::errand escort::next() {
 // With savepoints they may be undone in part, which is not worth following there. What is not answered yet may bring
 // more, or an error.
 bool escort::may_send_ahead() const {
-    return taken_.rows.size() >= ahead_.rows + rows_worth_sending && !ahead_.doubted && !ahead_.none &&
+    return taken_.rows.size() >= ahead_.rows + rows_worth_sending && !ahead_.doubted && !ahead_.none && active_ &&
            phase_ == phase::open && !cleared_ && covered_ && !failed_ && due_.empty() && savepoints_.empty();
 }
 

@@ -120,8 +120,8 @@ class escort {
     // commits()).
     bool wrote_nothing(std::string_view answer) const;
 
-    // Whether the session is mirrored by now. If not, what it has still under way is only stripped. `may_fail`: for
-    // some of its scopes on_mirror_failure is `fail`.
+    // Between transactions: whether the session is mirrored by now. `may_fail`: for some of its scopes
+    // on_mirror_failure is `fail`.
     void mirror(bool is, bool may_fail) {
         active_ = is;
         may_fail_ = may_fail;
@@ -165,9 +165,8 @@ class escort {
     static std::optional<due::kind> kind_of(char type);
     // What is known of a prepared statement.
     struct known_statement {
-        std::shared_ptr<const sql::understanding> text;  // null: nothing
-        std::string hidden;                              // ours; empty: there is none
-        manner how{};
+        std::shared_ptr<const sql::understanding> text;               // null: nothing
+        std::string hidden;                                           // ours; empty: there is none
         mirror::leave_reason left = mirror::leave_reason::statement;  // if there is none of ours
         std::uint64_t round = 0;                                      // in which the client sent it
     };
@@ -178,7 +177,7 @@ class escort {
     client_step describe(std::string_view message);
     client_step execute(std::string_view message);
     client_step close(std::string_view message);
-    client_step sync(std::string_view message, const pgwire::session_tracker& where);
+    client_step sync(std::string_view message, const circumstances& now);
 
     // A longer message than what is read.
     client_step unread(char type, std::string_view beginning, std::size_t size, const circumstances& now);
@@ -191,9 +190,14 @@ class escort {
     client_step fail_query(std::size_t bytes, mirror::leave_reason why);
     client_step fail_commit(std::size_t bytes, mirror::leave_reason why);
     client_step fail_batch(std::size_t bytes, mirror::leave_reason why);
+    client_step fail_sync(std::string_view message);
     std::string failing_batch(mirror::leave_reason why);
     // Of a COMMIT: the reason for which it is to fail.
     std::optional<mirror::leave_reason> must_not_commit(const circumstances& now);
+    // Whether something has to be with the follower in time, as far as it was sent, and can't be.
+    bool would_be_late(const circumstances& now) const;
+    // The transaction fails in any case.
+    void owe_follower_nothing();
     client_step hold_commit();
     // Holds what follows, until it is answered and its rows are written; a Sync of ours ends it.
     void settle_by_sync();
@@ -218,6 +222,8 @@ class escort {
     };
     static text_and_shift rewritten(std::string_view text, const sql::statement& it);
     bool must_wait_to_commit(const pgwire::session_tracker& where) const;
+    // Whether rows were taken, or are to come, of what has been sent.
+    bool brings_rows() const;
 
     // One message of the server's, as much of it as was asked for; what becomes of the rest of it.
     std::size_t wanted(std::string_view beginning) const;
@@ -231,6 +237,7 @@ class escort {
     void capture(std::string_view hidden, const manner& how);
     void follow(const savepoint_step& done);
     void on_end(bool undone);
+    void forget_unseen();
     void doubt_what_is_ahead() { ahead_.doubted = ahead_.rows > 0; }
 
     mirror::ledger& books_;

@@ -69,7 +69,9 @@ void escort::nothing_is_due(bool idle) {
     if (!partial_.empty() || rest_ > 0) return;
     due_.clear();
     ++round_;
-    if (idle) portals_.clear();
+    if (!idle) return;
+    portals_.clear();
+    forget_unseen();
 }
 
 // The next of what was given goes on as it is.
@@ -222,7 +224,9 @@ void escort::capture(std::string_view hidden, const manner& how) {
     // Perhaps not when the statement was prepared.
     const bool is_new = how.what == change::insert || how.what == change::put;
     if (table->tied && is_new) return other_write(leave_reason::ties);
-    if (!row->faithful && !(table->plain && row->utf8)) return other_write(leave_reason::settings);
+    const bool readable = row->faithful || (table->plain && row->utf8);
+    const bool found = !(table->zoned_key && row->zoned) && !(table->bytes_key && row->escaped);
+    if (!readable || !found || !row->flushes) return other_write(leave_reason::settings);
     taken_.id = row->transaction;
     taken_.rows.push_back({std::move(table), how.what, std::move(row->values), how.sets_ties});
 }
@@ -292,10 +296,16 @@ void escort::on_ready(char status) {
     taken_bytes_ = 0;
     savepoints_.clear();
     ahead_ = {};
-    covered_ = true;
-    wrote_ = failed_ = on_follower_ = mirrored_ = ends_explicitly_ = undone_ = false;
-    has_to_be_mirrored_ = has_to_be_in_time_ = false;
+    failed_ = on_follower_ = mirrored_ = ends_explicitly_ = undone_ = has_to_be_mirrored_ = false;
     commit_fails_.reset();
+    // What can't be seen may be of messages that were sent already, and aren't answered.
+    if (due_.empty()) forget_unseen();
+    wrote_ = !covered_;
+}
+
+void escort::forget_unseen() {
+    covered_ = true;
+    wrote_ = has_to_be_in_time_ = false;
 }
 
 bool escort::commits(std::string_view answer) const {

@@ -1,4 +1,6 @@
 // Transactions that are made to fail, as their rows can't be on the follower in time: on_mirror_failure.
+#include <algorithm>
+
 #include "lib/pgwire/query_messages.hpp"
 #include "proxy/frontend/escort.hpp"
 #include "proxy/frontend/mirror_gate.hpp"
@@ -30,10 +32,21 @@ bool escort::must_fail(const sql::understanding* known, const circumstances& now
 
 std::optional<leave_reason> escort::must_not_commit(const circumstances& now) {
     if (commit_fails_) return std::exchange(commit_fails_, std::nullopt);
-    if (!has_to_be_in_time_ || !now.away || now.where.status() != pgwire::transaction_status::in_transaction)
-        return std::nullopt;
-    has_to_be_in_time_ = false;
+    if (now.where.status() == pgwire::transaction_status::failed || !would_be_late(now)) return std::nullopt;
+    owe_follower_nothing();
     return leave_reason::no_follower;
+}
+
+bool escort::would_be_late(const circumstances& now) const {
+    if (!active_ || !now.away || skipping_) return false;
+    const auto is_asked = [](const due& each) { return each.how.or_fail; };
+    return has_to_be_in_time_ || (has_to_be_mirrored_ && wrote_ && !on_follower_) ||
+           std::ranges::any_of(due_, is_asked);
+}
+
+void escort::owe_follower_nothing() {
+    has_to_be_mirrored_ = has_to_be_in_time_ = false;
+    for (auto& each : due_) each.how.or_fail = false;
 }
 
 escort::client_step escort::fail_query(std::size_t bytes, leave_reason why) {
@@ -61,6 +74,15 @@ std::string escort::failing_batch(leave_reason why) {
     const std::string name = "crossfade.fail";
     return pgwire::build_close(pgwire::named::statement, name) + pgwire::build_parse(name, failing_text(why)) +
            pgwire::build_bind("", name, {}) + pgwire::build_execute("", 0);
+}
+
+// What it would commit isn't held, so that it is looked at for the last time.
+escort::client_step escort::fail_sync(std::string_view message) {
+    owe_follower_nothing();
+    out_ = failing_batch(leave_reason::no_follower);
+    out_ += message;
+    owe({due::kind::sync});
+    return replace(message.size(), "CPBES", true);
 }
 
 escort::client_step escort::fail_batch(std::size_t bytes, leave_reason why) {

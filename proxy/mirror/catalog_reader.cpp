@@ -11,7 +11,8 @@ namespace crossfade::proxy::mirror {
 namespace {
 
 // Of legacy's: what their statements do is in their rows alone. A default of a function that isn't PostgreSQL's own may
-// write elsewhere. money's text depends on a setting that rows don't tell; that of the types named, on none. Later
+// write elsewhere. The texts of money and of what names other objects depend on settings that rows don't tell; those of
+// the types that are named below, on none but client_encoding and bytea_output, which are read alike. Later
 // versions' columns of the publication's catalogs are asked for in a way that older ones understand;
 // pg_publication_tables opens each table from PostgreSQL 16 on, and would wait for whoever has one locked. A
 // partitioned table is what all of its partitions are; one of these by its own name is the stream's affair. Triggers of
@@ -48,7 +49,9 @@ SELECT c.oid::bigint, n.nspname, c.relname,
    AND NOT EXISTS (SELECT FROM parts p JOIN pg_attrdef d ON d.adrelid = p.part
                      JOIN pg_depend e ON e.classid = 'pg_attrdef'::regclass AND e.objid = d.oid
                     WHERE p.oid = c.oid AND e.refclassid = 'pg_proc'::regclass AND e.refobjid >= 16384)
-   AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid = 'money'::regtype)
+   AND NOT EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+                    WHERE a.attrelid = c.oid AND a.attnum > 0 AND t.typnamespace = 'pg_catalog'::regnamespace
+                      AND (t.typname = 'money' OR t.typname LIKE 'reg%'))
    AND NOT EXISTS (SELECT FROM pg_class o WHERE o.relname = c.relname AND o.oid <> c.oid
                       AND o.relkind IN ('r', 'p', 'v', 'm', 'f') AND o.relpersistence <> 't')
 )sql";
@@ -61,9 +64,23 @@ std::string partitions_sql() {
            " ORDER BY p.oid, c.oid";
 }
 
-// $1: the tables, as "{1,2}".
+// $1: the tables, as "{1,2}". Of the key's columns: by which settings their texts may be others, if not by the type, or
+// what it is an array or a domain of, none.
 constexpr const char* columns_sql = R"sql(
-SELECT a.attrelid::bigint, a.attname, a.attgenerated <> '', coalesce(a.attnum = ANY (i.indkey::int2[]), false)
+SELECT a.attrelid::bigint, a.attname, a.attgenerated <> '', coalesce(a.attnum = ANY (i.indkey::int2[]), false),
+       CASE WHEN a.attnum = ANY (i.indkey::int2[]) THEN (
+         SELECT CASE WHEN coalesce(e.typtype, t.typtype) = 'e' OR coalesce(e.oid, t.oid) IN
+                  ('bool'::regtype, 'int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype,
+                   'float4'::regtype, 'float8'::regtype, 'oid'::regtype, 'text'::regtype, 'varchar'::regtype,
+                   'bpchar'::regtype, '"char"'::regtype, 'name'::regtype, 'uuid'::regtype, 'jsonb'::regtype,
+                   'bit'::regtype, 'varbit'::regtype, 'inet'::regtype, 'cidr'::regtype, 'macaddr'::regtype,
+                   'macaddr8'::regtype, 'date'::regtype, 'time'::regtype, 'timetz'::regtype, 'timestamp'::regtype,
+                   'interval'::regtype, 'int4range'::regtype, 'int8range'::regtype, 'numrange'::regtype,
+                   'daterange'::regtype, 'tsrange'::regtype) THEN 'none'
+                WHEN coalesce(e.oid, t.oid) = 'bytea'::regtype THEN 'bytea' ELSE 'any' END
+           FROM pg_type t
+           LEFT JOIN pg_type e ON e.oid = CASE t.typcategory WHEN 'A' THEN t.typelem ELSE t.typbasetype END
+          WHERE t.oid = a.atttypid) END
   FROM pg_attribute a LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
  WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY a.attrelid, a.attnum
@@ -159,7 +176,10 @@ pgclient::result<std::vector<table_facts>> read_tables(pgclient::connection& leg
         table_facts::column column{std::string{columns->text(i, 1)}};
         column.written = !columns->boolean(i, 2);
         column.key = columns->boolean(i, 3);
-        tables[places.at(columns->integer(i, 0).value_or(0))].columns.push_back(std::move(column));
+        auto& table = tables[places.at(columns->integer(i, 0).value_or(0))];
+        table.zoned_key = table.zoned_key || columns->text(i, 4) == "any";
+        table.bytes_key = table.bytes_key || columns->text(i, 4) == "any" || columns->text(i, 4) == "bytea";
+        table.columns.push_back(std::move(column));
     }
     auto partitions = legacy.exec(partitions_sql(), {oids});
     if (!partitions) return partitions.error();

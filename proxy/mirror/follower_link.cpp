@@ -1,5 +1,6 @@
 #include "proxy/mirror/follower_link.hpp"
 
+#include <openssl/ssl.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -225,6 +226,21 @@ follower_link::state follower_link::fail(const PGresult* with) {
 }
 
 follower_link::state follower_link::look() {
+    // Whoever waits for the socket hears of it once, and libpq reads a TLS record, or a bufferful, at a time.
+    auto now = state::busy;
+    do {
+        now = look_once();
+    } while (now == state::busy && has_more_to_read());
+    return now;
+}
+
+bool follower_link::has_more_to_read() const {
+    auto* const tls = static_cast<SSL*>(PQsslStruct(db_.native(), "OpenSSL"));
+    pollfd readable{socket(), POLLIN, 0};
+    return (tls != nullptr && SSL_pending(tls) > 0) || poll(&readable, 1, 0) > 0;
+}
+
+follower_link::state follower_link::look_once() {
     auto* const conn = db_.native();
     if (!flush() || PQconsumeInput(conn) != 1) return fail(nullptr);
     for (int nothings = 0; is_due() && PQisBusy(conn) == 0;) {

@@ -97,6 +97,8 @@ class follower_link {
     };
     state sent(bool well, piece as = piece::whole);
     bool flush();
+    state look_once();
+    bool has_more_to_read() const;
     bool is_due() const { return ends_ > 0 || !asked_.empty(); }
     state fail(const PGresult* with);
 

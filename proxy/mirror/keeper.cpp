@@ -34,7 +34,8 @@ prometheus::Counter& counter(prometheus::Registry& in, const char* name, const c
 // But for the statements, which are made of the rest.
 bool same(const table_facts& one, const table_facts& other) {
     const auto all = [](const table_facts& of) {
-        return std::tie(of.name, of.partitions, of.columns, of.plain, of.updates, of.removes, of.tied, of.readers);
+        return std::tie(of.name, of.partitions, of.columns, of.plain, of.updates, of.removes, of.zoned_key,
+                        of.bytes_key, of.tied, of.readers);
     };
     return all(one) == all(other);
 }

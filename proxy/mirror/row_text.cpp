@@ -1,5 +1,7 @@
 #include "proxy/mirror/row_text.hpp"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 namespace crossfade::proxy::mirror {
@@ -47,8 +49,11 @@ std::optional<Number> number(const field& text) {
     return value;
 }
 
+// By which a timestamptz has the same text as by the stream's own; as PostgreSQL spells them.
+constexpr std::array<std::string_view, 4> zones_alike{"UTC", "Etc/UTC", "GMT", "Etc/GMT"};
+
 // Text that is UTF-8; besides, floats with all of their digits, and dates and intervals that are read alike whatever
-// the reader's settings are.
+// the reader's settings are. The stream's own are those of pgclient::connection.
 void judge(row_text& row, std::string_view settings) {
     const auto next = [&] {
         const auto end = std::min(settings.find('/'), settings.size());
@@ -60,8 +65,13 @@ void judge(row_text& row, std::string_view settings) {
     const auto digits = next();
     const auto interval = next();
     const auto date = next();
+    const auto bytea = next();
+    const auto commit = next();
     row.faithful = row.utf8 && !digits.empty() && digits.front() != '-' && digits != "0" && interval == "postgres" &&
                    date.starts_with("ISO");
+    row.zoned = std::ranges::find(zones_alike, settings) == zones_alike.end();
+    row.escaped = bytea != "hex";
+    row.flushes = !commit.empty() && commit != "off";
 }
 
 constexpr std::size_t own_fields = 3;
@@ -69,11 +79,12 @@ constexpr std::size_t own_fields = 3;
 }  // namespace
 
 std::string hidden_column(std::string_view reference) {
-    // None of these settings can hold a slash.
+    // None of these settings but the last can hold a slash.
     return "ROW(pg_catalog.txid_current(), " + std::string{reference} +
            ".tableoid, pg_catalog.concat_ws('/', pg_catalog.current_setting('client_encoding'),"
            " pg_catalog.current_setting('extra_float_digits'), pg_catalog.current_setting('IntervalStyle'),"
-           " pg_catalog.current_setting('DateStyle')), " +
+           " pg_catalog.current_setting('DateStyle'), pg_catalog.current_setting('bytea_output'),"
+           " pg_catalog.current_setting('synchronous_commit'), pg_catalog.current_setting('TimeZone')), " +
            std::string{reference} + ".*)::pg_catalog.text";
 }
 

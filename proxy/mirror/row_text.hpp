@@ -12,7 +12,7 @@ namespace crossfade::proxy::mirror {
 
 // What is put in front of a write's own RETURNING: all of a row as one text, so that neither the client's formats nor
 // the columns' types matter, and with it which transaction and table it is of, and the settings by which values were
-// made texts. `reference`: what the statement calls the table, quoted.
+// made texts and it will commit. `reference`: what the statement calls the table, quoted.
 std::string hidden_column(std::string_view reference);
 
 // One row of that column.
@@ -21,6 +21,9 @@ struct row_text {
     std::uint32_t table = 0;  // its oid
     bool utf8 = false;
     bool faithful = false;  // by the settings, texts of every type are the values everywhere
+    bool zoned = false;     // but for those by another TimeZone than the stream's
+    bool escaped = false;   // likewise bytea_output
+    bool flushes = false;   // what is committed is on the authority's disk when that is answered
     std::vector<std::optional<std::string>> values;
 };
 // Nothing where it isn't such a text.

@@ -41,12 +41,14 @@ struct table_facts {
 
     std::uint32_t oid = 0;  // on the authority
     model::table_name name;
-    std::vector<partition> partitions;           // on all levels; rows say which of them they are in
-    std::vector<column> columns;                 // all of the authority's table, in its order
-    bool plain = false;                          // its values' texts depend on no setting but client_encoding
-    bool updates = true;                         // an UPDATE changes this table's rows alone
-    bool removes = true;                         // likewise
-    bool tied = false;                           // there are such constraints, and new rows are the stream's affair
+    std::vector<partition> partitions;  // on all levels; rows say which of them they are in
+    std::vector<column> columns;        // all of the authority's table, in its order
+    bool plain = false;      // its values' texts are read alike, whatever settings but client_encoding they are made by
+    bool updates = true;     // an UPDATE changes this table's rows alone
+    bool removes = true;     // likewise
+    bool zoned_key = false;  // the key's texts may depend on TimeZone
+    bool bytes_key = false;  // likewise on bytea_output
+    bool tied = false;       // there are such constraints, and new rows are the stream's affair
     std::set<std::string, std::less<>> readers;  // roles that may read all of it, which RETURNING needs
 
     // For the follower, with what their parameters are: indices into `columns`.

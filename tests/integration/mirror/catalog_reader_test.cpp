@@ -106,6 +106,57 @@ INSTANTIATE_TEST_SUITE_P(
                    "b:numeric"}),
     [](const auto& each) { return std::string{each.param.name}; });
 
+// Of the key, and what is known of its texts.
+class a_catalog_reader_of_keys : public a_catalog_reader {
+  protected:
+    static void SetUpTestSuite() {
+        a_catalog_reader::SetUpTestSuite();
+        for (const auto* database : {"app", "modern"})
+            cluster_->exec(
+                "SET search_path = public; CREATE TYPE mood AS ENUM ('sad', 'happy');"
+                "CREATE TYPE pair AS (a int, b timestamptz);"
+                "CREATE DOMAIN code AS text; CREATE DOMAIN moment AS timestamptz; CREATE DOMAIN m AS mood",
+                database);
+    }
+};
+
+TEST_P(a_catalog_reader_of_keys, knows_whose_texts_depend_on_settings) {
+    const std::string name{GetParam().name};
+    for (const auto* database : {"app", "modern"})
+        cluster_->exec("SET search_path = public; CREATE TABLE " + name + " (" + GetParam().on_legacy +
+                           ", at timestamptz, b bytea)",
+                       database);
+    cluster_->exec("ALTER PUBLICATION all_of_it ADD TABLE " + name);
+    const auto tables = read_tables(*legacy_, *modern_, "all_of_it", "app", true).value();
+    const auto found = std::ranges::find_if(tables, [&](const auto& each) { return each.name.name == name; });
+    const std::string got = found == tables.end() ? "the stream's"
+                            : found->zoned_key    ? "zoned"
+                            : found->bytes_key    ? "bytes"
+                                                  : "steady";
+    EXPECT_EQ(got, GetParam().expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    tables, a_catalog_reader_of_keys,
+    testing::Values(constraint{"number", "", "steady", "id int PRIMARY KEY"},
+                    constraint{"several", "", "steady", "id uuid, part text, d date, PRIMARY KEY (part, id, d)"},
+                    constraint{"one_of_several", "", "zoned", "id uuid, since timestamptz, PRIMARY KEY (id, since)"},
+                    constraint{"zoned", "", "zoned", "id timestamptz PRIMARY KEY"},
+                    constraint{"zoned_time", "", "steady", "id timetz PRIMARY KEY"},
+                    constraint{"local", "", "steady", "id timestamp(3) PRIMARY KEY"},
+                    constraint{"zoned_array", "", "zoned", "id timestamptz[] PRIMARY KEY"},
+                    constraint{"numbers", "", "steady", "id int[] PRIMARY KEY"},
+                    constraint{"zoned_range", "", "zoned", "id tstzrange PRIMARY KEY"},
+                    constraint{"days", "", "steady", "id daterange PRIMARY KEY"},
+                    constraint{"bytes", "", "bytes", "id bytea PRIMARY KEY"},
+                    constraint{"composite", "", "zoned", "id pair PRIMARY KEY"},
+                    constraint{"enumerated", "", "steady", "id mood PRIMARY KEY"},
+                    constraint{"domain", "", "steady", "id code PRIMARY KEY"},
+                    constraint{"domain_of_one", "", "steady", "id m PRIMARY KEY"},
+                    constraint{"zoned_domain", "", "zoned", "id moment PRIMARY KEY"},
+                    constraint{"object", "", "the stream's", "id int PRIMARY KEY, of regclass"}),
+    [](const auto& each) { return std::string{each.param.name}; });
+
 // Of legacy's, with a partition that is one row's and one that has partitions itself.
 class a_catalog_reader_of_partitions : public a_catalog_reader {};
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "lib/store/schema.hpp"
+#include "tests/support/certificates.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/postgres.hpp"
 
@@ -21,7 +22,9 @@ using change = mirrored_row::change;
 class a_follower_link : public testing::Test {
   protected:
     static void SetUpTestSuite() {
-        cluster_ = std::make_unique<support::postgres_cluster>();
+        const auto files = authority_.issue("localhost", "DNS:localhost");
+        cluster_ = std::make_unique<support::postgres_cluster>(support::postgres_options{
+            .extra_settings = {"ssl=on", "ssl_cert_file=" + files.cert, "ssl_key_file=" + files.key}});
         cluster_->start();
         cluster_->exec(std::string{store::schema_sql()});
         cluster_->exec("CREATE TABLE public.t (id int PRIMARY KEY, note text)");
@@ -62,10 +65,36 @@ class a_follower_link : public testing::Test {
         return cluster_->value("SELECT string_agg(xid::text, ' ' ORDER BY xid) FROM crossfade.receipts");
     }
 
+    static inline support::certificate_authority authority_{"follower"};
     static inline std::unique_ptr<support::postgres_cluster> cluster_;
     std::unique_ptr<follower_link> link_;
     std::shared_ptr<const table_facts> table_;
 };
+
+// Each piece is answered by a TLS record of its own, and an event loop is told once of both.
+TEST_F(a_follower_link, takes_all_answers_that_have_come_when_it_is_told_once) {
+    for (const char* tls : {"disable", "require"}) {
+        link_ = follower_link::open({.dsn = cluster_->dsn() + "?sslmode=" + tls, .stream = "s"}).value();
+        mirrored_transaction what{9, {}};
+        for (int id = 1; id <= 700; ++id) {
+            what.rows.push_back(row(change::insert, id, "a"));
+            if (id == 16) {
+                ASSERT_EQ(link_->send_ahead(what), state::busy);
+            }
+        }
+        ASSERT_EQ(link_->send_ahead(what), state::busy);
+        while (link_->wants_room()) ASSERT_NE(link_->look(), state::failed);
+        ASSERT_TRUE(support::eventually(std::chrono::seconds{10}, [&] {
+            return cluster_->value(
+                       "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'crossfade-mirror s'"
+                       " AND backend_xid IS NOT NULL AND wait_event = 'ClientRead'") == "1";
+        }));
+        EXPECT_EQ(link_->look(), state::done) << tls;
+        EXPECT_TRUE(link_->roll_back());
+        EXPECT_EQ(settled(state::busy), state::done);
+        link_.reset();
+    }
+}
 
 TEST_F(a_follower_link, writes_rows_ahead_and_the_rest_behind_them) {
     mirrored_transaction what{7, {row(change::insert, 1, "a")}};

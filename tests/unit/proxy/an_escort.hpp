@@ -54,7 +54,7 @@ inline std::string error(const std::string& position) {
 }
 inline std::string hidden(const std::string& fields, const std::string& transaction = "90",
                           const std::string& in = "7") {
-    return "(" + transaction + ',' + in + ",\"UTF8/1/postgres/ISO, MDY\"," + fields + ')';
+    return "(" + transaction + ',' + in + ",\"UTF8/1/postgres/ISO, MDY/hex/on/UTC\"," + fields + ')';
 }
 
 struct books : mirror::ledger {
@@ -165,15 +165,19 @@ class an_escort : public testing::Test {
                             : front + " RETURNING  " + mirror::hidden_column("\"t\"") + "," + back;
     }
 
+    static settings::configuration with_flags(const std::string& flags) {
+        return settings::parse(
+                   "legacy: { dsn: \"host=a dbname=x\" }\nmodern: { dsn: \"host=b dbname=x\" }\n"
+                   "kafka: { brokers: \"k:9092\" }\nstream: { name: app, tables: [\"public.*\"] }\n"
+                   "flags: { " +
+                       flags + " }\n",
+                   "f.yaml", [](std::string_view) { return std::nullopt; })
+            .value();
+    }
+
     books books_;
     portrait::notebook notes_{{}};
-    settings::in_force flags_{
-        settings::parse("legacy: { dsn: \"host=a dbname=x\" }\nmodern: { dsn: \"host=b dbname=x\" }\n"
-                        "kafka: { brokers: \"k:9092\" }\nstream: { name: app, tables: [\"public.*\"] }\n"
-                        "flags: { dual_write_strategy: mirror }\n",
-                        "f.yaml", [](std::string_view) { return std::nullopt; })
-            .value(),
-        1};
+    settings::in_force flags_{with_flags("dual_write_strategy: mirror"), 1};
     pgwire::session_tracker tracker_;
     escort escort_{books_, notes_, "app"};
     std::string waiting_;

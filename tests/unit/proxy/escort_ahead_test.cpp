@@ -112,6 +112,16 @@ TEST_F(an_escort_ahead, sends_no_rows_under_savepoints) {
     send_ahead();
 }
 
+// Nobody would commit on the follower, or undo what is there.
+TEST_F(an_escort_ahead, does_nothing_for_a_session_that_has_left_the_mirror) {
+    begin();
+    insert_many();
+    escort_.mirror(false, false);
+    EXPECT_EQ(escort_.next(), errand::none);
+    EXPECT_EQ(say(pgwire::build_query("COMMIT")), pgwire::build_query("COMMIT"));
+    EXPECT_FALSE(escort_.holds());
+}
+
 // Whose own COMMIT is at hand when they turn out to be another's.
 TEST_F(an_escort_ahead, takes_rows_back_before_it_goes_on) {
     begin();

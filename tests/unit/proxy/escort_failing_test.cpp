@@ -8,18 +8,13 @@ namespace {
 using mirror::leave_reason;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 // Where on_mirror_failure is `fail`.
 class a_strict_escort : public an_escort {
   protected:
     a_strict_escort() {
-        flags_.config.flags = settings::parse(
-                                  "legacy: { dsn: \"host=a dbname=x\" }\nmodern: { dsn: \"host=b dbname=x\" }\n"
-                                  "kafka: { brokers: \"k:9092\" }\nstream: { name: app, tables: [\"public.*\"] }\n"
-                                  "flags: { dual_write_strategy: mirror, on_mirror_failure: fail }\n",
-                                  "f.yaml", [](std::string_view) { return std::nullopt; })
-                                  .value()
-                                  .flags;
+        flags_.config.flags = with_flags("dual_write_strategy: mirror, on_mirror_failure: fail").flags;
         escort_.mirror(true, true);
     }
 
@@ -207,6 +202,166 @@ TEST_F(a_strict_escort, does_not_commit_what_would_come_late) {
     begin();
     insert();
     EXPECT_EQ(say(pgwire::build_query("COMMIT")), "") << "held, to be mirrored";
+}
+
+// Whatever else the text says, and whether or not the statement's rows have come.
+TEST_F(a_strict_escort, does_not_commit_by_other_texts_what_would_come_late) {
+    const std::vector<std::string> texts{"COMMIT AND CHAIN", "COMMIT; BEGIN", "SELECT 1; COMMIT",
+                                         "END AND CHAIN; ROLLBACK"};
+    for (const auto& text : texts) {
+        begin();
+        insert();
+        EXPECT_EQ(say(pgwire::build_query(text)), pgwire::build_query(text)) << "the stream brings it in time";
+        hear(complete("COMMIT") + ready('T'));
+        did("ROLLBACK", "ROLLBACK", 'I');
+        begin();
+        insert();
+        away_ = true;
+        EXPECT_THAT(say(pgwire::build_query(text)), HasSubstr("ROLLBACK; DO ")) << text;
+        EXPECT_EQ(hear(complete("ROLLBACK") + refused_ + ready('I')), refused_ + ready('I'));
+        away_ = false;
+    }
+    EXPECT_EQ(books_.failed.size(), texts.size());
+
+    const std::string chain = pgwire::build_bind("", "c", {}) + pgwire::build_execute("", 0) + pgwire::build_sync();
+    say(pgwire::build_parse("c", "COMMIT AND CHAIN") + pgwire::build_sync());
+    hear(parsed + ready('I'));
+    begin();
+    insert();
+    away_ = true;
+    EXPECT_THAT(say(chain), HasSubstr("XF003"));
+    hear(closed + parsed + bound + refused_ + ready('E'));
+    did("ROLLBACK", "ROLLBACK", 'I');
+
+    for (const auto* text : {"ROLLBACK AND CHAIN", "ROLLBACK; BEGIN"}) {
+        away_ = false;
+        begin();
+        insert();
+        away_ = true;
+        EXPECT_EQ(say(pgwire::build_query(text)), pgwire::build_query(text)) << "undone";
+        hear(complete("ROLLBACK") + ready('T'));
+        EXPECT_EQ(say(pgwire::build_query("COMMIT")), pgwire::build_query("COMMIT")) << "which is of nothing";
+        hear(complete("COMMIT") + ready('I'));
+    }
+    for (const auto* text : {"COMMIT AND CHAIN", "COMMIT; BEGIN"}) {
+        begin();
+        EXPECT_EQ(say(pgwire::build_query(text)), pgwire::build_query(text)) << "it has written nothing";
+        hear(complete("COMMIT") + ready('T'));
+        did("ROLLBACK", "ROLLBACK", 'I');
+    }
+}
+
+TEST_F(a_strict_escort, commits_what_is_on_modern_whatever_becomes_of_the_stream) {
+    begin();
+    insert();
+    EXPECT_EQ(say(pgwire::build_query("COMMIT")), "");
+    away_ = true;
+    ASSERT_EQ(escort_.next(), errand::write);
+    escort_.take_rows();
+    EXPECT_FALSE(go_on());
+    EXPECT_EQ(say(""), pgwire::build_query("COMMIT"));
+}
+
+class a_strict_escort_of_a_pipeline : public a_strict_escort {
+  protected:
+    a_strict_escort_of_a_pipeline() {
+        const std::pair<const char*, const char*> all[] = {
+            {"b", "BEGIN"}, {"i", "INSERT INTO t VALUES (1)"}, {"s", "SELECT 1"}, {"c", "COMMIT"}};
+        for (const auto& [name, text] : all) {
+            say(pgwire::build_parse(name, text) + pgwire::build_sync());
+            hear(parsed + (*name == 'i' ? parsed : "") + ready('I'));
+        }
+    }
+    static std::string run(const std::string& name) {
+        return pgwire::build_bind("", name, {}) + pgwire::build_execute("", 0) + pgwire::build_sync();
+    }
+};
+
+TEST_F(a_strict_escort_of_a_pipeline, holds_the_commit_behind_rows_that_have_not_come) {
+    begin();
+    away_ = true;
+    say(run("i"));
+    EXPECT_EQ(say(run("c")), "");
+    ASSERT_EQ(escort_.next(), errand::flush);
+    hear(bound + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T'));
+    ASSERT_EQ(escort_.next(), errand::write) << "the stream is away, and modern isn't, perhaps";
+    escort_.take_rows();
+    go_on(leave_reason::no_follower);
+    EXPECT_THAT(say(""), HasSubstr("XF003"));
+}
+
+// Where the session stands isn't known there, so the Sync may be what commits.
+TEST_F(a_strict_escort_of_a_pipeline, refuses_what_it_can_not_have_mirrored) {
+    away_ = true;
+    const auto fails = closed + parsed + bound + refused_;
+    const auto inserted = bound + row({hidden("1,")}) + complete("INSERT 0 1");
+    EXPECT_THAT(say(run("s") + run("i")), HasSubstr("XF003"));
+    hear(bound + row({"1"}) + complete("SELECT 1") + ready('I') + inserted + fails + ready('I'));
+
+    EXPECT_THAT(say(run("b") + run("i")), HasSubstr("XF003"));
+    EXPECT_EQ(say(run("c")), run("c")) << "which rolls it back";
+    hear(bound + complete("BEGIN") + ready('T') + inserted + fails + ready('E'));
+    hear(bound + complete("ROLLBACK") + ready('I'));
+    EXPECT_FALSE(escort_.holds());
+    EXPECT_THAT(books_.failed, ElementsAre(leave_reason::no_follower, leave_reason::no_follower));
+
+    away_ = false;
+    EXPECT_THAT(say(run("s") + run("i")), Not(HasSubstr("XF003"))) << "the stream brings it in time";
+}
+
+TEST_F(a_strict_escort_of_a_pipeline, keeps_in_mind_what_has_to_be_in_time) {
+    say(run("s") + run("b") + pgwire::build_query("COPY t FROM STDIN"));
+    escort_.other_write();
+    hear(bound + row({"1"}) + complete("SELECT 1") + ready('I'));
+    hear(bound + complete("BEGIN") + ready('T') + complete("COPY 1") + ready('T'));
+    away_ = true;
+    EXPECT_THAT(say(run("c")), HasSubstr("XF003"));
+    EXPECT_EQ(say(run("c")), run("c")) << "once";
+}
+
+// Statements outlive the flags by which they were prepared.
+TEST_F(an_escort, fails_by_the_flags_in_force_when_a_statement_is_bound) {
+    const auto is = [this](const char* flags, bool may_fail) {
+        flags_.config.flags = with_flags(flags).flags;
+        escort_.mirror(true, may_fail);
+    };
+    const auto knows_of = [this](bool away) {
+        away_ = away;
+        if (away) books_.known = nullptr;
+        if (!away) know(facts());
+    };
+    constexpr auto* strict = "dual_write_strategy: mirror, on_mirror_failure: fail";
+    constexpr auto* lenient = "dual_write_strategy: mirror";
+    const std::string insert = pgwire::build_execute("", 0) + pgwire::build_sync();
+    const auto bind = [](const char* name) { return pgwire::build_bind("", name, {}); };
+    say(pgwire::build_parse("lenient", "INSERT INTO t VALUES (1)") + pgwire::build_sync());
+    hear(parsed + parsed + ready('I'));
+    is(strict, true);
+    say(pgwire::build_parse("strict", "INSERT INTO t VALUES (1)") + pgwire::build_sync());
+    hear(parsed + parsed + ready('I'));
+
+    knows_of(true);
+    EXPECT_THAT(say(bind("lenient") + insert), HasSubstr("XF003"));
+    hear(closed + parsed + bound + error("1") + ready('I'));
+    knows_of(false);
+    say(bind("lenient") + insert);
+    hear(bound + row({hidden("1,")}) + complete("INSERT 0 1"));
+    ASSERT_EQ(escort_.next(), errand::write);
+    escort_.take_rows();
+    go_on(leave_reason::no_follower);
+    EXPECT_THAT(ahead_, HasSubstr("XF003"));
+    hear(closed + parsed + bound + error("1") + ready('I'));
+
+    is(lenient, false);
+    say(bind("strict") + insert);
+    hear(bound + row({hidden("1,")}) + complete("INSERT 0 1"));
+    ASSERT_EQ(escort_.next(), errand::write);
+    escort_.take_rows();
+    go_on(leave_reason::no_follower);
+    EXPECT_EQ(ahead_, pgwire::build_sync());
+    hear(ready('I'));
+    EXPECT_THAT(books_.failed, ElementsAre(leave_reason::no_follower, leave_reason::no_follower));
+    EXPECT_THAT(books_.streamed, ElementsAre(leave_reason::no_follower));
 }
 
 }  // namespace

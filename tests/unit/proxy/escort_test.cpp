@@ -180,9 +180,10 @@ TEST_F(an_escort, is_careful_with_texts_of_others) {
 
 TEST_F(an_escort, believes_no_rows_of_other_settings_or_tables) {
     const std::pair<std::string, mirror::leave_reason> all[] = {
-        {"(90,7,\"UTF8/0/postgres/ISO, MDY\",1,)", mirror::leave_reason::settings},
-        {"(90,8,\"UTF8/1/postgres/ISO, MDY\",1,)", mirror::leave_reason::table},
-        {"(90,7,\"UTF8/1/postgres/ISO, MDY\",1)", mirror::leave_reason::table},
+        {"(90,7,\"UTF8/0/postgres/ISO, MDY/hex/on/UTC\",1,)", mirror::leave_reason::settings},
+        {"(90,7,\"UTF8/1/postgres/ISO, MDY/hex/off/UTC\",1,)", mirror::leave_reason::settings},
+        {"(90,8,\"UTF8/1/postgres/ISO, MDY/hex/on/UTC\",1,)", mirror::leave_reason::table},
+        {"(90,7,\"UTF8/1/postgres/ISO, MDY/hex/on/UTC\",1)", mirror::leave_reason::table},
         {"what", mirror::leave_reason::statement}};
     for (const auto& [text, why] : all) {
         say(pgwire::build_query("INSERT INTO t VALUES (1)"));
@@ -193,6 +194,40 @@ TEST_F(an_escort, believes_no_rows_of_other_settings_or_tables) {
         ASSERT_FALSE(books_.streamed.empty());
         EXPECT_EQ(books_.streamed.back(), why) << text;
     }
+}
+
+// A row is known to the stream by its key's text.
+TEST_F(an_escort, asks_for_the_stream_s_own_settings_where_a_key_depends_on_them) {
+    const auto next = [&](const char* settings) {
+        say(pgwire::build_query("INSERT INTO t VALUES (1)"));
+        hear(parsed + bound + row({"(90,7,\"UTF8/1/postgres/ISO, MDY/" + std::string{settings} + "\",1,)"}) +
+             complete("INSERT 0 1"));
+        const auto made = escort_.next();
+        if (made == errand::write) escort_.take_rows();
+        go_on();
+        if (made == errand::write) escort_.committed(true);
+        hear(ready('I'));
+        return made;
+    };
+    const auto know_key = [this](bool zoned, bool bytes) {
+        auto table = facts();
+        table.zoned_key = zoned;
+        table.bytes_key = bytes;
+        know(std::move(table));
+    };
+    constexpr const char* zoned = "hex/on/Asia/Tokyo";
+    constexpr const char* escaped = "escape/on/UTC";
+    know_key(false, false);
+    for (const auto* other : {zoned, escaped}) EXPECT_EQ(next(other), errand::write) << other;
+    know_key(true, false);
+    EXPECT_EQ(next(escaped), errand::write);
+    EXPECT_EQ(next(zoned), errand::proceed);
+    know_key(false, true);
+    EXPECT_EQ(next(zoned), errand::write);
+    EXPECT_EQ(next(escaped), errand::proceed);
+    EXPECT_EQ(books_.streamed, (std::vector{mirror::leave_reason::settings, mirror::leave_reason::settings}));
+    know_key(true, true);
+    EXPECT_EQ(next("hex/on/Etc/UTC"), errand::write);
 }
 
 // It may have gone over to another one since the catalogs were read.
@@ -262,12 +297,12 @@ TEST_F(an_escort, leaves_the_rows_of_a_table_that_rests_to_the_stream) {
     EXPECT_EQ(next(), errand::write) << "it has rested";
 }
 
-// Its version of it was made when nothing spoke against that.
+// It was bound when nothing spoke against that.
 TEST_F(an_escort, mirrors_no_new_row_by_what_it_knew_of_the_table) {
     say(pgwire::build_parse("s", "INSERT INTO t VALUES (1)") + pgwire::build_sync());
     hear(parsed + parsed + ready('I'));
-    know_ties();
     say(pgwire::build_bind("", "s", {}) + pgwire::build_execute("", 0) + pgwire::build_sync());
+    know_ties();
     hear(bound + row({hidden("1,")}) + complete("INSERT 0 1"));
     EXPECT_EQ(escort_.next(), errand::proceed);
     go_on();

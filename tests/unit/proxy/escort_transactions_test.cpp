@@ -53,6 +53,131 @@ TEST_F(an_escort, holds_the_commit_in_the_middle_of_a_pipeline) {
     EXPECT_FALSE(escort_.holds());
 }
 
+// Its version of a statement was made by other flags.
+TEST_F(an_escort, is_done_with_what_was_prepared_before_the_session_left_the_mirror) {
+    say(pgwire::build_parse("s", "INSERT INTO t VALUES (1)") + pgwire::build_sync());
+    hear(parsed + parsed + ready('I'));
+    const std::string own = pgwire::build_bind("", "s", {}) + pgwire::build_execute("", 0) + pgwire::build_sync();
+    const auto commit = pgwire::build_query("COMMIT");
+    escort_.mirror(false, false);
+    begin();
+    EXPECT_EQ(say(own), own);
+    EXPECT_EQ(hear(bound + complete("INSERT 0 1") + ready('T')), bound + complete("INSERT 0 1") + ready('T'));
+    EXPECT_EQ(say(commit), commit);
+    hear(complete("COMMIT") + ready('I'));
+    EXPECT_FALSE(escort_.holds());
+
+    escort_.mirror(true, false);
+    begin();
+    EXPECT_TRUE(say(own).starts_with(pgwire::build_bind("", "crossfade_1", {})));
+    hear(bound + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T'));
+    EXPECT_EQ(say(commit), "");
+    EXPECT_EQ(escort_.next(), errand::write);
+}
+
+TEST_F(an_escort, goes_by_the_flags_in_force_when_a_statement_is_bound) {
+    say(pgwire::build_parse("s", "INSERT INTO t VALUES (1)") + pgwire::build_sync());
+    hear(parsed + parsed + ready('I'));
+    flags_.config.flags = with_flags("dual_write_strategy: legacy-primary").flags;
+    const std::string own = pgwire::build_bind("", "s", {}) + pgwire::build_execute("", 0) + pgwire::build_sync();
+    EXPECT_EQ(say(own), own);
+}
+
+// The client's own statement without a name has to be there first.
+TEST_F(an_escort, gives_the_statement_without_a_name_back_where_the_flags_are_others) {
+    const auto parse = pgwire::build_parse("", "INSERT INTO t VALUES (1)");
+    const std::string own = pgwire::build_bind("", "", {}) + pgwire::build_execute("", 0) + pgwire::build_sync();
+    say(parse + own);
+    hear(closed + parsed + bound + row({hidden("1,")}) + complete("INSERT 0 1"));
+    ASSERT_EQ(escort_.next(), errand::write);
+    escort_.take_rows();
+    go_on();
+    hear(ready('I'));
+    escort_.mirror(false, false);
+    EXPECT_EQ(say(own), parse + own);
+    EXPECT_EQ(hear(parsed + bound + complete("INSERT 0 1") + ready('I')), bound + complete("INSERT 0 1") + ready('I'));
+    EXPECT_EQ(say(own), own);
+}
+
+// Its rows are asked for, and not there yet.
+TEST_F(an_escort, holds_the_commit_behind_a_statement_that_is_not_answered) {
+    say(pgwire::build_parse("s", "INSERT INTO t VALUES (1)") + pgwire::build_sync());
+    hear(parsed + parsed + ready('I'));
+    const std::string insert = pgwire::build_bind("", "s", {}) + pgwire::build_execute("", 0) + pgwire::build_sync();
+    const auto answer = bound + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T');
+    const std::string by_messages = pgwire::build_parse("", "COMMIT") + pgwire::build_bind("", "", {}) +
+                                    pgwire::build_execute("", 0) + pgwire::build_sync();
+    for (const auto& commit : {pgwire::build_query("COMMIT"), by_messages}) {
+        begin();
+        say(insert);
+        EXPECT_EQ(say(commit), "");
+        ASSERT_EQ(escort_.next(), errand::flush);
+        hear(answer);
+        ASSERT_EQ(escort_.next(), errand::write);
+        EXPECT_EQ(escort_.take_rows().rows.size(), 1U);
+        EXPECT_FALSE(go_on());
+        EXPECT_EQ(say(""), commit);
+        EXPECT_TRUE(escort_.commits(complete("COMMIT") + ready('I')));
+        escort_.committed(true);
+        hear((commit == by_messages ? parsed + bound : "") + complete("COMMIT") + ready('I'));
+        EXPECT_FALSE(escort_.holds());
+    }
+    EXPECT_EQ(books_.mirrored, 2);
+    begin();
+    say(insert);
+    EXPECT_EQ(say(pgwire::build_query("COMMIT")), "");
+    hear(error("1") + ready('E'));
+    ASSERT_EQ(escort_.next(), errand::proceed);
+    go_on();
+    EXPECT_EQ(say(""), pgwire::build_query("COMMIT")) << "it has failed";
+    hear(complete("ROLLBACK") + ready('I'));
+    EXPECT_FALSE(escort_.holds());
+}
+
+// What comes behind it was sent already.
+TEST_F(an_escort, knows_what_was_written_when_something_older_is_answered) {
+    say(pgwire::build_query("SELECT 1") + pgwire::build_query("UPDATE other SET a = 1"));
+    escort_.other_write(mirror::leave_reason::table);
+    hear(complete("SELECT 1") + ready('I'));
+    EXPECT_FALSE(escort_.wrote_nothing(complete("UPDATE 1") + ready('I')));
+    hear(complete("UPDATE 1") + ready('I'));
+    EXPECT_EQ(books_.streamed.back(), mirror::leave_reason::table);
+    say(pgwire::build_query("SELECT 1"));
+    EXPECT_TRUE(escort_.wrote_nothing(complete("SELECT 1") + ready('I')));
+}
+
+// Rows tell how their transaction is going to be committed, as far as that was known then.
+TEST_F(an_escort, leaves_to_the_stream_what_legacy_may_commit_without_a_flush_after_all) {
+    for (const auto* way :
+         {"SET LOCAL synchronous_commit TO off", "RESET synchronous_commit", "RESET ALL",
+          "SELECT set_config('synchronous_commit', 'off', true)", "SELECT set_config($1, $2, true)"}) {
+        begin();
+        insert();
+        say(pgwire::build_parse("", way) + pgwire::build_bind("", "", {}) + pgwire::build_execute("", 0) +
+            pgwire::build_sync());
+        hear(parsed + bound + complete("SET") + ready('T'));
+        EXPECT_EQ(say(pgwire::build_query("COMMIT")), pgwire::build_query("COMMIT")) << way;
+        hear(complete("COMMIT") + ready('I'));
+        ASSERT_FALSE(books_.streamed.empty()) << way;
+        EXPECT_EQ(books_.streamed.back(), mirror::leave_reason::settings) << way;
+        books_.streamed.clear();
+    }
+    for (const auto* way : {"SET LOCAL work_mem TO 64", "SELECT set_config('app.user', '1', true)"}) {
+        begin();
+        did("SET LOCAL synchronous_commit TO on", "SET");  // of which its rows tell
+        insert();
+        did(way, "SET");
+        EXPECT_EQ(say(pgwire::build_query("COMMIT")), "") << way;
+        ASSERT_EQ(escort_.next(), errand::write);
+        escort_.take_rows();
+        go_on();
+        say("");
+        escort_.committed(true);
+        hear(complete("COMMIT") + ready('I'));
+    }
+    EXPECT_TRUE(books_.streamed.empty());
+}
+
 // What a client sends bit by bit, and answers that come in between.
 TEST_F(an_escort, knows_portals_for_as_long_as_the_server_does) {
     const auto parse = pgwire::build_parse("s", "INSERT INTO t VALUES ($1)");
@@ -87,6 +212,28 @@ TEST_F(an_escort, is_not_led_astray_by_a_copy) {
     say(pgwire::build_query("INSERT INTO t VALUES (1) RETURNING id"));
     EXPECT_EQ(hear(columns({"row", "id"}) + row({hidden("1,"), "1"}) + complete("INSERT 0 1") + ready('T')),
               columns({"id"}) + row({"1"}) + complete("INSERT 0 1") + ready('T'));
+}
+
+TEST_F(an_escort, remembers_no_write_of_a_copy_that_has_ended) {
+    say(pgwire::build_parse("", "COPY t FROM STDIN") + pgwire::build_bind("", "", {}) + pgwire::build_execute("", 0) +
+        pgwire::build_sync());
+    escort_.other_write();
+    hear(parsed + bound + framed('G', std::string(3, '\0')));
+    say(pgwire::build_copy_data("1\n") + pgwire::build_copy_done() + pgwire::build_sync());
+    hear(complete("COPY 1") + ready('I'));
+    EXPECT_TRUE(escort_.wrote_nothing(ready('I')));
+}
+
+// Up to a Sync, which isn't to be held.
+TEST_F(an_escort, holds_no_commit_that_the_server_skips) {
+    begin();
+    insert();
+    say(pgwire::build_parse("", "SELECT nope"));
+    hear(error("1"));
+    EXPECT_EQ(say(pgwire::build_query("COMMIT") + pgwire::build_sync()),
+              pgwire::build_query("COMMIT") + pgwire::build_sync());
+    hear(ready('E'));
+    EXPECT_FALSE(escort_.holds());
 }
 
 TEST_F(an_escort, knows_prepared_statements_that_were_there_before_an_error) {

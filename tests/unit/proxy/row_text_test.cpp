@@ -6,7 +6,7 @@ namespace crossfade::proxy::mirror {
 namespace {
 
 using values = std::vector<std::optional<std::string>>;
-constexpr const char* settings = "UTF8/1/postgres/ISO, MDY";
+constexpr const char* settings = "UTF8/1/postgres/ISO, MDY/hex/on/UTC";
 
 std::string text_of(const std::string& fields, const std::string& with = settings) {
     return "(744,16385,\"" + with + "\"" + (fields.empty() ? "" : "," + fields) + ')';
@@ -47,6 +47,25 @@ TEST(a_row_s_text, is_faithful_by_the_session_s_settings_alone) {
         EXPECT_FALSE(read_row(text_of("1", with))->faithful) << with;
     EXPECT_TRUE(read_row(text_of("1", "UTF8/0/iso_8601/German"))->utf8) << "which is enough for most types";
     EXPECT_FALSE(read_row(text_of("1", "LATIN1/1/postgres/ISO, MDY"))->utf8);
+}
+
+TEST(a_row_s_text, says_whether_it_is_the_stream_s_by_further_settings) {
+    const std::string front = "UTF8/1/postgres/ISO, MDY/";
+    for (const auto* with : {"hex/on/UTC", "hex/off/Etc/UTC", "hex/on/GMT"}) {
+        EXPECT_FALSE(read_row(text_of("1", front + with))->zoned) << with;
+        EXPECT_FALSE(read_row(text_of("1", front + with))->escaped) << with;
+    }
+    for (const auto* with : {"hex/on/Asia/Tokyo", "hex/on/<+09>-09", "hex/on/", "hex/on", ""})
+        EXPECT_TRUE(read_row(text_of("1", front + with))->zoned) << with;
+    for (const auto* with : {"escape/on/UTC", ""}) EXPECT_TRUE(read_row(text_of("1", front + with))->escaped) << with;
+    EXPECT_TRUE(read_row(text_of("1", front + "escape/on/Asia/Tokyo"))->faithful) << "but for a key it is as good";
+}
+
+TEST(a_row_s_text, says_whether_its_transaction_will_be_on_disk_when_it_is_answered) {
+    const std::string front = "UTF8/1/postgres/ISO, MDY/hex/";
+    for (const auto* with : {"on", "local", "remote_write", "remote_apply"})
+        EXPECT_TRUE(read_row(text_of("1", front + with + "/UTC"))->flushes) << with;
+    for (const auto* with : {"off/UTC", ""}) EXPECT_FALSE(read_row(text_of("1", front + with))->flushes) << with;
 }
 
 TEST(a_row_s_text, is_nothing_else) {

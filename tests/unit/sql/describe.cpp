@@ -82,6 +82,7 @@ std::string describe(const statement& it) {
     if (it.has_returning) text += " returning";
     if (it.has_on_conflict) text += " conflict";
     if (it.called.set_config) text += " set_config";
+    if (it.called.commit_setting) text += " (commits)";
     for (const auto& name : it.called.settings) text += " (" + name + ")";
     if (it.called.unknown_setting) text += " (?)";
     if (it.called.sequence_value) text += " drawn";
