@@ -55,19 +55,20 @@ struct helm {
     }
 };
 
-// SIGHUP reloads; the first SIGTERM or SIGINT lets transactions finish, the second one does not wait for them.
-void handle_signals(boost::asio::signal_set& signals, const helm& steer) {
-    signals.async_wait([&](boost::system::error_code cancelled, int signal) {
+// SIGHUP reloads; the first SIGTERM or SIGINT lets transactions finish, whatever an operator has said on the console,
+// the second one does not wait for them.
+void handle_signals(boost::asio::signal_set& signals, const helm& steer, bool told_to_stop = false) {
+    signals.async_wait([&, told_to_stop](boost::system::error_code cancelled, int signal) {
         if (cancelled) return;
         if (signal == SIGHUP) {
             steer.take_up("SIGHUP");
-        } else if (steer.front.draining()) {
+        } else if (told_to_stop) {
             spdlog::warn("stopping at once");
             steer.shut_down(console::shutdown_waits_for::nothing);
         } else {
             steer.shut_down(console::shutdown_waits_for::transactions);
         }
-        handle_signals(signals, steer);
+        handle_signals(signals, steer, told_to_stop || signal != SIGHUP);
     });
 }
 

@@ -19,6 +19,8 @@ constexpr std::string_view writability = "default_transaction_read_only";
 // Before the first ReadyForQuery: parameters, notices, a key.
 constexpr int most_messages = 1000;
 constexpr std::uint32_t most_of_one = 65535;
+// Of a database whose functions are being changed again and again nobody knows what they set.
+constexpr int most_surveys = 3;
 
 std::string name_of(settings::side side) {
     return "the " + std::string{settings::to_string(side)} + " database";
@@ -70,6 +72,7 @@ void changeover::keep_unnamed(std::string_view parse) {
 void changeover::forget_unnamed() {
     heard_.facts.statement = heard_facts::unnamed::none;
     heard_.facts.parse.clear();
+    forgot_unnamed_ = true;
 }
 
 message_reader& changeover::reader_of(transport& old) {
@@ -88,18 +91,28 @@ unable changeover::refused_to_be_asked(settings::side side, const interview_fail
 
 asio::awaitable<hindrance> changeover::leave(transport& old, settings::side of, const std::string& database,
                                              changeover_queue& surveys) {
-    const auto functions = co_await surveys.survey_of(of, database, old, reader_of(old), from_old_);
-    if (!functions) co_return refused_to_be_asked(of, functions.error());
-    asked_.own_settings = *settings_;
-    asked_.own_settings.insert((*functions)->own_settings.begin(), (*functions)->own_settings.end());
     const auto& heard = heard_.facts;
     asked_.about_unnamed = heard.statement != heard_facts::unnamed::none && !kept_back_;
-    auto found = co_await ask(old, *reader_of_old_, asked_, from_old_);
-    if (!found) co_return refused_to_be_asked(of, found.error());
-    was_ = std::move(*found);
+    bool functions_known = false;
+    // A survey may be older than functions that the session has called.
+    for (int tries = 0; tries < most_surveys; ++tries) {
+        const auto functions = co_await surveys.survey_of(of, database, old, reader_of(old), from_old_);
+        if (!functions) co_return refused_to_be_asked(of, functions.error());
+        asked_.own_settings = *settings_;
+        asked_.own_settings.insert((*functions)->own_settings.begin(), (*functions)->own_settings.end());
+        auto with_functions = asked_;
+        with_functions.about_functions = true;
+        auto found = co_await ask(old, *reader_of_old_, std::move(with_functions), from_old_);
+        if (!found) co_return refused_to_be_asked(of, found.error());
+        was_ = std::move(*found);
+        const bool newest = was_.functions == (*functions)->edition;
+        functions_known = newest && (*functions)->complete;
+        if (newest) break;
+        surveys.forget(of, database, *functions);
+    }
     if (only_reads_ == of) take_writability(was_, at_home_.get());
     was_.heard = heard;
-    was_.heard.functions_known = (*functions)->complete;
+    was_.heard.functions_known = functions_known;
     was_.unnamed_there = was_.unnamed_there || kept_back_;
     const auto obstacles = portrait::obstacles(was_);
     if (obstacles.empty()) co_return std::nullopt;
@@ -233,8 +246,7 @@ void changeover::take_writability(portrait::session_portrait& to, const portrait
 
 asio::awaitable<hindrance> changeover::only_read() {
     for_client unheard;  // of a setting that isn't its
-    const auto made =
-        co_await repeat(*next_, *from_next_, pgwire::build_query("SET default_transaction_read_only = on"), 1, unheard);
+    const auto made = co_await frontend::only_read(*next_, *from_next_, unheard);
     if (made && *made == pgwire::transaction_status::idle) co_return std::nullopt;
     co_return unable{move_result::different, name_of(to_) + " doesn't become one that only reads"};
 }
@@ -247,7 +259,10 @@ std::optional<parked_connection> changeover::park(transport& old, settings::side
                                                   std::optional<pgwire::backend_key_data> key) const {
     // Its notifications would wait there, or come late.
     if (!may_be_parked() || !old.is_open()) return std::nullopt;
-    return parked_connection{std::move(old), of, was_, std::move(key), portrait::bytes_of(was_)};
+    parked_connection kept{std::move(old), of, was_, std::move(key), portrait::bytes_of(was_)};
+    // What its client has done away with is there still, and what it was kept back from isn't.
+    if (forgot_unnamed_ || kept_back_) kept.distrust_unnamed();
+    return kept;
 }
 
 asio::awaitable<hindrance> changeover::undo(transport& old, const repeatable_start& of) {

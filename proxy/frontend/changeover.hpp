@@ -115,6 +115,7 @@ class changeover {
     std::shared_ptr<const std::set<std::string>> settings_;
     instant began_;
     bool kept_back_ = false;
+    bool forgot_unnamed_ = false;
     bool late_ = false;
     bool lost_old_ = false;
 

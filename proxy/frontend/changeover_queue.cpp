@@ -40,4 +40,9 @@ asio::awaitable<changeover_queue::surveyed> changeover_queue::survey_of(settings
     co_return own->found;
 }
 
+void changeover_queue::forget(settings::side side, const std::string& database, const shared_survey& outdated) {
+    const auto known = surveys_.find({side, database});
+    if (known != surveys_.end() && known->second->found == outdated) surveys_.erase(known);
+}
+
 }  // namespace crossfade::proxy::frontend

@@ -37,8 +37,9 @@ class changeover_queue {
     using surveyed = boost::system::result<shared_survey, interview_failure>;
     asio::awaitable<surveyed> survey_of(settings::side side, std::string database, transport& server,
                                         message_reader& from, for_client& meanwhile);
-    // They may have changed.
+    // They may have changed; or have, since this one.
     void forget_surveys() { surveys_.clear(); }
+    void forget(settings::side side, const std::string& database, const shared_survey& outdated);
 
   private:
     struct survey_under_way {

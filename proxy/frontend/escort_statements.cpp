@@ -12,6 +12,15 @@ namespace {
 namespace effect = sql::effect;
 using mirror::leave_reason;
 
+constexpr std::string_view how_to_commit = "synchronous_commit";
+
+bool may_set_how_to_commit(const sql::statement& it) {
+    const auto* set = std::get_if<effect::set_parameter>(&it.effect);
+    const auto* reset = std::get_if<effect::reset_parameter>(&it.effect);
+    return (set != nullptr && set->name == how_to_commit) || (reset != nullptr && reset->name == how_to_commit) ||
+           std::holds_alternative<effect::reset_all>(it.effect) || it.called.commit_setting;
+}
+
 }  // namespace
 
 std::shared_ptr<const sql::understanding> escort::understand(std::string_view text, sql::lexing how) {
@@ -40,6 +49,8 @@ void escort::heed(const sql::statement& it) {
         std::ranges::find(it.called.settings, "session_authorization") != it.called.settings.end())
         trusted_ = false;
     if (std::holds_alternative<effect::prepare_transaction>(it.effect)) other_write(leave_reason::transaction);
+    // Rows that come behind it tell by themselves.
+    if (may_set_how_to_commit(it) && brings_rows()) other_write(leave_reason::settings);
 }
 
 // What else DDL may change, such as a column that goes with its type, is noticed by the rows.

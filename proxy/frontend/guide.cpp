@@ -5,7 +5,9 @@
 #include "lib/pgwire/diagnostics.hpp"
 #include "lib/pgwire/message_types.hpp"
 #include "lib/settings/turned.hpp"
+#include "proxy/frontend/unnamed_use.hpp"
 #include "proxy/frontend/whole_message.hpp"
+#include "proxy/portrait/hearing.hpp"
 #include "proxy/strategy/group_sides.hpp"
 
 namespace crossfade::proxy::frontend {
@@ -32,11 +34,6 @@ constexpr std::string_view refusal =
     "HINT = 'Begin the transaction without READ ONLY, or have hybrid_read_strategy: legacy for this tenant.'; END "
     "$crossfade$";
 
-bool replaces_unnamed(std::string_view message) {
-    return message.front() == said::query ||
-           (message.front() == said::parse && message.size() > header_size && message[header_size] == '\0');
-}
-
 }  // namespace
 
 // What is looked at together.
@@ -47,6 +44,7 @@ struct guide::request {
     bool flushed = false;    // the client waits for an answer in front of that
     bool cut = false;        // what follows has to be there before it can be looked at
     bool strange = false;    // it runs what was prepared before anybody listened
+    bool extended = false;   // has messages that a Sync is to follow
     bool passes_by = false;  // a COPY's data, or a goodbye
     std::vector<std::shared_ptr<const void>> keeps{};  // what `what` leads to
 };
@@ -63,7 +61,7 @@ guide::step guide::look(std::string_view chunk, const usher::circumstances& now)
     if (looked_ > 0) return {.bytes = std::min(looked_, chunk.size())};
     if (now.where.idle()) start_.clear();
     // One unit at a time, so that it can be said again to legacy whatever becomes of modern.
-    if (now.here != home && !now.where.quiet() && chunk.front() != said::terminate) {
+    if (now.here != home && !amid_ && !now.where.quiet() && chunk.front() != said::terminate) {
         waits_ = true;
         return {.what = step::action::wait};
     }
@@ -83,13 +81,17 @@ guide::step guide::outside(std::string_view chunk, request& it, const usher::cir
     auto place = at_home || !it.whole ? strategy::read_place{} : place_of(it, now);
     const bool reads = it.what.what == errand::read || it.what.what == errand::read_only;
     auto wanted = at_home ? home : !reads ? now.here : place.at_follower ? settings::other(home) : home;
+    // Legacy couldn't be asked what modern fails: the way home makes the session the same on both again.
+    const bool differs = now.here != home && !alike_ && it.what.what == errand::read;
     // Who has come back, or come too late, doesn't set out once more.
-    if (decided_ == home) wanted = home;
+    if (differs || decided_ == home) wanted = home;
     if (wanted != now.here) {
         decided_ = wanted;
-        return {.what = step::action::go, .replaces_unnamed = replaces_unnamed(chunk)};
+        return {
+            .what = step::action::go, .replaces_unnamed = replaces_unnamed(chunk), .uses_unnamed = uses_unnamed(chunk)};
     }
     decided_.reset();
+    if (wanted == home) place.at_follower = false;
     if (reads) read_ = place;
     return go_on(chunk, it, now);
 }
@@ -114,18 +116,23 @@ guide::step guide::inside(std::string_view chunk, request& it, const usher::circ
 
 // To where it has its effect, with all that its transaction has said, if that can be said again.
 guide::step guide::stray(std::string_view chunk, const request& it, const usher::circumstances& now) {
-    if (!it.whole || it.size > chunk.size()) return it.flushed ? go_on(chunk, it, now) : step{};
+    const bool whole = it.whole && it.size <= chunk.size();
+    if (!whole && !it.flushed && it.size <= longest_text) return {};
     const bool open = now.where.status() == transaction_status::in_transaction;
     if (open && start_.usable() && !std::exchange(stray_tried_, true))
         return {.what = step::action::go_again, .replaces_unnamed = replaces_unnamed(chunk)};
     stray_tried_ = false;
     if (!open) return go_on(chunk, it, now);  // it has failed, and so does this
+    // Nothing can be sent in the place of a part of a unit: what the server skips behind an error would take that
+    // along.
+    if (!whole || amid_) return go_on(chunk, it, now);
     start_.spoil();
     return {.what = step::action::refuse, .bytes = it.size, .text = std::string{refusal}};
 }
 
 guide::step guide::go_on(std::string_view chunk, const request& it, const usher::circumstances& now) {
     looked_ = it.size;
+    amid_ = !it.whole && (amid_ || it.extended);
     const auto there = chunk.substr(0, it.size);
     const bool at_home = now.here == home;
     alike_ = alike_ && !it.what.alters;
@@ -182,6 +189,7 @@ bool guide::read_message(std::string_view from, std::size_t size, sql::lexing ho
             read_text(body.rest(), !too_long, how, carried_out::now, into);
             return true;
         case said::parse: {
+            into.extended = true;
             const auto name = body.cstring();
             const auto text = body.failed() ? std::string_view{} : body.rest();
             const auto before = into.keeps.size();
@@ -196,6 +204,7 @@ bool guide::read_message(std::string_view from, std::size_t size, sql::lexing ho
             return true;
         }
         case said::bind: {
+            into.extended = true;
             body.cstring();  // the portal
             const auto name = body.cstring();
             const auto found = body.failed() ? nullptr : prepared_.find(name);
@@ -204,6 +213,7 @@ bool guide::read_message(std::string_view from, std::size_t size, sql::lexing ho
             return true;
         }
         case said::close:
+            into.extended = true;
             if (body.u8() == 'S' && !body.cstring().empty()) {
                 into.what.what = errand::at_home;
                 into.what.alters = true;
@@ -212,6 +222,7 @@ bool guide::read_message(std::string_view from, std::size_t size, sql::lexing ho
         case said::function_call:
             into.whole = true;
             into.what = intent::of_unknown();
+            into.what.strays = true;
             return true;
         case said::sync:
             into.whole = true;
@@ -221,6 +232,7 @@ bool guide::read_message(std::string_view from, std::size_t size, sql::lexing ho
             return true;
         case said::describe:
         case said::execute:
+            into.extended = true;
             return true;
         default:
             into.passes_by = true;
@@ -231,7 +243,11 @@ bool guide::read_message(std::string_view from, std::size_t size, sql::lexing ho
 void guide::read_text(std::string_view text, bool whole, sql::lexing how, carried_out when, request& into) {
     text = text.substr(0, text.find('\0'));
     const auto known = whole && sql::legible(text, how) ? notes_.statements.understand(text) : nullptr;
-    if (!known || !*known) return add(into, nullptr, when);
+    const bool understood = known && *known;
+    // What nobody knows of the session behind it keeps it where it is.
+    if (!understood || text.size() + longest_names > portrait::hearing::longest_heard)
+        into.what.strays = into.what.strays || portrait::is_suspicious(text, portrait::stands_in::query);
+    if (!understood) return add(into, nullptr, when);
     into.keeps.push_back(known);
     if (when == carried_out::now) prepared_.remember_prepared_by(known);
     for (const auto& each : **known) strategy::add(into.what, each, when, by_name());
@@ -342,6 +358,7 @@ void guide::settled(bool idle, instant at) {
     unit_.clear();
     unheard_ = false;
     if (!idle) return;
+    amid_ = false;
     if (wrote_ && (!brought_ || wrote_behind_)) last_write_ = at;
     wrote_ = brought_ = wrote_behind_ = false;
     stray_tried_ = false;

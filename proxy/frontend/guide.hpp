@@ -120,6 +120,7 @@ class guide {
     std::optional<std::uint64_t> edition_;
 
     std::size_t looked_ = 0;  // bytes in front of what comes next: they were looked at, and may go on
+    bool amid_ = false;       // they end within a unit
     bool waits_ = false;
     bool alike_ = false;
     std::optional<settings::side> decided_;  // for the unit that comes next, which has set out for it

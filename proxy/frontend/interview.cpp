@@ -162,6 +162,14 @@ asio::awaitable<boost::system::result<pgwire::transaction_status, interview_fail
     co_return done;
 }
 
+asio::awaitable<boost::system::result<pgwire::transaction_status, interview_failure>> only_read(transport& server,
+                                                                                                message_reader& from,
+                                                                                                for_client& meanwhile) {
+    auto messages = named_run("SET default_transaction_read_only = on");
+    auto done = co_await repeat(server, from, std::move(messages), 1, meanwhile);
+    co_return done;
+}
+
 asio::awaitable<bool> catch_up(transport& server, message_reader& from, for_client& meanwhile) {
     until_ready reading;
     const auto outcome = co_await exchange(server, from, pgwire::build_sync(), reading, meanwhile);

@@ -59,6 +59,12 @@ asio::awaitable<boost::system::result<pgwire::transaction_status, interview_fail
                                                                                                 message_reader& from,
                                                                                                 for_client& meanwhile);
 
+// Makes the session one whose transactions are READ ONLY unless they say otherwise, and leaves its statements as they
+// are.
+asio::awaitable<boost::system::result<pgwire::transaction_status, interview_failure>> only_read(transport& server,
+                                                                                                message_reader& from,
+                                                                                                for_client& meanwhile);
+
 // Takes what the server has sent by now without being asked. False: the connection is broken.
 asio::awaitable<bool> catch_up(transport& server, message_reader& from, for_client& meanwhile);
 

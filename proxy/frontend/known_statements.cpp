@@ -3,6 +3,8 @@
 #include <utility>
 #include <variant>
 
+#include "lib/sql/statement_cache.hpp"
+
 namespace crossfade::proxy::frontend {
 namespace {
 
@@ -15,16 +17,17 @@ constexpr std::size_t name_overhead = 64;
 // What is closed again is kept all the same: it may be looked at once more, and who binds it finds out by the server.
 void known_statements::remember(std::string_view name, statement it) {
     if (const auto there = by_name_.find(name); there != by_name_.end()) {
-        there->second = std::move(it);
-        return;
+        kept_ -= there->second.bytes;
+        by_name_.erase(there);
     }
-    if (by_name_.size() >= most_names) {
+    const auto bytes = name.size() + name_overhead + (it ? sql::size_of(*it) : 0);
+    if (by_name_.size() >= most_names || kept_ + bytes > most_bytes) {
         by_name_.clear();
         kept_ = 0;
         complete_ = false;
     }
-    kept_ += name.size() + name_overhead;
-    by_name_.emplace(name, std::move(it));
+    kept_ += bytes;
+    by_name_.emplace(name, kept{std::move(it), bytes});
 }
 
 known_statements::statement known_statements::only(const std::shared_ptr<const sql::understanding>& known) {
@@ -41,7 +44,7 @@ void known_statements::remember_prepared_by(const std::shared_ptr<const sql::und
 
 known_statements::statement known_statements::find(std::string_view name) const {
     const auto found = by_name_.find(name);
-    return found == by_name_.end() ? nullptr : found->second;
+    return found == by_name_.end() ? nullptr : found->second.it;
 }
 
 void known_statements::learn(portrait::notebook& notes,

@@ -18,6 +18,7 @@ class known_statements {
     using statement = std::shared_ptr<const sql::statement>;  // null: not understood
     // Of a session; others are forgotten, and may do anything.
     static constexpr std::size_t most_names = 1000;
+    static constexpr std::size_t most_bytes = std::size_t{4} << 20;
 
     enum class acquaintance { from_the_start, late };
     explicit known_statements(acquaintance with_the_session)
@@ -39,7 +40,11 @@ class known_statements {
 
   private:
     bool complete_;
-    std::map<std::string, statement, std::less<>> by_name_;
+    struct kept {
+        statement it;
+        std::size_t bytes = 0;
+    };
+    std::map<std::string, kept, std::less<>> by_name_;
     std::size_t kept_ = 0;
 };
 

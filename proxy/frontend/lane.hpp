@@ -2,9 +2,11 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -17,7 +19,7 @@ namespace crossfade::proxy::frontend {
 
 // What an inspector says of a chunk.
 struct inspection {
-    std::size_t forward = 0;     // this many bytes go on; the rest comes again in front of the next chunk, and is short
+    std::size_t forward = 0;     // this many bytes go on; the rest comes again in front of the next chunk (most_kept)
     bool stop = false;           // after these, no more
     std::string_view instead{};  // when it isn't empty: what goes on in the place of those bytes
     bool drop = false;           // those bytes don't go on, but are done with
@@ -25,10 +27,11 @@ struct inspection {
 };
 
 enum class lane_end {
-    from_closed,  // the sender has ended its side
-    from_failed,  // the connection to the sender is broken
-    to_failed,    // the one to the receiver is
-    stopped,      // the inspector said so
+    from_closed,    // the sender has ended its side
+    from_failed,    // the connection to the sender is broken
+    to_failed,      // the one to the receiver is
+    stopped,        // the inspector said so
+    kept_too_much,  // the inspector wants to see more at once than there is room for
 };
 
 enum class progress {
@@ -43,6 +46,9 @@ enum class progress {
 // has become ready, which it learns once for each time (EPOLLET). Both transports outlive it, and have left Asio.
 class lane {
   public:
+    // What an inspector may leave to be seen again with what comes next: one that wants more has lost count.
+    static constexpr std::size_t most_kept = scratch_space::plain_size - scratch_space::received_size;
+
     lane(transport& from, transport& to) : from_(from), to_(to) {}
 
     // The sender's socket has bytes, or its end.
@@ -50,10 +56,11 @@ class lane {
         readable_ = true;
         at_its_end_ = at_its_end_ || at_its_end;
     }
-    // Bytes that came before the lane was there.
+    // Bytes that came before the lane was there, of any length.
     void begin_with(std::string bytes) {
-        again_ = !bytes.empty();
-        held_ = std::move(bytes);
+        again_ = false;
+        std::string{}.swap(held_);
+        early_ = bytes.empty() ? nullptr : std::make_unique<std::string>(std::move(bytes));
     }
     // Of the lane from a sender in whose place another one is now, and which has nothing under way: what came of the
     // new one already.
@@ -80,8 +87,10 @@ class lane {
                 if (!to_.push()) return end(lane_end::to_failed);
                 if (!to_.all_sent()) return progress::waits;
             }
-            if (!again_ && last_) return end(*last_);
-            if (!again_ && !readable_) return progress::waits;
+            const bool has_more = again_ || early_;
+            if (!has_more && last_) return end(*last_);
+            if (!has_more && !readable_) return progress::waits;
+            if (!again_ && held_.size() > most_kept) return end(lane_end::kept_too_much);
 
             const auto chunk = take(scratch);
             if (chunk.empty()) continue;
@@ -90,15 +99,17 @@ class lane {
             keep(chunk.substr(verdict.forward));
             if (verdict.hold) return progress::holds;
             if (!verdict.drop && !going.empty() && !to_.send(going, &scratch.out)) return end(lane_end::to_failed);
-            if (verdict.stop) last_ = lane_end::stopped;
+            if (!verdict.stop) continue;
+            last_ = lane_end::stopped;
+            early_.reset();
         }
         return progress::tired;
     }
 
     std::optional<lane_end> ended() const { return ended_; }
     // Nothing of a message waits here for its rest.
-    bool holds_nothing() const { return held_.empty(); }
-    std::size_t memory() const { return held_.capacity(); }
+    bool holds_nothing() const { return held_.empty() && !early_; }
+    std::size_t memory() const { return held_.capacity() + (early_ ? sizeof *early_ + early_->capacity() : 0); }
 
   private:
     progress end(lane_end how) {
@@ -115,14 +126,18 @@ class lane {
         }
     }
 
-    // What was kept, and behind it what the socket has. Empty: nothing new.
+    // What was kept, and behind it what came early, or what the socket has. Empty: nothing new.
     std::string_view take(scratch_space& scratch) {
         auto room = std::span{scratch.plain};
         std::memcpy(room.data(), held_.data(), held_.size());
         auto filled = held_.size();
         if (std::exchange(again_, false)) return {room.data(), filled};
+        if (early_) return {room.data(), filled + take_early(room.subspan(filled))};
         const bool tls = from_.tls() != nullptr;
-        const auto target = tls ? std::span{scratch.received} : room.subspan(filled, scratch.received.size());
+        // All that it decrypts to has to have room, as what is left unread lies where the next session receives.
+        const auto most = std::min(scratch.received.size(), room.size() - filled - scratch_space::most_sealed);
+        const auto target =
+            tls ? std::span{scratch.received}.first(most) : room.subspan(filled, scratch.received.size());
         const auto received = receive(target);
         if (!tls) return received == 0 ? std::string_view{} : std::string_view{room.data(), filled + received};
 
@@ -135,6 +150,13 @@ class lane {
         }
         if (over) last_ = *over == asio::error::eof ? lane_end::from_closed : lane_end::from_failed;
         return filled == held_.size() ? std::string_view{} : std::string_view{room.data(), filled};
+    }
+
+    std::size_t take_early(std::span<char> into) {
+        const auto count = early_->copy(into.data(), into.size());
+        early_->erase(0, count);
+        if (early_->empty()) early_.reset();
+        return count;
     }
 
     std::size_t receive(std::span<char> into) {
@@ -158,7 +180,8 @@ class lane {
     transport& from_;
     transport& to_;
     std::string held_;
-    bool readable_ = true;  // what came before the first wait isn't told
+    std::unique_ptr<std::string> early_;  // behind that, in front of what the socket has
+    bool readable_ = true;                // what came before the first wait isn't told
     bool at_its_end_ = false;
     bool again_ = false;
     std::optional<lane_end> last_;  // once what is under way has gone on

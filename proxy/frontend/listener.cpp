@@ -3,6 +3,7 @@
 #include <netdb.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -50,6 +51,21 @@ int open_door(const settings::endpoint& at, const sockaddr* address, socklen_t l
     return made;
 }
 
+bool is_answered(const sockaddr_un& address) {
+    const int made = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (made < 0) return false;
+    const bool answered = ::connect(made, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
+                          errno == EAGAIN;  // its queue is full
+    ::close(made);
+    return answered;
+}
+
+std::optional<std::pair<dev_t, ino_t>> file_at(const std::string& path) {
+    struct stat found {};
+    if (::lstat(path.c_str(), &found) != 0) return std::nullopt;
+    return std::pair{found.st_dev, found.st_ino};
+}
+
 std::uint16_t bound_port(int socket) {
     sockaddr_storage bound{};
     socklen_t length = sizeof bound;
@@ -81,11 +97,17 @@ listener::listener(asio::io_context& context, const settings::proxy& by, const s
             fail(at, "bind");
         }
         std::memcpy(address.sun_path, unix_path_.data(), unix_path_.size());
+        // As of a port: one that somebody listens on is taken from him only where both say so.
+        if (use == port_use::alone && is_answered(address)) {
+            errno = EADDRINUSE;
+            fail(at, "bind");
+        }
         ::unlink(unix_path_.c_str());
         doors_.push_back(
             {asio::posix::stream_descriptor{
                  context_, open_door(at, reinterpret_cast<const sockaddr*>(&address), sizeof address, port_use::alone)},
              AF_UNIX});
+        unix_file_ = file_at(unix_path_);
         return;
     }
     addrinfo hints{};
@@ -106,7 +128,8 @@ listener::listener(asio::io_context& context, const settings::proxy& by, const s
 }
 
 listener::~listener() {
-    if (!unix_path_.empty()) ::unlink(unix_path_.c_str());
+    // Not another one's, who has taken the path over.
+    if (unix_file_ && file_at(unix_path_) == unix_file_) ::unlink(unix_path_.c_str());
 }
 
 void listener::start() {

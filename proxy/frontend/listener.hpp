@@ -1,11 +1,15 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lib/settings/settings.hpp"
@@ -18,7 +22,7 @@ class listener {
     using hand_over = std::function<void(int connected, int address_family)>;
 
     // Binds every address of proxy.listen's host (or a Unix socket, where host is a directory). Throws
-    // std::system_error that names the address.
+    // std::system_error that names the address; with EADDRINUSE where somebody listens there, unless proxy.reuse_port.
     // `passed`: sockets that listen already, from the service manager; where there are any, they are taken over and
     // the address isn't looked at.
     listener(boost::asio::io_context& context, const settings::proxy& by, const std::vector<int>& passed,
@@ -42,6 +46,7 @@ class listener {
     hand_over take_;
     std::vector<door> doors_;
     std::string unix_path_;
+    std::optional<std::pair<dev_t, ino_t>> unix_file_;
     std::uint16_t port_ = 0;
 };
 

@@ -15,7 +15,9 @@ using sql::statement_kind;
 
 constexpr std::size_t longest_names = 256;  // of a portal and a statement together
 constexpr std::size_t name_overhead = 64;
-constexpr std::string_view committed{"COMMIT\0", 7};  // a CommandComplete's tag
+// A CommandComplete's tag; PostgreSQL's COMPLETION_TAG_BUFSIZE.
+constexpr std::string_view committed{"COMMIT\0", 7};
+constexpr std::size_t longest_tag = 64;
 
 // Whether rows of the authority's tables may be others when it is committed.
 bool changes_rows(const sql::statement& it) {
@@ -185,7 +187,7 @@ mirror_gate::answer mirror_gate::look_for_answer(std::string_view chunk, std::si
         if (length < 4) return {};
         const bool open = at >= settled_;
         if (open && idle_at(at)) return {at, true};
-        if (open && chunk[at] == pgwire::backend::command_complete) {
+        if (open && chunk[at] == pgwire::backend::command_complete && length <= 4 + longest_tag) {
             const bool may_commit = length == 4 + committed.size();
             // Nothing is due behind it where its client has asked with Flush.
             if (ready_is_due && end + header_size >= chunk.size()) return {at, false};

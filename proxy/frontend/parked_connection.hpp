@@ -22,6 +22,13 @@ struct parked_connection {
     portrait::session_portrait held;
     std::optional<pgwire::backend_key_data> key;
     std::size_t bytes = 0;  // of `held`, about
+
+    // Nobody knows by `held` which statement without a name it has.
+    void distrust_unnamed() {
+        held.unnamed_there = true;
+        held.heard.statement = portrait::heard_facts::unnamed::unknown;
+        held.heard.parse.clear();
+    }
 };
 
 }  // namespace crossfade::proxy::frontend

@@ -96,6 +96,8 @@ asio::awaitable<void> session::send_cancel(std::shared_ptr<session> courier, set
                                            pgwire::cancel_request request) {
     courier->in_force_ = std::move(in_force);
     courier->certificates_ = std::atomic_load(&courier->around_.certificates);
+    // A connection that has been made, which takes up to the half of it, may stay silent; and nobody else would end it.
+    courier->close_within(2 * courier->in_force_->config.proxy.connect_timeout);
     co_await courier->cancel_for(std::move(request));
     courier->close();
 }
@@ -154,6 +156,7 @@ asio::awaitable<std::string> session::reach_server(settings::side which) {
     const auto& to = in_force_->config.database_of(which);
     auto dialled = co_await dial(to.server, in_force_);
     if (!dialled) co_return dialled.error().message();
+    if (end_) co_return "the session ended meanwhile";
     server_ = transport{std::move(*dialled)};
     auto unsafe = co_await secure_server(server_, to, certificates_->of_server(which));
     co_return std::move(unsafe).value_or("");

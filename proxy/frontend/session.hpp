@@ -170,6 +170,7 @@ class session : public std::enable_shared_from_this<session> {
         usher::step::action what;
         settings::side to;
         bool replaces_unnamed;
+        bool uses_unnamed = false;
         bool reads = false;      // by strategy (guide.hpp)
         bool for_good = false;   // likewise, as the flags say otherwise now
         bool came_back = false;  // by a connection that was parked
@@ -194,8 +195,10 @@ class session : public std::enable_shared_from_this<session> {
     void hop(relay_loop& by);
     // What is to be done with modern's answer instead of passing it on; nothing: it goes on.
     std::optional<inspection> weigh(std::string_view answer);
+    std::optional<std::string> way_home(std::string_view unit) const;
     // Modern has left, or says what legacy may not. False: the session can't go on.
     bool recover(relay_loop& by);
+    std::optional<inspection> swallow(std::string_view chunk);
     bool break_off();
     void say_again(relay_loop& by);
     bool is_away_too_long() const;
@@ -236,6 +239,7 @@ class session : public std::enable_shared_from_this<session> {
     void on_lane_to_server_ended();
     void leave_loop(std::string goodbye);
     void fail(std::string_view why);
+    void lost_count(std::string_view of);
     void enforce(std::chrono::steady_clock::time_point now, const settings::proxy& limits);
     void take_plan();
     // The first reason counts.
@@ -297,6 +301,7 @@ class session : public std::enable_shared_from_this<session> {
     std::unique_ptr<guide> guide_;  // where its reads go by strategy
     bool away_ = false;             // on modern, which is only read there
     bool asks_again_ = false;       // what modern has said is dropped, and legacy is asked
+    bool renews_unnamed_ = false;   // and answers first what its client hasn't said
     settings::side server_side_ = settings::side::legacy;
     bool is_to_go_over_ = false;   // to the other side, when nothing is under way
     bool has_other_role_ = false;  // than it logged in by, as it was when it came here

@@ -37,7 +37,7 @@ void session::leave_to_go_over() {
     const bool in_transaction = takes_transaction_along();
     const bool at_rest = in_transaction ? tracker_.quiet() : tracker_.idle() && !farewell_;
     if (!at_rest || !may_tell_client() || !from_client_.at_boundary() || refusing_) return;
-    if (to_server_.ended() || to_client_.ended()) return;
+    if (to_server_.ended() || to_client_.ended() || renews_unnamed_) return;
     auto& by = *rides_on();
     if (!in_transaction && generation_ != around_.generation.load(std::memory_order_acquire)) take_plan();
     if (!is_to_go_over_) {
@@ -45,9 +45,12 @@ void session::leave_to_go_over() {
         return by.again(*this);
     }
     if (detour_ && detour_->reads && may_hop()) return hop(by);
-    changeover_ = std::make_unique<changeover>(ear_ ? ear_->remembered() : portrait::hearing::memory{},
-                                               by.notes().names.shared(), std::chrono::steady_clock::now());
-    if (detour_ && detour_->replaces_unnamed) {
+    auto heard = ear_ ? ear_->remembered() : portrait::hearing::memory{};
+    // A session that only reads where it is can't stay for that: who needs the statement is told that there is none.
+    const bool gives_unnamed_up = away_ && heard.facts.statement == portrait::heard_facts::unnamed::unknown;
+    changeover_ =
+        std::make_unique<changeover>(std::move(heard), by.notes().names.shared(), std::chrono::steady_clock::now());
+    if (gives_unnamed_up || (detour_ && detour_->replaces_unnamed)) {
         changeover_->forget_unnamed();
     } else if (escort_ && !escort_->unnamed().empty()) {
         changeover_->keep_unnamed(body_of(escort_->unnamed()));
@@ -147,6 +150,8 @@ asio::awaitable<hindrance> session::enter(settings::side to, std::string opening
     };
     auto dialled = co_await dial(database.server, in_force_);
     if (!dialled) co_return away(dialled.error().message());
+    // Who gives up closes what there is to be closed.
+    if (changeover_->late() || !client_.is_open()) co_return away("it took too long");
     auto& next = changeover_->connected(transport{std::move(*dialled)});
     auto unsafe = co_await secure_server(next, database, certificates_->of_server(to));
     if (unsafe) co_return away(*unsafe);

@@ -27,8 +27,9 @@ void session::set_out(const usher::step& how) {
     using action = usher::step::action;
     const auto what = how.what;
     if (what == action::wait) return;
-    detour_ = std::make_unique<detour>(
-        detour{what, what == action::learn ? server_side_ : settings::other(server_side_), how.replaces_unnamed});
+    detour_ =
+        std::make_unique<detour>(detour{what, what == action::learn ? server_side_ : settings::other(server_side_),
+                                        how.replaces_unnamed, how.uses_unnamed});
     detour_->reads = guide_ && what != action::learn;
     is_to_go_over_ = true;
 }

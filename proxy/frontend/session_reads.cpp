@@ -7,6 +7,9 @@
 #include "lib/pgwire/query_messages.hpp"
 #include "proxy/frontend/event_loop.hpp"
 #include "proxy/frontend/session.hpp"
+#include "proxy/frontend/unnamed_use.hpp"
+#include "proxy/frontend/whole_message.hpp"
+#include "proxy/portrait/recreate.hpp"
 
 namespace crossfade::proxy::frontend {
 namespace {
@@ -52,7 +55,7 @@ bool session::may_hop() const {
     if (!guide_ || takes_transaction_along() || !guide_->alike() || !parked_ || parked_->side != detour_->to)
         return false;
     const bool unnamed = !ear_ || ear_->may_have_unnamed() || (escort_ && !escort_->unnamed().empty());
-    if (unnamed && !detour_->replaces_unnamed) return false;
+    if ((unnamed && !detour_->replaces_unnamed) || detour_->uses_unnamed) return false;
     // An end, or its last words, or a setting of its configuration that isn't what it was.
     return parked_->connection.is_open() && !has_something_to_read(parked_->connection.descriptor());
 }
@@ -65,6 +68,7 @@ void session::hop(relay_loop& by) {
     if (cancel_key_ && parked_->key) cancel_key_.lead_to(*parked_->key, parked_->side);
     server_side_ = std::exchange(parked_->side, left);
     parked_->key = std::move(key);
+    parked_->distrust_unnamed();
     transport there = std::move(parked_->connection);
     parked_->connection = std::move(server_);
     server_ = std::move(there);
@@ -83,6 +87,27 @@ void session::hop(relay_loop& by) {
     by.again(*this);
 }
 
+// Legacy can be asked in modern's place: what it is sent in front of the unit, so that the statement without a name is
+// what the client means by it. Nothing: it can't be.
+std::optional<std::string> session::way_home(std::string_view unit) const {
+    const bool at_home = guide_->alike() && parked_ && parked_->connection.is_open() &&
+                         !has_something_to_read(parked_->connection.descriptor());
+    if (!at_home) return std::nullopt;
+    if (!unit.empty() && replaces_unnamed(unit)) return std::string{};
+    auto heard = ear_ ? ear_->remembered().facts : portrait::heard_facts{};
+    if (escort_ && !escort_->unnamed().empty()) {
+        heard.statement = portrait::heard_facts::unnamed::kept;
+        heard.parse = body_of(escort_->unnamed());
+    }
+    const bool is_kept = heard.statement == portrait::heard_facts::unnamed::kept;
+    const bool is_unknown = heard.statement == portrait::heard_facts::unnamed::unknown;
+    if (is_unknown && uses_unnamed(unit)) return std::nullopt;
+    portrait::session_portrait wanted;
+    wanted.unnamed_there = is_kept;
+    wanted.heard = std::move(heard);
+    return portrait::recreate_unnamed(wanted);
+}
+
 std::optional<inspection> session::weigh(std::string_view answer) {
     // Last words, which are no answer: its end comes behind them.
     if (tracker_.idle() && from_server_.at_boundary() && answer.front() == pgwire::backend::error_response)
@@ -93,6 +118,8 @@ std::optional<inspection> session::weigh(std::string_view answer) {
         case guide::reply::more:
             return inspection{};
         case guide::reply::bad:
+            // What modern has said is better than nothing.
+            if (!way_home(guide_->unit())) return std::nullopt;
             asks_again_ = true;
             return inspection{.forward = answer.size(), .drop = true};
     }
@@ -109,17 +136,11 @@ void session::say_again(relay_loop& by) {
 
 bool session::recover(relay_loop& by) {
     if (!away_ || farewell_ || !client_.is_open() || to_client_.ended() == lane_end::to_failed) return false;
-    const bool at_home = guide_->alike() && parked_ && parked_->connection.is_open() &&
-                         !has_something_to_read(parked_->connection.descriptor());
-    if (!at_home) return false;
     const bool left = to_client_.ended().has_value();
-    std::string unit;
-    if (!tracker_.idle()) {
-        if (guide_->may_say_again())
-            unit = guide_->unit();
-        else if (!break_off())
-            return false;
-    }
+    const bool again = !tracker_.idle() && guide_->may_say_again();
+    const auto unit = again ? guide_->unit() : std::string{};
+    if (!way_home(unit) || (!again && !tracker_.idle() && !break_off())) return false;
+    const auto first = way_home(unit).value_or("");
     hop(by);
     if (over_) return true;
     if (left) {
@@ -127,11 +148,40 @@ bool session::recover(relay_loop& by) {
         drop_parked();
         guide_->must_stay(std::chrono::steady_clock::now());
     }
-    if (unit.empty()) return true;
-    guide_->said_again();
-    stats_->reads_said_again.add(1);
-    if (!server_.send(unit, &by.scratch().out)) server_.close();
+    renews_unnamed_ = !first.empty();
+    if (again) {
+        guide_->said_again();
+        stats_->reads_said_again.add(1);
+    }
+    if (!server_.send(first + unit, &by.scratch().out)) server_.close();
     return true;
+}
+
+// Of legacy's answers those to way_home(), which the client hasn't asked for.
+std::optional<inspection> session::swallow(std::string_view chunk) {
+    inspection swallowed{.drop = true};
+    while (renews_unnamed_) {
+        const auto left = chunk.substr(swallowed.forward);
+        if (left.size() < header_size || left.size() < size_of(left)) return swallowed;
+        const auto message = left.substr(0, size_of(left));
+        if (message.size() < header_size) return std::nullopt;
+        switch (message.front()) {
+            case pgwire::backend::ready_for_query:
+                renews_unnamed_ = false;
+                break;
+            case pgwire::backend::parse_complete:
+            case pgwire::backend::close_complete:
+            case pgwire::backend::error_response:  // there is none then, and who needs it is told so
+                break;
+            default:  // said unasked
+                if (ear_) ear_->server_said(message.front(), body_of(message));
+                // A client that can't be told is found out where it is read.
+                static_cast<void>(client_.send(message));
+        }
+        swallowed.forward += message.size();
+    }
+    if (swallowed.forward < chunk.size()) to_client_.go_on();
+    return swallowed;
 }
 
 // It is on modern, and can't go back.

@@ -205,6 +205,8 @@ struct session::server_inspector {
     }
 
     inspection operator()(std::string_view chunk) {
+        if (of.renews_unnamed_)
+            if (const auto step = of.swallow(chunk)) return *step;
         if (of.away_) {
             const auto step = of.weigh(chunk);
             if (step) return *step;
@@ -346,23 +348,6 @@ progress session::carry_to_server(relay_loop& by) {
     return how;
 }
 
-void session::on_lane_to_server_ended() {
-    switch (*to_server_.ended()) {
-        case lane_end::from_closed:
-            // As with a database: what was asked is still answered, if somebody reads it.
-            server_.shut_down();
-            ends_by(session_end::client_left);
-            break;
-        case lane_end::from_failed:
-            ends_by(session_end::client_left);
-            close();
-            break;
-        case lane_end::stopped:
-        case lane_end::to_failed:  // the other lane reads the server's last words
-            break;
-    }
-}
-
 progress session::carry_to_client(relay_loop& by) {
     auto how = progress::waits;
     if (owed_ && !tracker_.quiet() && may_tell_client()) to_client_.begin_with(take_owed());
@@ -387,6 +372,7 @@ progress session::carry_to_client(relay_loop& by) {
         how = progress::tired;
     } else if (how == progress::ended) {
         const bool client_is_there = *to_client_.ended() != lane_end::to_failed;
+        if (*to_client_.ended() == lane_end::kept_too_much) lost_count("the database");
         ends_by(!client_is_there     ? session_end::client_left
                 : tracker_.started() ? session_end::server_left
                                      : session_end::login_failed);
@@ -459,42 +445,6 @@ void session::logged_in() {
     from_client_.set_max_body(max_body(in_force_->config));
     if (farewell_) bid_farewell(std::move(*farewell_));
     if (generation_ != around_.generation.load(std::memory_order_acquire)) look_at_authority();
-}
-
-void session::client_violated(std::string_view what) {
-    spdlog::warn("ended a session: the client violated the protocol: {}", what);
-    // Before login there is no answer to wait for, and a database that waits for the client to authenticate.
-    const auto at = tracker_.started() ? farewell::moment::answered : farewell::moment::boundary;
-    bid_farewell({pgwire::build_fatal(sqlstate::protocol_violation, what), session_end::protocol_violation, at});
-}
-
-void session::server_violated(std::string_view what) {
-    spdlog::error("ended a session: the {} database violated the protocol: {}", settings::to_string(server_side_),
-                  what);
-    bid_farewell(
-        {pgwire::build_fatal(sqlstate::protocol_violation, "the database violated the protocol: " + std::string{what}),
-         session_end::protocol_violation, farewell::moment::boundary});
-}
-
-bool session::farewell_is_due() const {
-    if (!farewell_ || !from_server_.at_boundary()) return false;
-    switch (farewell_->at) {
-        case farewell::moment::idle:
-            return tracker_.idle();
-        case farewell::moment::answered:
-            return !tracker_.ready_is_due();
-        case farewell::moment::boundary:
-            return true;
-    }
-    return true;
-}
-
-void session::bid_farewell(farewell goodbye) {
-    farewell_ = std::make_unique<farewell>(std::move(goodbye));
-    if (farewell_->at != farewell::moment::idle) {
-        ends_by(farewell_->end);
-        closes_at_ = std::chrono::steady_clock::now() + in_force_->config.proxy.drain_timeout;
-    }
 }
 
 }  // namespace crossfade::proxy::frontend

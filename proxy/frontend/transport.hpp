@@ -17,10 +17,15 @@ namespace crossfade::proxy::frontend {
 // Room for what is under way, shared by all sessions of an event loop: in use only between two waits, so that an idle
 // session holds no buffer.
 struct scratch_space {
-    std::array<char, std::size_t{64} << 10> received;
-    // All that one filling of the above decrypts to, behind what was held back: a record that came in pieces (16 KiB)
-    // and the start-up packet's followers (10 KiB) are in front.
-    std::array<char, std::size_t{96} << 10> plain;
+    static constexpr std::size_t received_size = std::size_t{64} << 10;
+    static constexpr std::size_t plain_size = std::size_t{96} << 10;
+    // What may be under TLS in front of what is received: a record that came in pieces (16 KiB) and the start-up
+    // packet's followers (10 KiB).
+    static constexpr std::size_t most_sealed = std::size_t{26} << 10;
+
+    std::array<char, received_size> received;
+    // All that was received and what it decrypts to, behind what was held back.
+    std::array<char, plain_size> plain;
     std::string rewritten;  // what goes on in the place of a chunk
     outbox out;
 };

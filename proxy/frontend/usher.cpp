@@ -4,6 +4,7 @@
 
 #include "lib/pgwire/message_types.hpp"
 #include "lib/pgwire/query_messages.hpp"
+#include "proxy/frontend/unnamed_use.hpp"
 #include "proxy/frontend/whole_message.hpp"
 #include "proxy/strategy/beginning.hpp"
 
@@ -22,11 +23,6 @@ constexpr auto pause_after_failure = 1000ms;
 
 bool is_there(fit how) {
     return how == fit::read_there || how == fit::write_there || how == fit::maybe_there || how == fit::torn;
-}
-
-bool replaces_unnamed(std::string_view message) {
-    return message.front() == said::query ||
-           (message.front() == said::parse && message.size() > header_size && message[header_size] == '\0');
 }
 
 }  // namespace

@@ -44,6 +44,7 @@ class usher {
         std::size_t bytes = 0;
         std::string text{};
         bool replaces_unnamed = false;  // what comes next does, the statement without a name
+        bool uses_unnamed = false;      // or needs the one that there is
     };
     struct circumstances {
         const pgwire::session_tracker& where;

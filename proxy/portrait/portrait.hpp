@@ -44,6 +44,8 @@ struct session_portrait {
     std::string user;      // SESSION_USER
     std::string role;      // of SET ROLE, or "none"
     std::string encoding;  // the database's
+    // Another one than a survey's (survey.hpp): its functions have changed since. Empty if that wasn't asked.
+    std::string functions{};
     // Set by the session or its start-up, and those that decide what a text means or how a value is written, whoever
     // set them. As the database spells the names.
     std::map<std::string, std::string> settings{};

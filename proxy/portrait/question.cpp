@@ -51,6 +51,8 @@ found (kind, name, value, more, place) AS (
     UNION ALL
     SELECT 'session', 'encoding', CAST(e.name AS pg_catalog.text), NULL, NULL FROM e
     UNION ALL
+    SELECT 'session', 'functions', @functions, NULL, NULL
+    UNION ALL
     SELECT 'setting', s.name, s.setting, NULL, NULL FROM pg_catalog.pg_settings AS s
     WHERE s.context OPERATOR(pg_catalog.=) ANY (ARRAY['user', 'superuser'])
       AND NOT s.name OPERATOR(pg_catalog.=) ANY (ARRAY['statement_timeout', 'transaction_isolation',
@@ -112,17 +114,20 @@ constexpr std::string_view reported =
     "'integer_datetimes', 'IntervalStyle', 'is_superuser', 'scram_iterations', 'search_path', 'server_encoding', "
     "'server_version', 'session_authorization', 'standard_conforming_strings', 'TimeZone'";
 
-constexpr unsigned facts_expected = 3 + 4;  // rows of kind 'session' and 'count'
+constexpr unsigned facts_expected = 4 + 4;  // rows of kind 'session' and 'count'
 
 std::string filled_in(std::string text, std::string_view what, std::string_view with) {
     return text.replace(text.find(what), what.size(), with);
 }
 
-const std::string& question_sql() {
-    static const std::string text =
-        filled_in(filled_in(filled_in(std::string{question_text}, "@always", always), "@reported", reported),
-                  "@longest", std::to_string(longest_text));
-    return text;
+const std::string& question_sql(bool about_functions) {
+    const auto with = [](std::string_view functions) {
+        auto text = filled_in(filled_in(std::string{question_text}, "@always", always), "@reported", reported);
+        return filled_in(filled_in(std::move(text), "@longest", std::to_string(longest_text)), "@functions", functions);
+    };
+    static const std::string brief = with("''");
+    static const std::string whole = with(edition_sql);
+    return about_functions ? whole : brief;
 }
 
 std::string array_of(const std::set<std::string>& names) {
@@ -148,7 +153,8 @@ std::optional<std::uint64_t> number(std::string_view text) {
 
 std::string build(const question& asked) {
     std::string messages = run(own_names[0], timeout_text, {}, {});
-    messages += run(own_names[1], question_sql(), std::array{text_array}, {array_of(asked.own_settings)});
+    messages +=
+        run(own_names[1], question_sql(asked.about_functions), std::array{text_array}, {array_of(asked.own_settings)});
     // Last, because where there is none this is an error and ends the batch.
     if (asked.about_unnamed) messages += pgwire::build_describe(pgwire::named::statement, "");
     return messages + pgwire::build_sync();
@@ -220,6 +226,7 @@ void answer::put(std::string_view kind, std::string name, std::string value, std
         if (name == "user") portrait_.user = std::move(value);
         if (name == "role") portrait_.role = std::move(value);
         if (name == "encoding") portrait_.encoding = std::move(value);
+        if (name == "functions") portrait_.functions = std::move(value);
     } else if (kind == "setting") {
         portrait_.settings[std::move(name)] = std::move(value);
     } else if (kind == "own setting") {

@@ -18,6 +18,7 @@ struct question {
     // The application's settings to look for, in lower case. Others are found if ALTER ROLE or ALTER DATABASE has them.
     std::set<std::string> own_settings;
     bool about_unnamed = true;  // false: there is none; the server would log an error
+    bool about_functions = false;
 };
 // The messages, for a session of PostgreSQL 15 to 18.
 std::string build(const question& asked);
@@ -55,6 +56,13 @@ class answer {
     bool malformed_ = false;
     std::string error_;
 };
+
+// An expression that is another one when a function of the database's own is made, changed or gone: how many there are,
+// and their OIDs and last transactions in sum.
+inline constexpr std::string_view edition_sql =
+    "(SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*), pg_catalog.sum(CAST(f.oid AS pg_catalog.int8)), "
+    "pg_catalog.sum(CAST(CAST(f.xmin AS pg_catalog.text) AS pg_catalog.int8))) FROM pg_catalog.pg_proc AS f "
+    "WHERE f.oid OPERATOR(pg_catalog.>=) CAST(16384 AS pg_catalog.oid))";
 
 // The longest text that the database is asked for.
 inline constexpr std::size_t longest_text = std::size_t{1} << 20;

@@ -10,7 +10,7 @@
 namespace crossfade::proxy::portrait {
 namespace {
 
-constexpr unsigned statements = 2;
+constexpr unsigned statements = 3;
 
 std::string run(std::string_view name, std::string_view sql) {
     return pgwire::build_parse(name, sql) + pgwire::build_bind("", name, {}) + pgwire::build_execute("", 0) +
@@ -57,14 +57,17 @@ std::string build_survey() {
     return run("crossfade 1",
                "SELECT pg_catalog.set_config('statement_timeout', '0', true), "
                "pg_catalog.set_config('standard_conforming_strings', 'on', true)") +
-           run("crossfade 2", survey_sql()) + pgwire::build_sync();
+           // In front of the survey: a function that comes in between is then one that came later.
+           run("crossfade 1", "SELECT " + std::string{edition_sql}) + run("crossfade 2", survey_sql()) +
+           pgwire::build_sync();
 }
 
 std::optional<survey_answer::outcome> survey_answer::take(char type, std::string_view body) {
     namespace backend = pgwire::backend;
     switch (type) {
         case backend::data_row:
-            if (completed_ == 1) take_row(body);
+            if (completed_ == 1) take_edition(body);
+            if (completed_ == 2) take_row(body);
             break;
         case backend::command_complete:
             ++completed_;
@@ -82,6 +85,12 @@ std::optional<survey_answer::outcome> survey_answer::take(char type, std::string
             break;
     }
     return std::nullopt;
+}
+
+void survey_answer::take_edition(std::string_view body) {
+    const auto row = pgwire::parse_data_row(body);
+    malformed_ = malformed_ || !row || row->empty() || !row->front();
+    if (!malformed_) found_.edition = *row->front();
 }
 
 void survey_answer::take_row(std::string_view body) {

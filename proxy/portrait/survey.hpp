@@ -15,6 +15,7 @@ namespace crossfade::proxy::portrait {
 struct function_survey {
     std::set<std::string> own_settings;  // names to be asked for, in lower case; more than there are does no harm
     bool complete = true;                // false: a function makes up the name when it runs
+    std::string edition{};               // of the functions; another one than a portrait's: they have changed since
 };
 
 // Its rows have one column. For any session of the database; it takes a look at each function.
@@ -36,6 +37,7 @@ class survey_answer {
     std::optional<outcome> take(char type, std::string_view body);
 
   private:
+    void take_edition(std::string_view body);
     void take_row(std::string_view body);
 
     function_survey found_;

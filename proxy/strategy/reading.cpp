@@ -65,10 +65,18 @@ bool calls_for_session(const sql::statement& it) {
     return called.set_config || called.sequence_value || called.advisory_lock || called.advisory_unlock;
 }
 
-// Who has begun READ ONLY may call what he likes, but for what is known to be heard of elsewhere. What writes is
-// refused there as at home.
+// What keeps a session for good where it was said: a cursor that outlives its transaction, and code that isn't looked
+// into, DO and CALL.
+bool keeps_session(const sql::statement& it) {
+    const auto* cursor = std::get_if<effect::declare_cursor>(&it.effect);
+    return (cursor != nullptr && cursor->with_hold) ||
+           (it.kind == statement_kind::write && it.unknown_tables && it.calls == sql::volatility::unknown);
+}
+
+// Who has begun READ ONLY may call what he likes, but for what is known to be heard of elsewhere, and what his session
+// couldn't come home with. What writes is refused there as at home.
 bool strays(const sql::statement& it) {
-    return calls_for_session(it) || it.has_side_effects || sets_writability(it) ||
+    return calls_for_session(it) || it.has_side_effects || sets_writability(it) || keeps_session(it) ||
            has_effect<effect::listen, effect::unlisten, effect::notify, effect::import_snapshot,
                       effect::prepare_transaction, effect::commit_prepared, effect::rollback_prepared>(it) ||
            it.kind == statement_kind::other;
@@ -140,7 +148,8 @@ bool may_read_at_follower(const settings::in_force& flags, const session_facts& 
 void add(intent& to, const sql::statement& it, carried_out when, const prepared_by_name& prepared) {
     if (const auto* run = std::get_if<effect::execute>(&it.effect)) {
         const auto inner = it.kind == statement_kind::execute ? prepared(run->name) : nullptr;
-        if (inner) return add(to, *inner, when, prepared);
+        // One that runs another may run itself: PostgreSQL refuses it, and nothing is known of it.
+        if (inner && !has_effect<effect::execute>(*inner)) return add(to, *inner, when, prepared);
     }
     to.what = behind(to.what, errand_of(it));
     to.strays = to.strays || strays(it);

@@ -32,7 +32,8 @@ struct intent {
     errand what = errand::anywhere;
     bool alters = false;     // may leave the session another than it was
     bool may_write = false;  // may leave behind what others see
-    // Of what stands in a READ ONLY transaction: has an effect there that the follower's would not be.
+    // Of what stands in a READ ONLY transaction: has an effect there that the follower's would not be, or one by which
+    // the session could not leave the follower any more.
     bool strays = false;
     bool runs = false;  // something is carried out
     bool controls =

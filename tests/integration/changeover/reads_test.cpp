@@ -1,68 +1,10 @@
 // Reads go to modern while legacy is in charge, and nobody notices.
-#include "tests/integration/changeover/two_sides.hpp"
+#include "tests/integration/changeover/reads.hpp"
 
 namespace crossfade::proxy::test {
 namespace {
 
 using namespace std::chrono_literals;
-
-class reads : public two_sides {
-  protected:
-    static void SetUpTestSuite() {
-        two_sides::SetUpTestSuite();
-        if (!legacy_) return;
-        legacy_->exec("CREATE TABLE here_alone AS SELECT 'legacy' AS name" + writing_view(), "app");
-        modern_->exec("SELECT 1" + writing_view(), "app_modern");
-    }
-    void SetUp() override { begin("prefer-modern"); }
-
-    void begin(const std::string& strategy, const std::string& writes = "legacy-primary") {
-        start(writes + ", hybrid_read_strategy: " + strategy, "max_read_lag: 1h");
-        auto& view = front_->view();
-        view.set_tables({{"public.side", 0}, {"public.accounts", 0}, {"public.here_alone", 0}, {"public.noted", 0}});
-        for (const auto each : {legacy_side, modern_side}) view.set_shared(each, {});
-        view.set_whole(true);
-        view.set_there(true);
-        is_fresh();
-    }
-    void is_fresh() { front_->view().set_fresh_to(std::chrono::steady_clock::now()); }
-    void is_late() { front_->view().set_fresh_to(std::chrono::steady_clock::now() - 2h); }
-    double fallbacks(const std::string& reason) {
-        return front_->metric("crossfade_read_fallbacks_total{reason=\"" + reason + "\"}");
-    }
-    double read_at(const std::string& side) { return front_->metric("crossfade_reads_total{side=\"" + side + "\"}"); }
-    double said_again() { return front_->metric("crossfade_reads_said_again_total"); }
-    double detours() {
-        return front_->metric("crossfade_session_detours_total{result=\"came_back\"}") +
-               front_->metric("crossfade_session_detours_total{result=\"logged_in\"}");
-    }
-    static std::string extended(const connection& on, const std::string& sql, const std::vector<const char*>& values) {
-        return outcome(answer{PQexecParams(on.get(), sql.c_str(), static_cast<int>(values.size()), nullptr,
-                                           values.data(), nullptr, nullptr, 0)});
-    }
-    static std::string prepared(const connection& on, const std::string& name) {
-        return outcome(answer{PQexecPrepared(on.get(), name.c_str(), 0, nullptr, nullptr, nullptr, 0)});
-    }
-    static void prepare(const connection& on, const std::string& name, const std::string& sql) {
-        EXPECT_EQ(outcome(answer{PQprepare(on.get(), name.c_str(), sql.c_str(), 0, nullptr)}), "");
-    }
-    static void end_sessions_on_modern() {
-        modern_->exec(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = 'app_modern' AND "
-            "pid <> pg_backend_pid() AND application_name <> 'holder'",
-            "app_modern");
-    }
-    static std::string count(const std::string& side, const std::string& table) {
-        const auto sql = "SELECT count(*) FROM " + table;
-        return side == "legacy" ? legacy_->value(sql, "app") : modern_->value(sql, "app_modern");
-    }
-
-  private:
-    static std::string writing_view() {
-        return "; CREATE TABLE notes (note text); CREATE FUNCTION take_note() RETURNS text LANGUAGE sql AS $$ INSERT "
-               "INTO notes VALUES ('n') RETURNING note $$; CREATE VIEW noted AS SELECT take_note() AS note";
-    }
-};
 
 TEST_F(reads, go_to_modern_and_writes_to_legacy) {
     const auto client = connect();
@@ -226,99 +168,58 @@ TEST_F(reads, write_nothing_on_modern) {
     EXPECT_EQ(said_again(), 1);
 }
 
-TEST_F(reads, that_modern_fails_are_legacys) {
+// A connection that waits may have another statement without a name than the session.
+TEST_F(reads, take_no_statement_for_the_one_that_is_meant) {
     const auto client = connect();
-    EXPECT_EQ(run(client, "SELECT name FROM here_alone"), "legacy");
-    EXPECT_EQ(where(client), "legacy") << "as what modern refuses may be a write";
+    const char* read = "SELECT name || $1::text FROM side";
+    const char* write = "UPDATE accounts SET balance = $1::int WHERE id = 1";
+    is_late();
+    prepare(client, "", read);
     is_fresh();
-    EXPECT_EQ(extended(client, "SELECT name FROM here_alone WHERE $1 = 1", {"1"}), "legacy");
+    EXPECT_EQ(prepared(client, "", {"!"}), "modern!");
+    prepare(client, "", write);
+    EXPECT_EQ(prepared(client, "", {"7"}), "");
     is_fresh();
-    EXPECT_EQ(run(client, "SELECT nothing FROM side"), "42703") << "as legacy says";
-    EXPECT_EQ(said_again(), 3);
-    is_fresh();
-    EXPECT_EQ(where(client), "modern");
+    prepare(client, "", read);
+    EXPECT_EQ(prepared(client, "", {"!"}), "modern!");
+    is_late();
+    EXPECT_EQ(prepared(client, "", {"5"}), "legacy5");
+    EXPECT_EQ(count("legacy", "accounts WHERE balance = 5"), "0");
+    legacy_->exec("UPDATE accounts SET balance = 0", "app");
 }
 
-TEST_F(reads, go_on_when_modern_dies) {
-    const auto client = connect();
-    EXPECT_EQ(where(client), "modern");
-    end_sessions_on_modern();
-    EXPECT_EQ(where(client), "legacy") << "idle";
-
-    begin("prefer-modern");
-    const auto other = connect();
-    EXPECT_EQ(where(other), "modern");
-    const connection holder{PQconnectdb((modern_->dsn("app_modern") + "?application_name=holder").c_str())};
-    EXPECT_EQ(run(holder, "BEGIN; LOCK accounts IN ACCESS EXCLUSIVE MODE"), "");
-    for (const bool simply : {true, false}) {
-        is_fresh();
-        if (simply)
-            PQsendQuery(other.get(), "SELECT count(*) FROM accounts");
-        else
-            PQsendQueryParams(other.get(), "SELECT count(*) FROM accounts", 0, nullptr, nullptr, nullptr, nullptr, 0);
-        ASSERT_TRUE(support::eventually(10s, [&] {
-            return modern_->value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
-                                  "app_modern") == "1";
-        }));
-        end_sessions_on_modern();
-        EXPECT_EQ(received(other), "100") << "in the middle of a statement";
-        EXPECT_EQ(PQtransactionStatus(other.get()), PQTRANS_IDLE);
-        // Until it may try again.
-        EXPECT_TRUE(support::eventually(10s, [&] {
-            is_fresh();
-            return where(other) == "modern";
-        }));
-    }
-    EXPECT_EQ(said_again(), 2);
-}
-
-TEST_F(reads, of_a_read_only_transaction) {
-    for (const auto* begin : {"BEGIN READ ONLY", "START TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"}) {
+TEST_F(reads, do_not_bring_back_a_statement_that_is_gone) {
+    for (const bool waits_already : {false, true}) {
         const auto client = connect();
-        EXPECT_EQ(run(client, begin), "");
-        EXPECT_EQ(where(client), "modern");
-        EXPECT_EQ(run(client, "SELECT current_database()"), "app_modern") << "all of it is there";
-        EXPECT_EQ(run(client, "SET LOCAL statement_timeout = '1min'"), "");
-        EXPECT_EQ(run(client, "INSERT INTO notes VALUES ('x')"), "25006") << "as everywhere";
-        EXPECT_EQ(PQtransactionStatus(client.get()), PQTRANS_INERROR);
-        EXPECT_EQ(run(client, "ROLLBACK"), "");
-        EXPECT_EQ(run(client, "UPDATE side SET name = name"), "");
-        EXPECT_EQ(run(client, begin), "");
-        EXPECT_EQ(where(client), "legacy") << "what it wrote is on legacy alone";
-        EXPECT_EQ(run(client, "COMMIT"), "");
+        is_fresh();
+        EXPECT_EQ(waits_already ? where(client) : "modern", "modern");
+        prepare(client, "", "UPDATE accounts SET balance = $1::int WHERE id = 1");
+        EXPECT_EQ(prepared(client, "", {"7"}), "");
+        is_fresh();
+        EXPECT_EQ(where(client), "modern") << "a simple query ends it";
+        EXPECT_EQ(prepared(client, "", {"5"}), "26000");
+        EXPECT_EQ(count("legacy", "accounts WHERE balance = 5"), "0");
     }
-    const auto client = connect();
-    EXPECT_EQ(run(client, "BEGIN"), "");
-    EXPECT_EQ(run(client, "SET TRANSACTION READ ONLY"), "");
-    EXPECT_EQ(where(client), "modern");
-    EXPECT_EQ(run(client, "SHOW transaction_read_only"), "on");
-    EXPECT_EQ(run(client, "COMMIT"), "");
-    EXPECT_EQ(run(client, "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY"), "");
-    EXPECT_EQ(where(client), "legacy") << "of no order with what is written there";
-    EXPECT_EQ(run(client, "COMMIT"), "");
+    legacy_->exec("UPDATE accounts SET balance = 0", "app");
 }
 
-TEST_F(reads, of_a_read_only_transaction_that_strays) {
+TEST_F(reads, find_what_functions_set_that_are_younger_than_the_session) {
     const auto client = connect();
-    EXPECT_EQ(run(client, "BEGIN READ ONLY"), "");
-    EXPECT_EQ(run(client, "SELECT pg_try_advisory_xact_lock(1)"), "t");
-    EXPECT_EQ(legacy_->value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", "app"), "1")
-        << "where others heed it";
-    EXPECT_EQ(where(client), "legacy");
-    EXPECT_EQ(run(client, "COMMIT"), "");
-    is_fresh();
-    EXPECT_EQ(run(client, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"), "");
     EXPECT_EQ(where(client), "modern");
-    EXPECT_EQ(run(client, "SELECT pg_try_advisory_xact_lock(1)"), "XF009") << "it has a snapshot there";
-    EXPECT_EQ(run(client, "ROLLBACK"), "");
-    front_->read_by(settings::read_strategy::modern);
-    const auto another = connect();
-    EXPECT_EQ(run(another, "BEGIN READ ONLY"), "");
-    EXPECT_EQ(where(another), "modern");
-    EXPECT_EQ(run(another, "SET TRANSACTION READ WRITE"), "");
-    EXPECT_EQ(run(another, "INSERT INTO notes VALUES ('x')"), "") << "where it is allowed";
-    EXPECT_EQ(run(another, "ROLLBACK"), "");
-    EXPECT_EQ(front_->metric("crossfade_read_only_refused_total"), 1);
+    for (const std::string name : {"app.late", "app.later"}) {
+        const auto made =
+            "CREATE OR REPLACE FUNCTION set_late(t text) RETURNS text LANGUAGE sql AS $$ SELECT "
+            "set_config('" +
+            name + "', t, false) $$";
+        legacy_->exec(made, "app");
+        modern_->exec(made, "app_modern");
+        EXPECT_EQ(run(client, "SELECT set_late('ann')"), "ann");
+        is_fresh();
+        EXPECT_EQ(run(client, "SELECT name || coalesce(current_setting('" + name + "', true), '') FROM side"),
+                  "modernann");
+    }
+    legacy_->exec("DROP FUNCTION set_late", "app");
+    modern_->exec("DROP FUNCTION set_late", "app_modern");
 }
 
 TEST_F(reads, are_held_with_all_else_and_follow_a_flip) {
@@ -355,12 +256,7 @@ TEST_F(reads, are_in_order_where_many_are_sent_at_once) {
         PQsendQueryParams(client.get(), sql, 0, nullptr, nullptr, nullptr, nullptr, 0);
         PQpipelineSync(client.get());
     }
-    std::vector<std::string> got;
-    while (got.size() < 3) {
-        const answer one{PQgetResult(client.get())};
-        if (one && PQresultStatus(one.get()) != PGRES_PIPELINE_SYNC) got.push_back(outcome(one));
-    }
-    EXPECT_THAT(got, testing::ElementsAre("modern", "", "legacy"));
+    EXPECT_THAT(piped(client, 3), testing::ElementsAre("modern", "", "legacy"));
 }
 
 }  // namespace

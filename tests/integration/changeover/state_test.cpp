@@ -1,7 +1,10 @@
 // A session that goes over to the other database is there what it was.
 #include <poll.h>
+#include <signal.h>
 
+#include <algorithm>
 #include <array>
+#include <fstream>
 
 #include "tests/integration/changeover/two_sides.hpp"
 
@@ -13,6 +16,14 @@ using namespace std::chrono_literals;
 class a_session : public two_sides {
   protected:
     void SetUp() override { start(); }
+
+    // Lets nobody in; the process to be sent SIGCONT.
+    static pid_t stand_still(const support::postgres_cluster& cluster) {
+        pid_t postmaster = 0;
+        std::ifstream{cluster.data_dir() / "postmaster.pid"} >> postmaster;
+        EXPECT_EQ(::kill(postmaster, SIGSTOP), 0);
+        return postmaster;
+    }
 
     // What the client is notified of next, without a word of its own; empty: nothing.
     static std::string notified(const connection& client) {
@@ -110,6 +121,27 @@ TEST_F(a_session, hears_notifications_of_where_it_is) {
     EXPECT_EQ(notified(client), "from modern");
     EXPECT_EQ(where(client), "modern");
     EXPECT_EQ(PQnotifies(client.get()), nullptr);
+}
+
+TEST_F(a_session, hears_all_that_it_is_told_while_it_waits_for_the_other_database) {
+    start("legacy-primary", "connect_timeout: 30s");
+    const auto client = connect();
+    run(client, "LISTEN news");
+    const auto stopped = stand_still(*modern_);
+    front_->flip(modern_side);
+    ASSERT_TRUE(
+        support::eventually(10s, [&] { return front_->sessions().at(0).state == console::session_state::waiting; }));
+    // More than a loop has room for at once.
+    legacy_->exec("SELECT pg_notify('news', n || repeat('.', 7990) || ';') FROM generate_series(1, 20) AS n");
+    ::kill(stopped, SIGCONT);
+    std::string heard;
+    EXPECT_TRUE(support::eventually(20s, [&] {
+        heard += notified(client);
+        return std::ranges::count(heard, ';') == 20;
+    }));
+    for (int n = 1; n <= 20; ++n)
+        EXPECT_THAT(heard, testing::HasSubstr(std::to_string(n) + std::string(7990, '.') + ';')) << n;
+    EXPECT_EQ(where(client), "modern");
 }
 
 TEST_F(a_session, that_waits_is_answered_by_the_new_side) {

@@ -151,6 +151,19 @@ TEST_F(operators_console, shuts_down_when_clients_have_left) {
     EXPECT_TRUE(support::eventually(5s, [&] { return !proxy_->running(); }));
 }
 
+// As a service manager sends it when an operator's patience is over.
+TEST_F(operators_console, lets_transactions_finish_when_it_is_told_to_stop_while_it_waits_for_clients) {
+    const auto busy = connect();
+    value(busy, "begin");
+    EXPECT_EQ(psql("SHUTDOWN WAIT").exit_code, 0);
+    proxy_->signal(SIGTERM);
+    EXPECT_TRUE(support::eventually(
+        5s, [&] { return proxy_->log().find("those in a transaction have") != std::string::npos; }));
+    EXPECT_EQ(value(busy, "select 'still'"), "still");
+    value(busy, "commit");
+    EXPECT_TRUE(support::eventually(5s, [&] { return !proxy_->running(); }));
+}
+
 TEST_F(operators_console, shuts_down_at_once) {
     const auto busy = connect();
     value(busy, "begin");

@@ -66,6 +66,17 @@ TEST_F(two_databases, are_surveyed_in_a_clients_session) {
     const auto& found = std::get<function_survey>(outcome);
     EXPECT_THAT(found.own_settings, testing::Contains("app.one"));
     EXPECT_FALSE(found.complete) << "sets()";
+    question about_functions;
+    about_functions.about_functions = true;
+    EXPECT_EQ(session.portrait(about_functions).functions, found.edition);
+    for (const auto* change :
+         {"CREATE OR REPLACE FUNCTION one() RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$",
+          "CREATE FUNCTION two() RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$", "DROP FUNCTION two()"}) {
+        const auto before = session.portrait(about_functions).functions;
+        here_->exec(change);
+        EXPECT_NE(session.portrait(about_functions).functions, before) << change;
+    }
+    EXPECT_EQ(session.portrait().functions, "");
     EXPECT_THAT(session.say(pgwire::build_bind("", "", {}) + pgwire::build_execute("", 0) + pgwire::build_sync()),
                 ElementsAre("unnamed"));
     EXPECT_EQ(session.run("SHOW standard_conforming_strings"), std::vector<std::string>{"off"});

@@ -29,7 +29,8 @@ std::string ready(char status = 'I') {
 }
 std::string facts() {
     std::string rows;
-    for (const auto& [name, value] : {std::pair{"user", "ann"}, {"role", "none"}, {"encoding", "UTF8"}})
+    for (const auto& [name, value] :
+         {std::pair{"user", "ann"}, {"role", "none"}, {"encoding", "UTF8"}, {"functions", ""}})
         rows += row({"session", name, value, std::nullopt, std::nullopt});
     for (const auto* name : {"held cursors", "advisory locks", "temporary objects", "temporary slots"})
         rows += row({"count", name, "0", std::nullopt, std::nullopt});

@@ -70,7 +70,8 @@ class a_text : public testing::Test {
     footprint of(const std::string& text) {
         known_ = sql::understand(text);
         return footprint_of(&known_, sides_, [this](std::string_view name) {
-            return name == "p" ? std::shared_ptr<const sql::statement>{prepared_, &(**prepared_).front()} : nullptr;
+            const auto& it = name == "p" ? prepared_ : name == "itself" ? circular_ : nullptr;
+            return it ? std::shared_ptr<const sql::statement>{it, &(**it).front()} : nullptr;
         });
     }
     fit at(side here, const std::string& text) { return fit_of(of(text), here, side::legacy); }
@@ -79,6 +80,9 @@ class a_text : public testing::Test {
     sql::understanding known_ = sql::understand("");
     std::shared_ptr<const sql::understanding> prepared_ =
         std::make_shared<const sql::understanding>(sql::understand("DELETE FROM orders"));
+    // A client's Parse may say so.
+    std::shared_ptr<const sql::understanding> circular_ =
+        std::make_shared<const sql::understanding>(sql::understand("EXECUTE itself"));
 };
 
 TEST_F(a_text, fits_a_side) {
@@ -110,6 +114,8 @@ TEST_F(a_text, fits_a_side) {
         {"DECLARE c CURSOR FOR SELECT * FROM orders", fit::read_there, fit::here},
         {"EXECUTE p", fit::write_there, fit::here},
         {"EXECUTE another", fit::here, fit::maybe_there},
+        {"EXECUTE itself", fit::here, fit::maybe_there},
+        {"EXPLAIN EXECUTE itself", fit::here, fit::maybe_there},
         {"SELECT mine()", fit::here, fit::maybe_there},
         {"DO $$ BEGIN END $$", fit::here, fit::maybe_there},
         {"CALL p()", fit::here, fit::maybe_there},

@@ -7,6 +7,7 @@
 #include "lib/pgwire/diagnostics.hpp"
 #include "lib/pgwire/query_messages.hpp"
 #include "lib/settings/load.hpp"
+#include "proxy/portrait/hearing.hpp"
 
 namespace crossfade::proxy::frontend {
 namespace {
@@ -183,6 +184,22 @@ TEST_F(a_guide, knows_what_may_have_changed_the_session) {
     }
 }
 
+TEST_F(a_guide, leads_home_what_reads_once_modern_has_another_session) {
+    take("flags: { hybrid_read_strategy: modern }\n");
+    const auto begin = pgwire::build_query("BEGIN READ ONLY");
+    EXPECT_EQ(asked(begin, "CZ", "T"), side::modern);
+    EXPECT_EQ(asked(pgwire::build_query("SHOW transaction_isolation"), "CZ", "T"), side::modern);
+    EXPECT_EQ(asked(pgwire::build_query("COMMIT")), side::modern);
+    EXPECT_FALSE(guide_.alike());
+    EXPECT_EQ(asked(begin, "CZ", "T"), side::modern) << "of which nothing is said again";
+    EXPECT_EQ(asked(pgwire::build_query("COMMIT")), side::modern);
+    guide_.take_read();
+    EXPECT_EQ(asked(select), side::legacy);
+    EXPECT_FALSE(guide_.take_read()->at_follower);
+    guide_.became_alike();
+    EXPECT_EQ(asked(select), side::modern);
+}
+
 TEST_F(a_guide, weighs_what_modern_says) {
     const auto error = [](std::string_view state) {
         return pgwire::build_error_response({{{'S', "ERROR"}, {'C', std::string{state}}, {'M', "x"}}});
@@ -216,6 +233,46 @@ TEST_F(a_guide, has_a_read_only_transaction_begin_anew_where_it_is_heard) {
     EXPECT_EQ(look(lock), action::go_again);
     EXPECT_EQ(guide_.start().messages(), begin);
     EXPECT_EQ(look(), action::refuse) << "where it couldn't";
+}
+
+TEST_F(a_guide, keeps_no_long_value_back_in_a_read_only_transaction) {
+    take("flags: { hybrid_read_strategy: modern }\n");
+    const auto begin = pgwire::build_query("BEGIN READ ONLY");
+    const std::string value(100'000, 'v');
+    for (const auto* sql : {"SELECT * FROM orders WHERE x = $1", "SELECT set_config('app.x', $1, true)"}) {
+        EXPECT_EQ(asked(begin, "CZ", "T"), side::modern);
+        const auto all =
+            pgwire::build_parse("", sql) + pgwire::build_bind("", "", {value}) + pgwire::build_execute("", 0) + sync;
+        std::size_t most_left = 0;
+        for (std::size_t at = 0; at < all.size(); at += 4000) {
+            if (look(all.substr(at, 4000)) == action::go_again) here_ = side::legacy;
+            most_left = std::max(most_left, left_.size());
+        }
+        EXPECT_LE(most_left, 2 * guide::longest_text);
+        EXPECT_EQ(left_, "") << "its end goes on, too";
+        answer("12CZ", "T");
+        EXPECT_EQ(asked(pgwire::build_query("COMMIT")), here_);
+        here_ = side::modern;
+    }
+}
+
+TEST_F(a_guide, has_a_read_only_transaction_begin_anew_before_what_would_keep_the_session_there) {
+    take("flags: { hybrid_read_strategy: modern }\n");
+    const auto long_value = std::string(portrait::hearing::longest_heard, 'v');
+    for (const auto& each : {
+             pgwire::build_query("DECLARE c CURSOR WITH HOLD FOR SELECT * FROM orders"),
+             batch("DECLARE c CURSOR WITH HOLD FOR SELECT * FROM orders") + sync,
+             pgwire::build_query("DO $$ BEGIN EXECUTE 'SET app.x = 1'; END $$"),
+             pgwire::build_query("CALL own()"),
+             pgwire::build_query("SET app.x = '" + long_value + "'"),
+             pgwire::build_query("SET app.x = not understood"),
+             pgwire::framed('F', std::string(10, '\0')),
+         }) {
+        EXPECT_EQ(asked(pgwire::build_query("BEGIN READ ONLY"), "CZ", "T"), side::modern);
+        EXPECT_EQ(look(each), action::go_again) << each.substr(0, 60);
+        left_.clear();
+        EXPECT_EQ(asked(pgwire::build_query("COMMIT")), side::modern);
+    }
 }
 
 TEST_F(a_guide, leads_a_read_only_transaction_to_modern_where_all_of_legacys_tables_are) {

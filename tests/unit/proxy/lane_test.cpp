@@ -8,10 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/eventually.hpp"
 #include "tests/unit/proxy/end_of_line.hpp"
 
 namespace crossfade::proxy::frontend {
 namespace {
+
+using namespace std::chrono_literals;
 
 // Each with messages that are sent one by one, and with those of a round sent together.
 class lanes : public testing::TestWithParam<bool> {
@@ -88,6 +91,59 @@ TEST_P(lanes, what_came_behind_the_greeting_goes_first) {
     from.says("second");
     EXPECT_EQ(advance(), progress::waits);
     EXPECT_EQ(to.hears(), "first second");
+}
+
+// A session that waited to change its database brings along what it was told meanwhile.
+TEST_P(lanes, what_came_before_may_be_more_than_there_is_room_for) {
+    std::string much;
+    for (int n = 0; much.size() < 300'000; ++n) much += std::to_string(n) + ' ';
+    judge = [this](std::string_view chunk) {
+        EXPECT_LE(chunk.size(), scratch->plain.size());
+        // Sometimes less goes on than was shown.
+        return inspection{seen.size() % 3 == 0 ? chunk.size() : chunk.size() - chunk.size() / 100};
+    };
+    way.begin_with(much);
+    from.says("behind it");
+    std::string got;
+    support::eventually(10s, [&] {
+        advance();
+        const auto some = to.hears();
+        got += some;
+        return some.empty();
+    });
+    judge = [](std::string_view chunk) { return inspection{chunk.size()}; };
+    way.go_on();
+    advance();
+    got += to.hears();
+    EXPECT_TRUE(got == much + "behind it") << got.size() << " of " << much.size();
+    EXPECT_TRUE(way.holds_nothing());
+    EXPECT_LT(way.memory(), 100U);
+}
+
+TEST_P(lanes, nothing_of_what_came_before_goes_on_behind_a_stop) {
+    judge = [](std::string_view chunk) { return inspection{chunk.size(), true}; };
+    way.begin_with(std::string(150'000, 'x'));
+    std::string got;
+    for (std::string some; advance() != progress::ended; got += some) some = to.hears();
+    EXPECT_EQ(way.ended(), lane_end::stopped);
+    ASSERT_EQ(seen.size(), 1U);
+    EXPECT_EQ(got + to.hears(), seen.front());
+}
+
+TEST_P(lanes, an_inspector_that_never_has_enough_ends_it) {
+    judge = [this](std::string_view chunk) {
+        EXPECT_LE(chunk.size(), scratch->plain.size());
+        return inspection{};
+    };
+    const std::string much(16'000, 'x');
+    EXPECT_TRUE(support::eventually(10s, [&] {
+        ::send(from.peer, much.data(), much.size(), MSG_DONTWAIT);
+        way.arrived(false);
+        return advance() == progress::ended;
+    }));
+    EXPECT_EQ(way.ended(), lane_end::kept_too_much);
+    EXPECT_LE(way.memory(), scratch->plain.size());
+    EXPECT_EQ(to.hears(), "");
 }
 
 TEST_P(lanes, an_end_told_with_the_last_bytes_is_not_missed) {

@@ -220,6 +220,13 @@ TEST_F(a_mirror_gate, sees_the_answer_wherever_the_bytes_are_cut) {
     EXPECT_EQ(gate_.look_for_answer(done + answer, done.size(), true).at, done.size() + row.size());
 }
 
+TEST_F(a_mirror_gate, does_not_keep_back_what_is_longer_than_an_answer_is) {
+    say(pgwire::build_query("INSERT INTO t VALUES (1)"));
+    const auto endless = std::string{"C\x3B\x9A\xCA\x00", 5} + std::string(1000, 'x');
+    EXPECT_EQ(gate_.look_for_answer(row + endless, 0, true).at, std::string_view::npos);
+    EXPECT_EQ(gate_.look_for_answer(row + done + endless, 0, true).at, std::string_view::npos);
+}
+
 TEST_F(a_mirror_gate, does_not_keep_back_what_is_asked_for_by_flush) {
     say(pgwire::build_bind("", "w", {}));
     EXPECT_EQ(gate_.look_for_answer(done, 0, false).at, std::string_view::npos);
