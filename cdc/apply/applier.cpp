@@ -214,6 +214,7 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
     if (!*seen) return turn_back(std::nullopt);
     if (batch.tied) return turn_back(tied(*batch.tied));
     mark_stale(batch);
+    copy_anew(batch);
     report.rows = batch.plan.changes;
     add_up(so_far_.applied, batch.applied);
     add_up(so_far_.skipped, batch.skipped);
@@ -348,6 +349,7 @@ pgclient::result<void> applier::write_carefully(sorted& batch, scope_filter& sco
                 return standing_of(table, event, scopes, batch);
             };
             if (auto done = ddl.apply(*each.from, stands, letters_.rows(), report.ddl); !done) return done;
+            batch.copy_anew.insert(ddl.to_copy_anew().begin(), ddl.to_copy_anew().end());
             catalog_.forget();
             changed = true;
             continue;
@@ -379,28 +381,6 @@ pgclient::result<void> applier::serve_letters() {
     served_.behind += done->behind;
     served_.discarded += done->discarded;
     return load_tables();
-}
-
-bool applier::marks_stale(const sorted& batch) const {
-    return std::ranges::any_of(batch.stale, [&](const auto& each) {
-        const auto known = tables_.find(each.first);
-        return known == tables_.end() || known->second.state == "live";
-    });
-}
-
-void applier::mark_stale(const sorted& batch) {
-    for (const auto& [table, since] : batch.stale) {
-        const auto known = tables_.find(table);
-        if (known != tables_.end() && known->second.state != "live") continue;
-        to_.pipe->add(
-            statement{"INSERT INTO crossfade.tables AS t (stream, table_name, state, stale_since)"
-                      " VALUES ($1::text, $2::text, 'stale', $3::pg_lsn) ON CONFLICT (stream, table_name)"
-                      " DO UPDATE SET state = 'stale', stale_since = excluded.stale_since, updated_at = now()"
-                      " WHERE t.state = 'live'",
-                      {settings_.stream, table, model::to_string(since)},
-                      std::nullopt});
-        reload_ = true;
-    }
 }
 
 pgclient::result<bool> applier::prepare(const std::vector<consume::received>& events, scope_filter& scopes,

@@ -146,6 +146,7 @@ class applier {
     pgclient::result<void> write_carefully(sorted& batch, scope_filter& scopes, apply_report& report);
     bool marks_stale(const sorted& batch) const;
     void mark_stale(const sorted& batch);
+    void copy_anew(const sorted& batch);
     void give_up(const pgclient::failure& because);
 
     session& to_;

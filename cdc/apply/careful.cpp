@@ -110,6 +110,7 @@ pgclient::result<void> careful_writer::apply_again(const placed_event& event) {
     const auto& mapping = *event.mappings.front();
     if (mapping.refused)
         return reject(event, mapping, {mapping.refused->sqlstate, mapping.refused->reason, {}, {}, {}});
+    if (event.judged == judgement::loosely) return write_over(event, *change);
     return change->operation == row_operation::insert ? insert(event, *change) : modify(event, *change);
 }
 

@@ -125,6 +125,22 @@ std::optional<std::string> shape_objection(const ddl_table& source, const table_
     return std::nullopt;
 }
 
+bool changes_rows(const ddl_notice& seen, const sql::table_change& change, const ddl_table& table) {
+    switch (table.effect) {
+        case ddl_effect::harmless:
+        case ddl_effect::dropped:
+            return false;
+        case ddl_effect::partition_dropped:
+        case ddl_effect::partition_emptied:
+        case ddl_effect::column_dropped:
+            return true;
+        case ddl_effect::altered:
+        case ddl_effect::partition_altered:
+            break;
+    }
+    return !seen.direct || !seen.whole || !change.cosmetic;
+}
+
 ddl_decision decide(const ddl_notice& seen, const sql::table_change& change,
                     const std::vector<std::optional<table_shape>>& tables, const stream_ends& ends) {
     ddl_decision made;

@@ -41,8 +41,11 @@ std::string_view to_string(ddl_action what);
 enum class ddl_standing {
     left_out,  // it is copied, or new, or legacy-only
     applied,
+    being_copied,     // by chunks, of which those that are there may be of before
     round_the_fence,  // what is done to its rows is refused, as the follower is their authority
 };
+// Advice about the third.
+inline constexpr std::string_view begins_anew = "the table's copy begins anew";
 // Advice about the first.
 inline constexpr std::string_view not_applied = "changes of the table are not applied now, or a copy made since has it";
 
@@ -51,6 +54,9 @@ struct ddl_decision {
     std::string advice;                     // what to do, for people; no literals of the statement
     std::vector<model::table_name> paused;  // under `pass`: those to pause if it fails; none: note it
 };
+
+// Whether rows of the table that were read before it may be others now.
+bool changes_rows(const events::ddl_notice& seen, const sql::table_change& change, const events::ddl_table& table);
 
 // What to do about a command. `tables` has the follower's shape for each of the notice's tables in their order, nullopt
 // for one whose changes aren't applied anyway. Pure.

@@ -73,14 +73,22 @@ pgclient::result<ddl_decision> ddl_keeper::decide_on(const events::ddl_notice& s
     if (first.effect == events::ddl_effect::partition_emptied) return empty(first, stands(first), waiting);
     const auto change = sql::read_table_change(seen.direct && seen.whole ? seen.statement : std::string{});
     std::vector<std::optional<table_shape>> shapes;
+    bool begins = false;
     for (const auto& each : seen.tables) {
         auto& shape = shapes.emplace_back();
-        if (stands(each) == ddl_standing::left_out) continue;
+        const auto as = stands(each);
+        if (as == ddl_standing::being_copied && changes_rows(seen, change, each)) {
+            to_copy_anew_.insert(to_string(each.name));
+            begins = true;
+        }
+        if (as == ddl_standing::left_out || as == ddl_standing::being_copied) continue;
         auto found = shape_of(each.name);
         if (!found) return found.error();
         shape = std::move(*found);
     }
     auto decided = decide(seen, change, shapes, settings_.ends);
+    if (begins)
+        decided.advice = decided.advice == not_applied ? begins_anew : decided.advice + "; " + std::string{begins_anew};
     if (decided.what == ddl_action::pass && waiting.held(to_string(first.name))) {
         decided.what = ddl_action::pause;
         decided.advice += "; not passed on: the table waits for an earlier command";

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,8 @@ class ddl_keeper {
     // is of no use any more. The follower's tables may be others afterwards.
     pgclient::result<void> apply(const consume::received& event, const standing_of& stands, waiting_rows& waiting,
                                  std::vector<ddl_record>& done);
+    // Tables whose copy has to begin anew.
+    const std::set<std::string>& to_copy_anew() const { return to_copy_anew_; }
 
   private:
     pgclient::result<ddl_decision> decide_on(const events::ddl_notice& seen, const standing_of& stands,
@@ -60,6 +63,7 @@ class ddl_keeper {
 
     session& to_;
     const careful_settings& settings_;
+    std::set<std::string> to_copy_anew_;
 };
 
 }  // namespace crossfade::cdc::apply

@@ -72,6 +72,8 @@ pgclient::result<applier::beginning> applier::read_receipts(const std::vector<co
 pgclient::result<void> applier::look_at(const std::vector<consume::received>& events, batch_judge& judge) {
     for (const auto& each : events) {
         const auto* change = std::get_if<model::row_change>(&each.event.body);
+        const bool sweeps = std::holds_alternative<model::truncate>(each.event.body) || events::is_ddl(each.event);
+        mirrored_.swept = mirrored_.swept || sweeps;
         if (change == nullptr) continue;
         auto mapping = catalog_.mapping(to_.db, change->rel);
         if (!mapping) return mapping.error();

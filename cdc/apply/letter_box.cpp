@@ -1,12 +1,24 @@
 #include "cdc/apply/letter_box.hpp"
 
+#include <algorithm>
+
 #include "cdc/apply/ddl_keeper.hpp"
+#include "cdc/apply/receipts.hpp"
 #include "cdc/apply/turn.hpp"
 
 namespace crossfade::cdc::apply {
 namespace {
 
 constexpr int most_loaded = 200'000;
+
+row_marks marks_of(const model::change_event& event, const table_mapping& mapping) {
+    row_marks made;
+    const auto* change = std::get_if<model::row_change>(&event.body);
+    if (change == nullptr) return made;
+    for (const auto side : {row_side::before, row_side::after})
+        if (const auto mark = mark_of(mapping, *change, side)) made.insert(*mark);
+    return made;
+}
 
 }  // namespace
 
@@ -18,6 +30,12 @@ struct letter_box::letter {
     std::int64_t offset = 0;
     bool behind = false;
     bool of_ddl = false;
+};
+
+// Rows of which proxies have written what comes later in the stream.
+struct letter_box::mirrored {
+    row_marks ahead;    // as it was before the first letter
+    row_marks written;  // by letters
 };
 
 pgclient::result<void> letter_box::load() {
@@ -67,6 +85,16 @@ std::string letter_box::mine() const {
     return settings_.by_key ? " AND partition = " + std::to_string(settings_.partition) : std::string{};
 }
 
+// What other partitions' appliers have yet to replay, or to take away, comes first where it is of the same rows.
+std::string letter_box::in_their_turn() const {
+    return settings_.by_key
+               ? " AND NOT EXISTS (SELECT FROM crossfade.dead_letters o WHERE o.stream = l.stream AND o.table_name ="
+                 " l.table_name AND o.partition <> l.partition AND o.state IN ('replay', 'discard')"
+                 " AND (o.commit_lsn, o.ordinal) < (l.commit_lsn, l.ordinal)"
+                 " AND (o.keys && l.keys OR 0 = ANY (o.keys) OR 0 = ANY (l.keys)))"
+               : std::string{};
+}
+
 // The applier that is told of a table's DDL frees what waits for it, but for what another was just about to put there.
 pgclient::result<void> letter_box::free_what_waited() {
     for (const auto& table : rows_.held_tables()) {
@@ -94,9 +122,12 @@ pgclient::result<letter_box::outcome> letter_box::serve(const store::progress& a
         " AND (o.commit_lsn, o.ordinal) < (l.commit_lsn, l.ordinal) AND o.state IN ('refused', 'behind')"
         " AND (o.keys && l.keys OR 0 = ANY (o.keys) OR 0 = ANY (l.keys))), l.operation"
         " FROM crossfade.dead_letters l WHERE l.stream = $1 AND l.state IN ('replay', 'discard')" +
-            mine() + " ORDER BY l.commit_lsn, l.ordinal, l.id LIMIT " + std::to_string(most_at_a_time),
+            mine() + in_their_turn() + " ORDER BY l.commit_lsn, l.ordinal, l.id LIMIT " +
+            std::to_string(most_at_a_time),
         {settings_.stream});
     if (!asked) return asked.error();
+    mirrored rows_of_proxies;
+    if (auto read = read_rows_ahead(rows_of_proxies); !read) return read.error();
     waiting_rows kept;
     for (int i = 0; i < asked->size(); ++i) {
         letter one{.id = std::string{asked->text(i, 0)},
@@ -135,15 +166,35 @@ pgclient::result<letter_box::outcome> letter_box::serve(const store::progress& a
         }
         one.behind = one.behind || (change != nullptr ? kept.holds(one.table, rows) : kept.any(one.table));
         const auto replayed = done.replayed;
-        if (auto tried = replay(one, done); !tried) return tried.error();
+        if (auto tried = replay(one, rows_of_proxies, done); !tried) return tried.error();
         if (done.replayed == replayed) {
             kept.add(one.table, rows);
         } else if (change == nullptr) {
             kept.clear(one.table);  // by the TRUNCATE, with what waited before it
         }
     }
+    if (auto told = take_back(rows_of_proxies); !told) return told.error();
     if (auto committed = db.exec("COMMIT"); !committed) return committed.error();
     return done;
+}
+
+// Where the stream is ordered by key no proxy leaves receipts.
+pgclient::result<void> letter_box::read_rows_ahead(mirrored& of) {
+    if (settings_.by_key) return {};
+    to_.pipe->add(rows_ahead(settings_.stream));
+    auto got = to_.pipe->run();
+    if (!got) return got.error();
+    of.ahead = marks_in(got->front().got);
+    return {};
+}
+
+// What a proxy has written of these rows is written over: the stream is to bring it again. They are locked by now, so
+// that there is nothing newer.
+pgclient::result<void> letter_box::take_back(const mirrored& of) {
+    if (of.written.empty()) return {};
+    to_.pipe->add(take_rows_back(settings_.stream, of.written));
+    if (auto taken = to_.pipe->run(); !taken) return taken.error();
+    return {};
 }
 
 // Somebody else has written it: a failure would hold up the stream for good.
@@ -157,7 +208,7 @@ pgclient::result<void> letter_box::keep_unreadable(const letter& one, outcome& s
     return {};
 }
 
-pgclient::result<void> letter_box::replay(const letter& one, outcome& so_far) {
+pgclient::result<void> letter_box::replay(const letter& one, mirrored& rows, outcome& so_far) {
     auto& db = to_.db;
     if (one.behind) {
         ++so_far.behind;
@@ -176,13 +227,18 @@ pgclient::result<void> letter_box::replay(const letter& one, outcome& so_far) {
     if (!mapping) return mapping.error();
 
     const consume::received from{one.event, one.offset, 0};
-    const placed_event placed{&from, {*mapping}};
+    placed_event placed{&from, {*mapping}};
+    const auto marks = settings_.by_key ? row_marks{} : marks_of(one.event, **mapping);
+    // What is there is no difference then.
+    if (std::ranges::any_of(marks, [&](auto mark) { return rows.ahead.contains(mark); }))
+        placed.judged = judgement::loosely;
     careful_writer writer{*to_.pipe, settings_, to_.origins, rows_};
     if (auto tried = writer.apply_again(placed); !tried) return tried;
     if (writer.dead_letters() > 0) {
         ++so_far.refused;
         return {};
     }
+    rows.written.insert(marks.begin(), marks.end());
     ++so_far.replayed;
     auto others = db.exec(
         "WITH gone AS (DELETE FROM crossfade.dead_letters WHERE id = $1 RETURNING *)"

@@ -40,9 +40,13 @@ class letter_box {
 
   private:
     struct letter;
+    struct mirrored;
     std::string mine() const;
+    std::string in_their_turn() const;
     pgclient::result<void> free_what_waited();
-    pgclient::result<void> replay(const letter& one, outcome& so_far);
+    pgclient::result<void> read_rows_ahead(mirrored& of);
+    pgclient::result<void> take_back(const mirrored& of);
+    pgclient::result<void> replay(const letter& one, mirrored& rows, outcome& so_far);
     pgclient::result<void> keep_unreadable(const letter& one, outcome& so_far);
 
     session& to_;

@@ -87,7 +87,7 @@ judgement batch_judge::of(const model::change_event& event, row_operation what, 
     if (taken_back_.contains(mark)) return judgement::apply;
     const auto how = of(event, mark);
     if (how == judgement::loosely) written_over_.insert(mark);
-    if (how == judgement::check && !mapping.tied && !written_over_.contains(mark) &&
+    if (how == judgement::check && !mapping.tied && !mirrored_.swept && !written_over_.contains(mark) &&
         !is_verified(event.xid, verified_percent_))
         return judgement::trusted;
     if (!mapping.tied || (how != judgement::ahead && how != judgement::loosely)) return how;

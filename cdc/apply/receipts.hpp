@@ -25,6 +25,9 @@ struct mirrored_rows {
     std::unordered_map<store::source_xid, row_marks> written;
     // Of later ones: the follower has these rows as they are going to be.
     row_marks ahead;
+    // The batch empties a table, or has its columns changed: what was written before that on the follower, and is after
+    // it on the authority, may not be there any more.
+    bool swept = false;
 
     bool wrote(store::source_xid transaction, std::int64_t mark) const {
         const auto found = written.find(transaction);

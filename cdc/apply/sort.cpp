@@ -1,4 +1,8 @@
 // What a batch comes to, by the state of its tables, the flags, what waits, and the receipts.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
 #include "cdc/apply/sorted.hpp"
 #include "lib/model/sentinel.hpp"
 
@@ -56,6 +60,9 @@ ddl_standing applier::standing_of(const events::ddl_table& table, const model::c
     // As any TRUNCATE, of what is copied meanwhile, too.
     const bool emptied = table.effect == events::ddl_effect::partition_emptied;
     if (emptied && (as == treatment::copied_over || as == treatment::settling)) return ddl_standing::applied;
+    if (as == treatment::copied_over) return ddl_standing::being_copied;
+    // Behind all of the copy.
+    if (as == treatment::settling) return ddl_standing::applied;
     if (as != treatment::apply) return ddl_standing::left_out;
     if (!scopes.applies(table.name, {})) {
         if (emptied) batch.stale.try_emplace(model::to_string(table.name), event.at.commit_lsn);
@@ -107,15 +114,23 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
             }
             if (settings_.by_key && (*mapping)->tied_by) made.tied = *mapping;
             const bool copying = as == treatment::copied_over || as == treatment::settling;
+            if (copying && (*mapping)->refused) {
+                // Who mends the follower's table has it without this change.
+                made.copy_anew.insert(model::to_string(change->rel->table));
+                ++made.skipped["copied"];
+                continue;
+            }
             if (copying && !(*mapping)->key.empty()) {
-                // Under legacy-only, too: at its end the copy is to be whole.
                 const auto how = as == treatment::settling ? strictness::settling : strictness::copied_over;
                 planner.add(*change, *mapping, how);
                 made.events.push_back({&each, {*mapping}, how});
                 ++made.applied[std::string{kind_of(each.event)}];
                 continue;
             }
-            if (!copying && !scopes.applies(change->rel->table, tenant_of(**mapping, *change))) {
+            // At its end a copy is to be whole, whatever the flags say.
+            const auto known = tables_.find(model::to_string(change->rel->table));
+            const bool being_copied = known != tables_.end() && known->second.state == "backfilling";
+            if (!being_copied && !scopes.applies(change->rel->table, tenant_of(**mapping, *change))) {
                 ++made.skipped["legacy-only"];
                 made.stale.try_emplace(model::to_string(change->rel->table), at.commit_lsn);
                 continue;
@@ -185,6 +200,41 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
     made.taken_back = judge.taken_back();
     if (waits || (!to_.replica_role && made.plan.changes > 0)) made.plan.careful = true;
     return made;
+}
+
+bool applier::marks_stale(const sorted& batch) const {
+    return std::ranges::any_of(batch.stale, [&](const auto& each) {
+        const auto known = tables_.find(each.first);
+        return known == tables_.end() || known->second.state == "live";
+    });
+}
+
+void applier::mark_stale(const sorted& batch) {
+    for (const auto& [table, since] : batch.stale) {
+        const auto known = tables_.find(table);
+        if (known != tables_.end() && known->second.state != "live") continue;
+        to_.pipe->add(
+            statement{"INSERT INTO crossfade.tables AS t (stream, table_name, state, stale_since)"
+                      " VALUES ($1::text, $2::text, 'stale', $3::pg_lsn) ON CONFLICT (stream, table_name)"
+                      " DO UPDATE SET state = 'stale', stale_since = excluded.stale_since, updated_at = now()"
+                      " WHERE t.state = 'live'",
+                      {settings_.stream, table, model::to_string(since)},
+                      std::nullopt});
+        reload_ = true;
+    }
+}
+
+void applier::copy_anew(const sorted& batch) {
+    for (const auto& table : batch.copy_anew) {
+        spdlog::warn("the copy of {} begins anew: what is copied of it by now doesn't fit what has happened on {}",
+                     table, settings_.ends.source);
+        to_.pipe->add(
+            statement{"UPDATE crossfade.backfills SET state = 'asked', reason = NULL, updated_at = now()"
+                      " WHERE stream = $1::text AND table_name = $2::text AND state IN ('copying', 'catching_up')",
+                      {settings_.stream, table},
+                      std::nullopt});
+        reload_ = true;
+    }
 }
 
 }  // namespace crossfade::cdc::apply

@@ -3,6 +3,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,9 +19,10 @@ struct applier::sorted {
     batch_plan plan;
     std::map<std::string, std::uint64_t> applied;
     std::map<std::string, std::uint64_t> skipped;
-    std::map<std::string, model::lsn> stale;    // tables of which rows are left out, and since when
-    std::string unfinished;                     // a table whose copy was broken off
-    std::string overfull;                       // one that waits for DDL, with no room for more
+    std::map<std::string, model::lsn> stale;  // tables of which rows are left out, and since when
+    std::set<std::string> copy_anew;          // tables that are being copied, and what was copied is not right any more
+    std::string unfinished;                   // a table whose copy was broken off
+    std::string overfull;                     // one that waits for DDL, with no room for more
     std::shared_ptr<const table_mapping> tied;  // one whose rows may be in each other's way
     // Where receipts are heeded: of the rows that are written, and of those that a proxy should have written.
     row_marks written;

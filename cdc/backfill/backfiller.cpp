@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "cdc/apply/fault.hpp"
-#include "cdc/apply/turn.hpp"
 #include "lib/failpoint/failpoint.hpp"
 
 namespace crossfade::cdc::backfill {
@@ -19,6 +18,9 @@ using stage = store::backfill::stage;
 // as long as what the stream has to do between two, lest a machine with much to do has no time to copy.
 constexpr std::chrono::duration<double> chunk_time = 100ms;
 constexpr std::chrono::duration<double> longest_chunk_time = 400ms;
+// Who has a table that is to be cleared may have it for long, and the stream stands still while he is waited for.
+constexpr const char* clearing_timeout_sql = "SET LOCAL lock_timeout = '100ms'";
+constexpr std::chrono::seconds between_clearings{1};
 constexpr std::int64_t least_rows = 1;
 constexpr std::int64_t most_rows = 100'000;
 constexpr double newest_share = 0.3;  // of the last chunk's speed in what the next one is planned by
@@ -34,11 +36,13 @@ bool passing(const pgclient::failure& why) {
 }  // namespace
 
 backfiller::backfiller(apply::session& to, apply::target_catalog& catalog, apply::recent_transactions& recent,
-                       apply::careful_settings settings, std::string source_dsn, std::function<bool()> interrupted)
+                       apply::careful_settings settings, std::string source_dsn,
+                       std::function<settings::snapshot()> in_force, std::function<bool()> interrupted)
     : to_(to),
       catalog_(catalog),
       recent_(recent),
       settings_(std::move(settings)),
+      in_force_(std::move(in_force)),
       interrupted_(std::move(interrupted)),
       source_(std::move(source_dsn)) {}
 
@@ -191,6 +195,7 @@ pgclient::result<bool> backfiller::clear(const apply::table_mapping& of) {
     auto any = db.exec("SELECT 1 FROM " + only + " LIMIT 1");
     if (!any) return any.error();
     if (any->empty()) return true;
+    if (auto set = db.exec(clearing_timeout_sql); !set) return set.error();
     if (auto marked = db.exec("SAVEPOINT clearing"); !marked) return marked.error();
     auto emptied = db.exec("TRUNCATE " + only);
     if (emptied) return true;
@@ -221,17 +226,15 @@ pgclient::result<backfiller::turn> backfiller::begin(const store::progress& at) 
     if (!mapping) return mapping.error();
     if ((*mapping)->refused) return hold((*mapping)->refused->reason);
 
-    auto mine = apply::begin_turn(to_, settings_, at);
-    if (!mine) return mine.error();
-    if (!*mine) return turn{};
+    auto instead = enter(at);
+    if (!instead) return instead.error();
+    if (*instead) return **instead;
     auto cleared = clear(**mapping);
-    if (!cleared && !cleared.error().connection_lost()) {
+    if (!cleared && cleared.error().connection_lost()) return cleared.error();
+    if (!cleared || !*cleared) {
         if (auto left = leave(); !left) return left.error();
-        return passing(cleared.error()) ? turn{} : hold("clearing it: " + pgclient::to_string(cleared.error()));
-    }
-    if (!cleared) return cleared.error();
-    if (!*cleared) {
-        if (auto left = leave(); !left) return left.error();
+        if (!cleared && !passing(cleared.error())) return hold("clearing it: " + pgclient::to_string(cleared.error()));
+        again_at_ = steady::now() + between_clearings;
         return turn{};
     }
     const auto key = chunk_key(**mapping, table);
@@ -347,11 +350,9 @@ pgclient::result<backfiller::turn> backfiller::copy(const store::progress& at) {
     }
     const auto what =
         by_chunks ? next_chunk(mapping, table, current_->last_key, known.rows) : whole_table(mapping, table);
-    auto mine = apply::begin_turn(to_, settings_, at);
-    if (!mine || !*mine) {
-        source_.close();
-        return mine ? pgclient::result<turn>{turn{}} : mine.error();
-    }
+    auto instead = enter(at);
+    if (!instead) return instead.error();
+    if (*instead) return **instead;
     const auto began = steady::now();
     const auto written = write(mapping, what, known.conflicts > 0);
     if (!written.fine()) return give_up(known, written, *now);
@@ -398,9 +399,9 @@ pgclient::result<backfiller::turn> backfiller::finish(const store::progress& at)
     if (!waiting) return waiting.error();
     if (waiting->integer(0, 0) != 0) return refetch(at);
     if (waiting->integer(0, 1) != 0 || at.end_lsn < current_->settled_lsn.value_or(model::lsn{})) return turn{};
-    auto mine = apply::begin_turn(to_, settings_, at);
-    if (!mine) return mine.error();
-    if (!*mine) return turn{};
+    auto instead = enter(at);
+    if (!instead) return instead.error();
+    if (*instead) return **instead;
     auto& pipe = *to_.pipe;
     const std::vector<apply::sql_parameter> which{settings_.stream, current_->table};
     pipe.add(
@@ -446,11 +447,9 @@ pgclient::result<backfiller::turn> backfiller::refetch(const store::progress& at
         return hold(mapping.refused ? mapping.refused->reason : "it has lost its key: begin anew");
     }
     const auto what = by_keys(mapping, table, std::string{picked->text(0, 0)});
-    auto mine = apply::begin_turn(to_, settings_, at);
-    if (!mine || !*mine) {
-        source_.close();
-        return mine ? pgclient::result<turn>{turn{}} : mine.error();
-    }
+    auto instead = enter(at);
+    if (!instead) return instead.error();
+    if (*instead) return **instead;
     const auto written = write(mapping, what, true);
     if (!written.fine()) {
         const bool conflict = written.target && written.target->sqlstate == unique_violation;

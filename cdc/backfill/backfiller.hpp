@@ -15,6 +15,7 @@
 #include "cdc/backfill/source_reader.hpp"
 #include "lib/failpoint/failpoint.hpp"
 #include "lib/pgclient/copy.hpp"
+#include "lib/settings/reload.hpp"
 #include "lib/store/backfill.hpp"
 #include "lib/store/progress.hpp"
 
@@ -28,9 +29,11 @@ namespace crossfade::cdc::backfill {
 // thread-safe.
 class backfiller {
   public:
-    // All of it outlives the backfiller. `interrupted`: a chunk under way is given up.
+    // All of it outlives the backfiller. `in_force`: of the stream's configuration; `interrupted`: a chunk under way is
+    // given up.
     backfiller(apply::session& to, apply::target_catalog& catalog, apply::recent_transactions& recent,
-               apply::careful_settings settings, std::string source_dsn, std::function<bool()> interrupted);
+               apply::careful_settings settings, std::string source_dsn, std::function<settings::snapshot()> in_force,
+               std::function<bool()> interrupted);
 
     struct turn {
         bool worked = false;          // another may follow at once
@@ -46,7 +49,7 @@ class backfiller {
 
     // Whether a step is worth it, as of the last one.
     bool due(std::chrono::milliseconds lag) const {
-        return current_ != nullptr && lag <= current_->max_lag &&
+        return current_ != nullptr && lag <= current_->max_lag && steady::now() >= again_at_ &&
                (current_->max_rate == 0 || steady::now() >= not_before_);
     }
     // Whether take() is to be called: a step is worth it, or it is time to see what is asked for.
@@ -77,6 +80,13 @@ class backfiller {
     pgclient::result<turn> refetch(const store::progress& at);
     pgclient::result<turn> finish(const store::progress& at);
 
+    // Begins the follower's transaction of a step. A turn: there is none, the source's is closed, and that is what the
+    // step comes to.
+    pgclient::result<std::optional<turn>> enter(const store::progress& at);
+    // Whether the follower takes the application's writes of the table, or of some of its rows. It stays so until the
+    // open transaction ends.
+    pgclient::result<bool> follower_is_home();
+
     // The moment of a chunk, with the source's transaction open; empty: not now, or never, as `hopeless_` says.
     std::optional<view> open_view(memory& of, const store::progress& at);
     // Writes rows of the source, within the open transaction; takes those out of the way that have the same key.
@@ -96,6 +106,7 @@ class backfiller {
     apply::target_catalog& catalog_;
     apply::recent_transactions& recent_;
     const apply::careful_settings settings_;
+    std::function<settings::snapshot()> in_force_;
     std::function<bool()> interrupted_;
     source_reader source_;
     std::vector<store::backfill> tables_;
@@ -104,6 +115,7 @@ class backfiller {
     std::optional<std::uint64_t> fence_;
     steady::time_point looked_{};
     steady::time_point not_before_{};          // by max_rate
+    steady::time_point again_at_{};            // as somebody has the table
     steady::time_point left_ = steady::now();  // the end of the last step
     steady::duration stream_took_{0};          // from there to this one
     std::string said_;

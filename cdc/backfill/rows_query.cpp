@@ -49,9 +49,12 @@ std::vector<std::size_t> places(const apply::table_mapping& mapping, const std::
 
 std::string chunk_key(const apply::table_mapping& mapping, const source_table& of) {
     std::vector<std::string> columns;
-    if (!mapping.key.empty() && !places(mapping, of.key).empty()) {
+    const auto at = places(mapping, of.key);
+    // A change of another column isn't known to move the row from one chunk to another.
+    const bool tells_moves = std::ranges::all_of(
+        at, [&](auto column) { return std::ranges::find(mapping.key, column) != mapping.key.end(); });
+    if (!at.empty() && tells_moves)
         for (const auto column : of.key) columns.push_back(column_name(of, column));
-    }
     return joined(columns);
 }
 

@@ -23,13 +23,15 @@ constexpr const char* columns_sql =
     " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.oid = $1::oid AND a.attnum > 0"
     " AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum";
 
+// That by which the stream knows rows, where there is one.
 constexpr const char* key_sql =
-    "SELECT a.attname FROM (SELECT indrelid, indkey::int2[], indnkeyatts FROM pg_index i"
-    " WHERE indrelid = $1::oid AND indisunique AND indisvalid AND indimmediate AND indpred IS NULL AND"
+    "SELECT a.attname FROM (SELECT indrelid, indkey::int2[], indnkeyatts FROM pg_index i JOIN pg_class c"
+    " ON c.oid = i.indrelid WHERE indrelid = $1::oid AND indisunique AND indisvalid AND indimmediate AND indpred IS "
+    "NULL AND"
     " NOT EXISTS (SELECT FROM generate_series(0, indnkeyatts - 1) AS k LEFT JOIN pg_attribute a"
     " ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k] AND a.attnotnull AND a.attgenerated = ''"
     " WHERE a.attnum IS NULL OR i.indkey[k] = 0)"
-    " ORDER BY indisprimary DESC, indisreplident DESC, indexrelid LIMIT 1) AS u,"
+    " ORDER BY c.relreplident = 'i' AND indisreplident DESC, indisprimary DESC, indexrelid LIMIT 1) AS u,"
     " unnest(u.indkey) WITH ORDINALITY AS k(attnum, place)"
     " JOIN pg_attribute a ON a.attrelid = $1::oid AND a.attnum = k.attnum"
     " WHERE k.place <= u.indnkeyatts ORDER BY k.place";

@@ -19,7 +19,8 @@ namespace crossfade::cdc::consume {
 class transaction_assembler : public event_order {
   public:
     static constexpr std::size_t most_publishers = 8;
-    static constexpr std::size_t most_unfinished = 1000;  // with those of which nothing is held
+    // With those of which nothing is held; beyond it the oldest of these is forgotten.
+    static constexpr std::size_t most_unfinished = 1000;
 
     transaction_assembler(applied_place from, std::size_t most_bytes, std::optional<preference> prefer = {});
 
@@ -33,7 +34,7 @@ class transaction_assembler : public event_order {
   private:
     struct open_transaction {
         std::uint64_t publisher = 0;
-        model::lsn commit_lsn;
+        model::position begins;  // its first event
         std::int64_t first_offset = 0;
         std::uint64_t ordinals = 0;  // seen so far
         bool dropped = false;        // nothing of it is held any more

@@ -96,7 +96,14 @@ stored store(const std::string& stream, const std::string& topic, int partition,
         "INSERT INTO crossfade.dead_letters AS l (stream, topic, partition, kafka_offset, system_identifier, timeline,"
         " commit_lsn, ordinal, tenant, table_name, operation, sqlstate, reason, event, state, keys)"
         " VALUES ($1::text, $2::text, $3::int, $4::bigint, $5::numeric, $6::bigint, $7::pg_lsn, $8::bigint, $9::text,"
-        " $10::text, $11::text, $12::text, $13::text, $14::bytea, $15::text, $16::bigint[])"
+        " $10::text, $11::text, $12::text, $13::text, $14::bytea,"
+        // Behind what an operator has asked to be replayed, and nothing else: in its turn.
+        " CASE WHEN $15::text = 'behind' AND NOT EXISTS (SELECT FROM crossfade.dead_letters o"
+        " WHERE o.stream = $1::text AND o.table_name = $10::text AND o.state <> 'replay'"
+        " AND (o.commit_lsn, o.ordinal) < ($7::pg_lsn, $8::bigint)"
+        " AND (o.keys && $16::bigint[] OR 0 = ANY (o.keys) OR 0 = ANY ($16::bigint[]))) THEN 'replay' ELSE $15::text "
+        "END,"
+        " $16::bigint[])"
         " ON CONFLICT (stream, partition, commit_lsn, ordinal, table_name) DO UPDATE SET sqlstate = excluded.sqlstate,"
         " reason = excluded.reason, state = excluded.state, tries = l.tries + 1",
         {stream, topic, std::to_string(partition), std::to_string(what.offset),

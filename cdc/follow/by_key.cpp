@@ -79,8 +79,8 @@ std::unique_ptr<consume::event_order> stream_follower::make_order(const store::p
 
 // With what comes before it, in one transaction, if there is something.
 std::optional<stream_follower::next_step> stream_follower::arrive(apply::applier& applier, apply::scope_filter& scopes,
-                                                                  batch& gathered, const consume::received& event) {
-    const auto place = model::place_of(event.event.at);
+                                                                  batch& gathered, const consume::received& event,
+                                                                  const model::place& place) {
     if (!gathered.events.empty()) {
         auto advance = gathered.advanced(applier.progress(), event.offset);
         advance.waits_at = store::progress::wait{place, event.offset};
@@ -156,7 +156,7 @@ std::optional<stream_follower::next_step> stream_follower::pass_barrier(apply::a
         return stop_stream("event " + model::to_string(event.event.at) + " is of other partitions than this one",
                            way_out_of(consume::stop_cause::bad_event));
     }
-    if (auto step = arrive(applier, scopes, gathered, event)) return step;
+    if (auto step = arrive(applier, scopes, gathered, event, place)) return step;
     if (which.front() != static_cast<std::uint32_t>(partition_)) {
         if (auto step = cross_timelines(applier, {event})) return step;
         if (auto step = wait_for_leader(applier, place)) return step;
@@ -195,7 +195,9 @@ std::optional<stream_follower::next_step> stream_follower::heed_others(apply::ap
                                                                        const consume::received& event,
                                                                        const model::place& place) {
     if (place <= others_at_) return std::nullopt;
-    if (auto step = arrive(applier, scopes, gathered, event)) return step;
+    // Not at a barrier itself: its leader would pass it for those that wait there.
+    const auto here = event.event.barrier ? place : model::place_of(event.event.at);
+    if (auto step = arrive(applier, scopes, gathered, event, here)) return step;
     if (auto step = wait_for_others(applier, place, {})) return step;
     others_at_ = place;
     return std::nullopt;

@@ -185,8 +185,8 @@ stream_follower::next_step stream_follower::serve(const std::stop_token& stoppin
                                         by_key_,
                                         authority_of_,
                                         {std::string{config.source_name()}, std::string{config.follower_name()}}};
-    backfill::backfiller copier{session, catalog,           recent,
-                                place,   config.legacy.dsn, [this] { return stop_asked_ms_ != 0; }};
+    backfill::backfiller copier{
+        session, catalog, recent, place, config.legacy.dsn, in_force_, [this] { return stop_asked_ms_ != 0; }};
     std::optional<kafka::partition_reader> reader;
     std::optional<consume::preference> prefer;
     while (!stopping.stop_requested()) {
@@ -280,6 +280,15 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
         auto delivered = feed.take(can_wait ? milliseconds{100} : milliseconds{0});
         read_ahead_.set(static_cast<double>(feed.held_bytes()));
         const auto now = steady::now();
+        // Whatever keeps its rest away: its locks and its snapshot are felt on the follower.
+        if (applier.in_transaction() && now - heard > idle_transaction &&
+            !std::holds_alternative<consume::event_lot>(delivered)) {
+            spdlog::warn(
+                "stream {}: the rest of a large transaction has not come: it is rolled back and will be read again",
+                stream_);
+            if (auto done = applier.roll_back(); !done) return next_step::reconnect;
+            stalled = true;
+        }
         if (const auto* away = std::get_if<consume::broker_lost>(&delivered)) {
             if (auto step = flush(applier, scopes, gathered, order.next_offset())) return *step;
             lost("Kafka", kafka::to_string(away->why));
@@ -309,13 +318,6 @@ stream_follower::next_step stream_follower::consume(const std::stop_token& stopp
                 gathered.changes || by_key_ || copier.due({}) || now - gathered.since >= std::chrono::seconds{1};
             if (!gathered.events.empty() && due && !applier.in_transaction()) {
                 if (auto step = flush(applier, scopes, gathered, order.next_offset())) return *step;
-            }
-            if (applier.in_transaction() && !stalled && now - heard > idle_transaction) {
-                spdlog::warn(
-                    "stream {}: the rest of a large transaction has not come: it is rolled back and will be read again",
-                    stream_);
-                if (auto done = applier.roll_back(); !done) return next_step::reconnect;
-                stalled = true;
             }
             if (auto step = settle(applier, scopes)) return *step;
             if (!applier.in_transaction() && !still_there(session)) return next_step::reconnect;
@@ -363,12 +365,12 @@ std::optional<stream_follower::next_step> stream_follower::take(apply::session& 
         if (auto done = applier.roll_back(); !done) return next_step::reconnect;
     }
     if (!decided.part) return std::nullopt;
-    if (decided.what == outcome::barrier) {
-        return pass_barrier(applier, scopes, gathered, decided.part->events.front());
-    }
     if (decided.after_others) {
         const auto& event = decided.part->events.front();
         if (auto step = heed_others(applier, scopes, gathered, event, *decided.after_others)) return step;
+    }
+    if (decided.what == outcome::barrier) {
+        return pass_barrier(applier, scopes, gathered, decided.part->events.front());
     }
     const bool whole = decided.part->begins && decided.part->ends;
     if (decided.part->begins && applier.in_transaction()) return next_step::reread;

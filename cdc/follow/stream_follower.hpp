@@ -81,9 +81,9 @@ class stream_follower {
     // At the event, until the other partitions have come to `place`.
     std::optional<next_step> heed_others(apply::applier& applier, apply::scope_filter& scopes, batch& gathered,
                                          const consume::received& event, const model::place& place);
-    // Applies what comes before the event, and notes that this partition waits there.
+    // Applies what comes before the event, and notes that this partition waits, having come to `place`.
     std::optional<next_step> arrive(apply::applier& applier, apply::scope_filter& scopes, batch& gathered,
-                                    const consume::received& event);
+                                    const consume::received& event, const model::place& place);
     // `which`: empty for all.
     std::optional<next_step> wait_for_others(apply::applier& applier, const model::place& place,
                                              const std::vector<std::uint32_t>& which);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <memory>
 #include <set>
 
 #include "ctl/audit/record.hpp"
@@ -19,6 +20,7 @@
 #include "ctl/stream/source.hpp"
 #include "ctl/stream/topic.hpp"
 #include "lib/failpoint/failpoint.hpp"
+#include "lib/handover/coordinator.hpp"
 #include "lib/store/authority.hpp"
 #include "lib/store/schema.hpp"
 
@@ -291,6 +293,24 @@ void require_way_forth(const context& in, const catalog::role& role, pgclient::c
         "crossfade flip --to legacy");
 }
 
+// While it lives no flip is under way, and the next one's gates see what was asked for meanwhile. Null: there are none.
+std::unique_ptr<handover::coordinator> keep_flips_off(const context& in, const catalog::role& role,
+                                                      pgclient::connection& modern) {
+    if (!in.config.stream.both_ways) return nullptr;
+    auto made = std::make_unique<handover::coordinator>(in.config, [](const std::string&) {});
+    try {
+        if (!made->claim())
+            throw stop(exit_code::no, "a flip is under way", "wait for its end (crossfade flip --history), then again");
+        const auto now = made->newest();
+        if (now && now->state != store::handover_state::settled)
+            throw stop(exit_code::no, "a flip was left behind", "crossfade flip --settle");
+    } catch (const handover::trouble& why) {
+        throw stop(exit_code::unreachable, why.what());
+    }
+    require_way_forth(in, role, modern);
+    return made;
+}
+
 }  // namespace
 
 exit_code run(const context& in, const options& with) {
@@ -320,11 +340,13 @@ exit_code run(const context& in, const options& with) {
         throw stop(exit_code::no, "nothing was copied:\n  " + output::joined(planned.problems, "\n  "),
                    "crossfade check");
 
+    auto no_flips = keep_flips_off(in, role, modern);
     if (with.how == manner::live) {
         if (anew)
             begin_anew_live(in, with, planned.tasks, legacy, modern);
         else
             request_live(in, with, planned.tasks, modern);
+        no_flips.reset();
         return watch_live(in, with, planned.tasks, modern);
     }
     const interrupt_guard interrupt;
@@ -332,6 +354,7 @@ exit_code run(const context& in, const options& with) {
     lock_out(lock, in.config.stream.name);
     const auto entry = audit::entry(in, anew ? "backfill resync" : "backfill", names(planned.tasks));
     mark_copying(modern, in.config.stream.name, planned.tasks, entry);
+    no_flips.reset();
 
     failpoint::pass("backfill.marked");
     if (!role.replica_role) clear_together(modern, planned.tasks);

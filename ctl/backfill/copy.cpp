@@ -33,8 +33,9 @@ std::string format_of(const task& what) {
     return what.format == copy_format::binary ? "(FORMAT binary)" : "(FORMAT text)";
 }
 
+// Modern's.
 std::string only(const task& what) {
-    return what.kind == catalog::table_kind::plain ? "ONLY " : "";
+    return what.modern_kind == catalog::table_kind::plain ? "ONLY " : "";
 }
 
 std::string copy_out(const task& what) {

@@ -80,6 +80,7 @@ plan make_plan(const std::vector<catalog::table>& legacy, const std::vector<cata
         }
         task each{.table = table.name,
                   .kind = table.kind,
+                  .modern_kind = other->kind,
                   .columns = {},
                   .format = copy_format::text,
                   .clear = clearing::truncate,

@@ -13,7 +13,8 @@ enum class clearing { truncate, remove };
 // One table to copy.
 struct task {
     model::table_name table;
-    catalog::table_kind kind = catalog::table_kind::plain;
+    catalog::table_kind kind = catalog::table_kind::plain;  // of legacy
+    catalog::table_kind modern_kind = catalog::table_kind::plain;
     std::vector<std::string> columns;  // those that are stored, generated ones left out
     copy_format format = copy_format::text;
     clearing clear = clearing::truncate;  // how rows that are there already go

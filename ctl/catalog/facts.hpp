@@ -44,9 +44,18 @@ struct table {
     // Of the replica identity by which the stream knows rows: of a partitioned table its own, whatever its leaves
     // write. Empty: FULL, NOTHING, or none.
     std::vector<std::string> identity_columns;
+    // Partitions that write less of a row than the identity of a table takes for granted that is FULL or USING INDEX.
+    std::vector<model::table_name> unlike_parts;
     std::vector<model::tie> ties;
     std::vector<std::string> firing_triggers;  // that fire during apply: ENABLE ALWAYS or ENABLE REPLICA
     std::vector<std::string> ordinary_triggers;
+
+    // PostgreSQL refuses UPDATE and DELETE on a published table of this kind: the application would fail. A DEFERRABLE
+    // primary key identifies no row.
+    bool mute() const {
+        return identity == replica_identity::nothing ||
+               (identity != replica_identity::full && identity_columns.empty());
+    }
 };
 
 struct foreign_key {

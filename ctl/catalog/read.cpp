@@ -31,8 +31,8 @@ model::lsn lsn_at(const pgclient::rows& rows, int row, int column) {
 
 constexpr const char* tables_sql = R"(
 SELECT c.oid::int8, n.nspname, c.relname, c.relkind = 'p', c.relpersistence = 'u',
-       -- what counts for a partitioned table is what its leaves write
-       coalesce(CASE WHEN c.relkind = 'p' THEN
+       -- what counts for a partitioned table is what its leaves write; of one that is FULL itself all should be
+       coalesce(CASE WHEN c.relkind = 'p' AND c.relreplident <> 'f' THEN
                   (SELECT CASE WHEN bool_or(l.relreplident = 'n') THEN 'n'::"char"
                                WHEN bool_and(l.relreplident = 'f') THEN 'f'::"char" ELSE 'd'::"char" END
                    FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf) END,
@@ -71,6 +71,14 @@ CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
 WHERE (i.indisprimary OR i.indisreplident) AND i.indrelid = ANY ($1::int8[]::oid[]) AND k.place <= i.indnkeyatts
 ORDER BY i.indrelid, i.indexrelid, k.place)";
+
+std::string unlike_parts_sql() {
+    return "SELECT t.oid::int8, n.nspname, c.relname FROM " + store::parts_sql("(SELECT unnest($1::int8[]::oid[]))") +
+           " AS t JOIN pg_class w ON w.oid = t.oid AND w.relkind = 'p' AND w.relreplident IN ('f', 'i')"
+           " JOIN pg_class c ON c.oid = t.part AND c.oid <> w.oid AND c.relkind IN ('r', 'p')"
+           " AND c.relreplident NOT IN ('f', w.relreplident)"
+           " JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY 1, 2, 3";
+}
 
 constexpr const char* triggers_sql = R"(
 SELECT t.tgrelid::int8, t.tgname, t.tgenabled IN ('A', 'R')
@@ -176,6 +184,10 @@ std::vector<table> read_tables(pgclient::connection& from, const std::vector<std
         if (keys.boolean(i, 2)) owner->key.push_back(str(keys, i, 1));
         if (keys.boolean(i, 3)) owner->identity_columns.push_back(str(keys, i, 1));
     }
+    const auto unlike = ask(from, doing, unlike_parts_sql(), {oids});
+    for (int i = 0; i < unlike.size(); ++i)
+        if (auto* owner = by_oid(tables, unlike.integer(i, 0).value_or(0)))
+            owner->unlike_parts.push_back(name_at(unlike, i, 1));
     auto ties = store::read_ties(from, oids);
     if (!ties) throw stop(exit_code::no, std::string{doing} + ": " + to_string(ties.error()));
     for (auto& each : tables) each.ties = std::move((*ties)[each.oid]);

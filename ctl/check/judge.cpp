@@ -31,6 +31,7 @@ findings judge(const evidence& of) {
     if (of.legacy) {
         judge_server("legacy", *of.legacy, oldest_source, found);
         judge_source(of, *of.legacy, found);
+        judge_parts(*of.legacy, found);
         judge_ddl(of, *of.legacy, found);
     } else {
         found.fail("legacy.reachable", of.legacy_problem, "start the database, or correct legacy.dsn");
@@ -68,6 +69,7 @@ void judge_back(evidence of, findings& into) {
     if (of.legacy && of.modern) leave_out_new(*of.legacy, *of.modern);
     if (of.legacy) {
         judge_source(of, *of.legacy, found);
+        judge_parts(*of.legacy, found);
         judge_ddl(of, *of.legacy, found);
     }
     if (of.modern) judge_target(of, *of.modern, found);

@@ -35,6 +35,7 @@ void judge_back(evidence of, findings& into);
 // Its parts.
 void judge_source(const evidence& of, const catalog::database& legacy, findings& into);
 void judge_failover(const evidence& of, const catalog::database& legacy, findings& into);
+void judge_parts(const catalog::database& legacy, findings& into);
 void judge_ddl(const evidence& of, const catalog::database& legacy, findings& into);
 void judge_target(const evidence& of, const catalog::database& modern, findings& into);
 void judge_pair(const evidence& of, const catalog::database& legacy, const catalog::database& modern, findings& into);

@@ -16,7 +16,8 @@ void same_or_warn(const std::string& id, const std::string& legacy, const std::s
     }
 }
 
-void judge_sequences(const catalog::database& legacy, const catalog::database& modern, findings& into) {
+void judge_sequences(const evidence& of, const catalog::database& legacy, const catalog::database& modern,
+                     findings& into) {
     std::size_t behind = 0;
     std::vector<std::string> missing;
     for (const auto& [name, last] : legacy.sequences) {
@@ -31,8 +32,12 @@ void judge_sequences(const catalog::database& legacy, const catalog::database& m
         into.warn("sequences", "missing on modern: " + listing(missing),
                   "CREATE SEQUENCE ...; with the tables' defaults");
     } else {
-        into.ok("sequences", std::to_string(legacy.sequences.size()) + " on legacy, " + std::to_string(behind) +
-                                 " behind on modern (moved ahead at the cutover)");
+        into.ok("sequences",
+                std::to_string(legacy.sequences.size()) + " on legacy, " + std::to_string(behind) +
+                    " behind on modern" +
+                    (of.stream.both_ways
+                         ? "; a flip sets ahead those that the stream's tables draw from, and those that no table owns"
+                         : "; without stream.both_ways nobody sets them ahead for you"));
     }
 }
 
@@ -73,7 +78,7 @@ void judge_pair(const evidence& of, const catalog::database& legacy, const catal
                  into);
     judge_schema(legacy, modern, into);
     judge_ties(of, legacy, modern, into);
-    judge_sequences(legacy, modern, into);
+    judge_sequences(of, legacy, modern, into);
 }
 
 }  // namespace crossfade::ctl::check

@@ -10,8 +10,6 @@ namespace crossfade::ctl::check {
 
 namespace {
 
-using catalog::replica_identity;
-
 long number(const std::string& text) {
     long value = 0;
     std::from_chars(text.data(), text.data() + text.size(), value);
@@ -182,16 +180,13 @@ void judge_tables(const evidence& of, const catalog::database& legacy, findings&
         into.ok("legacy.select_privilege", "all tables can be read");
     }
 
-    const auto mute = names_of(legacy.tables, [](const auto& table) {
-        return table.identity == replica_identity::nothing ||
-               (table.key.empty() && table.identity == replica_identity::key);
-    });
+    const auto mute = names_of(legacy.tables, [](const auto& table) { return table.mute(); });
     const auto keyless = names_of(legacy.tables, [](const auto& table) { return table.key.empty(); });
     if (!mute.empty()) {
         into.fail(
             "legacy.replica_identity",
             "UPDATE and DELETE would be refused once published, for want of a replica identity: " + listing(mute),
-            "a primary key, or crossfade init --replica-identity-full, which does: " +
+            "a primary key that is not DEFERRABLE, or crossfade init --replica-identity-full, which does: " +
                 statements(mute, [](const auto& name) { return "ALTER TABLE " + name + " REPLICA IDENTITY FULL;"; }));
     } else if (!keyless.empty()) {
         into.warn("legacy.replica_identity",

@@ -216,13 +216,15 @@ void prepare_source(way& at, journal& done) {
         const auto members =
             ask(source, doing,
                 "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-                " WHERE c.oid = $1::regclass OR c.oid IN (SELECT relid FROM pg_partition_tree($1::regclass))",
+                " WHERE (c.oid = $1::regclass OR c.oid IN (SELECT relid FROM pg_partition_tree($1::regclass)))"
+                " AND c.relkind IN ('r', 'p') AND c.relreplident <> 'f'",
                 {quoted(name)});
+        // It changes no row: nothing is said of it in the stream, and no policy refuses it.
         for (int i = 0; i < members.size(); ++i)
             ask(source, doing + ": " + to_string(name),
-                "ALTER TABLE " +
+                "BEGIN; SET LOCAL crossfade.fencing = 'on'; ALTER TABLE " +
                     quoted(model::table_name{std::string{members.text(i, 0)}, std::string{members.text(i, 1)}}) +
-                    " REPLICA IDENTITY FULL");
+                    " REPLICA IDENTITY FULL; COMMIT");
         done.note("table " + to_string(name) + (at.back() ? " on " + at.source_name() : ""),
                   "REPLICA IDENTITY FULL set");
     }

@@ -10,14 +10,6 @@ namespace crossfade::ctl::init {
 
 namespace {
 
-using catalog::replica_identity;
-
-// PostgreSQL refuses UPDATE and DELETE on a published table of this kind: the application would fail.
-bool mute(const catalog::table& table) {
-    return table.identity == replica_identity::nothing ||
-           (table.identity == replica_identity::key && table.key.empty());
-}
-
 void plan_tables(const situation& found, unfit_identity unfit, plan& into) {
     if (found.tables.empty())
         into.objections.push_back(
@@ -26,7 +18,10 @@ void plan_tables(const situation& found, unfit_identity unfit, plan& into) {
     std::vector<std::string> refused;
     for (const auto& table : found.tables) {
         if (table.unlogged) unlogged.push_back(to_string(table.name));
-        if (!mute(table)) continue;
+        // Their table's own says what is wanted.
+        const auto& parts = table.unlike_parts;
+        into.replica_identity_full.insert(into.replica_identity_full.end(), parts.begin(), parts.end());
+        if (!table.mute()) continue;
         into.replica_identity_full.push_back(table.name);
         refused.push_back(to_string(table.name));
     }
@@ -36,7 +31,7 @@ void plan_tables(const situation& found, unfit_identity unfit, plan& into) {
     if (!refused.empty() && unfit == unfit_identity::refuse)
         into.objections.push_back(
             {"without a replica identity (UPDATE and DELETE would fail once published): " + output::joined(refused),
-             "give them primary keys, or allow REPLICA IDENTITY FULL: crossfade init "
+             "give them primary keys that are not DEFERRABLE, or allow REPLICA IDENTITY FULL: crossfade init "
              "--replica-identity-full"});
 }
 

@@ -68,18 +68,17 @@ outcome compare_rows(const comparison& of, std::size_t limit, pgclient::connecti
     if (!of.problems.empty()) return made;
 
     // Both servers read at the same time.
-    const std::string sql = aggregate_sql(of);
     std::optional<pgclient::rows> theirs;
     std::exception_ptr broken;
     {
         std::jthread other([&] {
             try {
-                theirs = ask(modern, to_string(of.table) + " on modern", sql);
+                theirs = ask(modern, to_string(of.table) + " on modern", aggregate_sql(of, settings::side::modern));
             } catch (...) {
                 broken = std::current_exception();
             }
         });
-        const auto ours = ask(legacy, to_string(of.table) + " on legacy", sql);
+        const auto ours = ask(legacy, to_string(of.table) + " on legacy", aggregate_sql(of, settings::side::legacy));
         other.join();
         if (broken) std::rethrow_exception(broken);
         made.legacy_rows = ours.integer(0, 0).value_or(0);
@@ -87,8 +86,8 @@ outcome compare_rows(const comparison& of, std::size_t limit, pgclient::connecti
         if (made.legacy_rows == made.modern_rows && ours.text(0, 1) == theirs->text(0, 1)) return made;
     }
 
-    digest_cursor left(legacy, digests_sql(of));
-    digest_cursor right(modern, digests_sql(of));
+    digest_cursor left(legacy, digests_sql(of, settings::side::legacy));
+    digest_cursor right(modern, digests_sql(of, settings::side::modern));
     merger merging(limit);
     while (left.current() != nullptr || right.current() != nullptr) {
         const auto move = merging.step(left.current(), right.current());

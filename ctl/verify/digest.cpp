@@ -15,8 +15,9 @@ std::string row_text(const comparison& of) {
     return "(ROW(" + columns + ")::text) COLLATE \"C\"";
 }
 
-std::string source_of(const comparison& of) {
-    return (of.kind == catalog::table_kind::plain ? "ONLY " : "") + quoted(of.table);
+std::string source_of(const comparison& of, settings::side on) {
+    const auto kind = on == settings::side::legacy ? of.kind : of.modern_kind;
+    return (kind == catalog::table_kind::plain ? "ONLY " : "") + quoted(of.table);
 }
 
 std::string key_text(const comparison& of) {
@@ -42,7 +43,12 @@ std::string_view to_string(difference_kind of) {
 }
 
 comparison compare(const catalog::table& legacy, const catalog::table* modern) {
-    comparison made{.table = legacy.name, .kind = legacy.kind, .columns = {}, .key = legacy.key, .problems = {}};
+    comparison made{.table = legacy.name,
+                    .kind = legacy.kind,
+                    .modern_kind = modern == nullptr ? legacy.kind : modern->kind,
+                    .columns = {},
+                    .key = legacy.key,
+                    .problems = {}};
     if (modern == nullptr) {
         made.problems.push_back("the table is missing on modern");
         return made;
@@ -59,16 +65,16 @@ comparison compare(const catalog::table& legacy, const catalog::table* modern) {
     return made;
 }
 
-std::string aggregate_sql(const comparison& of) {
+std::string aggregate_sql(const comparison& of, settings::side on) {
     return "SELECT count(*), coalesce(sum(hashtextextended(" + row_text(of) + ", 0)::numeric), 0)::text FROM " +
-           source_of(of);
+           source_of(of, on);
 }
 
-std::string digests_sql(const comparison& of) {
+std::string digests_sql(const comparison& of, settings::side on) {
     if (of.key.empty())
-        return "SELECT d, d, count(*) FROM (SELECT md5(" + row_text(of) + ") COLLATE \"C\" AS d FROM " + source_of(of) +
-               ") AS rows GROUP BY d ORDER BY d";
-    return "SELECT (" + key_text(of) + ") COLLATE \"C\" AS k, md5(" + row_text(of) + "), 1 FROM " + source_of(of) +
+        return "SELECT d, d, count(*) FROM (SELECT md5(" + row_text(of) + ") COLLATE \"C\" AS d FROM " +
+               source_of(of, on) + ") AS rows GROUP BY d ORDER BY d";
+    return "SELECT (" + key_text(of) + ") COLLATE \"C\" AS k, md5(" + row_text(of) + "), 1 FROM " + source_of(of, on) +
            " ORDER BY k";
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ctl/catalog/facts.hpp"
+#include "lib/settings/settings.hpp"
 
 namespace crossfade::ctl::verify {
 
@@ -18,23 +19,24 @@ struct difference {
     std::int64_t copies = 1;
 };
 
-// How one table is compared: the same SQL on both sides.
+// How one table is compared.
 struct comparison {
     model::table_name table;
-    catalog::table_kind kind = catalog::table_kind::plain;
-    std::vector<std::string> columns;   // in legacy's order, on both sides
-    std::vector<std::string> key;       // empty: rows are compared as a bag
-    std::vector<std::string> problems;  // why it cannot be: columns that one side lacks
+    catalog::table_kind kind = catalog::table_kind::plain;         // of legacy
+    catalog::table_kind modern_kind = catalog::table_kind::plain;  // one side's may be partitioned alone
+    std::vector<std::string> columns;                              // in legacy's order, on both sides
+    std::vector<std::string> key;                                  // empty: rows are compared as a bag
+    std::vector<std::string> problems;                             // why it cannot be: columns that one side lacks
 };
 comparison compare(const catalog::table& legacy, const catalog::table* modern);
 
 // One row: count of rows, and the sum of their 64-bit hashes, which does not depend on their order and counts
 // duplicates.
-std::string aggregate_sql(const comparison& of);
+std::string aggregate_sql(const comparison& of, settings::side on);
 
 // One row a key (JSON text, MD5 of the row, 1), or a kind of row (its MD5, its MD5, how often), sorted by the first in
 // byte order whatever the database's collation is.
-std::string digests_sql(const comparison& of);
+std::string digests_sql(const comparison& of, settings::side on);
 
 struct digest {
     std::string key;

@@ -114,6 +114,20 @@ BEGIN
 END
 $watch$;
 
+-- What is published by the name of the whole is sent as the whole's identity has it: UPDATE and DELETE in a part that has
+-- another one are refused, or a key is taken for a whole row. PostgreSQL doesn't hand it on to parts that come later, but for
+-- a primary key. All values will do for any. A right of the part's owner's, and of superusers.
+CREATE OR REPLACE FUNCTION crossfade.identify_by_all(part oid) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $identify$
+DECLARE
+    was constant text := current_setting('crossfade.fencing', true);
+BEGIN
+    PERFORM set_config('crossfade.fencing', 'on', true);
+    EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY FULL', part::regclass);
+    PERFORM set_config('crossfade.fencing', coalesce(was, ''), true);
+END
+$identify$;
+
 -- Runs with the rights of its owner: reads the catalog and the policy, emits the message. Useless to call but by an
 -- event trigger.
 CREATE OR REPLACE FUNCTION crossfade.note_ddl(event text, tag text, direct bool, path name[], by name) RETURNS void
@@ -123,6 +137,7 @@ DECLARE
     touched   jsonb;
     rewritten bool;
     parts     oid[];
+    unlike    oid[];
     part      oid;
     statement text := current_query();
     most      constant int := 65536;
@@ -191,8 +206,19 @@ BEGIN
                 WHERE p.root IS NOT NULL AND m.relid <> p.root
                   AND NOT EXISTS (SELECT FROM crossfade.ddl_partitions k WHERE k.relation = m.relid)
                 ON CONFLICT DO NOTHING RETURNING relation
+            ), unlike AS (
+                -- A primary key of the whole is one of each part, too. Those that the command, or one before it, has locked
+                -- already: nobody is waited for.
+                SELECT DISTINCT c.oid FROM placed p JOIN pg_class w ON w.oid = p.root AND NOT (w.relreplident = 'd'
+                     AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = w.oid AND i.indisprimary AND i.indimmediate))
+                CROSS JOIN LATERAL pg_partition_tree(p.root) m
+                JOIN pg_class c ON c.oid = m.relid AND c.oid <> w.oid AND c.relkind IN ('r', 'p') AND c.relreplident <> 'f'
+                     AND NOT (c.relreplident = 'i' AND w.relreplident = 'i')
+                WHERE (SELECT count(*) > 0 FROM pg_locks l WHERE l.locktype = 'relation' AND l.relation = c.oid
+                       AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+                       AND l.pid = pg_backend_pid() AND l.mode = 'AccessExclusiveLock')
             )
-            SELECT (SELECT array_agg(relation) FROM kept), jsonb_agg(jsonb_build_object(
+            SELECT (SELECT array_agg(relation) FROM kept), (SELECT array_agg(oid) FROM unlike), jsonb_agg(jsonb_build_object(
                        'schema', n.nspname, 'name', c.relname, 'object', p.object_identity,
                        'what', CASE WHEN p.root IS NULL THEN 'new' WHEN p.object_type LIKE '%index%' THEN 'index'
                                     WHEN p.oid <> p.root AND tag LIKE 'CREATE%' THEN 'partition'
@@ -202,7 +228,7 @@ BEGIN
                                    FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                                    AND a.attgenerated = ''))),
                    coalesce(bool_or(p.oid::text = ANY (string_to_array(current_setting('crossfade.rewritten', true), ' '))), false)
-            INTO parts, touched, rewritten
+            INTO parts, unlike, touched, rewritten
             FROM placed p JOIN pg_class c ON c.oid = coalesce(p.root, p.oid) JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE p.root IS NOT NULL
                OR (tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') AND p.object_type = 'table' AND NOT p.part
@@ -225,7 +251,18 @@ BEGIN
             'policy', CASE watched.policy WHEN 'refuse' THEN 'pause' ELSE watched.policy END,
             'tables', touched, 'rewritten', rewritten, 'direct', direct, 'whole', length(statement) <= most,
             'statement', left(statement, most), 'search_path', to_jsonb(path), 'role', by));
-        CONTINUE WHEN event = 'sql_drop' OR parts IS NULL;
+        CONTINUE WHEN event = 'sql_drop';
+        FOREACH part IN ARRAY coalesce(unlike, '{}') LOOP
+            BEGIN
+                PERFORM crossfade.identify_by_all(part);
+            EXCEPTION
+                WHEN OTHERS THEN
+                    RAISE WARNING USING ERRCODE = sqlstate,
+                        MESSAGE = format('Crossfade could not give partition %s REPLICA IDENTITY FULL: %s', part::regclass, sqlerrm),
+                        HINT = 'crossfade init makes up for it.';
+            END;
+        END LOOP;
+        CONTINUE WHEN parts IS NULL;
         -- Those that have come just now; they are the command's already, and nobody is waited for.
         BEGIN
             FOREACH part IN ARRAY parts LOOP

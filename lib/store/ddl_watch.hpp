@@ -19,6 +19,7 @@ namespace crossfade::store {
 //                   failures are warnings; a command fails by nothing but that policy.
 //   on_truncate     of the triggers crossfade_truncate on partitions and crossfade_truncate_whole on what has some:
 //                   TRUNCATE of a partition by its own name, which the stream doesn't have, in a message of that kind
+//   identify_by_all gives partitions REPLICA IDENTITY FULL as they come, of tables that aren't known by a primary key
 //
 // Idempotent, and to be run in one transaction. Needs a superuser, or what a provider has for one: 42501 otherwise.
 std::string_view ddl_watch_sql();

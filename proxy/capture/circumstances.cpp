@@ -56,9 +56,9 @@ std::optional<circumstances> look_around(const settings::configuration& config) 
     return found;
 }
 
-bool worth_another_look(const circumstances& before, const circumstances& now) {
-    return now.slot != before.slot || (now.held && !before.held) || now.topic_end != before.topic_end ||
-           now.message_limits != before.message_limits;
+bool worth_another_look(const setback& why, const circumstances& before, const circumstances& now) {
+    return now.slot != before.slot || (now.held && before.held) ||
+           (why.for_the_topic && now.topic_end != before.topic_end) || now.message_limits != before.message_limits;
 }
 
 }  // namespace crossfade::proxy::capture

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "lib/settings/settings.hpp"
+#include "proxy/capture/setback.hpp"
 
 namespace crossfade::proxy::capture {
 
@@ -21,7 +22,8 @@ struct circumstances {
 // Nothing when legacy or Kafka doesn't answer within some seconds. Blocks as long.
 std::optional<circumstances> look_around(const settings::configuration& config);
 
-// Whether another attempt may end otherwise. That the slot is no longer held says nothing: it may have been ourselves.
-bool worth_another_look(const circumstances& before, const circumstances& now);
+// Whether another attempt may end otherwise than in `why`. That the slot is no longer held says nothing: it may have
+// been ourselves. Nor does one look at which it is: that may be another's attempt, as vain as ours.
+bool worth_another_look(const setback& why, const circumstances& before, const circumstances& now);
 
 }  // namespace crossfade::proxy::capture

@@ -136,7 +136,9 @@ setback judge(const kafka::failure& from, const settings::stream& stream) {
 
 setback judge(const publish::tail_problem& from) {
     if (from.what == publish::tail_problem::kind::unreachable) return waiting(from.reason, from.way_out);
-    return stopped(from.reason, from.way_out);
+    auto made = stopped(from.reason, from.way_out);
+    made.for_the_topic = true;
+    return made;
 }
 
 std::optional<setback> judge_partitions(int partitions, int wanted, const std::string& topic) {

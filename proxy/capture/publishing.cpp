@@ -152,13 +152,14 @@ publishing::ending publishing::on_payload(const pgoutput::xlog_data& data) {
     if (!event) return unreadable(std::string{event.error().reason});
     if (!*event) return std::nullopt;
     if (!overlap_.admits(**event))
-        return setback{publisher_state::stopped,
-                       std::string{config_.source_name()} + "'s WAL has something else at " +
-                           model::to_string((*event)->at.commit_lsn) + " than what topic " + stream_.topic() +
-                           " ends with: " + std::string{config_.source_name()} +
-                           " was restored from an older copy of its files",
-                       config_.source == settings::side::legacy ? "run `crossfade backfill --resync`"
-                                                                : settings::begin_back_anew(config_)};
+        return setback{.state = publisher_state::stopped,
+                       .reason = std::string{config_.source_name()} + "'s WAL has something else at " +
+                                 model::to_string((*event)->at.commit_lsn) + " than what topic " + stream_.topic() +
+                                 " ends with: " + std::string{config_.source_name()} +
+                                 " was restored from an older copy of its files",
+                       .way_out = config_.source == settings::side::legacy ? "run `crossfade backfill --resync`"
+                                                                           : settings::begin_back_anew(config_),
+                       .for_the_topic = true};
     // Both by the source's clock.
     if ((*event)->last)
         behind_ = std::chrono::duration_cast<std::chrono::milliseconds>(data.sent_at - (*event)->commit_time);

@@ -11,6 +11,9 @@ struct setback {
     publisher_state state = publisher_state::waiting;
     std::string reason;
     std::string way_out;
+    // Of `stopped`: whether for what the topic holds. Otherwise nothing that comes into it mends anything, and what did
+    // may be what attempts in vain have left there.
+    bool for_the_topic = false;
 };
 
 }  // namespace crossfade::proxy::capture

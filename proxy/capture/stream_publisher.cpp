@@ -153,7 +153,7 @@ void stream_publisher::impl::stay_stopped(const setback& why, std::optional<circ
         }
         auto now = look_around(config);
         if (!now) continue;
-        if (!seen || worth_another_look(*seen, *now)) return;
+        if (!seen || worth_another_look(why, *seen, *now)) return;
         seen = std::move(now);
     }
 }

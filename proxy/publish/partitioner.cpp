@@ -1,5 +1,6 @@
 #include "proxy/publish/partitioner.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "lib/events/codec.hpp"
@@ -24,13 +25,14 @@ model::change_event heartbeat_behind(const model::change_event& transaction) {
     return made;
 }
 
-// Whether rows of the two versions of a table have the same message keys.
+// Whether rows of the two versions of a table have the same message keys. A column is known by its name and place: it
+// may have been given another one's name.
 bool divided_alike(const model::relation& one, const model::relation& other) {
     const auto of_key = [](const model::relation& rel) {
-        std::vector<std::pair<std::uint32_t, std::int32_t>> types;
-        for (const auto& column : rel.columns)
-            if (column.key) types.emplace_back(column.type_oid, column.type_modifier);
-        return types;
+        std::vector<std::pair<std::size_t, model::column>> columns;
+        for (std::size_t i = 0; i < rel.columns.size(); ++i)
+            if (rel.columns[i].key) columns.emplace_back(i, rel.columns[i]);
+        return columns;
     };
     return one.table == other.table && one.identity == other.identity && of_key(one) == of_key(other);
 }
@@ -76,17 +78,33 @@ void partitioner::place(model::change_event& event, std::int32_t partition) {
 void partitioner::say_since_when(model::change_event& event, std::int32_t partition) {
     const auto* change = std::get_if<model::row_change>(&event.body);
     if (change == nullptr) return;
-    if (tables_.size() >= most_tables && !tables_.contains(change->rel->oid)) tables_.clear();
-    auto& known = tables_[change->rel->oid];
-    if (known.rel != change->rel) {
-        const bool same = known.rel && divided_alike(*known.rel, *change->rel);
-        if (!same) known = {nullptr, known.rel ? newest_ : begins_, std::vector<bool>(partitions_.size())};
-        known.rel = change->rel;
-    }
+    const auto found = tables_.find(change->rel->oid);
+    auto& known = found != tables_.end() && found->second.rel == change->rel ? found->second : learn(change->rel);
     const auto at = static_cast<std::size_t>(partition);
     if (known.said[at]) return;
     known.said[at] = true;
     event.after_others = known.since;
+}
+
+partitioner::division& partitioner::learn(const std::shared_ptr<const model::relation>& rel) {
+    if (std::max(tables_.size(), owners_.size()) >= most_tables) {
+        tables_.clear();
+        owners_.clear();
+        // Of the tables that are not known now.
+        begins_ = newest_;
+    }
+    const auto [owner, new_name] = owners_.try_emplace(rel->table, rel->oid);
+    const auto owned_by = std::exchange(owner->second, rel->oid);
+    if (owned_by != rel->oid) {
+        // Should the name go back, that has to be said again.
+        if (const auto before = tables_.find(owned_by); before != tables_.end()) before->second.rel = nullptr;
+    }
+    const auto [at, new_table] = tables_.try_emplace(rel->oid);
+    auto& known = at->second;
+    if (!known.rel || owned_by != rel->oid || !divided_alike(*known.rel, *rel))
+        known = {nullptr, new_table && new_name ? begins_ : newest_, std::vector<bool>(partitions_.size())};
+    known.rel = rel;
+    return known;
 }
 
 std::optional<model::change_event> partitioner::follow_up(const model::change_event& placed) {

@@ -55,14 +55,16 @@ class partitioner {
     };
     // Sets after_others where this partition has to be told.
     void say_since_when(model::change_event& event, std::int32_t partition);
+    division& learn(const std::shared_ptr<const model::relation>& rel);
 
     std::vector<state> partitions_;
-    std::unordered_map<std::uint32_t, division> tables_;  // by oid
-    model::place begins_;
-    model::place newest_;                    // of the events placed anywhere
-    std::uint32_t timeline_ = 0;             // of the newest event
-    std::vector<model::timeline_end> left_;  // those that led to it
-    model::lsn marked_;                      // end of the last heartbeat
+    std::unordered_map<std::uint32_t, division> tables_;           // by oid
+    std::unordered_map<model::table_name, std::uint32_t> owners_;  // of names: the newest table that had it
+    model::place begins_;                                          // the place of all that isn't known
+    model::place newest_;                                          // of the events placed anywhere
+    std::uint32_t timeline_ = 0;                                   // of the newest event
+    std::vector<model::timeline_end> left_;                        // those that led to it
+    model::lsn marked_;                                            // end of the last heartbeat
 };
 
 }  // namespace crossfade::proxy::publish

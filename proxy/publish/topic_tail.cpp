@@ -131,12 +131,14 @@ found_tail read_by_transaction(tail_reader& tail, const kafka::watermarks& marks
         return done.error();
     if (newest && newest->last && newest->end_lsn >= confirmed) return whole_with(*newest);
 
-    // A transaction that was cut off: what went before is written on its first event, however many rows that is back.
+    // A transaction that was cut off: what went before is written on its first event, however many rows that is back,
+    // and further back by what came late in between.
     if (newest && !newest->last && newest->at.ordinal >= 1) {
         const auto first = marks.high - static_cast<std::int64_t>(newest->at.ordinal);
         std::optional<topic_tail> before;
-        if (first >= marks.low) {
-            const auto done = tail.each(first, first + 1, [&](auto& event) {
+        for (const auto more : {std::int64_t{0}, look_back}) {
+            if (before || first < marks.low) break;
+            const auto done = tail.each(std::max(marks.low, first - more), first + 1, [&](auto& event) {
                 if (event.at.ordinal == 1 && event.at.commit_lsn == newest->at.commit_lsn &&
                     event.publisher == newest->publisher && event.previous)
                     before = whole_until(event, *event.previous);

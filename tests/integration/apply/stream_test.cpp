@@ -19,7 +19,10 @@ const std::string counted = "SELECT count(*) || ' ' || count(DISTINCT who) FROM 
 
 // An empty journal, followed; `from` publishes to it.
 struct journal_stream : stream_fixture {
-    journal_stream() : stream_fixture(journal_ddl), from(publish_as(1)) { cdc->start(); }
+    explicit journal_stream(const std::string& more_yaml = {})
+        : stream_fixture(journal_ddl, more_yaml), from(publish_as(1)) {
+        cdc->start();
+    }
     // A transaction for each of `who`.
     void write(std::initializer_list<int> who) {
         for (const int each : who) from.commit({insert(journal, {std::to_string(each), "a"})});
@@ -177,6 +180,33 @@ TEST(stream, the_broker_away_costs_nothing_but_time) {
     ASSERT_TRUE(at.applied(at.from)) << at.cdc->log();
     EXPECT_TRUE(at.in_state("applying")) << at.status();
     EXPECT_EQ(at.one(counted), "2 2");
+}
+
+// Its locks, and its snapshot's, are not to last as long as the broker is away.
+TEST(stream, the_broker_away_leaves_no_transaction_open_on_modern) {
+    journal_stream at{", batch_bytes: 64KiB"};
+    std::vector<model::change_event> rows;
+    for (int id = 1; id <= 300; ++id) rows.push_back(insert(journal, {std::to_string(id), std::string(1000, 'x')}));
+    at.from.cut_off(rows, 200);
+    at.from.flush();
+    const auto open = [&] {
+        return at.one(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'crossfade-cdc%'"
+            " AND datname = current_database() AND state = 'idle in transaction'");
+    };
+    ASSERT_TRUE(support::eventually(std::chrono::seconds{10}, [&] { return open() == "1"; })) << at.status();
+    at.kafka->set_down(true);
+    ASSERT_TRUE(at.in_state("waiting")) << at.status();
+    EXPECT_EQ(open(), "1");
+    EXPECT_TRUE(support::eventually(std::chrono::seconds{40}, [&] { return open() == "0"; })) << at.status();
+    EXPECT_TRUE(at.in_state("waiting")) << at.status();
+
+    at.kafka->set_down(false);
+    auto second = at.publish_as(2);
+    second.commit(rows);
+    second.flush();
+    ASSERT_TRUE(at.applied(second)) << at.cdc->log();
+    EXPECT_EQ(at.one(counted), "300 300");
 }
 
 TEST(stream, flags_hold_and_release) {

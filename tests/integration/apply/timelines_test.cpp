@@ -19,14 +19,19 @@ class timelines : public testing::Test {
         from_.flush();
     }
     // The first transaction of timeline 2, which legacy went on to where the stream is.
-    void promote(std::size_t rows = 1) {
-        std::vector<model::change_event> events;
-        for (std::size_t i = 0; i < rows; ++i)
-            events.push_back(insert(journal, {std::to_string(100 + i), std::string(1000, 'x')}));
+    void promote(std::size_t rows = 1) { promote(from_, rows); }
+    void promote(publisher& by, std::size_t rows = 1) {
+        auto events = new_rows(rows);
         events.front().left = {{1, model::lsn{from_.end()}}};
-        from_.timeline = 2;
-        from_.commit(std::move(events));
-        from_.flush();
+        by.timeline = 2;
+        by.commit(std::move(events));
+        by.flush();
+    }
+    static std::vector<model::change_event> new_rows(std::size_t many) {
+        std::vector<model::change_event> events;
+        for (std::size_t i = 0; i < many; ++i)
+            events.push_back(insert(journal, {std::to_string(100 + i), std::string(1000, 'x')}));
+        return events;
     }
     void copied_to(std::uint64_t lsn) {
         at_.exec(
@@ -61,6 +66,28 @@ TEST_P(timelines_of, a_copy_of_what_was_lost_is_a_loud_stop) {
     EXPECT_THAT(at_.status(), HasSubstr("these were copied from what was behind it: public.journal"));
     EXPECT_EQ(at_.one("SELECT timeline FROM crossfade.progress"), "1");
     EXPECT_EQ(at_.one("SELECT count(*) FROM public.journal WHERE id >= 100"), "0");
+}
+
+// Legacy died while the rows of a transaction were on their way that its standby never got. What the standby has
+// instead begins before that one's commit.
+TEST_P(timelines_of, a_transaction_that_the_failover_cut_off_is_forgotten) {
+    auto after = at_.publish_as(2);
+    after.move(from_.end(), from_.end());
+    from_.move(from_.end(), from_.end() + 0x1000);
+    from_.cut_off(new_rows(GetParam() + 1), GetParam());
+    from_.flush();
+    at_.cdc->start();
+    ASSERT_TRUE(at_.applied(from_));
+    promote(after);
+    ASSERT_TRUE(at_.applied(after)) << at_.status();
+    EXPECT_EQ(at_.one("SELECT count(*) FROM public.journal WHERE id >= 100"), "1");
+
+    ASSERT_EQ(at_.cdc->stop(), 0);
+    at_.cdc->start();
+    after.commit({insert(journal, {"300", "later"})});
+    after.flush();
+    ASSERT_TRUE(at_.applied(after)) << at_.status();
+    EXPECT_EQ(at_.one("SELECT count(*) FROM public.journal WHERE id >= 100"), "2");
 }
 
 INSTANTIATE_TEST_SUITE_P(whole_and_in_parts, timelines_of, testing::Values(1, 200));

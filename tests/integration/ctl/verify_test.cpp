@@ -45,6 +45,20 @@ TEST_F(ctl_verify, sees_a_changed_a_missing_and_an_extra_row) {
     EXPECT_EQ(at_.run({"verify", "--tables", "public.customers"}).exit_code, 0);
 }
 
+TEST_F(ctl_verify, and_a_copy_know_a_table_that_is_partitioned_on_modern_alone) {
+    at_.modern.exec(
+        "DROP TABLE public.audit; CREATE TABLE public.audit (what text, at timestamptz) PARTITION BY RANGE (at);"
+        "CREATE TABLE public.audit_all PARTITION OF public.audit DEFAULT");
+    for (int i = 0; i < 2; ++i) {
+        const auto copied = at_.run({"backfill", "--again", "--tables", "public.audit"});
+        EXPECT_EQ(copied.exit_code, 0) << copied.output << copied.errors;
+        EXPECT_EQ(at_.modern.value("SELECT count(*) FROM public.audit"), "300");
+        EXPECT_EQ(differences(), lines{});
+    }
+    at_.legacy.exec("TRUNCATE public.audit");
+    EXPECT_EQ(at_.run({"verify", "--tables", "public.audit"}).exit_code, 1);
+}
+
 TEST_F(ctl_verify, null_is_not_the_empty_string) {
     at_.legacy.exec("UPDATE parts SET name = NULL WHERE id = 3");
     at_.modern.exec("UPDATE parts SET name = '' WHERE id = 3");

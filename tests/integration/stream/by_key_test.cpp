@@ -12,6 +12,7 @@
 #include "lib/kafka/consumer.hpp"
 #include "lib/kafka/partition.hpp"
 #include "lib/pgclient/connection.hpp"
+#include "lib/store/schema.hpp"
 #include "tests/chaos/landscape.hpp"
 #include "tests/integration/stream/status_of.hpp"
 #include "tests/support/eventually.hpp"
@@ -155,6 +156,42 @@ TEST_F(by_key, what_is_about_many_rows_waits_for_all_partitions) {
     EXPECT_EQ(metric("crossfade_apply_collisions_total"), 0);
 }
 
+// Each partition's applier replays its own: those that are of all rows come in their turn.
+TEST_F(by_key, letters_are_replayed_in_their_order_whosever_they_are) {
+    ASSERT_TRUE(shared(2, 2)) << world_->logs();
+    world_->modern.exec("ALTER TABLE stock ADD CONSTRAINT few CHECK (note <> 'refused') NOT VALID");
+    legacy("INSERT INTO stock SELECT i, 'kept' FROM generate_series(1, 40) i");
+    EXPECT_EQ(world_->settle(60s), "") << world_->logs();
+    // Those of each partition, and what is about all of them behind those.
+    world_->modern.exec("CREATE TABLE refers (id int REFERENCES stock)");
+    legacy("UPDATE stock SET note = 'refused'");
+    legacy("TRUNCATE stock");
+    legacy("INSERT INTO stock SELECT i, 'new' FROM generate_series(1, 40) i");
+    const auto letters = [&](const std::string& which) {
+        return world_->modern.value("SELECT count(*) FROM crossfade.dead_letters WHERE " + which);
+    };
+    ASSERT_TRUE(support::eventually(60s, [&] { return letters("operation = 'insert'") == "40"; })) << world_->logs();
+    world_->modern.exec("ALTER TABLE stock DROP CONSTRAINT few; DROP TABLE refers");
+
+    // He who has the TRUNCATE is late.
+    world_->cdc.stop();
+    world_->second().stop();
+    world_->modern.exec("UPDATE crossfade.dead_letters SET state = 'replay'");
+    const auto partition = std::stoi(
+        world_->modern.value("SELECT min(partition) FROM crossfade.dead_letters WHERE operation = 'truncate'"));
+    auto holder = pgclient::connection::open(world_->modern.dsn(), {}).value();
+    ASSERT_TRUE(holder.exec("SELECT pg_advisory_lock($1::int, $2::int)", store::partition_lock_key("app", partition)));
+    world_->cdc.start();
+    EXPECT_TRUE(support::eventually(60s, [&] {
+        return letters("operation = 'update' AND partition <> " + std::to_string(partition)) == "0";
+    })) << world_->logs();
+    EXPECT_EQ(letters("operation = 'truncate'"), "1");
+    EXPECT_EQ(letters("operation = 'insert'"), "40");
+    ASSERT_TRUE(holder.exec("SELECT pg_advisory_unlock_all()"));
+    EXPECT_EQ(world_->settle(60s), "") << world_->logs();
+    EXPECT_EQ(letters("true"), "0");
+}
+
 TEST_F(by_key, rows_that_are_in_each_other_s_way_take_their_turns) {
     constexpr int seats = 60;
     legacy("INSERT INTO seat SELECT i, 'c' || i FROM generate_series(1, 60) i");
@@ -257,6 +294,54 @@ TEST_F(by_key, a_table_that_is_one_partition_s_now_waits_for_those_that_had_it) 
     busy.exec("ROLLBACK").value();
     expect_equal();
     EXPECT_EQ(world_->modern.value("SELECT note FROM stock WHERE id = " + rows[1]), "after");
+}
+
+// The first change of it in either of two partitions is one that takes a row from one to the other.
+TEST_F(by_key, a_table_that_is_divided_now_waits_for_the_partition_that_had_it_whole) {
+    const auto partition_of = [](const std::string& id) {
+        return kafka::partition_of("public.stock" + std::string(1, '\0') + std::to_string(id.size()) + ':' + id,
+                                   partitions);
+    };
+    const auto whole = kafka::partition_of("public.stock", partitions);
+    const auto row_of = [&](int partition, int from) {
+        while (partition_of(std::to_string(from)) != partition) ++from;
+        return from;
+    };
+    const int leading = (whole + 1) % static_cast<int>(partitions);
+    const int other = (whole + 2) % static_cast<int>(partitions);
+    const std::string moves = std::to_string(row_of(leading, 1));
+    const std::string to = std::to_string(row_of(other, 101));
+    const std::string stays = std::to_string(row_of(leading, std::stoi(moves) + 1));
+    const std::string stays_too = std::to_string(row_of(other, 1));
+    const std::string locked = std::to_string(row_of(whole, 1));
+    legacy("DELETE FROM crossfade.ddl_streams; ALTER TABLE stock REPLICA IDENTITY FULL");
+    insert(1, 100);
+    expect_equal();
+    auto busy = pgclient::connection::open(world_->modern.dsn(), {}).value();
+    busy.exec("BEGIN").value();
+    busy.exec("SELECT FROM public.stock WHERE id = " + locked + " FOR UPDATE").value();
+    const std::string both = " WHERE id IN (" + stays + ", " + stays_too + ")";
+    legacy("UPDATE stock SET note = 'before' WHERE id = " + locked + "; UPDATE stock SET note = 'before'" + both);
+    legacy("ALTER TABLE stock REPLICA IDENTITY DEFAULT; UPDATE stock SET id = " + to + " WHERE id = " + moves);
+    legacy("UPDATE stock SET note = 'after'" + both);
+    const auto waits = [&] {
+        const auto of = [](const support::crossfade_program& program) {
+            return status_of(program, "reason").find("waits until partitions") != std::string::npos;
+        };
+        return of(world_->cdc) || of(world_->second());
+    };
+    EXPECT_TRUE(support::eventually(30s, waits)) << world_->logs();
+    EXPECT_EQ(world_->modern.value("SELECT string_agg(note, ' ') FROM stock" + both), "n n");
+    EXPECT_EQ(world_->modern.value("SELECT count(*) FROM stock WHERE id = " + to), "0");
+    // Whoever dies meanwhile has to wait again.
+    world_->kill(chaos::victim::cdc);
+    world_->revive(chaos::victim::cdc);
+    EXPECT_TRUE(support::eventually(60s, [&] { return followed_by(world_->cdc) + followed_by(world_->second()) > 0; }));
+    EXPECT_TRUE(support::eventually(30s, waits)) << world_->logs();
+    EXPECT_EQ(world_->modern.value("SELECT string_agg(note, ' ') FROM stock" + both), "n n");
+    busy.exec("ROLLBACK").value();
+    expect_equal();
+    EXPECT_EQ(world_->modern.value("SELECT string_agg(note, ' ') FROM stock" + both), "after after");
 }
 
 TEST_F(by_key, a_row_that_modern_has_already_is_a_difference_all_the_same) {

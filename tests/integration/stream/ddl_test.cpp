@@ -68,6 +68,24 @@ TEST_P(ddl, is_noted_and_the_stream_goes_on) {
     EXPECT_THAT(world_->logs(), Not(HasSubstr("ADD COLUMN v int")));
 }
 
+// The backlog is replayed from where the table is let go, and legacy goes on.
+TEST_P(ddl, lets_go_of_what_comes_while_the_backlog_is_replayed) {
+    policy("pause");
+    legacy("INSERT INTO public.stock VALUES (1, 'before')");
+    legacy("ALTER TABLE public.stock ADD COLUMN v int");
+    legacy("UPDATE public.stock SET v = 1 WHERE id = 1");
+    ASSERT_TRUE(caught_up()) << world_->logs();
+    ASSERT_EQ(waiting(), "1");
+    world_->cdc.stop();
+    world_->modern.exec("ALTER TABLE public.stock ADD COLUMN v int");
+    world_->crossfade({"ddl", "resume", newest(), "--wait", "0"});
+    legacy("UPDATE public.stock SET v = 2 WHERE id = 1");
+    world_->cdc.start();
+    EXPECT_TRUE(equal()) << world_->logs();
+    EXPECT_EQ(waiting(), "0");
+    EXPECT_EQ(world_->modern.value("SELECT v FROM public.stock"), "2");
+}
+
 // From PostgreSQL 16 on the view of a publication's tables opens each of them.
 TEST_P(ddl, does_not_wait_for_other_tables_that_are_locked) {
     auto holder = pgclient::connection::open(world_->legacy.dsn(), {}).value();

@@ -30,6 +30,8 @@ constexpr const char* schema = R"sql(
     CREATE UNIQUE INDEX by_index_code ON by_index (code);
     ALTER TABLE by_index REPLICA IDENTITY USING INDEX by_index_code;
     CREATE TABLE nothing_in_it (id int PRIMARY KEY);
+    CREATE TABLE by_code (id int PRIMARY KEY, code text NOT NULL UNIQUE);
+    ALTER TABLE by_code REPLICA IDENTITY USING INDEX by_code_code_key;
 )sql";
 constexpr const char* rows = R"sql(
     INSERT INTO numbers SELECT n, 'tab' || chr(9) || 'and' || chr(10) || n FROM generate_series(-2000, 2000) n;
@@ -41,6 +43,7 @@ constexpr const char* rows = R"sql(
     INSERT INTO owned SELECT n, n % 10 + 1 FROM generate_series(1, 4000) n;
     INSERT INTO parted SELECT n, n % 2 + 1 FROM generate_series(1, 4000) n;
     INSERT INTO keyless SELECT 'twice', n / 2 FROM generate_series(1, 4000) n;
+    INSERT INTO by_code SELECT n, 'code ' || n FROM generate_series(1, 4000) n;
     INSERT INTO by_index SELECT 'code ' || n, n FROM generate_series(1, 4000) n;
 )sql";
 
@@ -64,8 +67,55 @@ class live_backfill : public testing::Test {
         return support::eventually(20s, [&] { return state(table) == wanted; });
     }
 
+    // Begun anew, a part of it there, and in no hurry.
+    static void begin_slowly(const std::string& table) {
+        ASSERT_EQ(copy({"--again", "--detach", "--max-rate", "1kB", "--tables", "public." + table}).exit_code, 0);
+        ASSERT_TRUE(support::eventually(20s, [&] {
+            return world().modern.value("SELECT count(*) FROM crossfade.backfills WHERE table_name = 'public." + table +
+                                        "' AND state = 'copying' AND copied_rows > 0") == "1";
+        }));
+    }
+
     static inline std::unique_ptr<chaos::landscape> world_;
 };
+
+// The stream tells rows by another key than the primary one, and says nothing of what that was.
+TEST_F(live_backfill, goes_by_the_key_by_which_the_stream_knows_rows) {
+    begin_slowly("by_code");
+    world().legacy.exec(
+        "UPDATE by_code SET id = id - 5000 WHERE id > 3900; UPDATE by_code SET id = 9000 - id WHERE id < 99");
+    EXPECT_EQ(copy({"--tables", "public.by_code"}).exit_code, 0);
+    EXPECT_EQ(world().settle(20s), "");
+    EXPECT_EQ(world().complaints(), "");
+}
+
+// Rows that were copied already have none of what legacy computed.
+TEST_F(live_backfill, begins_anew_when_legacy_has_computed_rows_meanwhile) {
+    world().modern.exec("ALTER TABLE numbers ADD COLUMN token uuid");
+    begin_slowly("numbers");
+    world().legacy.exec("ALTER TABLE numbers ADD COLUMN token uuid DEFAULT gen_random_uuid()");
+    EXPECT_TRUE(support::eventually(20s, [&] {
+        return world().modern.value(
+                   "SELECT count(*) FROM crossfade.ddl WHERE advice = 'the table''s copy begins anew'") == "1";
+    })) << world().logs();
+    EXPECT_EQ(copy({"--tables", "public.numbers"}).exit_code, 0);
+    EXPECT_EQ(world().settle(20s), "");
+    EXPECT_EQ(world().complaints(), "");
+}
+
+// Or a replay would go over what came since.
+TEST_F(live_backfill, leaves_no_dead_letters_of_what_modern_could_not_take_meanwhile) {
+    begin_slowly("numbers");
+    world().legacy.exec(
+        "ALTER TABLE numbers ADD COLUMN lacking int; UPDATE numbers SET lacking = 1, what = 'first' WHERE id = -2000");
+    ASSERT_TRUE(support::eventually(20s, [&] { return state("numbers") == "asked"; })) << world().logs();
+    world().modern.exec("ALTER TABLE numbers ADD COLUMN lacking int");
+    world().legacy.exec("UPDATE numbers SET what = 'second' WHERE id = -2000");
+    EXPECT_EQ(copy({"--tables", "public.numbers"}).exit_code, 0);
+    EXPECT_EQ(world().settle(20s), "");
+    EXPECT_EQ(world().modern.value("SELECT count(*) FROM crossfade.dead_letters WHERE operation <> 'ddl'"), "0");
+    EXPECT_EQ(world().complaints(), "");
+}
 
 TEST_F(live_backfill, copies_tables_of_every_kind) {
     // What is there must not matter: a row that is missing, one that differs, one too many.
@@ -74,7 +124,7 @@ TEST_F(live_backfill, copies_tables_of_every_kind) {
         "SET session_replication_role = replica; DELETE FROM owner WHERE id = 3; DELETE FROM by_index");
     const auto copied = copy({"--again"});
     EXPECT_EQ(copied.exit_code, 0) << copied.output << copied.errors << world().logs();
-    EXPECT_THAT(copied.output, AllOf(HasSubstr("complete: 10 tables"), HasSubstr("public.Odd Names      4,000")));
+    EXPECT_THAT(copied.output, AllOf(HasSubstr("complete: 11 tables"), HasSubstr("public.Odd Names      4,000")));
     EXPECT_EQ(world().settle(20s), "");
     EXPECT_EQ(world().complaints(), "");
     EXPECT_EQ(world().modern.value("SELECT count(*) FROM crossfade.refetch"), "0");
@@ -97,7 +147,7 @@ TEST_F(live_backfill, copies_tables_of_every_kind) {
     EXPECT_EQ(copy({"--resync", "--tables", "public.n*"}).exit_code, 2);
     const auto anew = copy({"--resync"});
     EXPECT_EQ(anew.exit_code, 0) << anew.output << anew.errors << world().logs();
-    EXPECT_THAT(anew.output, HasSubstr("complete: 10 tables"));
+    EXPECT_THAT(anew.output, HasSubstr("complete: 11 tables"));
     EXPECT_EQ(world().settle(20s), "");
     EXPECT_EQ(world().modern.value("SELECT string_agg(DISTINCT state, ',') FROM crossfade.tables"), "live");
     EXPECT_EQ(world().modern.value("SELECT string_agg(DISTINCT state, ',') FROM crossfade.drift"), "repaired");

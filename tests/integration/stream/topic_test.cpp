@@ -184,6 +184,36 @@ TEST_F(the_topic, takes_larger_messages_after_all) {
     EXPECT_EQ(world_->complaints(), "");
 }
 
+// What was sent of the transaction before that event is there once more after each.
+TEST_F(the_topic, is_not_filled_by_attempts_in_vain) {
+    set_largest_message("1100000");  // and a batch of them
+    insert(1, 20);
+    ASSERT_TRUE(equal()) << world_->logs();
+    const auto attempts = [&] {
+        const auto log = world_->proxy.log();
+        const std::string begun = "publisher of stream app: publishing\n";
+        int count = 0;
+        for (auto at = log.find(begun); at != std::string::npos; at = log.find(begun, at + 1)) ++count;
+        return count;
+    };
+    const auto before = attempts();
+    const auto end = high();
+    world_->legacy.exec(
+        "BEGIN; INSERT INTO public.stock SELECT n, repeat('x', 100) FROM generate_series(21, 6020) n;"
+        "INSERT INTO public.stock SELECT 7000, string_agg(md5(n::text), '') FROM generate_series(1, 200000) n; COMMIT");
+    ASSERT_TRUE(support::eventually(60s, [&] { return status_of(world_->proxy, "state") == "stopped"; }))
+        << world_->logs();
+    EXPECT_FALSE(support::eventually(15s, [&] { return attempts() > before + 2; })) << world_->logs();
+    EXPECT_GT(high(), end + 1000);
+    EXPECT_LE(high(), end + 2 * 6001);
+    EXPECT_EQ(status_of(world_->proxy, "state"), "stopped");
+
+    set_largest_message("10000000");
+    EXPECT_TRUE(equal()) << world_->logs();
+    EXPECT_EQ(world_->settle(60s), "");
+    EXPECT_EQ(world_->complaints(), "");
+}
+
 // Deleted and made again, and as many events have come since: the follower's offset is there.
 TEST_F(the_topic, of_the_same_name_is_another_one) {
     insert(1, 50);

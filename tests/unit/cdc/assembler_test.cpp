@@ -191,6 +191,32 @@ INSTANTIATE_TEST_SUITE_P(
             B 80/1 <50 !90 t2 l1@60 -> ready:1-1
             A 55/1 <50 !58          -> repeat
             A 60/1 <50 !70          -> stop:older)"},
+                    scenario{"cut_off_by_a_promotion", R"(
+            A 90/1 <50             -> held       @100
+            B 70/1 <50 !80 t2 l1@60 -> ready:1-1 @102
+            B 90/1 <80 !99 t2      -> ready:1-1  @103)"},
+                    scenario{"large_cut_off_by_a_promotion", R"(
+            A 90/1 <50             -> held
+            A 90/2                 -> held
+            A 90/3                 -> ready:1-3+
+            B 70/1 <50 !80 t2 l1@60 -> undo-ready:1-1 @104)"},
+                    scenario{"given_up_and_cut_off_by_a_promotion", R"(
+            A 90/1 <50             -> held
+            A 90/2                 -> held
+            A 90/3                 -> ready:1-3+
+            B 90/1 <50             -> held
+            B 90/2                 -> held
+            B 90/3                 -> undo-ready:1-3+
+            C 70/1 <50    t2 l1@60 -> held       @100
+            C 70/2     !80 t2      -> undo-ready:1-2 @108)"},
+                    scenario{"cut_off_by_the_second_of_two_promotions", R"(
+            A 70/1 <50    t2 l1@55 -> held       @100
+            B 65/1 <50 !68 t3 l1@55 l2@60 -> ready:1-1 @102)"},
+                    scenario{"cut_off_before_a_promotion_that_has_it", R"(
+            A 60/1 <50             -> held       @100
+            B 60/1 <50             -> held       @100
+            B 60/2     !70         -> ready:1-2  @103
+            B 70/1 <70 !80 t2 l1@70 -> ready:1-1 @104)"},
                     scenario{"a_timeline_that_says_nothing_of_itself", "A 60/1 <50 !70 t2 -> stop:diverged"},
                     scenario{"a_resync", R"(
             @ 40/0 <0 !40         -> repeat
@@ -240,6 +266,34 @@ INSTANTIATE_TEST_SUITE_P(
             B 60/4     !70 -> repeat)",
                              preference{model::lsn{60}, 1}}),
     [](const auto& each) { return std::string{each.param.name}; });
+
+// Of publishers that stopped at the same event again and again, until an operator had the topic take it.
+TEST(assembler_of_many, outlives_any_number_of_copies_that_were_cut_off) {
+    transaction_assembler tested{{1, 1, model::lsn{50}, 100}, most_bytes};
+    std::int64_t offset = 100;
+    const auto accept = [&](std::uint64_t publisher, std::uint64_t ordinal, bool last) {
+        received next;
+        next.offset = offset++;
+        next.bytes = event_bytes;
+        next.event.publisher = publisher;
+        next.event.at = {1, 1, model::lsn{60}, ordinal};
+        next.event.body = model::heartbeat{};
+        if (ordinal == 1) next.event.previous = model::lsn{50};
+        next.event.last = last;
+        if (last) next.event.end_lsn = model::lsn{70};
+        return text_of(tested.accept(std::move(next)));
+    };
+    constexpr std::uint64_t copies = 3 * transaction_assembler::most_unfinished;
+    for (std::uint64_t publisher = 1; publisher <= copies; ++publisher)
+        ASSERT_EQ(accept(publisher, 1, false), "held") << publisher;
+    EXPECT_EQ(tested.next_offset(), offset - static_cast<std::int64_t>(transaction_assembler::most_unfinished));
+    EXPECT_EQ(accept(copies + 1, 1, false), "held");
+    // One that is known still may go on, one that isn't says so.
+    EXPECT_EQ(accept(copies - 100, 2, true), "reread:" + std::to_string(copies - 101));
+    EXPECT_EQ(accept(1, 2, true), "stop:broken");
+    EXPECT_EQ(accept(copies + 1, 2, true), "ready:1-2");
+    EXPECT_EQ(tested.next_offset(), offset);
+}
 
 }  // namespace
 }  // namespace crossfade::cdc::consume

@@ -77,11 +77,13 @@ std::string name_of(const judged_change& of) {
 
 class judge : public testing::TestWithParam<scenario> {
   protected:
-    static void expect_of(const std::shared_ptr<table_mapping>& mapping, unsigned verified_percent = 100);
+    static void expect_of(const std::shared_ptr<table_mapping>& mapping, unsigned verified_percent = 100,
+                          bool swept = false);
 };
 
-void judge::expect_of(const std::shared_ptr<table_mapping>& mapping, unsigned verified_percent) {
+void judge::expect_of(const std::shared_ptr<table_mapping>& mapping, unsigned verified_percent, bool swept) {
     mirrored_rows mirrored;
+    mirrored.swept = swept;
     std::istringstream receipts{GetParam().mirrored};
     for (std::string word; receipts >> word;) {
         if (const auto colon = word.find(':'); colon != std::string::npos) {
@@ -115,6 +117,7 @@ void judge::expect_of(const std::shared_ptr<table_mapping>& mapping, unsigned ve
 
 TEST_P(judge, says_what_becomes_of_each) {
     expect_of(items());
+    expect_of(items(), 0, true);  // nothing is believed of what may have been taken away again
 }
 
 class judge_of_ties : public judge {};

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 
@@ -69,6 +70,22 @@ evidence healthy_pair() {
 TEST(check, a_healthy_pair_has_nothing_to_mend) {
     const auto judged = judge(healthy_pair());
     for (const auto& each : judged.all()) EXPECT_EQ(each.outcome, verdict::ok) << each.id << ": " << each.found;
+}
+
+TEST(check, says_who_sets_sequences_ahead) {
+    auto of = healthy_pair();
+    of.legacy->sequences = {{"public.orders_seq", 7}};
+    of.modern->sequences = {{"public.orders_seq", std::nullopt}};
+    const auto found = [&] {
+        const auto judged = judge(of);
+        const auto at = std::ranges::find(judged.all(), "sequences", &finding::id);
+        return at == judged.all().end() ? std::string{} : at->found;
+    };
+    EXPECT_EQ(found(), "1 on legacy, 1 behind on modern; without stream.both_ways nobody sets them ahead for you");
+    of.stream.both_ways = true;
+    EXPECT_EQ(found(),
+              "1 on legacy, 1 behind on modern; a flip sets ahead those that the stream's tables draw from, and those"
+              " that no table owns");
 }
 
 // Of four partitions.
@@ -178,14 +195,27 @@ INSTANTIATE_TEST_SUITE_P(
         fault{"legacy.select_privilege", fail, [](auto& of) { of.legacy->tables[0].readable = false; },
               "GRANT SELECT ON public.items"},
         fault{"legacy.replica_identity", fail,
-              [](auto& of) { of.legacy->tables[0].key = of.modern->tables[0].key = {}; },
+              [](auto& of) {
+                  of.legacy->tables[0].key = of.modern->tables[0].key = {};
+                  of.legacy->tables[0].identity_columns = {};
+              },
               "ALTER TABLE public.items REPLICA IDENTITY FULL"},
+        fault{"legacy.replica_identity", fail, [](auto& of) { of.legacy->tables[0].identity_columns = {}; },
+              "not DEFERRABLE"},
         fault{"legacy.replica_identity", warn,
               [](auto& of) {
                   of.legacy->tables[0].key = of.modern->tables[0].key = {};
                   of.legacy->tables[0].identity = catalog::replica_identity::full;
+                  of.legacy->tables[0].identity_columns = {};
               },
               "PRIMARY KEY"},
+        fault{"legacy.partition_identity", fail,
+              [](auto& of) {
+                  of.legacy->tables[0].identity = catalog::replica_identity::full;
+                  of.legacy->tables[0].identity_columns = {};
+                  of.legacy->tables[0].unlike_parts = {{"public", "items_1"}};
+              },
+              "ALTER TABLE public.items_1 REPLICA IDENTITY FULL"},
         fault{"legacy.unlogged", fail, [](auto& of) { of.legacy->tables[0].unlogged = true; }, "SET LOGGED"},
         fault{"legacy.large_objects", warn, [](auto& of) { of.legacy->large_objects = 3; }, "bytea"},
         fault{"legacy.row_security", fail, [](auto& of) { of.legacy->tables[0].row_security = true; }, "BYPASSRLS"},

@@ -27,7 +27,7 @@ situation untouched() {
     made.legacy_database = "app";
     catalog::table orders;
     orders.name = {"public", "orders"};
-    orders.key = {"id"};
+    orders.key = orders.identity_columns = {"id"};
     made.tables = {orders};
     return made;
 }
@@ -85,13 +85,34 @@ TEST(init_plan, adds_new_tables) {
 
 TEST(init_plan, tables_without_key_need_a_word) {
     auto found = untouched();
-    found.tables[0].key = {};
+    found.tables[0].key = found.tables[0].identity_columns = {};
     EXPECT_EQ(make_plan(found, unfit_identity::refuse).objections.size(), 1U);
     const auto allowed = make_plan(found, unfit_identity::set_full);
     EXPECT_TRUE(allowed.objections.empty());
     EXPECT_EQ(allowed.replica_identity_full.size(), 1U);
     found.tables[0].identity = catalog::replica_identity::full;
     EXPECT_TRUE(make_plan(found, unfit_identity::refuse).objections.empty());
+}
+
+// That was asked for before its partition came.
+TEST(init_plan, partitions_of_a_table_that_is_full_itself_need_none) {
+    auto found = untouched();
+    found.tables[0].identity = catalog::replica_identity::full;
+    found.tables[0].identity_columns = {};
+    EXPECT_TRUE(make_plan(found, unfit_identity::refuse).replica_identity_full.empty());
+    const model::table_name part{"public", "orders_1"};
+    found.tables[0].unlike_parts = {part};
+    const auto made = make_plan(found, unfit_identity::refuse);
+    EXPECT_TRUE(made.objections.empty());
+    EXPECT_EQ(made.replica_identity_full, std::vector{part});
+}
+
+TEST(init_plan, tables_whose_key_is_deferrable_need_a_word) {
+    auto found = untouched();
+    found.tables[0].identity_columns = {};
+    const auto objections = make_plan(found, unfit_identity::refuse).objections;
+    ASSERT_EQ(objections.size(), 1U);
+    EXPECT_NE(objections[0].way_out.find("DEFERRABLE"), std::string::npos) << objections[0].way_out;
 }
 
 TEST(init_plan, tables_that_are_tied_across_partitions_need_a_word) {

@@ -48,9 +48,12 @@ TEST(verify_sql, quotes_whatever_the_names_are) {
     comparison of;
     of.table = {"My", "t\"x"};
     of.columns = of.key = {"it's"};
-    EXPECT_EQ(digests_sql(of),
+    of.modern_kind = catalog::table_kind::partitioned;
+    EXPECT_EQ(digests_sql(of, settings::side::legacy),
               "SELECT (jsonb_build_object('it''s', \"it's\"::text)::text) COLLATE \"C\" AS k, "
               "md5((ROW(\"it's\")::text) COLLATE \"C\"), 1 FROM ONLY \"My\".\"t\"\"x\" ORDER BY k");
+    EXPECT_TRUE(aggregate_sql(of, settings::side::legacy).ends_with(" FROM ONLY \"My\".\"t\"\"x\""));
+    EXPECT_TRUE(aggregate_sql(of, settings::side::modern).ends_with(" FROM \"My\".\"t\"\"x\""));
 }
 
 }  // namespace

@@ -164,8 +164,76 @@ TEST(partitioner, says_once_in_each_partition_since_when_a_table_is_divided_so) 
         EXPECT_EQ(placed(320, other, 0), std::nullopt);
         EXPECT_EQ(placed(240, first, 0), (model::place{model::lsn{320}, 1})) << "back to what it was";
     }
-    // Another table of the same name, as one that was made anew is.
-    EXPECT_EQ(placed(400, changed([](auto& rel) { rel.oid = 2; }), 0), begin);
+    EXPECT_EQ(placed(400, changed([](auto& rel) {
+                         rel.oid = 2;
+                         rel.table.name = "new";
+                     }),
+                     0),
+              begin);
+}
+
+// The same number of columns of the same types, and others: the key was dropped, and made of another one.
+TEST(partitioner, says_that_a_key_is_of_another_column) {
+    partitioner by{2, model::lsn{100}};
+    const auto placed = [&](std::uint64_t lsn, std::vector<model::column> columns) {
+        auto event = event_at(lsn, 1, insert("1", model::replica_identity::full));
+        std::get<model::row_change>(event.body).rel = std::make_shared<const model::relation>(
+            model::relation{1, {"public", "a"}, model::replica_identity::primary_key, std::move(columns)});
+        by.place(event, 0);
+        return event.after_others;
+    };
+    EXPECT_TRUE(placed(200, {{"id", 23, -1, true}, {"other", 23, -1, false}}));
+    EXPECT_EQ(placed(210, {{"id", 23, -1, false}, {"other", 23, -1, true}}), (model::place{model::lsn{200}, 1}));
+    // By the names that they have swapped since.
+    EXPECT_EQ(placed(220, {{"other", 23, -1, true}, {"id", 23, -1, false}}), (model::place{model::lsn{210}, 1}));
+}
+
+// A name that goes over to another table, and comes back.
+TEST(partitioner, says_that_a_name_is_another_table_s) {
+    partitioner by{2, model::lsn{100}};
+    const auto named = [](std::uint32_t oid, const char* name) {
+        return std::make_shared<const model::relation>(model::relation{
+            oid, {"public", name}, model::replica_identity::primary_key, {{"id", 23, -1, true}, {"note", 25, -1}}});
+    };
+    const auto placed = [&](std::uint64_t lsn, const std::shared_ptr<const model::relation>& rel, int partition) {
+        auto event = event_at(lsn, 1, insert("1", model::replica_identity::full));
+        std::get<model::row_change>(event.body).rel = rel;
+        by.place(event, partition);
+        return event.after_others;
+    };
+    const auto first = named(1, "a");
+    EXPECT_EQ(placed(200, first, 0), (model::place{model::lsn{99}, 0}));
+    const auto second = named(2, "a");
+    EXPECT_EQ(placed(210, second, 1), (model::place{model::lsn{200}, 1}));
+    EXPECT_EQ(placed(220, second, 0), (model::place{model::lsn{200}, 1}));
+    EXPECT_EQ(placed(230, second, 0), std::nullopt);
+    EXPECT_EQ(placed(240, first, 0), (model::place{model::lsn{230}, 1}));
+    EXPECT_EQ(placed(250, named(1, "b"), 0), (model::place{model::lsn{240}, 1}));
+    EXPECT_EQ(placed(260, second, 0), (model::place{model::lsn{250}, 1}));
+    EXPECT_EQ(placed(270, named(3, "a"), 0), (model::place{model::lsn{260}, 1}));
+    EXPECT_EQ(placed(280, named(2, "c"), 0), (model::place{model::lsn{270}, 1}));
+    EXPECT_EQ(placed(290, named(4, "d"), 0), (model::place{model::lsn{99}, 0}));
+}
+
+// What was to be said, and isn't known any more, is said of all that has been sent.
+TEST(partitioner, forgets_no_division_that_is_yet_to_be_said) {
+    partitioner by{2, model::lsn{100}};
+    const auto placed = [&](std::uint64_t lsn, std::uint32_t oid, model::replica_identity identity, int partition) {
+        auto event = event_at(lsn, 1, insert("1", identity));
+        auto rel = *table(identity);
+        rel.oid = oid;
+        rel.table.name += std::to_string(oid);
+        std::get<model::row_change>(event.body).rel = std::make_shared<const model::relation>(rel);
+        by.place(event, partition);
+        return event.after_others;
+    };
+    placed(200, 1, model::replica_identity::full, 0);
+    EXPECT_EQ(placed(210, 1, model::replica_identity::primary_key, 1), (model::place{model::lsn{200}, 1}));
+    for (std::uint32_t oid = 2; oid <= partitioner::most_tables + 1; ++oid)
+        placed(300, oid, model::replica_identity::primary_key, 0);
+    const auto told = placed(400, 1, model::replica_identity::primary_key, 0);
+    ASSERT_TRUE(told);
+    EXPECT_GE(*told, (model::place{model::lsn{200}, 1}));
 }
 
 TEST(partitioner, adds_heartbeats_while_there_is_much_wal_without) {

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "lib/events/codec.hpp"
+#include "lib/kafka/producer.hpp"
+#include "tests/support/kafka.hpp"
+
 namespace crossfade::proxy::publish {
 namespace {
 
@@ -64,6 +68,72 @@ TEST(topic_tail_judgement, one_partition_that_lost_its_end_is_enough) {
     ASSERT_FALSE(lost);
     EXPECT_EQ(lost.error().what, tail_problem::kind::lost);
     EXPECT_NE(lost.error().reason.find("topic t/1 "), std::string::npos) << lost.error().reason;
+}
+
+// A topic of one partition, and what is read of its end.
+class topic_tail_of : public testing::Test {
+  protected:
+    topic_tail_of() { kafka_.create_topic("changes", 1); }
+
+    // Rows `from` to `to` of the transaction that follows what ended at 1000, and isn't finished.
+    void cut_off(std::uint64_t publisher, std::uint64_t from, std::uint64_t to) {
+        for (auto ordinal = from; ordinal <= to; ++ordinal) {
+            auto event = event_of(publisher, 5000, ordinal);
+            if (ordinal == 1) event.previous = model::lsn{1000};
+            send(event);
+        }
+    }
+    void whole() {
+        auto event = event_of(1, 900, 1);
+        event.previous = model::lsn{900};
+        event.last = true;
+        event.end_lsn = model::lsn{1000};
+        send(event);
+    }
+    std::optional<topic_tail> read(std::int64_t look_back) {
+        while (producer_.unacknowledged() > 0) static_cast<void>(producer_.poll(std::chrono::milliseconds{50}).value());
+        return read_tails(kafka_.config(), {"changes"}, model::lsn{1000}, look_back, std::chrono::seconds{20})
+            .value()
+            .front();
+    }
+
+  private:
+    static model::change_event event_of(std::uint64_t publisher, std::uint64_t commit, std::uint64_t ordinal) {
+        model::change_event event;
+        event.at = {7, 3, model::lsn{commit}, ordinal};
+        event.publisher = publisher;
+        event.body = model::logical_message{"crossfade.mark", "x"};
+        return event;
+    }
+    void send(const model::change_event& event) {
+        static_cast<void>(
+            producer_.produce("changes", 0, "", events::encode(event, relations_), {}, sequence_++).value());
+    }
+
+    support::mock_kafka kafka_;
+    kafka::producer producer_ = kafka::producer::open(kafka_.config(), 1000).value();
+    events::relation_encoder relations_;
+    std::uint64_t sequence_ = 0;
+};
+
+TEST_F(topic_tail_of, a_transaction_that_was_cut_off_is_what_went_before) {
+    whole();
+    cut_off(2, 1, 12);
+    const auto tail = read(4);
+    ASSERT_TRUE(tail);
+    EXPECT_EQ(tail->end_lsn, model::lsn{1000});
+}
+
+// Of the publisher before, which was cut off in the same transaction.
+TEST_F(topic_tail_of, messages_that_came_late_are_in_between) {
+    whole();
+    cut_off(2, 1, 4);
+    cut_off(3, 1, 1);
+    cut_off(2, 5, 7);
+    cut_off(3, 2, 12);
+    const auto tail = read(4);
+    ASSERT_TRUE(tail);
+    EXPECT_EQ(tail->end_lsn, model::lsn{1000});
 }
 
 }  // namespace
