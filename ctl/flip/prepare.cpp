@@ -2,6 +2,7 @@
 
 #include "ctl/catalog/database.hpp"
 #include "ctl/exit_code.hpp"
+#include "lib/handover/pause.hpp"
 #include "lib/model/table_name.hpp"
 #include "lib/settings/turned.hpp"
 #include "lib/store/authority.hpp"
@@ -10,8 +11,13 @@
 namespace crossfade::ctl::flip {
 namespace {
 
+using namespace std::chrono_literals;
 using catalog::ask;
 using settings::side;
+
+// For a look at a flip's gates, and for a proxy that clears up behind one.
+constexpr auto flip_patience = 10s;
+constexpr auto between_looks = 100ms;
 
 std::string side_name(side of) {
     return std::string{to_string(of)};
@@ -52,29 +58,63 @@ bool carry_sentinel(side which, pgclient::connection& on, const std::string& pub
     return true;
 }
 
+// On the sessions that set the fences: while one of them lives nobody makes a flip.
+class flip_lock {
+  public:
+    flip_lock(const std::string& stream, pgclient::connection& legacy, pgclient::connection& modern)
+        : key_(store::handover_lock_key(stream)) {
+        const auto until = std::chrono::steady_clock::now() + flip_patience;
+        for (auto* each : {&legacy, &modern}) {
+            while (!ask(*each, locking, "SELECT pg_try_advisory_lock($1::int, $2::int)", key_).boolean(0, 0)) {
+                if (std::chrono::steady_clock::now() >= until)
+                    throw stop(
+                        exit_code::no, "a flip is under way, and what it sets is not for init to set back",
+                        "wait for its end (crossfade flip --history; crossfade flip --settle if whoever made it is"
+                        " gone), then crossfade init again");
+                handover::pause({}, between_looks);
+            }
+            held_.push_back(each);
+        }
+    }
+    ~flip_lock() {
+        // What fails here is gone with its session.
+        for (auto* each : held_) static_cast<void>(each->exec("SELECT pg_advisory_unlock($1::int, $2::int)", key_));
+    }
+    flip_lock(const flip_lock&) = delete;
+    flip_lock& operator=(const flip_lock&) = delete;
+
+  private:
+    static constexpr const char* locking = "taking the flip's lock";
+
+    std::vector<pgclient::parameter> key_;
+    std::vector<pgclient::connection*> held_;
+};
+
+// An undecided flip is noted on the side alone that gives something away.
+void require_settled(const std::optional<store::authority_row>& row) {
+    if (row && row->state != store::handover_state::settled)
+        throw stop(exit_code::no, "a flip was left behind", "crossfade flip --settle, then crossfade init again");
+}
+
 }  // namespace
 
 std::vector<step> prepare(const settings::configuration& config, pgclient::connection& legacy,
                           pgclient::connection& modern) {
     const auto& stream = config.stream.name;
     std::vector<step> done;
-    const auto rows = [&] {
-        auto here = store::load_authority(legacy, stream);
-        auto there = store::load_authority(modern, stream);
-        if (!here || !there)
-            throw stop(exit_code::no,
-                       "reading who is the authority: " + to_string(here ? there.error() : here.error()));
-        return std::pair{std::move(*here), std::move(*there)};
-    };
-    auto [here, there] = rows();
-    const auto* known = store::newer(here, there);
+    const flip_lock mine{stream, legacy, modern};
+    const auto here = store::load_authority(legacy, stream);
+    const auto there = store::load_authority(modern, stream);
+    if (!here || !there)
+        throw stop(exit_code::no, "reading who is the authority: " + to_string(here ? there.error() : here.error()));
+    require_settled(*here);
+    require_settled(*there);
+    const auto* known = store::newer(*here, *there);
     // Groups and tenants change hands by flips alone, whatever the file says of them.
     const auto authorities = known != nullptr ? known->authorities : settings::assignment{config.authority(), {}};
     for (auto* each : {&legacy, &modern})
         ask(*each, "noting who is the authority", std::string{store::begin_authority_sql},
             {stream, side_name(authorities.everything)});
-    if (known != nullptr && known->state != store::handover_state::settled)
-        throw stop(exit_code::no, "a flip is under way, or was left behind", "crossfade flip --settle");
     done.push_back({"authority", to_string(authorities) + (known != nullptr ? "" : ", by the file")});
 
     for (const auto which : {side::legacy, side::modern}) {

@@ -168,8 +168,9 @@ std::string authority_of(const picture& of) {
     if (const auto* now = store::newer(of.authority_by_legacy, of.authority_by_modern)) {
         auto line =
             to_string(now->authorities) + ", epoch " + std::to_string(now->epoch) + " (" + strategy + " by the file)";
-        if (now->state != store::handover_state::settled)
-            line += ", a flip of " + to_string(now->moving) + " is under way: " + std::string{to_string(now->state)};
+        if (const auto* noted = flip_of(of); noted->state != store::handover_state::settled)
+            line +=
+                ", a flip of " + to_string(noted->moving) + " is under way: " + std::string{to_string(noted->state)};
         return line;
     }
     return std::string{to_string(authority(flags))} + " (" + strategy + ')';
@@ -243,6 +244,15 @@ void assess_file(const picture& of, assessment& into) {
 }
 
 }  // namespace
+
+// Until it is decided that is the one that gives something away, and both are of one epoch.
+const store::authority_row* flip_of(const picture& of) {
+    const auto* now = newest(of);
+    if (now == nullptr || now->state != store::handover_state::settled) return now;
+    for (const auto* each : {&of.authority_by_legacy, &of.authority_by_modern})
+        if (*each && (*each)->state != store::handover_state::settled) return &**each;
+    return now;
+}
 
 std::vector<settings::flag_scope> scopes_of(const picture& of) {
     std::set<settings::flag_scope> all{{}};

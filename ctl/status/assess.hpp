@@ -55,6 +55,9 @@ struct assessment {
 // What a scope has come to (docs/operations.md, Flips): "pending", "ready", "cutover", "completed" or "rolled_back".
 // `healthy`: nothing of the stream, or of the way back, needs a hand. Pure.
 std::string_view stage_of(const picture& of, const settings::flag_scope& scope, bool healthy);
+// The row of the side on which a flip is noted that is under way; the newest where there is none, and null where there
+// is no row. Pure.
+const store::authority_row* flip_of(const picture& of);
 // Everything, the file's groups, and what is apart. Pure.
 std::vector<settings::flag_scope> scopes_of(const picture& of);
 

@@ -156,7 +156,7 @@ void print_json(const picture& of, const picture* back, const assessment& made, 
                     {{"group", scope.group}, {"tenant", scope.tenant}, {"authority", to_string(authority)}});
             all["apart"] = std::move(apart);
             all["authority_epoch"] = now->epoch;
-            all["flip"] = to_string(now->state);
+            all["flip"] = to_string(flip_of(of)->state);
             all["completed_at"] = now->completed_at;
             boost::json::array scopes;
             for (const auto& scope : scopes_of(of))

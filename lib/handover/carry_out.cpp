@@ -15,6 +15,7 @@ using preflight::verdict;
 
 // For what the connection broke in the middle of.
 constexpr auto settle_patience = 30s;
+constexpr auto between_tries = 1s;
 
 // One flip at a time. What another one leaves is what this one begins with.
 bool claimed(coordinator& by, const wish& what, const std::function<void(const std::string&)>& say) {
@@ -55,14 +56,54 @@ std::optional<leftover> settle(const settings::configuration& config,
         try {
             coordinator by{config, say};
             if (!by.claim()) return std::nullopt;
-            return by.settle();
+            return by.settle(give_up);
         } catch (const trouble& why) {
             if (std::chrono::steady_clock::now() >= until) throw;
             say(std::string{why.what()} + "; trying again");
-            if (!pause(give_up, 1s)) throw;
+            if (!pause(give_up, between_tries)) throw;
         }
     }
 }
+
+namespace {
+
+struct aftermath {
+    leftover made;
+    store::authority_row now;
+};
+
+// What became of a flip that broke off. Until the lock is ours its old session may still decide it, and a side that is
+// away may have; but what is open was decided. Throws unclear. `before`: the epoch in which it began.
+aftermath find_out(const settings::configuration& config, const intent& meant, std::int64_t before,
+                   const std::function<void(const std::string&)>& say, const std::stop_token& give_up) {
+    const auto until = std::chrono::steady_clock::now() + settle_patience;
+    for (;;) {
+        std::string why;
+        try {
+            coordinator by{config, say};
+            if (by.claim()) {
+                try {
+                    const auto made = by.settle(give_up);
+                    return {made, by.newest_of_both()};
+                } catch (const trouble&) {
+                    const auto now = by.newest();
+                    const bool opened = now && now->epoch > before && now->authorities == meant.after &&
+                                        now->state == store::handover_state::settled;
+                    if (opened) return {leftover::none, *now};
+                    throw;
+                }
+            }
+            why = "another flip is under way";
+        } catch (const trouble& each) {
+            why = each.what();
+        }
+        if (std::chrono::steady_clock::now() >= until) throw unclear(why);
+        say(why + "; trying again");
+        if (!pause(give_up, between_tries)) throw unclear(why);
+    }
+}
+
+}  // namespace
 
 outcome carry_out(const settings::configuration& config, const wish& what,
                   const std::function<void(const std::string&)>& say) {
@@ -76,7 +117,7 @@ outcome carry_out(const settings::configuration& config, const wish& what,
             came.elsewhere = true;
             return came;
         }
-        by.settle();
+        by.settle(what.give_up);
         const auto now = by.newest();
         if (!now) throw trouble("neither database says who the authority is. Way out: crossfade init");
         meant.before = now->authorities;
@@ -135,18 +176,11 @@ outcome carry_out(const settings::configuration& config, const wish& what,
         broke = why.what();
         say(std::string{why.what()} + "; finding out what became of the flip");
     }
-    std::optional<leftover> made;
-    std::optional<store::authority_row> now;
-    try {
-        made = settle(config, say, what.give_up);
-        now = coordinator{config, say}.newest();
-    } catch (const trouble& why) {
-        throw unclear(why.what());
-    }
-    came.made.done = now && now->authorities == meant.after;
-    came.made.why = came.made.done ? std::string{told(made.value_or(leftover::none))} : "it broke off: " + broke;
+    const auto [made, now] = find_out(config, meant, came.made.epoch, say, what.give_up);
+    came.made.done = now.authorities == meant.after;
+    came.made.why = came.made.done ? std::string{told(made)} : "it broke off: " + broke;
     came.made.attempts = 1;
-    if (now) came.made.epoch = now->epoch;
+    came.made.epoch = now.epoch;
     return came;
 }
 

@@ -46,8 +46,8 @@ class unclear : public trouble {
 outcome carry_out(const settings::configuration& config, const wish& what,
                   const std::function<void(const std::string&)>& say);
 
-// Undoes or finishes what a flip that died has left, trying again while a side doesn't answer. nullopt: another flip is
-// under way. Throws trouble.
+// Undoes or finishes what a flip that died, or whose maker stands still, has left, trying again while a side doesn't
+// answer. nullopt: another flip is under way. Throws trouble.
 std::optional<leftover> settle(const settings::configuration& config,
                                const std::function<void(const std::string&)>& say, const std::stop_token& give_up = {});
 std::string_view told(leftover what);

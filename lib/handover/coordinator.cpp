@@ -19,8 +19,6 @@ using clock = std::chrono::steady_clock;
 using settings::side;
 using std::chrono::milliseconds;
 
-// Beyond hold_max, for which proxies go on holding when nothing comes of it any more.
-constexpr auto hold_grace = 3s;
 constexpr auto first_pause = 250ms;
 constexpr auto longest_pause = 2s;
 
@@ -58,8 +56,12 @@ coordinator::place& coordinator::at(side which) {
     options.application_name = "crossfade-flip";
     auto opened = pgclient::connection::open(config_.database_of(which).dsn, options);
     if (!opened) throw trouble(name(which) + ": " + pgclient::to_string(opened.error()));
-    if (const auto set = opened->exec(lock_timeout_sql); !set)
-        throw trouble(name(which) + ": " + pgclient::to_string(set.error()));
+    // The server has to notice that whoever makes a flip is gone with his host, or his lock would keep others out for
+    // hours.
+    for (const char* setting : {lock_timeout_sql, "SET tcp_keepalives_idle = 10", "SET tcp_keepalives_interval = 5",
+                                "SET tcp_keepalives_count = 3", "SET tcp_user_timeout = 30000"})
+        if (const auto set = opened->exec(setting); !set)
+            throw trouble(name(which) + ": " + pgclient::to_string(set.error()));
     const auto& stream = config_.stream.name;
     kept = std::make_unique<place>(
         place{which, which == side::legacy ? stream : settings::back_stream(stream), std::move(*opened)});
@@ -97,40 +99,6 @@ void coordinator::learn(place& on) {
     on.may_hurry =
         on.db.server_version() >= 150000 &&
         ask(on, "reading the role", "SELECT has_parameter_privilege('deadlock_timeout', 'SET')").boolean(0, 0);
-}
-
-std::optional<store::authority_row> coordinator::newest() {
-    std::optional<store::authority_row> found;
-    for (const auto which : {side::legacy, side::modern}) {
-        try {
-            auto here = row(at(which));
-            if (const auto* better = store::newer(found, here); better != nullptr && better != &*found)
-                found = std::move(here);
-        } catch (const trouble&) {
-            if (which == side::modern && !found) throw;
-        }
-    }
-    return found;
-}
-
-bool coordinator::claim() {
-    std::optional<trouble> away;
-    int reached = 0;
-    for (const auto which : {side::legacy, side::modern}) {
-        try {
-            auto& on = at(which);
-            ++reached;
-            if (on.claimed) continue;
-            const auto got = ask(on, "taking the flip's lock", "SELECT pg_try_advisory_lock($1::int, $2::int)",
-                                 store::handover_lock_key(config_.stream.name));
-            if (!got.boolean(0, 0)) return false;
-            on.claimed = true;
-        } catch (const trouble& why) {
-            away = why;
-        }
-    }
-    if (reached == 0) throw *away;
-    return true;
 }
 
 report coordinator::flip(const order& what) {
@@ -189,7 +157,7 @@ report coordinator::flip(const order& what) {
         }
         rest = std::min<milliseconds>(2 * rest, longest_pause);
     }
-    finish(old_side);
+    finish(old_side, what.give_up);
     note(told, made, "opened");
     told.held = told.steps.back().second;
     rejoin_sequences(what.meant.after);
@@ -258,6 +226,7 @@ std::optional<coordinator::setback> coordinator::attempt_once(attempt& made, rep
         into.details.emplace_back("crossfade deadletters list; then replay or discard them");
         return setback{"changes of " + name(made.from) + " became dead letters on " + name(new_side.which)};
     }
+    if (auto why = not_whole(made); !why.empty()) return setback{std::move(why), true};
     if (!leads_back(new_side)) {
         into.details.emplace_back("crossfade status names the way out");
         return setback{"the way back is gone: " + name(new_side.which) + " has no slot crossfade_" + new_side.stream};

@@ -33,7 +33,8 @@ struct order {
     // For how long an attempt may hold writes before it is undone, and for how long attempts are made.
     std::chrono::milliseconds hold_max{500};
     std::chrono::milliseconds patience{30000};
-    // Before the decision the attempt under way is undone and no other is made; behind it this changes nothing.
+    // Before the decision the attempt under way is undone and no other is made; behind it nothing is waited for any
+    // more that others may wait for as well.
     std::stop_token give_up;
 };
 
@@ -69,17 +70,21 @@ class coordinator {
     coordinator(const coordinator&) = delete;
     coordinator& operator=(const coordinator&) = delete;
 
-    // False: another one is at work. Of a side that can't be reached there is nothing to claim; flip() needs both.
+    // False: another one is at work. One whose flip is overdue and who says nothing isn't: his sessions are ended,
+    // which may take two seconds. Of a side that can't be reached there is nothing to claim; flip() needs both.
     bool claim();
-    // After claim(): undoes what wasn't decided, finishes what was. Throws trouble where that needs a side that is
-    // away, and may be called again.
-    leftover settle();
+    // After claim(): undoes what wasn't decided, finishes what was, some seconds at most but for what modern may have
+    // to be brought again (30 s). Throws trouble where a side is away, as nobody knows what that one has decided, and
+    // what can be done without it is done then; may be called again.
+    leftover settle(const std::stop_token& give_up = {});
     // After settle(). Gates are the caller's affair. Throws trouble where it can't be told what became of it: settle()
     // by whoever comes next finds out.
     report flip(const order& what);
 
     // Who is the authority of what and since when, as the newer of the sides that can be reached has it.
     std::optional<store::authority_row> newest();
+    // The same by both, as claimed; throws trouble where one can't be read.
+    store::authority_row newest_of_both();
 
   private:
     struct place;
@@ -90,13 +95,18 @@ class coordinator {
         bool for_good = false;  // another attempt would meet the same
     };
 
+    enum class which_holders { silent, all };
+
     place& at(settings::side which);
     place& need(settings::side which);
     pgclient::rows ask(place& on, const std::string& doing, const std::string& sql,
                        const std::vector<pgclient::parameter>& parameters = {});
     std::optional<store::authority_row> row(place& on);
+    bool take_locks();
+    bool end_the_silent();
+    void end_holders(place& on, which_holders which);
     void learn(place& on);
-    std::map<std::string, sequence> sequences(place& on);
+    std::vector<sequence> sequences(place& on);
     std::set<std::string> divided(const place& on, const settings::assignment& by) const;  // tables' oids
 
     std::optional<setback> try_once(attempt& made, report& into);
@@ -104,14 +114,19 @@ class coordinator {
     bool hold(const attempt& made, report& into);
     bool fence(attempt& made);
     bool drain(const attempt& made);
+    bool has_all(place& on, const std::string& stream, model::lsn fenced_at);
+    void flush(place& on);
     std::vector<std::string> obstacles(place& on);
     std::int64_t letters(place& on, const std::string& stream);
     bool leads_back(place& on);
+    // Why what changes hands is not whole on the new side any more, or will not stay so; empty: it is.
+    std::string not_whole(const attempt& made);
     void decide(const attempt& made);
     void note_undone(place& on, const store::audit_entry& entry);
     void undo(place& on, std::int64_t flip, const std::string& why);
     void close_history(place& on);
-    void finish(place& decided);
+    void finish(place& decided, const std::stop_token& give_up);
+    void wait_for_all(place& decided, place& opened, const store::authority_row& by, const std::stop_token& give_up);
     static void note(report& into, const attempt& made, std::string step);
     // A transaction that needs the tables' locks: tried with a short timeout until it has them. False: `until` is over.
     bool with_tables(place& on, const std::string& doing, const settings::assignment& fenced_by,
@@ -126,6 +141,7 @@ class coordinator {
     std::function<void(const std::string&)> say_;
     std::unique_ptr<place> legacy_;
     std::unique_ptr<place> modern_;
+    std::optional<trouble> away_;  // the side that could not be claimed
 };
 
 }  // namespace crossfade::handover

@@ -2,7 +2,10 @@
 #include <algorithm>
 
 #include "lib/handover/coordinator_state.hpp"
+#include "lib/handover/wholeness.hpp"
 #include "lib/pgwire/array_literal.hpp"
+#include "lib/preflight/listing.hpp"
+#include "lib/settings/turned.hpp"
 
 namespace crossfade::handover {
 namespace {
@@ -49,6 +52,24 @@ bool coordinator::leads_back(place& on) {
                 "SELECT 1 FROM pg_replication_slots WHERE slot_name = $1::name AND wal_status IS DISTINCT FROM 'lost'",
                 {"crossfade_" + on.stream})
                 .empty();
+}
+
+// What was asked for, or was left out of a table, since the gates were looked at.
+std::string coordinator::not_whole(const attempt& made) {
+    auto& on = need(settings::other(made.from));
+    const auto& stream = need(made.from).stream;
+    const auto listed = [&](const char* sql, const std::vector<pgclient::parameter>& parameters) {
+        const auto found = ask(on, "looking whether its tables are whole", sql, parameters);
+        std::vector<std::string> all;
+        for (int i = 0; i < found.size(); ++i) all.emplace_back(found.text(i, 0));
+        return preflight::listing(all);
+    };
+    if (const auto lacking = listed(not_whole_sql, {stream}); !lacking.empty())
+        return name(on.which) + " lacks rows of " + lacking;
+    const auto copies =
+        listed(unfinished_copies_sql, {stream, names_of_moving(made.what.meant, config_.flags, on.tables)});
+    if (copies.empty()) return {};
+    return "copies that are not done would go over what " + name(on.which) + " takes then: " + copies;
 }
 
 }  // namespace crossfade::handover

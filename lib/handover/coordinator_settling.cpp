@@ -1,6 +1,7 @@
 // What undoes a flip, or finishes it: by whoever makes it, and by whoever comes behind one that died.
 #include "lib/failpoint/failpoint.hpp"
 #include "lib/handover/coordinator_state.hpp"
+#include "lib/handover/pause.hpp"
 #include "lib/settings/assignment_text.hpp"
 #include "lib/settings/turned.hpp"
 
@@ -13,10 +14,12 @@ using settings::side;
 
 // For what has to be done behind the decision; then somebody else may.
 constexpr auto finish_patience = 30s;
+constexpr auto look_for_all = 20ms;
+constexpr const char* gone = "whoever made it has died, or said nothing any more";
 
 }  // namespace
 
-leftover coordinator::settle() {
+leftover coordinator::settle(const std::stop_token& give_up) {
     auto made = leftover::none;
     for (const auto which : {side::legacy, side::modern}) {
         auto& kept = which == side::legacy ? legacy_ : modern_;
@@ -30,11 +33,12 @@ leftover coordinator::settle() {
         if (found->state == store::handover_state::handed) {
             say_("finishing a flip that was decided: " + name(settings::other(which)) + " is the authority of " +
                  to_string(found->moving));
-            finish(*kept);
+            if (away_) throw *away_;
+            finish(*kept, give_up);
             made = leftover::finished;
         } else {
             say_("undoing a flip that was not decided");
-            undo(*kept, found->flip, "whoever made it has died");
+            undo(*kept, found->flip, gone);
             note_undone(*kept, {.stream = config_.stream.name,
                                 .by_whom = "",
                                 .program = "",
@@ -43,10 +47,11 @@ leftover coordinator::settle() {
                                 .reason = "",
                                 .before_json = "",
                                 .after_json = settings::assignment_json(found->authorities),
-                                .outcome = "undone: whoever made it has died"});
+                                .outcome = "undone: " + std::string{gone}});
             made = leftover::undone;
         }
     }
+    if (away_) throw *away_;
     return made;
 }
 
@@ -88,8 +93,26 @@ void coordinator::undo(place& on, std::int64_t flip, const std::string& why) {
         throw trouble("undoing on " + name(on.which) + ": the tables could not be locked; it is tried again");
 }
 
+// It had all of it before the decision, and may have lost some since: in a crash that came before the flush, or by a
+// failover to a standby that lags. Open it would refuse what is brought again. `by`: the row of the decided side.
+void coordinator::wait_for_all(place& decided, place& opened, const store::authority_row& by,
+                               const std::stop_token& give_up) {
+    if (!by.fenced_at) throw trouble("opening " + name(opened.which) + ": crossfade.authority has no fenced_at");
+    const auto lacks = name(opened.which) + " lacks some of what " + name(decided.which) + " took before";
+    const auto until = clock::now() + finish_patience;
+    for (bool said = false; !has_all(opened, decided.stream, *by.fenced_at); said = true) {
+        if (!said) say_(lacks + ": it is opened when the stream has brought that again");
+        if (clock::now() >= until || !pause(give_up, look_for_all))
+            throw trouble("opening " + name(opened.which) + ", which is decided: " + lacks +
+                          ". It is tried again. Way out: crossfade status says where stream " + decided.stream +
+                          " stands");
+        // So that nobody takes this one for stopped; and whoever has lost the lock stops waiting.
+        ask(decided, "waiting", "SELECT 1");
+    }
+}
+
 // `decided`: the side that is none any more.
-void coordinator::finish(place& decided) {
+void coordinator::finish(place& decided, const std::stop_token& give_up) {
     const auto old_row = row(decided);
     if (!old_row || old_row->state != store::handover_state::handed) throw trouble("there is nothing to be finished");
     auto& opened = need(settings::other(decided.which));
@@ -99,6 +122,7 @@ void coordinator::finish(place& decided) {
     const auto there = row(opened);
     // Somebody who comes late, with a decision that has been superseded, opens nothing.
     if (!there || there->epoch < old_row->epoch) {
+        wait_for_all(decided, opened, *old_row, give_up);
         const std::string then =
             "DO $open$ BEGIN PERFORM FROM crossfade.authority WHERE stream = " + stream + " AND epoch < " + epoch +
             " FOR UPDATE; IF NOT FOUND THEN RAISE EXCEPTION 'another flip was decided' USING ERRCODE = 'XF004'; END IF;"

@@ -96,20 +96,33 @@ bool coordinator::fence(attempt& made) {
 bool coordinator::drain(const attempt& made) {
     auto& new_side = need(settings::other(made.from));
     const auto& stream = need(made.from).stream;
-    for (;;) {
-        const auto progress = store::load_progress(new_side.db, stream, 0);
-        if (!progress)
-            throw trouble("reading progress on " + name(new_side.which) + ": " + to_string(progress.error()));
-        if (*progress && (*progress)->end_lsn > made.fenced_at) {
-            // What a proxy has written there itself, and the stream has not come by: of a transaction that was never
-            // committed, as none is under way any more.
-            const auto left = ask(new_side, "counting receipts",
-                                  "SELECT count(*) FROM crossfade.receipts WHERE stream = $1::text", {stream});
-            if (left.integer(0, 0) == 0) return true;
-        }
+    while (!has_all(new_side, stream, made.fenced_at)) {
         if (clock::now() >= made.deadline) return false;
         if (!pause(made.what.give_up, look_again)) return false;
     }
+    flush(new_side);
+    return true;
+}
+
+// What was written on the other side before it was fenced.
+bool coordinator::has_all(place& on, const std::string& stream, model::lsn fenced_at) {
+    const auto progress = store::load_progress(on.db, stream, 0);
+    if (!progress) throw trouble("reading progress on " + name(on.which) + ": " + to_string(progress.error()));
+    if (!*progress || (*progress)->end_lsn <= fenced_at) return false;
+    // What a proxy has written there itself, and the stream has not come by: of a transaction that was never committed,
+    // as none is under way any more.
+    const auto left =
+        ask(on, "counting receipts", "SELECT count(*) FROM crossfade.receipts WHERE stream = $1::text", {stream});
+    return left.integer(0, 0) == 0;
+}
+
+// Who applies commits without that (store::do_not_flush_sql), and a crash behind the decision would take away what was
+// seen before it. A flush takes along all that was committed before; only a transaction that has written makes one.
+void coordinator::flush(place& on) {
+    ask(on, "flushing what was applied",
+        "SET LOCAL synchronous_commit = on; UPDATE crossfade.authority SET updated_at = clock_timestamp() WHERE stream"
+        " = " +
+            pgclient::quote_literal(config_.stream.name));
 }
 
 }  // namespace crossfade::handover

@@ -11,12 +11,6 @@
 // side counts in steps twice as long, half a step away from the other: what one side draws the other never does.
 namespace crossfade::handover {
 
-// Of one sequence, as each side has it.
-struct sequence_pair {
-    sequence drawing;  // of the side that has drawn from it until now
-    sequence joining;
-};
-
 // Where the second side begins, so that it never meets what the first has drawn up to `anchor`, which every value that
 // it draws from then on is whole double steps away from. `step`: the sequence's own. The objection: why it can't be.
 move plan_division(std::int64_t anchor, std::int64_t step, const sequence& joining);

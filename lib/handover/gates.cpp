@@ -8,6 +8,7 @@
 #include "lib/handover/division.hpp"
 #include "lib/handover/gates_parts.hpp"
 #include "lib/handover/sequences.hpp"
+#include "lib/handover/wholeness.hpp"
 #include "lib/preflight/listing.hpp"
 #include "lib/store/authority.hpp"
 #include "lib/store/fence.hpp"
@@ -94,7 +95,7 @@ std::vector<std::string> left_out(const settings::configuration& config, const e
     return all;
 }
 
-void look_at_tables(const settings::configuration& config, const end& from, const end& to, findings& into) {
+void look_at_tables(const judgement& by, const end& from, const end& to, findings& into) {
     const auto publication = [](const end& of) {
         const auto found = ask(of.db, "reading publications",
                                "SELECT n.nspname || '.' || c.relname FROM pg_publication p JOIN pg_publication_rel r ON"
@@ -116,63 +117,112 @@ void look_at_tables(const settings::configuration& config, const end& from, cons
                          "create it on the side that lacks it, or drop it on the other; then crossfade init");
     // What is new on modern, and not on legacy, may stay there.
     if (from.which == side::legacy)
-        if (const auto none = left_out(config, from); !none.empty())
+        if (const auto none = left_out(by.config, from); !none.empty())
             return into.fail("tables", "of stream.tables, and not in the stream: " + listing(none),
                              "create them on " + to.name + ", crossfade init, crossfade backfill --tables ...");
 
-    const auto lacking = column(
-        ask(to.db, "reading crossfade.tables",
-            "SELECT table_name || ' (' || state || ')' FROM crossfade.tables WHERE stream = $1::text AND state <>"
-            " 'live' ORDER BY 1",
-            {from.stream}));
+    const auto lacking = column(ask(to.db, "reading crossfade.tables", not_whole_sql, {from.stream}));
     if (!lacking.empty())
         return into.fail("tables", to.name + " lacks rows of " + listing(lacking), "crossfade backfill --live");
+    const auto copies = column(ask(to.db, "reading crossfade.backfills", unfinished_copies_sql,
+                                   {from.stream, names_of_moving(by.what, by.config.flags, from.tables)}));
+    if (!copies.empty())
+        return into.fail("tables",
+                         "copies that are not done would go over what " + to.name + " takes then: " + listing(copies),
+                         "wait until crossfade status shows none; crossfade backfill --live goes on with what stands"
+                         " still");
     into.ok("tables", std::to_string(here.size()) + " are whole on " + to.name);
+}
+
+// That Crossfade's role can't do with a sequence what a flip does.
+void add_unfit(const std::map<std::string, std::set<std::string>>& by_side, findings& into) {
+    std::vector<std::string> which;
+    std::string way_out;
+    for (const auto& [side, names] : by_side) {
+        std::string list;
+        for (const auto& each : names) {
+            which.push_back(each + " on " + side);
+            list += (list.empty() ? "" : ", ") + each;
+        }
+        way_out += (way_out.empty() ? "" : "; ") + ("GRANT SELECT, UPDATE ON SEQUENCE " + list) + " TO the role of " +
+                   side + ".dsn";
+    }
+    into.fail("sequences", "may not be read, or not be set ahead: " + listing(which), way_out);
 }
 
 void look_at_sequences(const judgement& by, const end& from, const end& to, findings& into) {
     const auto read = [](const end& of) {
         return read_sequences(ask(of.db, "reading sequences", sequences_sql(), {"crossfade_" + of.stream}));
     };
-    std::map<std::string, const store::fenced_table*> tables;
-    for (const auto& each : from.tables) tables[each.oid] = &each;
-    const auto here = read(from);
-    const auto there = read(to);
+    std::map<std::string, const store::fenced_table*> here;
+    std::map<std::string, const store::fenced_table*> there;
+    for (const auto& each : from.tables) here[each.oid] = &each;
+    for (const auto& each : to.tables) there[each.oid] = &each;
+    const auto known = [](const auto& tables, const std::string& oid) {
+        const auto found = tables.find(oid);
+        return found == tables.end() ? nullptr : found->second;
+    };
+    const auto drawing_ones = read(from);
     std::map<std::string, std::set<std::string>> groups;  // that draw from it
-    for (const auto& [column, sequence] : here)
-        if (const auto of = tables.find(sequence.table); of != tables.end())
-            groups[sequence.name].emplace(by.group_of(*of->second));
+    for (const auto& each : drawing_ones)
+        if (const auto* of = known(here, each.table)) groups[each.name].emplace(by.group_of(*of));
+    const auto found = match(drawing_ones, read(to));
     std::vector<std::string> against;
-    std::size_t ahead = 0;
-    std::size_t divided = 0;
-    for (const auto& [column, sequence] : here) {
-        const auto of = tables.find(sequence.table);
-        if (of == tables.end() || !by.moves(*of->second)) continue;
-        const bool divides = by.divides(*of->second);
-        ++(divides ? divided : ahead);
-        const auto found = there.find(column);
-        if (found == there.end()) {
-            against.push_back(column + " draws from no sequence on " + to.name);
-        } else if (divides) {
-            const auto planned =
-                plan_division(sequence.last.value_or(sequence.start), sequence.increment, found->second);
-            if (sequence.cycles || found->second.cycles)
-                against.push_back(column + ": " + sequence.name + " cycles, and two sides would draw the same");
-            else if ((sequence.increment > 0) != (found->second.increment > 0))
-                against.push_back(column + ": " + found->second.name + " counts the other way than " + sequence.name);
+    std::map<std::string, std::set<std::string>> unfit;  // by side
+    std::set<std::string> ahead;
+    std::vector<sequence_pair> divided;
+    for (const auto& pair : found.pairs) {
+        const auto& [drawing, joining] = pair;
+        const bool free = drawing.free() && joining.free();
+        const auto* of = drawing.free() ? known(there, joining.table) : known(here, drawing.table);
+        if (!free && (of == nullptr || !by.moves(*of))) continue;
+        if (!drawing.may_read) unfit[from.name].insert(drawing.name);
+        if (!joining.may_read || !joining.may_set) unfit[to.name].insert(joining.name);
+        if (!drawing.may_read || !joining.may_read || !joining.may_set) continue;
+        const auto what = free ? "" : (drawing.free() ? joining.column : drawing.column) + ": ";
+        if (!free && by.divides(*of)) {
+            if (drawing.free() || joining.free()) {
+                against.push_back(what + "draws from no sequence on " + (drawing.free() ? from.name : to.name) +
+                                  " by itself");
+                continue;
+            }
+            divided.push_back(pair);
+            const auto planned = plan_division(drawing.last.value_or(drawing.start), drawing.increment, joining);
+            if (drawing.cycles || joining.cycles)
+                against.push_back(what + drawing.name + " cycles, and two sides would draw the same");
+            else if ((drawing.increment > 0) != (joining.increment > 0))
+                against.push_back(what + joining.name + " counts the other way than " + drawing.name);
             else if (!planned.objection.empty())
-                against.push_back(column + ": " + planned.objection);
-        } else if (auto planned = plan_move(sequence, found->second); !planned.objection.empty()) {
-            against.push_back(column + ": " + planned.objection);
+                against.push_back(what + planned.objection);
+            continue;
         }
-        if (!divides && groups[sequence.name].size() > 1)
-            against.push_back(column + ": tables of other groups draw from " + sequence.name + ", too");
+        ahead.insert(joining.name);
+        if (auto planned = plan_move(drawing, joining); !planned.objection.empty())
+            against.push_back(what + planned.objection);
+        if (groups[drawing.name].size() > 1)
+            against.push_back(what + "tables of other groups draw from " + drawing.name + ", too");
     }
+    for (const auto& each : serving_several(divided)) against.push_back("several sequences go with " + each);
+    std::vector<std::string> missing;
+    for (const auto& each : found.alone) {
+        const auto* of = known(here, each.table);
+        if (each.free())
+            missing.push_back(each.name);
+        else if (of != nullptr && by.moves(*of))
+            against.push_back(each.column + " draws from no sequence on " + to.name);
+    }
+    if (!unfit.empty()) return add_unfit(unfit, into);
     if (!against.empty())
         return into.fail("sequences", listing(against), "make the columns alike on both sides, each table's its own");
-    std::string told = std::to_string(ahead) + " can be set ahead on " + to.name;
-    if (divided > 0)
-        told += ", " + std::to_string(divided) + " will count by steps twice as long, so that the two sides never meet";
+    if (!missing.empty())
+        return into.warn(
+            "sequences",
+            "not on " + to.name + ", and drawn from by no column, but by whoever names them: " + listing(missing),
+            "CREATE SEQUENCE there, as they are on " + from.name + "; or say --force, if nobody draws from them there");
+    std::string told = std::to_string(ahead.size()) + " can be set ahead on " + to.name;
+    if (!divided.empty())
+        told += ", " + std::to_string(divided.size()) +
+                " will count by steps twice as long, so that the two sides never meet";
     into.ok("sequences", told);
 }
 
@@ -343,7 +393,7 @@ findings look(const settings::configuration& config, const intent& what, pgclien
     look_at_audit(onto, found);
     look_at_fence(by, from, found);
     look_at_fence(by, onto, found);
-    look_at_tables(config, from, onto, found);
+    look_at_tables(by, from, onto, found);
     look_at_tenant(by, from, found);
     look_at_ties(by, from, found);
     look_at_ties(by, onto, found);

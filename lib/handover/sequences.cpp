@@ -1,6 +1,9 @@
 #include "lib/handover/sequences.hpp"
 
 #include <algorithm>
+#include <map>
+#include <set>
+#include <string_view>
 
 #include "lib/store/authority.hpp"
 
@@ -40,16 +43,25 @@ std::string sequences_sql() {
            "  WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', "
            "'i')"
            " UNION SELECT a.adrelid, a.adnum::int, d.refobjid FROM pg_attrdef a JOIN pg_depend d"
-           "  ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid AND d.refclassid = 'pg_class'::regclass)"
-           " SELECT n.nspname || '.' || c.relname || '.' || a.attname, u.seq::regclass::text, s.seqincrement, s.seqmin,"
-           " s.seqmax, s.seqcache, s.seqstart, s.seqcycle, pg_sequence_last_value(u.seq), u.relid::text"
-           " FROM used u JOIN tables t USING (relid) JOIN pg_sequence s ON s.seqrelid = u.seq"
-           " JOIN pg_class c ON c.oid = u.relid JOIN pg_namespace n ON n.oid = c.relnamespace"
-           " JOIN pg_attribute a ON a.attrelid = u.relid AND a.attnum = u.attnum ORDER BY 1, 2";
+           "  ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid AND d.refclassid = 'pg_class'::regclass),"
+           " found AS (SELECT n.nspname || '.' || c.relname || '.' || a.attname AS column, u.seq, u.relid::text"
+           "  FROM used u JOIN tables t USING (relid) JOIN pg_class c ON c.oid = u.relid JOIN pg_namespace n"
+           "  ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = u.relid AND a.attnum = u.attnum"
+           // What a table owns that isn't the stream's stays with it, and what an extension has made with that.
+           " UNION ALL SELECT '', f.oid, '' FROM pg_class f WHERE f.relkind = 'S' AND f.relpersistence <> 't'"
+           "  AND f.relnamespace IN (SELECT c.relnamespace FROM tables t JOIN pg_class c ON c.oid = t.relid)"
+           "  AND NOT EXISTS (SELECT FROM used u JOIN tables t USING (relid) WHERE u.seq = f.oid)"
+           "  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = f.oid"
+           "   AND (d.deptype = 'e' OR (d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')))))"
+           " SELECT f.column, s.seqrelid::regclass::text, s.seqincrement, s.seqmin, s.seqmax, s.seqcache, s.seqstart,"
+           " s.seqcycle, CASE WHEN has_sequence_privilege(s.seqrelid, 'USAGE, SELECT') THEN"
+           " pg_sequence_last_value(s.seqrelid) END, f.relid, has_sequence_privilege(s.seqrelid, 'USAGE, SELECT'),"
+           " has_sequence_privilege(s.seqrelid, 'UPDATE') FROM found f JOIN pg_sequence s ON s.seqrelid = f.seq"
+           " ORDER BY 1, 2";
 }
 
-std::map<std::string, sequence> read_sequences(const pgclient::rows& from) {
-    std::map<std::string, sequence> all;
+std::vector<sequence> read_sequences(const pgclient::rows& from) {
+    std::vector<sequence> all;
     for (int i = 0; i < from.size(); ++i) {
         sequence one;
         one.column = from.text(i, 0);
@@ -62,12 +74,59 @@ std::map<std::string, sequence> read_sequences(const pgclient::rows& from) {
         one.cycles = from.boolean(i, 7);
         one.last = from.integer(i, 8);
         one.table = from.text(i, 9);
-        all.emplace(one.column, std::move(one));
+        one.may_read = from.boolean(i, 10);
+        one.may_set = from.boolean(i, 11);
+        all.push_back(std::move(one));
     }
     return all;
 }
 
+matched_sequences match(const std::vector<sequence>& drawing, const std::vector<sequence>& joining) {
+    std::map<std::string_view, std::vector<std::size_t>> by_name;
+    std::map<std::string_view, std::vector<std::size_t>> by_column;
+    for (std::size_t i = 0; i < joining.size(); ++i) {
+        by_name[joining[i].name].push_back(i);
+        if (!joining[i].free()) by_column[joining[i].column].push_back(i);
+    }
+    matched_sequences made;
+    std::vector<bool> named(drawing.size());
+    std::vector<bool> has_namesake(joining.size());
+    std::vector<bool> paired(drawing.size());
+    const auto pair = [&](std::size_t one, std::size_t other) {
+        made.pairs.push_back({drawing[one], joining[other]});
+        paired[one] = true;
+    };
+    for (std::size_t i = 0; i < drawing.size(); ++i) {
+        const auto found = by_name.find(drawing[i].name);
+        if (found == by_name.end()) continue;
+        for (const auto other : found->second) {
+            if (!drawing[i].free() && !joining[other].free() && drawing[i].column != joining[other].column) continue;
+            named[i] = has_namesake[other] = true;
+            pair(i, other);
+        }
+    }
+    for (std::size_t i = 0; i < drawing.size(); ++i) {
+        const auto found = by_column.find(drawing[i].column);
+        if (found != by_column.end())
+            for (const auto other : found->second)
+                if (!named[i] || !has_namesake[other]) pair(i, other);
+        if (!paired[i]) made.alone.push_back(drawing[i]);
+    }
+    return made;
+}
+
+std::vector<std::string> serving_several(const std::vector<sequence_pair>& pairs) {
+    std::map<std::string, std::set<std::string>> served;
+    for (const auto& [drawing, joining] : pairs) served[joining.name].insert(drawing.name);
+    std::vector<std::string> all;
+    for (const auto& [name, of] : served)
+        if (of.size() > 1) all.push_back(name);
+    return all;
+}
+
 move plan_move(const sequence& from, const sequence& onto) {
+    if (!from.may_read) return {{}, from.name + " may not be read where it was drawn from"};
+    if (!onto.may_read || !onto.may_set) return {{}, onto.name + " may not be read, or not set ahead"};
     if ((from.increment > 0) != (onto.increment > 0))
         return {{}, onto.name + " counts the other way than " + from.name};
     if (from.cycles || onto.cycles) {

@@ -14,7 +14,8 @@ constexpr std::string_view load_sql =
     " coalesce(moving::text, ''),"
     // A column that a schema from before hasn't got.
     " coalesce(to_char((to_jsonb(a) ->> 'completed_at')::timestamptz AT TIME ZONE 'UTC',"
-    " 'YYYY-MM-DD HH24:MI:SS \"UTC\"'), '')"
+    " 'YYYY-MM-DD HH24:MI:SS \"UTC\"'), ''),"
+    " (extract(epoch FROM clock_timestamp() - updated_at) * 1000)::bigint"
     " FROM crossfade.authority a WHERE stream = $1::text";
 
 handover_state state_of(std::string_view text) {
@@ -167,6 +168,7 @@ pgclient::result<std::optional<authority_row>> load_authority(pgclient::connecti
     if (const auto left = got->integer(0, 4)) row.holds_for = std::chrono::milliseconds{*left};
     row.flip = got->integer(0, 5).value_or(0);
     row.completed_at = got->text(0, 8);
+    row.unchanged_for = std::chrono::milliseconds{got->integer(0, 9).value_or(0)};
     return std::optional{std::move(row)};
 }
 

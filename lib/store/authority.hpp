@@ -32,6 +32,7 @@ struct authority_row {
     std::optional<model::lsn> fenced_at;  // the stream has all that clients wrote here once it has passed this
     // holding: for how long proxies still hold, if nothing comes of it. Negative: that is over.
     std::optional<std::chrono::milliseconds> holds_for;
+    std::chrono::milliseconds unchanged_for{0};
     std::int64_t flip = 0;        // of crossfade.flips, on the side that was the authority when it began
     settings::flag_scope moving;  // while one is under way: what it moves
     // When the cutover was completed, for people; empty: it wasn't, and there is a way back (docs/adr/0032).

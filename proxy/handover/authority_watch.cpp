@@ -291,17 +291,17 @@ void authority_watch::clear_up_again_and_again(const std::stop_token& stopping) 
             judge();
             left = left_since_ && clock::now() - *left_since_ >= left_behind;
         }
-        if (left) clear_up();
+        if (left) clear_up(stopping);
         ::poll(nullptr, 0, static_cast<int>((left ? clear_up_again : look_up).count()));
     }
 }
 
-// Of a flip whose maker has died, or was told to stop: everybody may, and the lock lets one.
-void authority_watch::clear_up() {
+// Of a flip whose maker has died, stands still, or was told to stop: everybody may, and the lock lets one.
+void authority_watch::clear_up(const std::stop_token& stopping) {
     try {
         crossfade::handover::coordinator by{
             config_, [](const std::string& what) { spdlog::warn("a flip was left behind: {}", what); }};
-        if (by.claim()) by.settle();
+        if (by.claim()) by.settle(stopping);
     } catch (const crossfade::handover::trouble& why) {
         spdlog::warn("a flip was left behind, and can't be settled yet: {}", why.what());
     }

@@ -88,7 +88,7 @@ class authority_watch {
     void lose(side_link& at, const pgclient::failure& why);
     void report(side_link& to);
     void wait(side_link& on);
-    void clear_up();
+    void clear_up(const std::stop_token& stopping);
     // With the lock.
     word word_for(side_link& to);
     void judge();

@@ -129,6 +129,12 @@ std::optional<file_orders::result> file_orders::try_once(const order& what, side
                          ? ""
                          : ", writes were held for " + std::to_string(came.made.held.count() / 1000) + " ms");
         return result::done;
+    } catch (const crossfade::handover::unclear& why) {
+        spdlog::error(
+            "{}: what became of it is not known: {}; way out: crossfade flip --settle, as soon as both databases "
+            "answer",
+            text, why.what());
+        return result::failed;
     } catch (const std::exception& why) {
         spdlog::error("{}: {}", text, why.what());
         return result::failed;

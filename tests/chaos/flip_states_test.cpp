@@ -22,7 +22,7 @@ std::string pid_of(PGconn* session) {
 }
 
 TEST_F(flip_states, another_one_under_way) {
-    armed_flip first{world(), "modern", "flip.held:1:stop"};
+    armed_flip first{world(), "modern", "flip.held:1:stop", {"--hold-max", "10000"}};
     ASSERT_TRUE(first.arrives() && first.running()) << first.told();
     const auto made = flip("legacy", {"--wait", "0"});
     EXPECT_EQ(made.exit_code, 1);

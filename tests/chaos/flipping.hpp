@@ -38,6 +38,7 @@ class armed_flip {
     bool arrives();
     bool running() { return flip_.running(); }
     void go_on() { flip_.signal(SIGCONT); }
+    void kill() { flip_.signal(SIGKILL); }
     std::optional<int> wait_exit(std::chrono::milliseconds timeout) { return flip_.wait_exit(timeout); }
     std::string told() const { return support::read_file(dir_.path() / "log"); }
 

@@ -9,10 +9,8 @@
 #include <optional>
 #include <string>
 
-#include "lib/settings/load.hpp"
-#include "lib/store/schema.hpp"
+#include "tests/integration/changeover/two_rows.hpp"
 #include "tests/support/eventually.hpp"
-#include "tests/support/postgres.hpp"
 
 namespace crossfade::proxy::handover {
 namespace {
@@ -22,22 +20,11 @@ using clock = std::chrono::steady_clock;
 
 // Writes are held from when the first proxy has heard of a flip until the last one has, so each second counts in which
 // one doesn't know. News come by a notification; where it is lost the row is read a second later.
-class an_authority_watch : public testing::Test {
+class an_authority_watch : public test::two_rows {
   protected:
     void SetUp() override {
-        for (auto* each : {&legacy_, &modern_}) {
-            each->start();
-            each->exec(std::string{store::schema_sql()});
-            each->exec(std::string{store::authority_sql()});
-            each->exec("INSERT INTO crossfade.authority (stream, epoch, authority) VALUES ('app', 1, 'legacy')");
-        }
-        const auto yaml = "legacy: { dsn: \"" + legacy_.dsn() + "\" }\nmodern: { dsn: \"" + modern_.dsn() +
-                          "\" }\nkafka: { brokers: \"127.0.0.1:9\" }\n"
-                          "stream: { name: app, tables: [\"public.*\"], both_ways: true }\n"
-                          "flags: { dual_write_strategy: legacy-primary }\n";
-        const auto read = settings::parse(yaml, "test.yaml", [](std::string_view) { return std::nullopt; });
-        ASSERT_TRUE(read);
-        watch_.emplace(*read, "this one", metrics_);
+        ASSERT_NO_FATAL_FAILURE(two_rows::SetUp());
+        watch_.emplace(config(), "this one", metrics_);
         ASSERT_TRUE(watch_->first_look());
         watch_->start({.hold = [this](const settings::flag_scope&) { held_ = clock::now(); },
                        .busy = [this]() -> std::optional<std::size_t> { return 0; },
@@ -54,8 +41,6 @@ class an_authority_watch : public testing::Test {
                " SELECT pg_notify('crossfade.authority', 'app')";
     }
 
-    support::postgres_cluster legacy_;
-    support::postgres_cluster modern_;
     prometheus::Registry metrics_;
     std::atomic<clock::time_point> held_{};
     std::optional<authority_watch> watch_;

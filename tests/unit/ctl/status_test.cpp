@@ -1,4 +1,4 @@
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <boost/json.hpp>
 #include <functional>
@@ -179,6 +179,25 @@ TEST(status, has_a_state_for_each_scope) {
     of = both_ways(on(side::modern, "2026-01-02 03:04:05 UTC"));
     EXPECT_EQ(stage_of(of, everything, false), "completed");
     EXPECT_EQ(line(assess(of), "cutover of everything"), "completed");
+}
+
+TEST(status, says_that_a_flip_is_under_way) {
+    using settings::side;
+    using store::handover_state;
+    EXPECT_EQ(flip_of(healthy()), nullptr);
+    // Until it is decided it is noted on the side alone that gives something away.
+    for (const auto from : {side::legacy, side::modern}) {
+        auto of = both_ways(on(from));
+        EXPECT_EQ(flip_of(of)->state, handover_state::settled);
+        auto& noted = from == side::legacy ? of.authority_by_legacy : of.authority_by_modern;
+        noted->state = handover_state::fenced;
+        noted->moving = group("orders");
+        EXPECT_EQ(flip_of(of), &*noted);
+        EXPECT_THAT(line(assess(of), "authority"), testing::HasSubstr(", a flip of group orders is under way: fenced"));
+        noted->state = handover_state::handed;
+        noted->epoch = 5;
+        EXPECT_EQ(flip_of(of), &*noted);
+    }
 }
 
 TEST(status, says_what_is_left_of_the_way_back) {
