@@ -34,6 +34,11 @@ class reads : public mirror_rows {
             return read_at(side) > before;
         });
     }
+    // Until one is answered by legacy for this reason: on a busy machine modern may be late first.
+    bool comes_home_for(const std::string& reason) {
+        const auto before = fallbacks(reason);
+        return support::eventually(20s, [&] { return goes_to("legacy") && fallbacks(reason) > before; });
+    }
 };
 
 class reads_by_strategy : public reads {
@@ -91,8 +96,7 @@ TEST_F(reads_by_strategy, of_a_read_only_transaction_go_where_all_tables_are) {
 
 TEST_F(reads_by_strategy, are_of_the_table_that_search_path_means) {
     world_->legacy.exec("CREATE SCHEMA other; CREATE TABLE other.accounts AS SELECT 1 AS id, 4711 AS balance");
-    EXPECT_TRUE(goes_to("legacy"));
-    EXPECT_GT(fallbacks("not_ready"), 0);
+    EXPECT_TRUE(comes_home_for("not_ready"));
     run("SET search_path = other, public");
     EXPECT_EQ(value("SELECT balance FROM accounts WHERE id = 1"), "4711");
     EXPECT_TRUE(support::eventually(20s, [&] {
@@ -114,13 +118,11 @@ TEST_F(reads_by_strategy, come_home_from_a_table_that_differs) {
         "'different', 'confirmed')";
     const auto stream = world_->modern.value("SELECT stream FROM crossfade.tables LIMIT 1");
     world_->modern.exec("INSERT INTO " + std::string{drift}.replace(drift.find("'app'"), 5, '\'' + stream + '\''));
-    EXPECT_TRUE(goes_to("legacy"));
-    EXPECT_GT(fallbacks("drift"), 0);
+    EXPECT_TRUE(comes_home_for("drift"));
     world_->modern.exec("UPDATE crossfade.drift SET state = 'dismissed'");
     EXPECT_TRUE(goes_to("modern"));
     world_->modern.exec("UPDATE crossfade.tables SET state = 'stale' WHERE table_name = 'public.accounts'");
-    EXPECT_TRUE(goes_to("legacy"));
-    EXPECT_GT(fallbacks("not_ready"), 0);
+    EXPECT_TRUE(comes_home_for("not_ready"));
 }
 
 // Under mirror modern has what the session has written before it is answered.
