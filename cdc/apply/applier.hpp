@@ -110,6 +110,7 @@ class applier {
     // What a table's state makes of a change.
     enum class treatment { apply, left_out, copied, copied_over, settling, unfinished };
     treatment treat(const model::table_name& table, const model::change_event& event);
+    bool is_being_copied(const model::table_name& table) const;
     ddl_standing standing_of(const events::ddl_table& table, const model::change_event& event, scope_filter& scopes,
                              sorted& batch);
     // `change`: the row's, null for what has none.

@@ -70,7 +70,6 @@ pgclient::result<void> careful_writer::apply(const placed_event& event) {
         if (mapping.refused) return apply_again(event);
         if (event.judged == judgement::tied) return tie(event, *change);
         if (event.judged == judgement::check) return check(event, *change);
-        if (event.judged == judgement::loosely) return write_over(event, *change);
     } else if (std::ranges::any_of(event.mappings,
                                    [&](const auto& mapping) { return waiting_.held(to_string(mapping->target)); })) {
         return truncate_others(event);

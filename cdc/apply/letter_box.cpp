@@ -11,6 +11,12 @@ namespace {
 
 constexpr int most_loaded = 200'000;
 
+// Another letter, `o`, of what `l` is about, and before it.
+const std::string an_earlier_one =
+    "SELECT FROM crossfade.dead_letters o WHERE o.stream = l.stream AND o.table_name = l.table_name"
+    " AND (o.commit_lsn, o.ordinal) < (l.commit_lsn, l.ordinal)"
+    " AND (o.keys && l.keys OR 0 = ANY (o.keys) OR 0 = ANY (l.keys))";
+
 row_marks marks_of(const model::change_event& event, const table_mapping& mapping) {
     row_marks made;
     const auto* change = std::get_if<model::row_change>(&event.body);
@@ -87,12 +93,9 @@ std::string letter_box::mine() const {
 
 // What other partitions' appliers have yet to replay, or to take away, comes first where it is of the same rows.
 std::string letter_box::in_their_turn() const {
-    return settings_.by_key
-               ? " AND NOT EXISTS (SELECT FROM crossfade.dead_letters o WHERE o.stream = l.stream AND o.table_name ="
-                 " l.table_name AND o.partition <> l.partition AND o.state IN ('replay', 'discard')"
-                 " AND (o.commit_lsn, o.ordinal) < (l.commit_lsn, l.ordinal)"
-                 " AND (o.keys && l.keys OR 0 = ANY (o.keys) OR 0 = ANY (l.keys)))"
-               : std::string{};
+    return settings_.by_key ? " AND NOT EXISTS (" + an_earlier_one +
+                                  " AND o.partition <> l.partition AND o.state IN ('replay', 'discard'))"
+                            : std::string{};
 }
 
 // The applier that is told of a table's DDL frees what waits for it, but for what another was just about to put there.
@@ -118,10 +121,10 @@ pgclient::result<letter_box::outcome> letter_box::serve(const store::progress& a
     if (!*turn) return done;
     auto asked = db.exec(
         "SELECT l.id, l.state = 'discard', l.table_name, l.event, l.kafka_offset,"
-        " EXISTS (SELECT FROM crossfade.dead_letters o WHERE o.stream = l.stream AND o.table_name = l.table_name"
-        " AND (o.commit_lsn, o.ordinal) < (l.commit_lsn, l.ordinal) AND o.state IN ('refused', 'behind')"
-        " AND (o.keys && l.keys OR 0 = ANY (o.keys) OR 0 = ANY (l.keys))), l.operation"
-        " FROM crossfade.dead_letters l WHERE l.stream = $1 AND l.state IN ('replay', 'discard')" +
+        " EXISTS (" +
+            an_earlier_one +
+            " AND o.state IN ('refused', 'behind')), l.operation"
+            " FROM crossfade.dead_letters l WHERE l.stream = $1 AND l.state IN ('replay', 'discard')" +
             mine() + in_their_turn() + " ORDER BY l.commit_lsn, l.ordinal, l.id LIMIT " +
             std::to_string(most_at_a_time),
         {settings_.stream});

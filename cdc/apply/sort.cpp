@@ -54,6 +54,12 @@ applier::treatment applier::treat(const model::table_name& table, const model::c
     return known.copied_lsn && event.at.commit_lsn < *known.copied_lsn ? treatment::copied : treatment::apply;
 }
 
+// At its end a copy is to be whole, whatever the flags say.
+bool applier::is_being_copied(const model::table_name& table) const {
+    const auto known = tables_.find(model::to_string(table));
+    return known != tables_.end() && known->second.state == "backfilling";
+}
+
 ddl_standing applier::standing_of(const events::ddl_table& table, const model::change_event& event,
                                   scope_filter& scopes, sorted& batch) {
     const auto as = treat(table.name, event);
@@ -127,10 +133,8 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
                 ++made.applied[std::string{kind_of(each.event)}];
                 continue;
             }
-            // At its end a copy is to be whole, whatever the flags say.
-            const auto known = tables_.find(model::to_string(change->rel->table));
-            const bool being_copied = known != tables_.end() && known->second.state == "backfilling";
-            if (!being_copied && !scopes.applies(change->rel->table, tenant_of(**mapping, *change))) {
+            if (!scopes.applies(change->rel->table, tenant_of(**mapping, *change)) &&
+                !is_being_copied(change->rel->table)) {
                 ++made.skipped["legacy-only"];
                 made.stale.try_emplace(model::to_string(change->rel->table), at.commit_lsn);
                 continue;

@@ -157,17 +157,13 @@ asio::awaitable<boost::system::result<bool, interview_failure>> has_only_looked(
 asio::awaitable<boost::system::result<pgwire::transaction_status, interview_failure>> roll_back(transport& server,
                                                                                                 message_reader& from,
                                                                                                 for_client& meanwhile) {
-    auto messages = named_run("ROLLBACK");
-    auto done = co_await repeat(server, from, std::move(messages), 1, meanwhile);
-    co_return done;
+    return repeat(server, from, named_run("ROLLBACK"), 1, meanwhile);
 }
 
 asio::awaitable<boost::system::result<pgwire::transaction_status, interview_failure>> only_read(transport& server,
                                                                                                 message_reader& from,
                                                                                                 for_client& meanwhile) {
-    auto messages = named_run("SET default_transaction_read_only = on");
-    auto done = co_await repeat(server, from, std::move(messages), 1, meanwhile);
-    co_return done;
+    return repeat(server, from, named_run("SET default_transaction_read_only = on"), 1, meanwhile);
 }
 
 asio::awaitable<bool> catch_up(transport& server, message_reader& from, for_client& meanwhile) {

@@ -82,6 +82,16 @@ struct describe {
     std::string operator()(const single_step&) const { return "single"; }
 };
 
+std::string text_of(const batch_plan& plan) {
+    std::string text = plan.careful ? "careful " : "";
+    for (const auto& part : plan.segments) {
+        if (part.truncated != nullptr) text += "truncate ";
+        for (const auto& each : part.tables)
+            for (const auto& one : each.steps) text += std::visit(describe{}, one) + " ";
+    }
+    return text;
+}
+
 struct scenario {
     const char* name;
     const char* script;
@@ -141,13 +151,7 @@ class planner : public testing::TestWithParam<scenario> {};
 TEST_P(planner, nets) {
     const model::truncate emptied;
     const auto plan = plan_of(GetParam().script, mapping(GetParam().with_key), emptied);
-    std::string got = plan.careful ? "careful " : "";
-    for (const auto& part : plan.segments) {
-        if (part.truncated != nullptr) got += "truncate ";
-        for (const auto& each : part.tables) {
-            for (const auto& one : each.steps) got += std::visit(describe{}, one) + " ";
-        }
-    }
+    const auto got = text_of(plan);
     if (!plan.careful) {
         EXPECT_EQ(got, std::string{GetParam().plan} + " ");
     } else {
@@ -191,14 +195,6 @@ INSTANTIATE_TEST_SUITE_P(
                     scenario{"no_key_appends", "+1,a,b +1,a,b", "append(2)", false},
                     scenario{"no_key_keeps_order", "+1,a,b -1,a,b +1,a,b", "append(1) single append(1)", false}),
     [](const auto& each) { return std::string{each.param.name}; });
-
-std::string text_of(const batch_plan& plan) {
-    std::string text = plan.careful ? "careful " : "";
-    for (const auto& part : plan.segments)
-        for (const auto& each : part.tables)
-            for (const auto& one : each.steps) text += std::visit(describe{}, one) + " ";
-    return text;
-}
 
 // The row may have gone before it could be copied.
 TEST(planner, a_new_row_of_a_table_that_is_copied_is_new_whatever_came_before_it) {
