@@ -150,12 +150,8 @@ TEST_F(portrait_of, a_session_that_makes_it_hard_is_told_all_the_same_and_left_a
 TEST_F(portrait_of, a_question_that_takes_longer_than_statement_timeout_is_answered) {
     auto session = here();
     auto blocker = here();
-    auto watcher = here();
     session.run("SET statement_timeout = '300ms'");
-    blocker.send(pgwire::build_query("BEGIN; LOCK TABLE pg_db_role_setting; SELECT pg_sleep(0.9); COMMIT"));
-    ASSERT_TRUE(support::eventually(std::chrono::seconds{10}, [&] {
-        return watcher.value("SELECT count(*) FROM pg_locks WHERE relation = 'pg_db_role_setting'::regclass") == "1";
-    }));
+    ASSERT_NO_FATAL_FAILURE(hold_back(blocker, "pg_db_role_setting"));
     const auto found = session.portrait();
     EXPECT_THAT(found.settings, Contains(Pair("statement_timeout", "300ms")));
     EXPECT_THAT(session.run("SELECT pg_sleep(10)"), ElementsAre("57014")) << "it holds again";
@@ -186,9 +182,9 @@ TEST_F(portrait_of, a_question_that_fails_leaves_nothing_behind) {
 
     auto lesser = here();
     lesser.run("SET app.tenant = 'acme'; SET ROLE other; SET search_path = nowhere");
-    owner_.run("REVOKE SELECT ON pg_catalog.pg_locks FROM PUBLIC");
+    here_->exec("REVOKE SELECT ON pg_catalog.pg_locks FROM PUBLIC");
     const auto denied = lesser.ask();
-    owner_.run("GRANT SELECT ON pg_catalog.pg_locks TO PUBLIC");
+    here_->exec("GRANT SELECT ON pg_catalog.pg_locks TO PUBLIC");
     ASSERT_TRUE(std::holds_alternative<refused>(denied));
     EXPECT_EQ(std::get<refused>(denied).sqlstate, "42501");
     lesser.say(std::get<refused>(denied).cleanup);

@@ -56,8 +56,7 @@ TEST(survey, finds_what_functions_set) {
 // Whatever the session has set, and without a trace in it.
 TEST_F(two_databases, are_surveyed_in_a_clients_session) {
     auto session = here();
-    session.run(
-        "SET standard_conforming_strings = off; SET escape_string_warning = off; SET statement_timeout = '1ms'");
+    session.run("SET standard_conforming_strings = off; SET escape_string_warning = off");
     session.run("SET search_path = traps, public, pg_catalog");
     session.say(pgwire::build_parse("", "SELECT pg_catalog.text 'unnamed'") + pgwire::build_sync());
     here_->exec("CREATE FUNCTION one() RETURNS text LANGUAGE sql AS $$ SELECT set_config('app.one', 'x', false) $$");
@@ -81,6 +80,15 @@ TEST_F(two_databases, are_surveyed_in_a_clients_session) {
                 ElementsAre("unnamed"));
     EXPECT_EQ(session.run("SHOW standard_conforming_strings"), std::vector<std::string>{"off"});
     here_->exec("DROP FUNCTION one()");
+}
+
+TEST_F(two_databases, are_surveyed_though_it_takes_longer_than_statement_timeout) {
+    auto session = here();
+    auto blocker = here();
+    session.run("SET statement_timeout = '300ms'");
+    ASSERT_NO_FATAL_FAILURE(hold_back(blocker, "pg_language"));
+    EXPECT_TRUE(std::holds_alternative<function_survey>(session.survey()));
+    EXPECT_THAT(session.run("SELECT pg_sleep(10)"), ElementsAre("57014")) << "it holds again";
 }
 
 }  // namespace

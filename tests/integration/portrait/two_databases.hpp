@@ -1,6 +1,7 @@
 #pragma once
 
 #include "tests/integration/portrait/database_session.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/postgres.hpp"
 
 namespace crossfade::proxy::portrait {
@@ -33,6 +34,19 @@ class two_databases : public testing::Test {
         return database_session(there_->port(), more, user);
     }
 
+    // Nobody reads the table for 0.9 s. Returns when that holds.
+    void hold_back(database_session& blocker, const std::string& catalog) {
+        // Before the lock: whoever logs in reads catalogs, too.
+        auto watcher = here();
+        blocker.send(pgwire::build_query("BEGIN; LOCK TABLE " + catalog + "; SELECT pg_sleep(0.9); COMMIT"));
+        ASSERT_TRUE(support::eventually(std::chrono::seconds{10}, [&] {
+            return watcher.value(
+                       "SELECT count(*) FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock' AND "
+                       "relation = '" +
+                       catalog + "'::regclass") == "1";
+        }));
+    }
+
     static constexpr const char* objects = R"sql(
         CREATE ROLE other LOGIN;
         CREATE ROLE plain LOGIN;
@@ -54,15 +68,6 @@ class two_databases : public testing::Test {
 
     static inline support::postgres_cluster* here_ = nullptr;
     static inline support::postgres_cluster* there_ = nullptr;
-
-  private:
-    class owner {
-      public:
-        void run(const std::string& sql) { here_->exec(sql); }
-    };
-
-  protected:
-    owner owner_;
 };
 
 }  // namespace crossfade::proxy::portrait
