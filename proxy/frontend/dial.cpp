@@ -5,6 +5,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,8 @@ namespace {
 using boost::system::result;
 using generic_endpoint = asio::generic::stream_protocol::endpoint;
 
-asio::awaitable<result<std::vector<generic_endpoint>>> addresses_of(const settings::endpoint& of) {
+asio::awaitable<result<std::vector<generic_endpoint>>> addresses_of(const settings::endpoint& of, address_book& names,
+                                                                    std::chrono::steady_clock::time_point until) {
     std::vector<generic_endpoint> addresses;
     if (of.host.starts_with('/')) {
         const auto path = of.host + "/.s.PGSQL." + std::to_string(of.port);
@@ -28,15 +30,15 @@ asio::awaitable<result<std::vector<generic_endpoint>>> addresses_of(const settin
         addresses.emplace_back(asio::ip::tcp::endpoint(address, of.port));
         co_return addresses;
     }
-    asio::ip::tcp::resolver resolver{co_await asio::this_coro::executor};
-    const auto [failed, found] = co_await resolver.async_resolve(of.host, std::to_string(of.port), use_result);
-    if (failed) co_return failed;
-    for (const auto& entry : found) addresses.emplace_back(entry.endpoint());
+    const auto found = co_await names.find(of.host, until);
+    if (!found) co_return found.error();
+    for (const auto& each : *found) addresses.emplace_back(asio::ip::tcp::endpoint(each, of.port));
     co_return addresses;
 }
 
-asio::awaitable<result<stream_socket>> connect_any(settings::endpoint to, settings::snapshot in_force) {
-    const auto addresses = co_await addresses_of(to);
+asio::awaitable<result<stream_socket>> connect_any(settings::endpoint to, settings::snapshot in_force,
+                                                   address_book& names, std::chrono::steady_clock::time_point until) {
+    const auto addresses = co_await addresses_of(to, names, until);
     if (!addresses) co_return addresses.error();
     error_code last = asio::error::host_not_found;
     for (const auto& address : *addresses) {
@@ -54,10 +56,11 @@ asio::awaitable<result<stream_socket>> connect_any(settings::endpoint to, settin
 
 }  // namespace
 
-asio::awaitable<result<stream_socket>> dial(settings::endpoint to, settings::snapshot in_force) {
+asio::awaitable<result<stream_socket>> dial(settings::endpoint to, settings::snapshot in_force, address_book& names) {
     using namespace asio::experimental::awaitable_operators;
-    asio::steady_timer timer{co_await asio::this_coro::executor, in_force->config.proxy.connect_timeout};
-    auto first = co_await (connect_any(std::move(to), in_force) || timer.async_wait(use_result));
+    const auto until = std::chrono::steady_clock::now() + in_force->config.proxy.connect_timeout;
+    asio::steady_timer timer{co_await asio::this_coro::executor, until};
+    auto first = co_await (connect_any(std::move(to), in_force, names, until) || timer.async_wait(use_result));
     if (first.index() == 1) co_return error_code{asio::error::timed_out};
     co_return std::move(std::get<0>(first));
 }

@@ -134,7 +134,10 @@ std::vector<console::limit_facts> front::limits() const {
             bound("console sessions", "sessions", around_.consoles.load(std::memory_order_relaxed),
                   proxy.console.max_sessions, "proxy.console.max_sessions"),
             bound("memory", "bytes", around_.memory.held(), proxy.max_memory, "proxy.max_memory"),
-            bound("waiting log-ins", "log-ins", keeper.waiting(), gatekeeper::most_waiting, ""),
+            bound("waiting log-ins of legacy", "log-ins", keeper.desk_of(settings::side::legacy).waiting(),
+                  credential_desk::most_waiting, ""),
+            bound("waiting log-ins of modern", "log-ins", keeper.desk_of(settings::side::modern).waiting(),
+                  credential_desk::most_waiting, ""),
             bound("failed log-ins", "users", keeper.attempts().remembered(std::chrono::steady_clock::now()),
                   keeper.attempts().room(), ""),
             bound("setting names", "names", now.setting_names, loops * portrait::setting_names::most, "")};

@@ -1,8 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/thread_pool.hpp>
-#include <boost/system/result.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -12,30 +10,21 @@
 #include "lib/auth/credential.hpp"
 #include "lib/auth/scram_key_cache.hpp"
 #include "lib/auth/user_list.hpp"
-#include "lib/pgclient/connection.hpp"
 #include "lib/settings/reload.hpp"
-#include "proxy/frontend/sockets.hpp"
+#include "proxy/frontend/credential_desk.hpp"
 
 namespace crossfade::proxy::frontend {
-
-struct cannot_ask {
-    std::string reason;  // for the log
-};
-[[noreturn]] void throw_exception_from_error(const cannot_ask& why, const boost::source_location& where);
 
 // What the proxy knows of users, for the log-ins that it decides itself: proxy.auth's list, and the authority's answer
 // to proxy.auth.query. Shared by all event loops.
 class gatekeeper {
   public:
     gatekeeper();
-    ~gatekeeper();  // waits for a query that is under way, up to its timeout
 
     // The list of users in force; makes verifiers of clear passwords, milliseconds each. At start and after reloads.
     void take(const settings::configuration& config);
 
-    using finding = boost::system::result<std::optional<auth::credential>, cannot_ask>;
-    // Nobody knows the user: an empty credential. Fails when the database can't be asked, or too many wait for it.
-    asio::awaitable<finding> find(std::string user, settings::snapshot in_force, settings::side authority);
+    asio::awaitable<credential_finding> find(std::string user, settings::snapshot in_force, settings::side authority);
 
     // What a log-in of this user is held against, whether anybody knows him or not.
     auth::scram_subject subject_for(const std::optional<auth::credential>& found, const std::string& user) const;
@@ -49,13 +38,11 @@ class gatekeeper {
     auth::scram_key_cache& keys() { return keys_; }
     const auth::scram_key_cache& keys() const { return keys_; }
 
-    // Log-ins that wait for the query; at most `most_waiting`.
-    unsigned waiting() const { return waiting_.load(std::memory_order_relaxed); }
-    static constexpr unsigned most_waiting = 200;
+    const credential_desk& desk_of(settings::side which) const {
+        return which == settings::side::modern ? modern_desk_ : legacy_desk_;
+    }
 
   private:
-    finding ask(const std::string& user, const settings::configuration& config, settings::side authority);
-
     struct knowledge {
         auth::scram_mock mock;
         auth::user_accounts accounts;
@@ -65,12 +52,9 @@ class gatekeeper {
     auth::attempt_limiter attempts_;
     auth::scram_key_cache keys_;
     std::shared_ptr<const knowledge> knowledge_;  // std::atomic_load, std::atomic_store
-    std::atomic<unsigned> waiting_{0};
     std::atomic<std::uint64_t> held_back_{0};
-    // One thread and one connection: a query of some 100 µs, and no more of the database's places than one.
-    std::optional<pgclient::connection> connection_;  // the thread's
-    settings::side connected_to_ = settings::side::legacy;
-    boost::asio::thread_pool asking_{1};
+    credential_desk legacy_desk_{settings::side::legacy};
+    credential_desk modern_desk_{settings::side::modern};
 };
 
 }  // namespace crossfade::proxy::frontend

@@ -154,7 +154,7 @@ asio::awaitable<void> session::serve(pgwire::startup_message opening, std::strin
 
 asio::awaitable<std::string> session::reach_server(settings::side which) {
     const auto& to = in_force_->config.database_of(which);
-    auto dialled = co_await dial(to.server, in_force_);
+    auto dialled = co_await dial(to.server, in_force_, around_.names);
     if (!dialled) co_return dialled.error().message();
     if (end_) co_return "the session ended meanwhile";
     server_ = transport{std::move(*dialled)};

@@ -148,7 +148,7 @@ asio::awaitable<hindrance> session::enter(settings::side to, std::string opening
         return unable{move_result::unreachable,
                       "no connection to the " + std::string{settings::to_string(to)} + " database: " + why, true};
     };
-    auto dialled = co_await dial(database.server, in_force_);
+    auto dialled = co_await dial(database.server, in_force_, around_.names);
     if (!dialled) co_return away(dialled.error().message());
     // Who gives up closes what there is to be closed.
     if (changeover_->late() || !client_.is_open()) co_return away("it took too long");

@@ -8,6 +8,7 @@
 
 #include "lib/settings/reload.hpp"
 #include "proxy/console/provider.hpp"
+#include "proxy/frontend/address_book.hpp"
 #include "proxy/frontend/admission.hpp"
 #include "proxy/frontend/authority_lease.hpp"
 #include "proxy/frontend/cancel_registry.hpp"
@@ -31,6 +32,7 @@ struct surroundings {
     std::shared_ptr<const encryption> certificates = std::make_shared<encryption>();
     cancel_registry cancels;
     gatekeeper keeper;
+    address_book names;
     admission sessions;
     memory_account memory;  // of the sessions
 
