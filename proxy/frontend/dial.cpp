@@ -12,6 +12,7 @@
 namespace crossfade::proxy::frontend {
 namespace {
 
+using namespace asio::experimental::awaitable_operators;
 using boost::system::result;
 using generic_endpoint = asio::generic::stream_protocol::endpoint;
 
@@ -41,9 +42,14 @@ asio::awaitable<result<stream_socket>> connect_any(settings::endpoint to, settin
     const auto addresses = co_await addresses_of(to, names, until);
     if (!addresses) co_return addresses.error();
     error_code last = asio::error::host_not_found;
+    auto to_come = static_cast<int>(addresses->size());
     for (const auto& address : *addresses) {
         stream_socket socket{co_await asio::this_coro::executor};
-        const auto [failed] = co_await socket.async_connect(address, use_result);
+        // One that swallows what is sent to it leaves the others their share of the time.
+        const auto now = std::chrono::steady_clock::now();
+        asio::steady_timer its_time{socket.get_executor(), now + (until - now) / to_come--};
+        const auto first = co_await (socket.async_connect(address, use_result) || its_time.async_wait(use_result));
+        const auto failed = first.index() == 0 ? std::get<0>(std::get<0>(first)) : error_code{asio::error::timed_out};
         if (!failed) {
             prepare(socket, in_force->config.proxy);
             co_return std::move(socket);
@@ -57,7 +63,6 @@ asio::awaitable<result<stream_socket>> connect_any(settings::endpoint to, settin
 }  // namespace
 
 asio::awaitable<result<stream_socket>> dial(settings::endpoint to, settings::snapshot in_force, address_book& names) {
-    using namespace asio::experimental::awaitable_operators;
     const auto until = std::chrono::steady_clock::now() + in_force->config.proxy.connect_timeout;
     asio::steady_timer timer{co_await asio::this_coro::executor, until};
     auto first = co_await (connect_any(std::move(to), in_force, names, until) || timer.async_wait(use_result));

@@ -32,7 +32,9 @@ auth::scram_subject gatekeeper::subject_for(const std::optional<auth::credential
 
 asio::awaitable<credential_finding> gatekeeper::find(std::string user, settings::snapshot in_force,
                                                      settings::side authority) {
-    if (const auto* known = std::atomic_load(&knowledge_)->accounts.find(user)) co_return std::optional{*known};
+    // Held while it is read: a reload puts another in its place at any time.
+    const auto knows = std::atomic_load(&knowledge_);
+    if (const auto* known = knows->accounts.find(user)) co_return std::optional{*known};
     if (in_force->config.proxy.auth.query.empty()) co_return std::optional<auth::credential>{};
     auto& desk = authority == settings::side::modern ? modern_desk_ : legacy_desk_;
     co_return co_await desk.find(std::move(user), std::move(in_force));

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <semaphore>
 
 #include "proxy/frontend/dial.hpp"
@@ -117,6 +118,28 @@ TEST_F(names, that_are_not_there_are_said_to_be_so) {
     const auto found = address_book::system_look_up("localhost");
     ASSERT_TRUE(found);
     for (const auto& each : *found) EXPECT_TRUE(each.is_loopback());
+}
+
+// A filtered path, or a node that is down: it takes no connection and refuses none.
+TEST_F(names, whose_first_address_swallows_everything_lead_to_the_next) {
+    asio::ip::tcp::acceptor alive{loop_, {here, 0}};
+    const auto port = alive.local_endpoint().port();
+    asio::ip::tcp::acceptor full{loop_, asio::ip::tcp::v4()};
+    full.bind({asio::ip::make_address("127.0.0.2"), port});
+    full.listen(0);
+    asio::ip::tcp::socket fills_it{loop_};
+    fills_it.connect(full.local_endpoint());
+    address_book both{[](const std::string&) -> address_book::addresses {
+        return std::vector{asio::ip::make_address("127.0.0.2"), here};
+    }};
+    std::optional<boost::system::result<stream_socket>> dialled;
+    const auto in_force = std::make_shared<settings::in_force>();
+    in_force->config.proxy.connect_timeout = 1s;
+    const settings::endpoint there{"two", port};
+    asio::co_spawn(
+        loop_, [&]() -> asio::awaitable<void> { dialled = co_await dial(there, in_force, both); }, pass_on);
+    ASSERT_TRUE(run_until([&] { return dialled.has_value(); }));
+    ASSERT_TRUE(dialled->has_value()) << dialled->error().message();
 }
 
 TEST_F(names, that_nobody_waits_for_any_more_reach_nobody) {

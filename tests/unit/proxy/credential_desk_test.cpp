@@ -3,6 +3,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <thread>
 
 #include "proxy/frontend/gatekeeper.hpp"
 #include "tests/support/eventually.hpp"
@@ -82,6 +83,26 @@ TEST_F(log_ins_by_query, wait_together_for_a_database_that_says_nothing) {
         run_until([&] { return std::ranges::all_of(later, [](const auto& each) { return each.has_value(); }); }));
     EXPECT_TRUE(first->has_error());
     EXPECT_EQ(connected_.size(), 2U) << "one attempt for the first, one for those who came meanwhile";
+}
+
+// Seen by the sanitizers.
+TEST_F(log_ins_by_query, find_users_of_the_list_while_it_is_taken_anew) {
+    settings::configuration config;
+    config.proxy.auth.users = auth::parse_user_list(
+                                  "\"ann\" \"SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$"
+                                  "c3RvcmVka2V5c3RvcmVka2V5c3RvcmVka2V5c3RvcmU=:"
+                                  "c2VydmVya2V5c2VydmVya2V5c2VydmVya2V5c2VydmU=\"\n")
+                                  .value();
+    keeper_.take(config);
+    std::jthread reloads{[&](const std::stop_token& over) {
+        while (!over.stop_requested()) keeper_.take(config);
+    }};
+    for (int i = 0; i < 2000; ++i) {
+        std::optional<credential_finding> found;
+        ask(settings::side::legacy, found);
+        ASSERT_TRUE(run_until([&] { return found.has_value(); }));
+        ASSERT_TRUE(found->has_value() && found->value());
+    }
 }
 
 }  // namespace
