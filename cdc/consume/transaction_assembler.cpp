@@ -24,10 +24,20 @@ transaction_assembler::transaction_assembler(applied_place from, std::size_t mos
     : handed_(std::move(from)), most_bytes_(most_bytes), prefer_(prefer) {}
 
 decision transaction_assembler::accept(received next) {
+    const auto before = std::exchange(handed_.next_offset, next.offset + 1);
+    auto made = judge(std::move(next));
+    // Whoever begins here next has to meet it, too, whatever was applied on the way to it.
+    if (made.what == decision::outcome::stopped) handed_.next_offset = before;
+    return made;
+}
+
+decision transaction_assembler::judge(received&& next) {
     const auto& at = next.event.at;
     if (auto foreign = judge_cluster(next, handed_)) return stopped(std::move(*foreign));
-    handed_.next_offset = next.offset + 1;
-
+    if (next.event.partition_previous) {
+        return stopped(stop_cause::bad_event,
+                       "event " + model::to_string(at) + " is of a stream that is ordered by key");
+    }
     const auto open = find(next.event.publisher);
     // Before repeats: its LSN may be one that the new timeline has passed.
     if (written_after_it_was_left(at, handed_)) return stopped(of_the_past(next.event, handed_));

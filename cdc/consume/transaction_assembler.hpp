@@ -43,6 +43,7 @@ class transaction_assembler : public event_order {
     };
     using open_list = std::list<open_transaction>;
 
+    decision judge(received&& next);
     decision begin(received&& next);
     decision go_on(open_list::iterator open, received&& next);
     decision finish(open_list::iterator open);

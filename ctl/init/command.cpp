@@ -312,10 +312,11 @@ void mark_new(way& at, journal& done) {
 }
 
 void ensure_topics(const settings::configuration& config, const options& with, journal& done) {
+    const auto largest = crossfade::kafka::largest_message_of(config.kafka);
     const std::map<std::string, std::string> events{
         {"cleanup.policy", "delete"},
         // The brokers' own default of 1 MiB is less than many a row; the producer sends no more than this.
-        {"max.message.bytes", std::to_string(crossfade::kafka::largest_batch)},
+        {"max.message.bytes", std::to_string(largest + crossfade::kafka::batch_overhead)},
         {"retention.ms", std::to_string(std::chrono::milliseconds(with.retention).count())}};
     auto compacted = events;
     compacted["cleanup.policy"] = "compact";
@@ -336,7 +337,7 @@ void ensure_topics(const settings::configuration& config, const options& with, j
                 outcome = (is_compacted ? "created, compacted"
                                         : "created, retention " + std::to_string(with.retention.count()) + " h") +
                           (wanted > 1 ? ", " + std::to_string(wanted) + " partitions" : "") + ", messages up to " +
-                          output::bytes_text(crossfade::kafka::largest_message);
+                          output::bytes_text(largest);
         } else if (topic == config.stream.json_topic() && partitions != 1) {
             // The plan has seen to the changes', and dead letters may be in any number of them.
             throw stop(exit_code::no,

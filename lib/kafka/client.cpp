@@ -2,7 +2,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <stdexcept>
 
 #include "lib/kafka/event.hpp"
@@ -43,6 +45,16 @@ spdlog::level::level_enum level_of(int syslog_level) {
 }
 
 }  // namespace
+
+std::uint64_t largest_message_of(const settings::kafka& config) {
+    constexpr std::uint64_t most = 1'000'000'000;  // of librdkafka's
+    const auto found = config.properties.find("message.max.bytes");
+    if (found == config.properties.end()) return largest_message;
+    std::uint64_t bytes = 0;
+    const auto& text = found->second;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), bytes);
+    return error != std::errc{} || end != text.data() + text.size() ? largest_message : std::min(bytes, most);
+}
 
 std::string to_string(const failure& what) {
     return what.message + " (" + rd_kafka_err2name(what.code) + (what.fatal ? ", fatal)" : ")");

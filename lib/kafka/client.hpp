@@ -18,6 +18,8 @@ struct failure {
     std::string message;
     // The client instance is of no use any more (fenced, out of sequence, authorisation): make a new one.
     bool fatal = false;
+    // It was this client that refused, before anything was sent.
+    bool local = false;
 };
 std::string to_string(const failure& what);
 [[noreturn]] void throw_exception_from_error(const failure& what, const boost::source_location& where);
@@ -25,7 +27,9 @@ std::string to_string(const failure& what);
 // The largest message that is produced (message.max.bytes) unless configured, and what a topic has to take for it:
 // its max.message.bytes counts the batch that the message is sent in.
 inline constexpr unsigned largest_message = 64U << 20U;
-inline constexpr unsigned largest_batch = largest_message + (1U << 20U);
+inline constexpr unsigned batch_overhead = 1U << 20U;
+// As kafka.properties has it. What is no number counts as not configured: librdkafka refuses it by itself.
+std::uint64_t largest_message_of(const settings::kafka& config);
 
 template <class T>
 using result = boost::system::result<T, failure>;

@@ -23,6 +23,7 @@ std::map<std::string, std::string> properties_for(const settings::kafka& config,
         {"check.crcs", "true"},
         {"enable.partition.eof", "false"},
     };
+    const auto fetched = std::max<std::uint64_t>(largest_message, largest_message_of(config));
     const std::map<std::string, std::string> unless_configured{
         // An answer as soon as there is one byte. While there is none the broker keeps the connection to itself for
         // this long, and a question for the watermarks waits behind it.
@@ -33,9 +34,9 @@ std::map<std::string, std::string> properties_for(const settings::kafka& config,
         {"queued.min.messages", "30000"},
         {"queued.max.messages.kbytes", std::to_string(16 << 10)},
         {"fetch.message.max.bytes", std::to_string(1 << 20)},
-        // What the producer's message.max.bytes lets in must come out again.
-        {"fetch.max.bytes", std::to_string(64 << 20)},
-        {"receive.message.max.bytes", std::to_string(160 << 20)},
+        // What the producer's message.max.bytes lets in must come out again; librdkafka refuses less.
+        {"fetch.max.bytes", std::to_string(fetched)},
+        {"receive.message.max.bytes", std::to_string(fetched + (96U << 20U))},
     };
     for (const auto& [name, value] : unless_configured)
         if (!config.properties.contains(name)) properties.emplace(name, value);

@@ -147,6 +147,7 @@ result<producer::outcome> producer::produce(const std::string& topic, std::int32
     if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) return outcome::queue_full;  // queue.buffering.max.kbytes
     auto what = failure_of(client_.get(), code);
     if (!what.fatal) what.message = rd_kafka_error_string(error.get());
+    what.local = true;
     return what;
 }
 

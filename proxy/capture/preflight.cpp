@@ -42,10 +42,11 @@ std::string completed_query(const settings::configuration& config) {
            pgclient::quote_literal(settings::forth_stream(config));
 }
 
-setback completed(const pgclient::rows& answer, const settings::configuration& config) {
-    return waiting("the cutover was completed at " + std::string{answer.text(0, 0)} + ": " +
-                       std::string{config.follower_name()} + " gets nothing any more",
-                   {});
+setback completed(std::string_view at, const settings::configuration& config) {
+    return {publisher_state::completed,
+            "the cutover was completed at " + std::string{at} + ": " + std::string{config.follower_name()} +
+                " gets nothing any more",
+            {}};
 }
 
 slot_facts read_slot(const pgclient::rows& answer) {
@@ -118,6 +119,11 @@ rd_kafka_resp_err_t cause(const kafka::failure& from) {
 setback judge(const kafka::failure& from, const settings::stream& stream) {
     switch (cause(from)) {
         case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+            if (from.local)
+                return stopped("an event is larger than the proxy's own limit: " + from.message,
+                               "raise message.max.bytes in kafka.properties (64 MiB unless it is there) on every proxy "
+                               "and crossfade-cdc, and max.message.bytes of " +
+                                   topics(stream) + " to 1 MiB more than that, and start them again");
             return stopped("an event is larger than " + topics(stream) + " takes",
                            "raise max.message.bytes of the topic; where kafka.properties sets message.max.bytes, that "
                            "too, and then start the proxy again");

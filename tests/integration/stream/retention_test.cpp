@@ -37,7 +37,7 @@ TEST(retention, that_runs_out_is_said_before_events_are_deleted) {
     const auto made = kafka::topic_settings(world.broker.config(), topic, 10s).value();
     EXPECT_EQ(made.at("retention.ms"), "604800000");
     EXPECT_EQ(made.at("cleanup.policy"), "delete");
-    EXPECT_EQ(made.at("max.message.bytes"), std::to_string(kafka::largest_batch));
+    EXPECT_EQ(made.at("max.message.bytes"), std::to_string(kafka::largest_message + kafka::batch_overhead));
     const auto measured = [&](const std::string& name) {
         return support::sample_value(support::http_get(world.cdc.admin_port(), "/metrics").body, name);
     };

@@ -96,6 +96,7 @@ TEST_P(assembler, decides) {
                 next.event.end_lsn = model::lsn{number};
             }
             if (word[0] == 's') next.event.at.system_identifier = number;
+            if (word[0] == 'p') next.event.partition_previous = model::place{model::lsn{number}, 1};
             if (word[0] == 't') next.event.at.timeline = static_cast<std::uint32_t>(number);
             unsigned left = 0;
             if (unsigned long end = 0; std::sscanf(word.c_str(), "l%u@%lu", &left, &end) == 2)
@@ -104,7 +105,11 @@ TEST_P(assembler, decides) {
         }
         words >> expected;
         if (words >> word) next_offset = static_cast<std::int64_t>(std::strtoul(word.c_str() + 1, nullptr, 10));
+        const auto before = tested.next_offset();
         EXPECT_EQ(text_of(tested.accept(std::move(next))), expected) << line;
+        if (expected.starts_with("stop:")) {
+            EXPECT_EQ(tested.next_offset(), before) << "a restart would pass over it: " << line;
+        }
         if (next_offset) {
             EXPECT_EQ(tested.next_offset(), *next_offset) << line;
         }
@@ -155,7 +160,8 @@ INSTANTIATE_TEST_SUITE_P(
             A 60/1 <50     -> held
             A 70/1 <50 !80 -> stop:broken)"},
                     scenario{"no_previous", "A 60/1 !70 -> stop:bad"}, scenario{"no_end", "A 60/1 <50 !0 -> stop:bad"},
-                    scenario{"foreign_cluster", "A 60/1 <50 !70 s2 -> stop:foreign"}, scenario{"older_timeline", R"(
+                    scenario{"foreign_cluster", "A 60/1 <50 !70 s2 -> stop:foreign"},
+                    scenario{"of_a_stream_by_key", "A 60/1 <50 p50 !70 -> stop:bad"}, scenario{"older_timeline", R"(
             A 60/1 <50 !70 t2 l1@50 -> ready:1-1
             B 70/1 <70 !80 t1 -> stop:older)"},
                     scenario{"promoted", R"(

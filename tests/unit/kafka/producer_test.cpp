@@ -143,6 +143,7 @@ TEST_F(publishing, refuses_at_once_what_is_larger_than_configured) {
     const auto outcome = to.produce("changes", 0, "key", std::string(3000, 'x'), headers, 1);
     ASSERT_FALSE(outcome);
     EXPECT_EQ(outcome.error().code, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    EXPECT_TRUE(outcome.error().local);
     EXPECT_EQ(to.unacknowledged(), 0U);
 }
 

@@ -202,5 +202,14 @@ TEST_F(reading, can_be_replaced_and_leaves_a_note) {
     EXPECT_EQ(collect(from, 3), numbers(2, 5));
 }
 
+TEST_F(reading, takes_what_producers_are_allowed_to_send) {
+    auto config = cluster_.config();
+    for (const auto* allowed : {"134217728", "2000", "1000000000"}) {
+        config.properties["message.max.bytes"] = allowed;
+        const auto opened = partition_reader::open(config, "changes", 0, "test");
+        EXPECT_TRUE(opened) << allowed << ": " << to_string(opened.error());
+    }
+}
+
 }  // namespace
 }  // namespace crossfade::kafka

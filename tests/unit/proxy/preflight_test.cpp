@@ -72,6 +72,10 @@ TEST(preflight, the_way_back_is_told_by_its_own_names) {
     EXPECT_THAT(got->way_out, testing::HasSubstr("drop slot crossfade_app_back on modern"));
     EXPECT_THAT(judge(pgclient::failure{"42501", "no", {}, {}, {}}, back).way_out,
                 testing::HasSubstr("the role of modern.dsn"));
+    const auto over = completed("2026-01-02 03:04:05 UTC", back);
+    EXPECT_EQ(over.state, publisher_state::completed);  // it waits for nobody, and no alert is to say so
+    EXPECT_EQ(over.reason, "the cutover was completed at 2026-01-02 03:04:05 UTC: legacy gets nothing any more");
+    EXPECT_EQ(over.way_out, "");
 }
 
 TEST(preflight, a_kafka_failure_is_judged_by_its_code) {
@@ -79,6 +83,9 @@ TEST(preflight, a_kafka_failure_is_judged_by_its_code) {
         return judge(kafka::failure{code, "message", false}, stream).state;
     };
     EXPECT_EQ(state(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE), publisher_state::stopped);
+    const kafka::failure of_our_own{RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, "message", false, true};
+    EXPECT_EQ(judge(of_our_own, stream).state, publisher_state::stopped);
+    EXPECT_THAT(judge(of_our_own, stream).way_out, testing::HasSubstr("message.max.bytes in kafka.properties"));
     const auto wrapped = std::string{"request failed: "} + rd_kafka_err2str(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
     EXPECT_EQ(judge(kafka::failure{RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE, wrapped, true}, stream).state,
               publisher_state::stopped);
