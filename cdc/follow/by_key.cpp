@@ -42,7 +42,10 @@ class stream_follower::waiting_at {
         const auto waited = steady::now() - since_;
         if (waited > said_after) {
             said_ = true;
-            whose_.enter(follower_state::held, what_for);
+            whose_.enter(follower_state::held, what_for,
+                         "see that somebody follows them, and their states: kafka-consumer-groups.sh --describe --group"
+                         " crossfade-" +
+                             whose_.stream_ + ", and GET /api/v1/status of each crossfade-cdc");
         }
         if (waited > at_once_for) whose_.wait_.wait({}, waited < quick_for ? quick_look : slow_look);
         return whose_.stop_asked_ms_ == 0;
@@ -91,7 +94,8 @@ std::optional<stream_follower::next_step> stream_follower::arrive(apply::applier
         auto noted = applier.follower().exec(
             std::string{store::wait_at_sql()},
             {stream_, std::to_string(partition_), std::to_string(applier.progress().next_offset),
-             model::to_string(place.commit_lsn), std::to_string(place.ordinal), std::to_string(event.offset)});
+             model::to_string(place.commit_lsn), std::to_string(place.ordinal), std::to_string(event.offset),
+             model::to_string(applier.progress().commit_lsn)});
         if (!noted) {
             lost(follower_, pgclient::to_string(noted.error()));
             return next_step::reconnect;
@@ -137,6 +141,8 @@ std::optional<stream_follower::next_step> stream_follower::wait_for_leader(apply
             publish_place(applier.progress());
             return std::nullopt;
         }
+        // Set anew by a resync, which has removed the note of this wait, too.
+        if (store::place_of(**now) != store::place_of(applier.progress())) return next_step::reread;
         if (!waiting.wait("waits until the other partitions that it is about have come to " + model::to_string(place)))
             return next_step::end;
     }
@@ -177,14 +183,16 @@ std::optional<stream_follower::next_step> stream_follower::pass_barrier(apply::a
 // Rows may have gone over that wait behind a dead letter of another partition; DDL may have changed more than that.
 std::optional<stream_follower::next_step> stream_follower::look_at_others_letters(apply::applier& applier,
                                                                                   const consume::received& event) {
-    auto newest = applier.follower().exec("SELECT coalesce(max(id), 0)::text FROM crossfade.dead_letters", {});
-    if (!newest) {
-        lost(follower_, pgclient::to_string(newest.error()));
+    // Not the newest id: one with a smaller id may be committed after it.
+    auto there = applier.follower().exec(
+        "SELECT count(*)::text || ' ' || coalesce(sum(id), 0)::text FROM crossfade.dead_letters", {});
+    if (!there) {
+        lost(follower_, pgclient::to_string(there.error()));
         return next_step::reconnect;
     }
-    std::string id{newest->text(0, 0)};
-    const bool news = newest_letter_ != id;
-    newest_letter_ = std::move(id);
+    std::string seen{there->text(0, 0)};
+    const bool news = letters_seen_ != seen;
+    letters_seen_ = std::move(seen);
     if (news) applier.look_again();
     if (std::holds_alternative<model::logical_message>(event.event.body)) applier.begin_anew();
     return std::nullopt;
@@ -200,7 +208,8 @@ std::optional<stream_follower::next_step> stream_follower::heed_others(apply::ap
     if (auto step = arrive(applier, scopes, gathered, event, here)) return step;
     if (auto step = wait_for_others(applier, place, {})) return step;
     others_at_ = place;
-    return std::nullopt;
+    // What is divided in another way now may wait behind a dead letter of a partition that had it before.
+    return look_at_others_letters(applier, event);
 }
 
 }  // namespace crossfade::cdc::follow

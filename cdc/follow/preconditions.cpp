@@ -1,4 +1,6 @@
 // What has to be so before anything is applied.
+#include <numeric>
+
 #include "cdc/follow/stream_follower.hpp"
 #include "lib/settings/directions.hpp"
 #include "lib/store/schema.hpp"
@@ -43,6 +45,21 @@ bool stream_follower::installed(apply::session& session, store::progress& found)
         enter(follower_state::waiting, "the " + follower_ + " has no progress of stream " + named_, way_out);
         return false;
     }
+    auto partitions = store::load_partitions(session.db, stream_);
+    if (!partitions) {
+        lost(follower_, pgclient::to_string(partitions.error()));
+        return false;
+    }
+    // A barrier may say "all", and all are those of the file.
+    std::vector<int> meant(static_cast<std::size_t>(at_start_->config.stream.topic_partitions()));
+    std::iota(meant.begin(), meant.end(), 0);
+    if (*partitions != meant) {
+        enter(follower_state::waiting,
+              "the " + follower_ + " has progress of " + std::to_string(partitions->size()) +
+                  " partitions, and the configuration means " + std::to_string(meant.size()),
+              "set stream.ordering and stream.partitions back, or delete the topic, then crossfade backfill --resync");
+        return false;
+    }
     found = std::move(**progress);
     return true;
 }
@@ -68,12 +85,23 @@ bool stream_follower::elected(const std::stop_token& stopping, apply::session& s
             return false;
         }
         if (got->boolean(0, 0)) return true;
-        enter(follower_state::standby,
-              "another crossfade-cdc applies this " + std::string{by_key_ ? "partition" : "stream"});
+        stand_by();
         backoff_.reset();
         wait_.wait(stopping, std::chrono::milliseconds{250});
     }
     return false;
+}
+
+// How far the stream is, only who applies it knows.
+void stream_follower::stand_by() {
+    enter(follower_state::standby,
+          "another crossfade-cdc applies this " + std::string{by_key_ ? "partition" : "stream"});
+    board_.update(partition_, [](partition_status& status) {
+        status.applied_time.reset();
+        status.lag_seconds.reset();
+    });
+    held_bytes_.set(0);
+    read_ahead_.set(0);
 }
 
 bool stream_follower::backfill_in_the_way(apply::session& session) {

@@ -54,6 +54,7 @@ class stream_follower {
     // Until progress is another one than where the stream stopped.
     void wait_for_remedy(const std::stop_token& stopping);
     bool elected(const std::stop_token& stopping, apply::session& session);
+    void stand_by();
     bool installed(apply::session& session, store::progress& found);
     bool backfill_in_the_way(apply::session& session);
     bool may_go_both_ways(const apply::session& session);
@@ -127,12 +128,12 @@ class stream_follower {
     std::function<void()> on_records_;
     std::string stream_;
     bool by_key_;
-    std::string authority_of_;   // see apply::careful_settings
-    model::place others_at_;     // where the other partitions are known to be
-    std::string newest_letter_;  // of any partition, when they were looked at
-    std::string named_;          // the stream, and the partition where there are several
-    std::string follower_;       // "modern database"
-    std::string anew_;           // what an operator does about a stream that can't go on
+    std::string authority_of_;  // see apply::careful_settings
+    model::place others_at_;    // where the other partitions are known to be
+    std::string letters_seen_;  // of all partitions: how many, and which
+    std::string named_;         // the stream, and the partition where there are several
+    std::string follower_;      // "modern database"
+    std::string anew_;          // what an operator does about a stream that can't go on
     retry::backoff backoff_;
     interruptible_wait wait_;
     std::atomic<std::int64_t> stop_asked_ms_{0};  // steady clock; 0: not yet

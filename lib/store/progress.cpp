@@ -53,6 +53,14 @@ pgclient::result<std::optional<progress>> load_progress(pgclient::connection& db
     return std::optional{std::move(found)};
 }
 
+pgclient::result<std::vector<int>> load_partitions(pgclient::connection& db, const std::string& stream) {
+    auto got = db.exec("SELECT partition FROM crossfade.progress WHERE stream = $1 ORDER BY 1", {stream});
+    if (!got) return got.error();
+    std::vector<int> found;
+    for (int row = 0; row < got->size(); ++row) found.push_back(number<int>(got->text(row, 0)));
+    return found;
+}
+
 std::string_view note_left_sql() {
     return "UPDATE crossfade.progress SET left_timelines = $3::text WHERE stream = $1::text AND partition = $2::int";
 }
@@ -89,7 +97,8 @@ std::string text_of_partitions(const std::vector<std::uint32_t>& partitions) {
 
 std::string_view wait_at_sql() {
     return "UPDATE crossfade.progress SET waiting_lsn = $4::pg_lsn, waiting_ordinal = $5::bigint, waiting_offset ="
-           " $6::bigint WHERE stream = $1::text AND partition = $2::int AND next_offset = $3::bigint";
+           " $6::bigint WHERE stream = $1::text AND partition = $2::int AND next_offset = $3::bigint"
+           " AND commit_lsn = $7::pg_lsn";
 }
 
 std::string_view stragglers_sql() {
@@ -128,7 +137,9 @@ std::vector<pgclient::parameter> advance_parameters(const std::string& stream, i
 pgclient::result<std::vector<table_state>> load_tables(pgclient::connection& db, const std::string& stream) {
     auto got = db.exec(
         "SELECT table_name, t.state, copied_lsn, coalesce(b.key_columns = '', false), b.source_snapshot,"
-        " CASE WHEN b.state = 'catching_up' THEN b.settled_lsn END"
+        " CASE WHEN b.state = 'catching_up' THEN b.settled_lsn END,"
+        // The column may not be there before the next `crossfade init`.
+        " (to_jsonb(t)->>'filled_lsn')::pg_lsn"
         " FROM crossfade.tables t LEFT JOIN crossfade.backfills b USING (stream, table_name) WHERE stream = $1",
         {stream});
     if (!got) return got.error();
@@ -141,6 +152,7 @@ pgclient::result<std::vector<table_state>> load_tables(pgclient::connection& db,
         table.snapshot = got->text(i, 4);
         if (!got->null(i, 5)) table.settled_lsn = lsn_at(*got, i, 5);
         if (!got->null(i, 2)) table.copied_lsn = lsn_at(*got, i, 2);
+        if (!got->null(i, 6)) table.filled_lsn = lsn_at(*got, i, 6);
         tables.push_back(std::move(table));
     }
     return tables;

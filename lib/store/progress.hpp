@@ -42,6 +42,9 @@ inline model::place place_of(const progress& at) {
 pgclient::result<std::optional<progress>> load_progress(pgclient::connection& db, const std::string& stream,
                                                         int partition);
 
+// The partitions that the stream has progress of, in order.
+pgclient::result<std::vector<int>> load_partitions(pgclient::connection& db, const std::string& stream);
+
 // Notes progress::left: $1 stream, $2 partition, $3 as text_of_left() has it. Touches one row.
 std::string_view note_left_sql();
 std::string text_of_left(const std::vector<model::timeline_end>& left);
@@ -62,8 +65,9 @@ std::vector<pgclient::parameter> advance_parameters(const std::string& stream, i
 
 // As the statements take them, int[].
 std::string text_of_partitions(const std::vector<std::uint32_t>& partitions);
-// Notes what a partition has come to: $1 stream, $2 partition, $3 next_offset that it has to find, $4 and $5 place, $6
-// offset. Touches one row, or none when the progress is another one.
+// Notes what a partition has come to: $1 stream, $2 partition, $3 next_offset and $7 commit_lsn that it has to find (a
+// resync may leave the offset as it was), $4 and $5 place, $6 offset. Touches one row, or none when the progress is
+// another one.
 std::string_view wait_at_sql();
 // $1 stream, $2 partition, $3 and $4 a place, $5 partitions as int[], null for all: those of them but this one that
 // have not come so far, neither by what is applied nor by what they wait at. One row each, in order.
@@ -74,6 +78,7 @@ struct table_state {
     std::string table;  // schema.table
     std::string state;  // new, copying, backfilling, live, stale
     std::optional<model::lsn> copied_lsn;
+    std::optional<model::lsn> filled_lsn;  // the source's place when a copy that held the stream was there
     // While backfilling: whether it is copied whole, not chunk by chunk, and the source's snapshot of which it then
     // was.
     bool whole = false;

@@ -13,8 +13,9 @@ bool overlap::admits(const model::change_event& next) {
     }
     if (next.at.commit_lsn >= expected_->end_lsn) return false;
     if (!next.last || next.end_lsn < expected_->end_lsn) return true;
-    const bool same = next.end_lsn == expected_->end_lsn && next.at.commit_lsn == expected_->commit_lsn &&
-                      next.xid == expected_->xid && next.commit_time == expected_->commit_time;
+    const bool begins_alike =
+        expected_->commit_lsn.value == 0 || (next.at.commit_lsn == expected_->commit_lsn && next.xid == expected_->xid);
+    const bool same = begins_alike && next.end_lsn == expected_->end_lsn && next.commit_time == expected_->commit_time;
     expected_.reset();
     return same;
 }

@@ -9,10 +9,15 @@ namespace crossfade::proxy::publish {
 
 // The newest transaction, or heartbeat, that the topic holds whole.
 struct last_published {
+    // 0/0: not known, nor is xid, of a stream that is ordered by key whose heartbeat says that a transaction ended.
     model::lsn commit_lsn;
-    model::lsn end_lsn;  // 0/0: not known, of a stream that is ordered by key
+    model::lsn end_lsn;  // 0/0: not known, of a row of a stream that is ordered by key
     std::uint32_t xid = 0;
     model::source_time commit_time;
+
+    // Whether a slot that is confirmed to there sends it once more.
+    bool comes_behind(model::lsn confirmed) const { return place() >= confirmed; }
+    model::lsn place() const { return commit_lsn.value != 0 ? commit_lsn : model::lsn{end_lsn.value - 1}; }
 };
 
 // A slot that was confirmed to a place before the topic's end sends what lies between once more, and the last of it at

@@ -92,8 +92,13 @@ topic_tail whole_with(const model::change_event& last) {
 
 topic_tail end_in_partition(const model::change_event& newest) {
     auto tail = whole_until(newest, newest.last ? newest.end_lsn : newest.at.commit_lsn);
-    // Heartbeats need not come again.
-    if (newest.xid != 0) tail.last = last_published{newest.at.commit_lsn, {}, newest.xid, newest.commit_time};
+    if (newest.publisher == model::resync_publisher) return tail;
+    if (!std::holds_alternative<model::heartbeat>(newest.body))
+        tail.last = last_published{newest.at.commit_lsn, {}, newest.xid, newest.commit_time};
+    else if (newest.previous == newest.end_lsn)  // the partitioner's, behind a transaction
+        tail.last = last_published{{}, newest.end_lsn, 0, newest.commit_time};
+    else
+        tail.last = last_published{newest.at.commit_lsn, newest.end_lsn, 0, newest.commit_time};
     return tail;
 }
 
@@ -245,8 +250,8 @@ tail_result<std::optional<last_published>> judge_by_key(const std::vector<std::o
     for (std::size_t i = 0; i < tails.size(); ++i) {
         const auto judged = judge(tails[i], slot, topic + '/' + std::to_string(i));
         if (!judged) return judged.error();
-        if (!tails[i] || !tails[i]->last || tails[i]->last->commit_lsn < slot.confirmed) continue;
-        if (!newest || tails[i]->last->commit_lsn > newest->commit_lsn) newest = tails[i]->last;
+        if (!tails[i] || !tails[i]->last || !tails[i]->last->comes_behind(slot.confirmed)) continue;
+        if (!newest || tails[i]->last->place() > newest->place()) newest = tails[i]->last;
     }
     return newest;
 }

@@ -1,111 +1,18 @@
 // A stream that is ordered by key: its partitions shared by two crossfade-cdc.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include "tests/integration/stream/by_key.hpp"
 
-#include <boost/json.hpp>
-#include <cmath>
-#include <map>
 #include <random>
 
-#include "lib/events/codec.hpp"
 #include "lib/kafka/admin.hpp"
-#include "lib/kafka/consumer.hpp"
-#include "lib/kafka/partition.hpp"
 #include "lib/pgclient/connection.hpp"
 #include "lib/store/schema.hpp"
-#include "tests/chaos/landscape.hpp"
 #include "tests/integration/stream/status_of.hpp"
-#include "tests/support/eventually.hpp"
-#include "tests/support/http.hpp"
 
 namespace crossfade {
 namespace {
 
 using namespace std::chrono_literals;
 using testing::HasSubstr;
-
-const std::string topic = "crossfade.app.changes";
-
-// Tables whose rows are tied by more than their key have REPLICA IDENTITY FULL: each is one partition's as a whole.
-constexpr const char* schema = R"sql(
-    CREATE TABLE stock (id int PRIMARY KEY, note text);
-    CREATE TABLE seat (id int PRIMARY KEY, code text UNIQUE);
-    CREATE TABLE slot_of_time (id int PRIMARY KEY, during int4range, EXCLUDE USING gist (during WITH &&));
-    CREATE TABLE email (id int PRIMARY KEY, address text);
-    ALTER TABLE seat REPLICA IDENTITY FULL;
-    ALTER TABLE slot_of_time REPLICA IDENTITY FULL;
-    CREATE TABLE parent (id int PRIMARY KEY);
-    CREATE TABLE child (id int PRIMARY KEY, parent int NOT NULL REFERENCES parent ON DELETE CASCADE ON UPDATE CASCADE);
-    CREATE TABLE keyless (v int);
-)sql";
-
-class by_key : public testing::Test {
-  protected:
-    static constexpr unsigned partitions = 4;
-
-    void SetUp() override {
-        if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
-        world_.emplace(chaos::landscape_options{.schema = schema, .partitions = partitions});
-    }
-
-    std::string legacy(const std::string& sql) { return world_->legacy.exec(sql).empty() ? "" : "rows"; }
-    void insert(int from, int to) {
-        legacy("INSERT INTO stock SELECT i, 'n' FROM generate_series(" + std::to_string(from) + ", " +
-               std::to_string(to) + ") i");
-    }
-    void expect_equal() {
-        EXPECT_EQ(world_->settle(60s), "") << world_->logs();
-        EXPECT_EQ(world_->complaints(), "") << world_->logs();
-    }
-    double metric(const std::string& name) {
-        double sum = 0;
-        for (auto* each : {&world_->cdc, &world_->second()}) {
-            const auto value = support::sample_value(support::http_get(each->admin_port(), "/metrics").body, name);
-            if (!std::isnan(value)) sum += value;
-        }
-        return sum;
-    }
-    std::size_t followed_by(const support::crossfade_program& program) {
-        try {
-            const auto said = boost::json::parse(support::http_get(program.admin_port(), "/api/v1/status").body);
-            std::size_t count = 0;
-            for (const auto& each : said.at("stream").at("partitions").as_array())
-                count += each.at("state").as_string() == "applying" ? 1 : 0;
-            return count;
-        } catch (const std::exception&) {
-            return 0;
-        }
-    }
-    bool shared(std::size_t first, std::size_t second) {
-        return support::eventually(
-            60s, [&] { return followed_by(world_->cdc) == first && followed_by(world_->second()) == second; });
-    }
-    kafka::partition_reader reader(int partition) {
-        return kafka::partition_reader::open(world_->broker.config(), topic, partition, "crossfade-test").value();
-    }
-
-    // In the partition, of those that are there, by what they are.
-    std::map<std::string, int> barriers_in(int partition) {
-        auto from = reader(partition);
-        const auto marks = from.query_watermarks(10s).value();
-        from.seek(marks.low, 10s).value();
-        events::relation_decoder relations;
-        std::map<std::string, int> found;
-        for (auto next = marks.low; next < marks.high;) {
-            for (const auto& message : from.read(1000, 1s).value()) {
-                next = message.offset() + 1;
-                const auto event = events::decode(message.payload(), relations).value();
-                if (!event.barrier) continue;
-                ++found[std::holds_alternative<model::row_change>(event.body) ? "row"
-                        : std::holds_alternative<model::truncate>(event.body) ? "truncate"
-                                                                              : "message"];
-            }
-        }
-        return found;
-    }
-
-    std::optional<chaos::landscape> world_;
-};
 
 TEST_F(by_key, the_partitions_are_shared_and_go_over) {
     EXPECT_EQ(kafka::describe_topic(world_->broker.config(), topic, 10s).value().partitions, 4);
@@ -265,16 +172,8 @@ TEST_F(by_key, rows_that_are_divided_in_another_way_keep_their_order) {
 }
 
 TEST_F(by_key, a_table_that_is_one_partition_s_now_waits_for_those_that_had_it) {
-    const auto partition_of = [](const std::string& id) {
-        return kafka::partition_of("public.stock" + std::string(1, '\0') + std::to_string(id.size()) + ':' + id,
-                                   partitions);
-    };
     const auto whole = kafka::partition_of("public.stock", partitions);
-    std::vector<std::string> rows;  // of one other partition
-    for (int id = 1; rows.size() < 2; ++id) {
-        const auto text = std::to_string(id);
-        if (partition_of(text) == (whole + 1) % static_cast<int>(partitions)) rows.push_back(text);
-    }
+    const auto rows = keys_in((whole + 1) % static_cast<int>(partitions), 2);
     // A message about DDL would be a barrier itself; not everybody may have it sent.
     legacy("DELETE FROM crossfade.ddl_streams");
     insert(1, 100);
@@ -298,10 +197,6 @@ TEST_F(by_key, a_table_that_is_one_partition_s_now_waits_for_those_that_had_it) 
 
 // The first change of it in either of two partitions is one that takes a row from one to the other.
 TEST_F(by_key, a_table_that_is_divided_now_waits_for_the_partition_that_had_it_whole) {
-    const auto partition_of = [](const std::string& id) {
-        return kafka::partition_of("public.stock" + std::string(1, '\0') + std::to_string(id.size()) + ':' + id,
-                                   partitions);
-    };
     const auto whole = kafka::partition_of("public.stock", partitions);
     const auto row_of = [&](int partition, int from) {
         while (partition_of(std::to_string(from)) != partition) ++from;
@@ -326,7 +221,8 @@ TEST_F(by_key, a_table_that_is_divided_now_waits_for_the_partition_that_had_it_w
     legacy("UPDATE stock SET note = 'after'" + both);
     const auto waits = [&] {
         const auto of = [](const support::crossfade_program& program) {
-            return status_of(program, "reason").find("waits until partitions") != std::string::npos;
+            return status_of(program, "reason").find("waits until partitions") != std::string::npos &&
+                   status_of(program, "way_out").find("--group crossfade-app") != std::string::npos;
         };
         return of(world_->cdc) || of(world_->second());
     };

@@ -26,10 +26,11 @@ std::string insert(int from, int to, const std::string& note) {
 
 class promotion : public testing::Test {
   protected:
-    void begin(const std::filesystem::path& bin_dir, bool durable = false) {
+    void begin(const std::filesystem::path& bin_dir, bool durable = false, unsigned partitions = 0) {
         world_.emplace(chaos::landscape_options{.schema = "CREATE TABLE stock (id int PRIMARY KEY, note text);",
                                                 .rows = insert(1, 50, "before "),
-                                                .legacy = {.bin_dir = bin_dir, .durable = durable}});
+                                                .legacy = {.bin_dir = bin_dir, .durable = durable},
+                                                .partitions = partitions});
     }
     // With a standby that has the slot, where the server knows how; `waited_for`: nothing is published before it has
     // it.
@@ -254,8 +255,14 @@ TEST_F(split_brain, the_old_one_is_not_applied_behind_the_promoted_one) {
 // Of legacy itself, from a copy of its files that is older than what was published.
 class restored : public promotion {
   protected:
-    void restore(int written_since, bool new_timeline) {
-        begin(support::postgres_bin_dir(), true);
+    bool all_end_with_a_heartbeat() {
+        const auto now = world_->legacy.value("SELECT pg_current_wal_lsn()");
+        return support::eventually(30s, [&] {
+            return world_->modern.value("SELECT bool_and(end_lsn >= '" + now + "') FROM crossfade.progress") == "t";
+        });
+    }
+    void restore(int written_since, bool new_timeline, unsigned partitions = 0) {
+        begin(support::postgres_bin_dir(), true, partitions);
         world_->legacy.exec(insert(51, 100, "kept "));
         ASSERT_TRUE(equal(world_->legacy)) << world_->logs();
         world_->legacy.stop();
@@ -264,6 +271,9 @@ class restored : public promotion {
         world_->legacy.start();
         world_->legacy.exec(insert(101, 150, "lost "));
         ASSERT_TRUE(equal(world_->legacy)) << world_->logs();
+        if (partitions != 0) {
+            ASSERT_TRUE(all_end_with_a_heartbeat()) << world_->logs();
+        }
         world_->legacy.stop();
         copy_files(backup.path() / "data", world_->legacy.data_dir());
         if (new_timeline) {
@@ -304,6 +314,14 @@ TEST_F(restored, from_a_copy_of_its_disk_and_busy_since_is_a_loud_stop) {
     EXPECT_TRUE(support::eventually(30s, [&] { return !(reason = status_of(world_->proxy, "reason")).empty(); }));
     EXPECT_THAT(reason, HasSubstr("than what topic crossfade.app.changes ends with"));
     resync(world_->legacy);
+}
+
+TEST_F(restored, from_a_copy_of_its_disk_is_a_loud_stop_where_the_stream_is_ordered_by_key) {
+    if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
+    restore(20, false, 4);
+    std::string reason;
+    EXPECT_TRUE(support::eventually(30s, [&] { return !(reason = status_of(world_->proxy, "reason")).empty(); }));
+    EXPECT_THAT(reason, HasSubstr("than what topic crossfade.app.changes ends with"));
 }
 
 }  // namespace

@@ -67,5 +67,22 @@ TEST(overlap, of_a_stream_that_is_ordered_by_key) {
     for (const auto& one : cases) EXPECT_EQ(admitted(expected, one.events), one.admitted) << one.what;
 }
 
+// A heartbeat behind a transaction says when it was committed and where it ended, and no more.
+TEST(overlap, of_a_transaction_that_is_known_by_its_end) {
+    const last_published expected{{}, model::lsn{120}, 0, model::source_time{std::chrono::microseconds{7}}};
+    EXPECT_EQ(expected.place(), model::lsn{119});
+    struct {
+        const char* what;
+        std::vector<sent> events;
+        std::size_t admitted;
+    } const cases[]{
+        {"the same again", {{60, 80, 6}, {100, 0, 7}, {100, 120, 7}, {120, 140, 8}}, 4},
+        {"another transaction at its place", {{60, 80, 6}, {100, 120, 8}}, 1},
+        {"one that lies across its end", {{60, 80, 6}, {110, 130, 8}}, 1},
+        {"its place is left out", {{60, 80, 6}, {120, 0, 8}}, 1},
+    };
+    for (const auto& one : cases) EXPECT_EQ(admitted(expected, one.events), one.admitted) << one.what;
+}
+
 }  // namespace
 }  // namespace crossfade::proxy::publish

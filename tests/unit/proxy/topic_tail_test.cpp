@@ -63,6 +63,20 @@ TEST(topic_tail_judgement, of_many_partitions_the_newest_transaction_has_to_come
     EXPECT_FALSE(*past);
 }
 
+// Where nothing but heartbeats is at the ends.
+TEST(topic_tail_judgement, of_many_partitions_heartbeats_have_to_come_again) {
+    const auto beat = [](std::uint64_t commit, std::uint64_t end) {
+        topic_tail tail{7, 3, model::lsn{end}};
+        tail.last = last_published{model::lsn{commit}, model::lsn{end}, 0, {}};
+        return std::optional{tail};
+    };
+    const auto newest = judge_by_key({beat(1499, 1500), beat(0, 1700), beat(1599, 1600)}, slot, "t");
+    ASSERT_TRUE(newest && *newest);
+    EXPECT_EQ((*newest)->end_lsn, model::lsn{1700});
+    EXPECT_FALSE(*judge_by_key({beat(999, 1000), beat(0, 1000)}, slot, "t")) << "the slot is past them";
+    EXPECT_TRUE(*judge_by_key({beat(0, 1001)}, slot, "t"));
+}
+
 TEST(topic_tail_judgement, one_partition_that_lost_its_end_is_enough) {
     const auto lost = judge_by_key({ends_with(1700, 1700, 5), ends_with(989, 990, 0)}, slot, "t");
     ASSERT_FALSE(lost);
@@ -91,19 +105,43 @@ class topic_tail_of : public testing::Test {
         send(event);
     }
     std::optional<topic_tail> read(std::int64_t look_back) {
-        while (producer_.unacknowledged() > 0) static_cast<void>(producer_.poll(std::chrono::milliseconds{50}).value());
+        settle();
         return read_tails(kafka_.config(), {"changes"}, model::lsn{1000}, look_back, std::chrono::seconds{20})
             .value()
             .front();
     }
 
-  private:
+    // A partition's newest event: what has to come again.
+    std::optional<last_published> read_partition(model::change_event newest) {
+        newest.partition_previous = model::place{};
+        send(newest);
+        settle();
+        return read_tails(kafka_.config(), {.topic = "changes", .by_key = true}, model::lsn{1000}, 100,
+                          std::chrono::seconds{20})
+            .value()
+            .front()
+            .value()
+            .last;
+    }
+    static model::change_event heartbeat_at(std::uint64_t previous, std::uint64_t end) {
+        auto event = event_of(1, end - 1, 0);
+        event.body = model::heartbeat{};
+        event.previous = model::lsn{previous};
+        event.last = true;
+        event.end_lsn = model::lsn{end};
+        return event;
+    }
+
+  protected:
     static model::change_event event_of(std::uint64_t publisher, std::uint64_t commit, std::uint64_t ordinal) {
         model::change_event event;
         event.at = {7, 3, model::lsn{commit}, ordinal};
         event.publisher = publisher;
         event.body = model::logical_message{"crossfade.mark", "x"};
         return event;
+    }
+    void settle() {
+        while (producer_.unacknowledged() > 0) static_cast<void>(producer_.poll(std::chrono::milliseconds{50}).value());
     }
     void send(const model::change_event& event) {
         static_cast<void>(
@@ -134,6 +172,21 @@ TEST_F(topic_tail_of, messages_that_came_late_are_in_between) {
     const auto tail = read(4);
     ASSERT_TRUE(tail);
     EXPECT_EQ(tail->end_lsn, model::lsn{1000});
+}
+
+// A server that was set back has something else where they were, though no row is at any partition's end.
+TEST_F(topic_tail_of, a_partition_ends_with_a_heartbeat_that_has_to_come_again) {
+    const auto of_the_wal = read_partition(heartbeat_at(1500, 2000));
+    ASSERT_TRUE(of_the_wal);
+    EXPECT_EQ(of_the_wal->commit_lsn, model::lsn{1999});
+    EXPECT_EQ(of_the_wal->end_lsn, model::lsn{2000});
+    const auto behind_a_transaction = read_partition(heartbeat_at(2500, 2500));
+    ASSERT_TRUE(behind_a_transaction);
+    EXPECT_EQ(behind_a_transaction->commit_lsn, model::lsn{});
+    EXPECT_EQ(behind_a_transaction->end_lsn, model::lsn{2500});
+    auto marker = heartbeat_at(3000, 3000);
+    marker.publisher = model::resync_publisher;
+    EXPECT_FALSE(read_partition(marker));
 }
 
 }  // namespace
