@@ -137,7 +137,7 @@ void crew::describe(follower_state now, const std::string& reason) {
         status.reason = reason;
     });
     if (!news) return;
-    measured_.state(now);
+    measured_.state(board_.read().now);
     spdlog::info("stream {}: {}: {}", at_start_->config.stream.name, to_string(now), reason);
 }
 

@@ -124,10 +124,14 @@ prometheus::Labels metrics::of_stream(prometheus::Labels more) const {
 
 void metrics::state(follower_state now) {
     for (const auto each : {follower_state::waiting, follower_state::standby, follower_state::held,
-                            follower_state::applying, follower_state::stopped}) {
+                            follower_state::applying, follower_state::stopped, follower_state::completed}) {
         states_.Add(of_stream({{"state", std::string{to_string(each)}}})).Set(each == now ? 1 : 0);
     }
     stopped_.Set(now == follower_state::stopped ? 1 : 0);
+    if (now != follower_state::standby && now != follower_state::completed) return;
+    // Of these another says how it is, or nobody any more.
+    backfill({}, {});
+    waiting_rows.Set(0);
 }
 
 void metrics::batch(const apply::apply_report& report, double seconds) {

@@ -16,11 +16,11 @@ source_watch::source_watch(settings::configuration config, status_board& board, 
 
 namespace {
 
-// Of a way back that was given up (docs/adr/0032): what modern takes is none of its follower's any more.
-bool is_over(pgclient::connection& source, const settings::configuration& config) {
-    if (config.source == settings::side::legacy) return false;
+// Of a way back that was given up (docs/adr/0032), when: what modern takes is none of its follower's any more.
+std::string completed_at(pgclient::connection& source, const settings::configuration& config) {
+    if (config.source == settings::side::legacy) return {};
     const auto known = store::load_authority(source, settings::forth_stream(config));
-    return known && *known && !(*known)->completed_at.empty();
+    return known && *known ? (*known)->completed_at : std::string{};
 }
 
 }  // namespace
@@ -56,7 +56,15 @@ void source_watch::run(const std::stop_token& stopping) {
             }
         });
         const auto now = board_.read();
-        if (now.lag_seconds) measured_.lag_seconds.Set(*now.lag_seconds);
+        // Where it isn't known, as with who stands by, what was measured before is no news.
+        measured_.lag_seconds.Set(now.lag_seconds.value_or(0));
+        if (!now.completed_at.empty()) {
+            measured_.lag_bytes.Set(0);
+            // A follower that told its own meanwhile may not have known.
+            measured_.state(now.now);
+            wait_.wait(stopping, interval);
+            continue;
+        }
 
         if (!legacy) {
             auto opened = pgclient::connection::open(config_.legacy.dsn, options);
@@ -68,18 +76,15 @@ void source_watch::run(const std::stop_token& stopping) {
                 said = why;
             }
         }
-        if (legacy && is_over(*legacy, config_)) {
+        if (auto at = legacy ? completed_at(*legacy, config_) : std::string{}; !at.empty()) {
             spdlog::info("stream {}: the cutover was completed, nothing comes any more", config_.stream.name);
-            board_.update([](follower_status& status) {
-                status.lag_bytes = 0;
-                for (auto& [number, each] : status.partitions) each.lag_seconds = 0;
-            });
-            measured_.lag_seconds.Set(0);
-            measured_.lag_bytes.Set(0);
-            return;
+            board_.update([&](follower_status& status) { status.completed_at = std::move(at); });
+            legacy.reset();
+            continue;
         }
         std::optional<std::int64_t> lag;
-        if (legacy) {
+        const bool stands_by = now.now == follower_state::standby;
+        if (legacy && !stands_by && now.applied_lsn != model::lsn{}) {
             const auto applied = model::to_string(now.applied_lsn);
             const auto got = legacy->exec(
                 "SELECT greatest(0, (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE "
@@ -93,7 +98,7 @@ void source_watch::run(const std::stop_token& stopping) {
             }
         }
         board_.update([&](follower_status& status) { status.lag_bytes = lag; });
-        if (lag) measured_.lag_bytes.Set(static_cast<double>(*lag));
+        if (lag || stands_by) measured_.lag_bytes.Set(static_cast<double>(lag.value_or(0)));
         wait_.wait(stopping, interval);
     }
 }

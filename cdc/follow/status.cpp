@@ -15,9 +15,11 @@ std::string_view to_string(follower_state of) {
         case follower_state::applying:
             return "applying";
         case follower_state::stopped:
+            return "stopped";
+        case follower_state::completed:
             break;
     }
-    return "stopped";
+    return "completed";
 }
 
 namespace {
@@ -33,6 +35,7 @@ int severity(follower_state of) {
         case follower_state::applying:
             return 1;
         case follower_state::standby:
+        case follower_state::completed:
             break;
     }
     return 0;
@@ -47,14 +50,30 @@ partition_status sum_up(const std::map<int, partition_status>& partitions) {
     if (partitions.size() > 1 && !sum.reason.empty())
         sum.reason = "partition " + std::to_string(worst->first) + ": " + sum.reason;
     for (const auto& [number, each] : partitions) {
+        for (const auto& limit : each.limits)
+            if (std::ranges::find(sum.limits, limit) == sum.limits.end()) sum.limits.push_back(limit);
+        // Another says how far it is.
+        if (each.now == follower_state::standby) continue;
         sum.applied_lsn = std::min(sum.applied_lsn, each.applied_lsn);
         if (!each.applied_time || (sum.applied_time && *each.applied_time < *sum.applied_time))
             sum.applied_time = each.applied_time;
         if (each.lag_seconds) sum.lag_seconds = std::max(sum.lag_seconds.value_or(0), *each.lag_seconds);
-        for (const auto& limit : each.limits)
-            if (std::ranges::find(sum.limits, limit) == sum.limits.end()) sum.limits.push_back(limit);
     }
     return sum;
+}
+
+void give_up(follower_status& now) {
+    const auto over = [&](partition_status& of) {
+        if (of.now == follower_state::standby) return;
+        of.now = follower_state::completed;
+        of.reason = "the cutover was completed at " + now.completed_at + ": legacy gets nothing any more";
+        of.way_out.clear();
+        of.lag_seconds = 0;
+    };
+    over(now);
+    for (auto& [number, each] : now.partitions) over(each);
+    now.lag_bytes = 0;
+    now.retention.reset();
 }
 
 }  // namespace crossfade::cdc::follow

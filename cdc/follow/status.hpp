@@ -19,7 +19,8 @@ enum class follower_state {
     standby,  // another crossfade-cdc applies
     held,     // by flags or a backfill: nothing is read
     applying,
-    stopped,  // the stream can't go on by itself; set once, ends with the process
+    stopped,    // the stream can't go on by itself; set once, ends with the process
+    completed,  // the way back was given up (docs/adr/0032): nothing comes any more. By source_watch, for all of it
 };
 std::string_view to_string(follower_state of);
 
@@ -50,6 +51,7 @@ struct follower_status : partition_status {
     std::vector<drift_count> drift;
     std::int64_t dead_letters = 0;
     std::optional<retention_outlook> retention;  // empty: not looked at yet
+    std::string completed_at;                    // of a way back that was given up
 
     // Does its job, or could the moment it is let.
     bool ready() const { return now != follower_state::waiting && now != follower_state::stopped; }
@@ -58,6 +60,10 @@ struct follower_status : partition_status {
 // Sums up, of what is known of each partition. Pure.
 partition_status sum_up(const std::map<int, partition_status>& partitions);
 
+// Of a way back that was given up: whatever its followers are at is nobody's concern any more, but for who stands by.
+// Pure.
+void give_up(follower_status& now);
+
 // The status as all threads see it.
 class status_board {
   public:
@@ -65,6 +71,7 @@ class status_board {
         const std::lock_guard hold{mutex_};
         auto now = status_;
         if (!now.partitions.empty()) static_cast<partition_status&>(now) = sum_up(now.partitions);
+        if (!now.completed_at.empty()) give_up(now);
         return now;
     }
     template <class Change>
@@ -81,6 +88,7 @@ class status_board {
     std::optional<double> lag_seconds() const {
         const std::lock_guard hold{mutex_};
         std::optional<double> most;
+        if (!status_.completed_at.empty()) return 0;
         for (const auto& [number, each] : status_.partitions) most = std::max(most, each.lag_seconds);
         return most;
     }

@@ -52,6 +52,9 @@ void assess_program(const std::string& name, const program_answer& program, cons
     if (state == "stopped")
         into.troubles.push_back(name + " has stopped the stream: " + reason +
                                 (way_out.empty() ? "" : ". Way out: " + way_out));
+    // On purpose it has none: a flag, or a copy under way.
+    if (state == "held" && !way_out.empty())
+        into.troubles.push_back(name + " holds the stream: " + reason + ". Way out: " + way_out);
     if (at(*program.answer, {"ready"}) == "false" && state != "stopped" && state != "standby")
         into.troubles.push_back(name + " is not ready" + (reason.empty() ? "" : ": " + reason) +
                                 (way_out.empty() ? "" : ". Way out: " + way_out));

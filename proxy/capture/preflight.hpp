@@ -28,7 +28,8 @@ std::string slot_query(const settings::stream& stream);
 // Of a way back: a row where the cutover was completed (docs/adr/0032), so that nobody is to read the slot any more. It
 // fails where there is no crossfade.authority yet.
 std::string completed_query(const settings::configuration& config);
-setback completed(const pgclient::rows& answer, const settings::configuration& config);
+// `at`: what that row says.
+setback completed(std::string_view at, const settings::configuration& config);
 slot_facts read_slot(const pgclient::rows& answer);
 
 // What stands in the way, and in which state it leaves the publisher; nullopt: nothing. All pure.

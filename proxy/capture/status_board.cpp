@@ -37,6 +37,8 @@ std::string_view to_string(publisher_state state) {
             return "publishing";
         case publisher_state::stopped:
             return "stopped";
+        case publisher_state::completed:
+            return "completed";
         case publisher_state::off:
             break;
     }

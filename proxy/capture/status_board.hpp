@@ -43,7 +43,7 @@ class status_board {
     mutable std::mutex guard_;
     publisher_status now_;
 
-    std::array<prometheus::Gauge*, 5> states_{};  // by publisher_state
+    std::array<prometheus::Gauge*, 6> states_{};  // by publisher_state
     prometheus::Gauge& stopped_;
     prometheus::Gauge& unacknowledged_events_;
     prometheus::Gauge& unacknowledged_bytes_;

@@ -184,7 +184,7 @@ std::optional<setback> stream_publisher::impl::wait_for_slot(replication_link& l
     for (;;) {
         if (config.source != settings::side::legacy)
             if (const auto over = link.ask(completed_query(config)); over && !over->empty())
-                return completed(*over, config);
+                return completed(over->text(0, 0), config);
         const auto answer = link.ask(slot_query(config.stream));
         if (!answer) return judge(answer.error(), config);
         auto obstacle = judge(read_slot(*answer), config);

@@ -20,6 +20,7 @@ enum class publisher_state {
     standby,     // another publisher holds the slot; takes over when it goes
     publishing,  // holds the slot
     stopped,     // events are missing or can't be had: an operator must act, and it goes on when that shows
+    completed,   // of a way back that was given up (docs/adr/0032): nobody is to publish any more
 };
 std::string_view to_string(publisher_state state);
 

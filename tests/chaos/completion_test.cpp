@@ -1,7 +1,10 @@
 // The end of a cutover, by an order or by mishap: there is no way back then, and everybody says so.
 #include <fstream>
+#include <iterator>
+#include <sstream>
 
 #include "tests/chaos/flip_states.hpp"
+#include "tests/support/http.hpp"
 #include "tests/support/programs.hpp"
 
 namespace crossfade::chaos {
@@ -29,6 +32,38 @@ class completion : public flip_states {
         if (scopes == std::string::npos) return json;
         const auto at = json.find("\"state\": \"", scopes) + 10;
         return json.substr(at, json.find('"', at) - at);
+    }
+    // How many programs are, of the way back, in a state that the alert's expression counts.
+    int counted_by(const std::string& alert) {
+        std::ifstream file{support::source_root() / "deploy/prometheus/alerts.yml"};
+        const std::string rules{std::istreambuf_iterator<char>{file}, {}};
+        // ...: sum by (stream) (crossfade_x_state{state=~"a|b"}) == 0
+        const auto braces = rules.find("_state{", rules.find("- alert: " + alert + '\n'));
+        const auto metric = rules.rfind('(', braces) + 1;
+        const auto from = rules.find('"', braces) + 1;
+        std::istringstream states{rules.substr(from, rules.find('"', from) - from)};
+        const auto said = metrics_of(world().proxy) + metrics_of(world().cdc);
+        int programs = 0;
+        for (std::string state; std::getline(states, state, '|');) {
+            const auto there = rules.substr(metric, rules.find('{', metric) - metric) + "{state=\"" + state +
+                               "\",stream=\"app_back\"} 1";
+            for (auto at = said.find(there); at != std::string::npos; at = said.find(there, at + 1)) ++programs;
+        }
+        return programs;
+    }
+    static std::string metrics_of(const support::crossfade_program& program) {
+        return support::http_get(program.admin_port(), "/metrics").body;
+    }
+    // Nobody is to be told for ever that nobody does what isn't to be done any more.
+    void expect_no_alert() {
+        const auto quiet = [&] {
+            return counted_by("CrossfadeNobodyPublishes") == 1 && counted_by("CrossfadeNobodyApplies") == 1 &&
+                   counted_by("CrossfadeHeldForLong") == 0 &&
+                   support::sample_value(metrics_of(world().cdc),
+                                         "crossfade_stream_lag_seconds{stream=\"app_back\"}") == 0;
+        };
+        EXPECT_TRUE(support::eventually(30s, quiet))
+            << metrics_of(world().proxy) << metrics_of(world().cdc) << world().logs();
     }
     void go_to_modern() {
         ASSERT_EQ(in_the_way(world()), "");
@@ -82,6 +117,7 @@ TEST_F(completion, ends_the_way_back_for_good) {
         return world().cdc.log().find("stream app_back: the cutover was completed, nothing comes any more") !=
                std::string::npos;
     }));
+    expect_no_alert();
     for (const auto* side : {&world().legacy, &world().modern})
         EXPECT_EQ(side->value("SELECT completed_at IS NOT NULL FROM crossfade.authority"), "t");
     made = flip("legacy", {"--force"});
@@ -103,18 +139,25 @@ TEST_F(completion, ends_the_way_back_for_good) {
         return world().proxy.log().find("refused: cutover: cutover of everything was completed at") !=
                std::string::npos;
     })) << world().proxy.log();
-    world().proxy.configure(world().configuration(
-        "  dual_write_strategy: modern-only\n  hybrid_read_strategy: modern\n  cutover_completed: true\n"));
+    for (auto* program : {&world().proxy, &world().cdc})
+        program->configure(world().configuration(
+            "  dual_write_strategy: modern-only\n  hybrid_read_strategy: modern\n  cutover_completed: true\n"));
     expect_status("none: the cutover was completed at");
     std::string last;
     EXPECT_TRUE(support::eventually(30s, [&] {
         last = told(world().crossfade({"status"}));
         return last.find("healthy\n") != std::string::npos;
     })) << last;
+    EXPECT_TRUE(support::eventually(30s, [&] { return world().cdc.log().find("-> modern-only") != std::string::npos; }))
+        << world().cdc.log();
+    expect_no_alert();
     // Programs that begin behind it know it, too.
-    EXPECT_EQ(world().proxy.stop(), 0);
-    world().proxy.start();
-    EXPECT_TRUE(world().proxy.wait_ready());
+    for (auto* program : {&world().proxy, &world().cdc}) {
+        EXPECT_EQ(program->stop(), 0);
+        program->start();
+        EXPECT_TRUE(program->wait_ready());
+    }
+    expect_no_alert();
     EXPECT_EQ(authority(world()), "modern");
     EXPECT_EQ(slots(), "");
     auto client = connect(world().client_dsn());

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <csignal>
@@ -6,6 +7,7 @@
 #include "lib/store/schema.hpp"
 #include "tests/integration/apply/stream_script.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/http.hpp"
 #include "tests/support/ports.hpp"
 
 namespace crossfade::cdc {
@@ -126,14 +128,19 @@ TEST(stream, without_progress_it_waits_for_init) {
     EXPECT_TRUE(at.in_state("waiting"));
 }
 
+// With a file like that of the fixture's own.
+support::crossfade_program another_cdc(const stream_fixture& beside) {
+    auto yaml = beside.yaml();
+    const auto port = std::to_string(beside.cdc->admin_port());
+    const auto other_port = support::free_port();
+    yaml.replace(yaml.find(":" + port), port.size() + 1, ":" + std::to_string(other_port));
+    return {"crossfade-cdc", yaml, other_port};
+}
+
 TEST(stream, a_second_applier_stands_by_and_takes_over) {
     journal_stream at;
     ASSERT_TRUE(at.in_state("applying")) << at.cdc->log();
-    auto yaml = at.yaml();
-    const auto port = std::to_string(at.cdc->admin_port());
-    const auto other_port = support::free_port();
-    yaml.replace(yaml.find(":" + port), port.size() + 1, ":" + std::to_string(other_port));
-    support::crossfade_program other{"crossfade-cdc", yaml, other_port};
+    auto other = another_cdc(at);
     other.start();
     ASSERT_TRUE(other.wait_ready()) << other.log();
     at.write({1});
@@ -142,6 +149,46 @@ TEST(stream, a_second_applier_stands_by_and_takes_over) {
     at.write({2});
     ASSERT_TRUE(at.applied(at.from)) << other.log();
     EXPECT_EQ(at.one(counted), "2 2");
+}
+
+// What it measured while it applied is another's to say now, and would be an alert without end.
+TEST(stream, who_stands_by_is_not_behind) {
+    journal_stream at;
+    at.write({1});
+    ASSERT_TRUE(at.applied(at.from)) << at.cdc->log();
+    at.exec("INSERT INTO crossfade.backfills (stream, table_name, state) VALUES ('app', 'public.gone', 'asked')");
+    const std::string lag = "crossfade_stream_lag_seconds{", bytes = "crossfade_stream_lag_bytes{";
+    const std::string held = "crossfade_backfill_tables{state=\"held\"";
+    EXPECT_TRUE(
+        support::eventually(std::chrono::seconds{20},
+                            [&] { return at.metric(lag) != "0" && at.metric(bytes) != "0" && at.metric(held) == "1"; }))
+        << at.metric(lag) << ' ' << at.metric(bytes) << ' ' << at.metric(held) << at.cdc->log();
+
+    auto other = another_cdc(at);
+    other.start();
+    ASSERT_TRUE(other.wait_ready()) << other.log();
+    const auto says_other = [&](const std::string& what) {
+        return support::http_get(other.admin_port(), "/metrics").body.find(what) != std::string::npos;
+    };
+    // Stopped meanwhile, it can't be the first to have the lock again.
+    at.cdc->signal(SIGSTOP);
+    ASSERT_TRUE(support::eventually(std::chrono::seconds{20}, [&] { return at.cdc->stopped(); }));
+    at.exec(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database d ON d.oid = database"
+        " WHERE locktype = 'advisory' AND datname = current_database()");
+    ASSERT_TRUE(support::eventually(std::chrono::seconds{20}, [&] {
+        return says_other("crossfade_applier_state{state=\"applying\",stream=\"app\"} 1");
+    })) << other.log();
+    at.cdc->signal(SIGCONT);
+    ASSERT_TRUE(at.in_state("standby")) << at.status();
+    EXPECT_TRUE(
+        support::eventually(std::chrono::seconds{10},
+                            [&] { return at.metric(lag) == "0" && at.metric(bytes) == "0" && at.metric(held) == "0"; }))
+        << at.metric(lag) << ' ' << at.metric(bytes) << ' ' << at.metric(held);
+    EXPECT_THAT(at.status(),
+                testing::AllOf(testing::HasSubstr("\"lag_seconds\":null"), testing::HasSubstr("\"lag_bytes\":null")));
+    EXPECT_TRUE(support::eventually(std::chrono::seconds{10}, [&] { return says_other(held + ",stream=\"app\"} 1"); }))
+        << other.log();
 }
 
 TEST(stream, progress_moved_by_another_fences_the_batch) {

@@ -29,7 +29,9 @@ TEST(status, of_several_is_the_worst_and_the_farthest_behind) {
     held.now = follower_state::held;
     held.reason = "a backfill is copying";
     held.limits = {"a"};
-    auto handed_over = applying(8, model::source_time{6us}, 1);
+    auto handed_over = applying(6, {}, 1);
+    handed_over.applied_time.reset();
+    handed_over.lag_seconds.reset();
     handed_over.now = follower_state::standby;
     handed_over.limits = {"a", "b"};
     const auto sum = sum_up({{0, applying(7, model::source_time{7us}, 2)}, {3, held}, {5, handed_over}});
@@ -48,6 +50,32 @@ TEST(status, is_unknown_where_that_of_a_partition_is) {
     const auto sum = sum_up({{0, applying(7, model::source_time{7us}, 2)}, {1, fresh}});
     EXPECT_FALSE(sum.applied_time);
     EXPECT_EQ(sum.lag_seconds, 2);
+}
+
+TEST(status, of_a_way_back_that_was_given_up_is_no_trouble) {
+    status_board board;
+    for (const auto state : {follower_state::held, follower_state::waiting, follower_state::stopped}) {
+        board.update(0, [&](partition_status& status) {
+            status = applying(7, model::source_time{7us}, 4000);
+            status.now = state;
+            status.way_out = "begin anew";
+        });
+        board.update([](follower_status& status) { status.completed_at = {}; });
+        EXPECT_EQ(board.read().now, state);
+        EXPECT_EQ(board.lag_seconds(), 4000);
+        board.update([](follower_status& status) { status.completed_at = "2026-01-02 03:04:05 UTC"; });
+        const auto now = board.read();
+        EXPECT_EQ(now.now, follower_state::completed);
+        EXPECT_EQ(now.reason, "the cutover was completed at 2026-01-02 03:04:05 UTC: legacy gets nothing any more");
+        EXPECT_EQ(now.way_out, "");
+        EXPECT_EQ(now.lag_seconds, 0);
+        EXPECT_EQ(now.lag_bytes, 0);
+        EXPECT_EQ(now.partitions.at(0).now, follower_state::completed);
+        EXPECT_TRUE(now.ready());
+        EXPECT_EQ(board.lag_seconds(), 0);
+    }
+    board.update(0, [](partition_status& status) { status.now = follower_state::standby; });
+    EXPECT_EQ(board.read().now, follower_state::standby);
 }
 
 TEST(status, while_no_partition_is_followed) {

@@ -31,6 +31,9 @@ TEST(status_board, one_state_at_a_time) {
     EXPECT_EQ(gauge_of(metrics, "crossfade_stream_stopped"), 0);
     EXPECT_EQ(gauge_of(metrics, "crossfade_publisher_state", "publishing"), 1);
     EXPECT_TRUE(board.read().reason.empty());
+    board.enter({publisher_state::completed, "over", {}});
+    EXPECT_EQ(gauge_of(metrics, "crossfade_publisher_state", "completed"), 1);
+    EXPECT_EQ(gauge_of(metrics, "crossfade_publisher_state", "publishing"), 0);
 }
 
 TEST(status_board, progress_and_bounds) {
