@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <csignal>
 #include <memory>
 #include <string>
@@ -28,7 +29,13 @@
 namespace crossfade::proxy {
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr std::string_view name = "crossfade-proxy";
+
+// For what comes when no client is left, such as the audit log's last lines. With proxy.drain_timeout's default it is
+// what the systemd unit gives.
+constexpr std::chrono::seconds time_to_end{10};
 
 // The running program, as signals and operators steer it. All of it happens in the thread of `home`.
 struct helm {
@@ -36,6 +43,7 @@ struct helm {
     frontend::front& front;
     program::configuration_reload& reload;
     const program::service_manager& manager;
+    std::chrono::milliseconds drain_timeout;
 
     void take_up(std::string_view trigger) const {
         manager.reloading();
@@ -45,12 +53,19 @@ struct helm {
 
     void shut_down(console::shutdown_waits_for what) const {
         const bool begun = front.draining();
-        manager.stopping("waiting for what is under way");
         if (what == console::shutdown_waits_for::clients) {
-            if (!begun) front.retire([this] { home.stop(); });
+            if (begun) return;
+            // Not stopping yet, as that has an end by force.
+            manager.status("waiting until the last client has left");
+            front.retire([this] {
+                manager.stopping("the last client has left", time_to_end);
+                home.stop();
+            });
             return;
         }
-        if (!begun || what == console::shutdown_waits_for::transactions) front.drain([this] { home.stop(); });
+        const bool drains = !begun || what == console::shutdown_waits_for::transactions;
+        manager.stopping("waiting for what is under way", time_to_end + (drains ? drain_timeout : 0ms));
+        if (drains) front.drain([this] { home.stop(); });
         if (what == console::shutdown_waits_for::nothing) front.cut();
     }
 };
@@ -133,7 +148,7 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
         back = std::make_unique<capture::stream_publisher>(turned(), registry, turned);
     }
 
-    const helm steer{home, front, reload, manager};
+    const helm steer{home, front, reload, manager, at_start->config.proxy.drain_timeout};
     desk =
         std::make_unique<admin::operator_desk>(home, front, reload, *trail, publisher.get(), registry,
                                                [&steer](console::shutdown_waits_for what) { steer.shut_down(what); });

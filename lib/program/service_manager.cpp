@@ -64,6 +64,12 @@ void service_manager::reloading() const {
     tell("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(since_boot.count()) + '\n', {});
 }
 
+void service_manager::stopping(std::string_view status, std::chrono::microseconds within) const {
+    const auto longer =
+        within.count() > 0 ? "EXTEND_TIMEOUT_USEC=" + std::to_string(within.count()) + '\n' : std::string{};
+    tell("STOPPING=1\n" + longer, status);
+}
+
 void service_manager::tell(std::string lines, std::string_view status) const {
     sockaddr_un address{};
     socklen_t length = 0;

@@ -22,7 +22,9 @@ class service_manager {
     void ready(std::string_view status) const { tell("READY=1\n", status); }
     // A reload has begun; ready() says that it is over.
     void reloading() const;
-    void stopping(std::string_view status) const { tell("STOPPING=1\n", status); }
+    // From then on the manager's patience (TimeoutStopSec=) counts, or `within` where that is longer: who isn't gone by
+    // then is killed.
+    void stopping(std::string_view status, std::chrono::microseconds within = {}) const;
     void status(std::string_view status) const { tell("", status); }
     void alive() const { tell("WATCHDOG=1\n", {}); }
 

@@ -46,6 +46,11 @@ std::string listed(const std::vector<std::uint64_t>& ids) {
     return ids.size() > most_named ? all + ", …" : all;
 }
 
+failure still_busy(const std::vector<std::uint64_t>& sessions) {
+    return {"55006", std::to_string(sessions.size()) + " sessions are still in a transaction, and nothing new is held",
+            "Sessions: " + listed(sessions), "KILL them or wait, and PAUSE again."};
+}
+
 }  // namespace
 
 struct pauses::attempt {
@@ -87,24 +92,22 @@ void pauses::look(const std::shared_ptr<attempt>& at) {
 void pauses::judge(const std::shared_ptr<attempt>& at, const std::vector<console::session_facts>& sessions) {
     if (holds_.find(at->what) == nullptr)
         return at->then(failure{"55000", "the pause was ended before everything stood still", {}, {}});
-    if (front_.draining()) return at->then(failure{"57P01", "the proxy is stopping", {}, {}});
+    if (front_.draining()) return give_up(*at, {"57P01", "the proxy is stopping, and nothing new is held", {}, {}});
     const auto busy = console::in_the_way(at->what, sessions);
     if (busy.empty()) return at->then(done{});
-    if (std::chrono::steady_clock::now() >= at->deadline) return give_up(*at, busy);
+    if (std::chrono::steady_clock::now() >= at->deadline) return give_up(*at, still_busy(busy));
     at->timer.expires_after(look_again);
     at->timer.async_wait([this, at](boost::system::error_code cancelled) {
         if (!cancelled) look(at);
     });
 }
 
-void pauses::give_up(const attempt& at, const std::vector<std::uint64_t>& busy) {
+void pauses::give_up(const attempt& at, failure why) {
     holds_.remove(at.what);
     if (at.before) holds_.add(*at.before);
     apply();
-    spdlog::warn("console: no pause of {}: {} sessions are in a transaction", shown(at.what), busy.size());
-    at.then(failure{"55006",
-                    std::to_string(busy.size()) + " sessions are still in a transaction, and nothing new is held",
-                    "Sessions: " + listed(busy), "KILL them or wait, and PAUSE again."});
+    spdlog::warn("console: no pause of {}: {}", shown(at.what), why.message);
+    at.then(std::move(why));
 }
 
 answer pauses::end(const scope& what) {

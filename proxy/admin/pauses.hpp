@@ -40,7 +40,7 @@ class pauses {
     struct attempt;
     void look(const std::shared_ptr<attempt>& at);
     void judge(const std::shared_ptr<attempt>& at, const std::vector<console::session_facts>& sessions);
-    void give_up(const attempt& at, const std::vector<std::uint64_t>& busy);
+    void give_up(const attempt& at, console::failure why);
     void apply();
 
     boost::asio::io_context& home_;

@@ -212,6 +212,35 @@ TEST_F(pause, does_not_keep_the_proxy_from_stopping_while_it_waits) {
     EXPECT_EQ(proxy_->stop(10s), 0);
 }
 
+TEST_F(pause, that_fails_as_the_proxy_stops_holds_nothing) {
+    const auto client = connect();
+    value(client, "select 1");
+    EXPECT_EQ(sqlstate(console(), "SHUTDOWN WAIT; PAUSE"), "57P01");
+    ASSERT_EQ(metric("crossfade_pauses "), 0);
+    EXPECT_EQ(value(client, "select 'goes on'"), "goes on");
+}
+
+TEST_F(pause, that_waits_when_the_proxy_stops_holds_nothing) {
+    restart("pause_wait: 30s", "pause_max: 1m");
+    const auto [client, operators] = pause_that_waits();
+    EXPECT_EQ(psql("SHUTDOWN WAIT").exit_code, 0);
+    const answer failed{PQgetResult(operators.get())};
+    EXPECT_STREQ(PQresultErrorField(failed.get(), PG_DIAG_SQLSTATE), "57P01");
+    ASSERT_EQ(metric("crossfade_pauses "), 0);
+    value(client, "commit");
+    EXPECT_EQ(value(client, "select 'goes on'"), "goes on");
+}
+
+TEST_F(pause, that_fails_as_the_proxy_stops_leaves_what_held_before) {
+    const auto client = connect();
+    const auto operators = console();
+    EXPECT_EQ(sqlstate(operators, "PAUSE"), "");
+    EXPECT_EQ(sqlstate(operators, "SHUTDOWN WAIT; PAUSE"), "57P01");
+    EXPECT_EQ(metric("crossfade_pauses "), 1);
+    EXPECT_EQ(sqlstate(operators, "RESUME"), "");
+    EXPECT_EQ(value(client, "select 'goes on'"), "goes on");
+}
+
 TEST_F(pause, can_be_ended_while_it_waits) {
     restart("pause_wait: 30s", "pause_max: 1m");
     const auto [client, operators] = pause_that_waits();

@@ -58,6 +58,8 @@ TEST(service_manager, is_told_at_a_path_and_at_an_abstract_name) {
         EXPECT_EQ(listening.heard(), "STATUS=two lines\n");
         told.stopping("");
         EXPECT_EQ(listening.heard(), "STOPPING=1\n");
+        told.stopping("soon", 90s);
+        EXPECT_EQ(listening.heard(), "STOPPING=1\nEXTEND_TIMEOUT_USEC=90000000\nSTATUS=soon\n");
         told.alive();
         EXPECT_EQ(listening.heard(), "WATCHDOG=1\n");
         told.reloading();
