@@ -22,8 +22,8 @@ bool met(tls_demand demand, const connection_facts& of) {
 }
 
 bool fits(const access_rule& rule, const connection_facts& of) {
-    return hold(rule.from, of.address) && hold(rule.users, of.user) && hold(rule.databases, of.database) &&
-           met(rule.tls, of);
+    return hold(rule.from, of.address) && hold(rule.users, of.user) &&
+           (hold(rule.databases, of.database) || hold(rule.databases, of.known_as)) && met(rule.tls, of);
 }
 
 // As pg_hba.conf's: what the client knows of itself, so that its owner can see what the rules saw.

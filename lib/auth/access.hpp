@@ -59,6 +59,7 @@ struct connection_facts {
     std::optional<std::string> certificate_name;  // the common name, of a certificate that was verified
     std::string user;
     std::string database;
+    std::string known_as{};  // another name of it that rules may mean it by; empty: none
 };
 
 struct access_allowed {

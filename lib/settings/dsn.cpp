@@ -1,8 +1,10 @@
 #include "lib/settings/dsn.hpp"
 
 #include <libpq-fe.h>
+#include <strings.h>
 
 #include <memory>
+#include <optional>
 
 #include "lib/settings/values.hpp"
 
@@ -39,6 +41,21 @@ bool asks_too_much(const options& of) {
     return of["gssencmode"] == "require" || of["channel_binding"] == "require";
 }
 
+// What libpq heeds for Crossfade's own connections, and the relay would silently do without.
+std::optional<objection> unheeded(const options& of) {
+    for (const std::string each : {"ssl_max_protocol_version", "requirepeer", "require_auth", "sslcertmode"})
+        if (!of[each].empty()) return objection::because("no " + each + ": the relay of sessions doesn't heed it");
+    return std::nullopt;
+}
+
+std::optional<std::string> oldest_version(const std::string& named) {
+    const auto is = [&](const char* name) { return ::strcasecmp(named.c_str(), name) == 0; };
+    if (is("TLSv1.3")) return "1.3";
+    // The relay speaks nothing older whatever is allowed.
+    if (named.empty() || is("TLSv1") || is("TLSv1.1") || is("TLSv1.2")) return "1.2";
+    return std::nullopt;
+}
+
 or_objection<server_tls> read_tls(const options& given) {
     server_tls read;
     const auto mode = given["sslmode"];
@@ -57,9 +74,18 @@ or_objection<server_tls> read_tls(const options& given) {
     read.cert_file = given["sslcert"];
     read.key_file = given["sslkey"];
     read.sni = given["sslsni"] != "0";
+    read.crl_file = given["sslcrl"];
+    read.crl_dir = given["sslcrldir"];
+    const auto oldest = oldest_version(given["ssl_min_protocol_version"]);
+    if (!oldest) return objection::because("ssl_min_protocol_version=TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3");
+    read.min_version = *oldest;
     if (read.mode >= tls_mode::verify_ca && read.ca_file.empty())
         return objection::because(
             "sslrootcert beside sslmode=verify-ca or verify-full: a file with the authorities to believe");
+    if ((!read.crl_file.empty() || !read.crl_dir.empty()) && !read.verifies_authority())
+        return objection::because(
+            "sslrootcert and sslmode=require, verify-ca or verify-full beside sslcrl or sslcrldir: otherwise no "
+            "certificate is looked at");
     if (read.cert_file.empty() != read.key_file.empty())
         return objection::because("both sslcert and sslkey, or neither");
     return read;
@@ -92,6 +118,7 @@ or_objection<database> read_dsn(const std::string& dsn) {
         return objection::because(
             "no gssencmode=require and no channel_binding=require: sessions are relayed, and neither goes through a "
             "relay (sslmode=verify-full protects the way to the database)");
+    if (auto one = unheeded(given)) return *one;
     auto tls = read_tls(given);
     if (!tls) return tls.error();
     if (host.starts_with('/') && address.empty()) tls->mode = tls_mode::disable;  // as libpq does

@@ -87,6 +87,7 @@ void add_tls(collector& to, const listener_tls& of) {
     to.add("proxy.tls.cert_file", of.cert_file);
     to.add("proxy.tls.key_file", of.key_file);
     to.add("proxy.tls.ca_file", of.ca_file);
+    to.add("proxy.tls.crl_file", of.crl_file);
     to.add("proxy.tls.min_version", of.min_version);
     to.add("proxy.tls.ciphers", of.ciphers);
     for (std::size_t i = 0; i < of.hosts.size(); ++i) {

@@ -36,6 +36,7 @@ constexpr key every_key[] = {
     {"proxy.tls.cert_file", on_reload},
     {"proxy.tls.key_file", on_reload},
     {"proxy.tls.ca_file", on_reload},
+    {"proxy.tls.crl_file", on_reload},
     {"proxy.tls.min_version", on_reload},
     {"proxy.tls.ciphers", on_reload},
     {"proxy.tls.hosts.<host>.names", on_reload},

@@ -64,6 +64,7 @@ void read_tls(const section& from, listener_tls& into) {
     fields.text("cert_file", into.cert_file);
     fields.text("key_file", into.key_file);
     fields.text("ca_file", into.ca_file);
+    fields.text("crl_file", into.crl_file);
     fields.one_of("min_version", into.min_version, {"1.2", "1.3"});
     fields.text("ciphers", into.ciphers);
     read_hosts(from, into);
@@ -73,6 +74,8 @@ void read_tls(const section& from, listener_tls& into) {
     if (into.mode == tls_mode::verify_ca && into.ca_file.empty() && !from.has("ca_file"))
         from.out().add(from.at("ca_file"), "nothing",
                        "a PEM file with the authorities whose client certificates are believed");
+    if (!into.crl_file.empty() && into.ca_file.empty())
+        from.out().add(from.at("crl_file"), quote_found(into.crl_file), "proxy.tls.ca_file with it");
 }
 
 void read_limits(const section& from, const field_reader& fields, proxy& into) {

@@ -30,13 +30,16 @@ std::string to_string(const endpoint& at);
 enum class tls_mode { disable, prefer, require, verify_ca, verify_full };
 std::string_view to_string(tls_mode mode);
 
-// TLS from the proxy to a database: sslmode, sslrootcert, sslcert, sslkey and sslsni of the dsn.
+// TLS from the proxy to a database: what the dsn says of it.
 struct server_tls {
     tls_mode mode = tls_mode::disable;
     std::string ca_file;  // "system" for the operating system's
     std::string cert_file;
     std::string key_file;
     bool sni = true;
+    std::string crl_file{};  // what was revoked, PEM
+    std::string crl_dir{};   // the same, by OpenSSL's names
+    std::string min_version = "1.2";
 
     // libpq's rule: a root certificate that is named is heeded under require too.
     bool verifies_authority() const {
@@ -63,6 +66,7 @@ struct listener_tls {
     std::string min_version = "1.2";
     std::string ciphers;                    // OpenSSL's list for TLS 1.2; empty: its default
     std::vector<host_certificate> hosts{};  // who asks for none of their names gets cert_file
+    std::string crl_file{};                 // of those that ca_file vouches for, the revoked ones
 
     friend bool operator==(const listener_tls&, const listener_tls&) = default;
 };

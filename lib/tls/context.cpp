@@ -64,6 +64,24 @@ std::optional<fault> trust(SSL_CTX* of, std::string_view setting, const std::str
     return std::nullopt;
 }
 
+// As libpq and PostgreSQL look at them; but one that can't be read is an error, and not as good as none.
+std::optional<fault> refuse_revoked(SSL_CTX* of, std::string_view setting, const std::string& file,
+                                    const std::string& directory = {}) {
+    if (file.empty() && directory.empty()) return std::nullopt;
+    ::ERR_clear_error();
+    auto* const store = ::SSL_CTX_get_cert_store(of);
+    if (!file.empty()) {
+        auto* const lookup = ::X509_STORE_add_lookup(store, ::X509_LOOKUP_file());
+        if (lookup == nullptr || ::X509_load_crl_file(lookup, file.c_str(), X509_FILETYPE_PEM) < 1)
+            return unusable(setting, file);
+    }
+    // Read when they are needed: without one for a certificate's issuer the certificate isn't believed.
+    if (!directory.empty() && ::X509_STORE_load_locations(store, nullptr, directory.c_str()) != 1)
+        return unusable("sslcrldir", directory);
+    ::X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+    return std::nullopt;
+}
+
 // PostgreSQL 17's name for itself (protocol-flow.html, "SSL Session Encryption"). A client that offers others alone
 // speaks another protocol: an HTTP request must not be taken for a session.
 constexpr std::array<unsigned char, 11> alpn{10, 'p', 'o', 's', 't', 'g', 'r', 'e', 's', 'q', 'l'};
@@ -173,6 +191,7 @@ result<context, fault> context::of_listener(const settings::listener_tls& from) 
     if (auto failed = host_list::give(native, from.hosts)) return *failed;
     if (!from.ca_file.empty()) {
         if (auto failed = trust(native, "proxy.tls.ca_file", from.ca_file)) return *failed;
+        if (auto failed = refuse_revoked(native, "proxy.tls.crl_file", from.crl_file)) return *failed;
         if (auto* names = ::SSL_load_client_CA_file(from.ca_file.c_str())) ::SSL_CTX_set_client_CA_list(native, names);
         const bool demanded = from.mode >= settings::tls_mode::verify_ca;
         ::SSL_CTX_set_verify(native, SSL_VERIFY_PEER | (demanded ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), nullptr);
@@ -192,6 +211,8 @@ result<context, fault> context::of_server(const settings::server_tls& from) {
     if (!from.ca_file.empty()) {
         if (auto failed = trust(native, "sslrootcert", from.ca_file)) return *failed;
     }
+    if (auto failed = refuse_revoked(native, "sslcrl", from.crl_file, from.crl_dir)) return *failed;
+    if (from.min_version == "1.3") ::SSL_CTX_set_min_proto_version(native, TLS1_3_VERSION);
     if (from.verifies_authority()) ::SSL_CTX_set_verify(native, SSL_VERIFY_PEER, nullptr);
     return made;
 }

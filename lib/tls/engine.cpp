@@ -74,6 +74,15 @@ engine::engine(const context& of) : engine(::SSL_new(of.native())) {
 engine::engine(const context& of, const settings::server_tls& settings, const std::string& host)
     : engine(::SSL_new(of.native())) {
     ::SSL_set_connect_state(ssl_.get());
+    if (!settings.cert_file.empty())
+        // SSL_CTX_set_cert_cb(3): a client's is called when it is asked for its certificate.
+        ::SSL_set_cert_cb(
+            ssl_.get(),
+            [](SSL*, void* self) {
+                static_cast<engine*>(self)->showed_certificate_ = true;
+                return 1;
+            },
+            this);
     const bool address = is_address(host);
     if (settings.sni && !address) ::SSL_set_tlsext_host_name(ssl_.get(), host.c_str());
     if (settings.mode == settings::tls_mode::verify_full) {

@@ -15,7 +15,7 @@ namespace crossfade::tls {
 
 // One connection's TLS without I/O: bytes of the network in, bytes for the network out. What is to be sent is appended
 // to `out`, and has to go out in the order of the calls. After a failure only what is in `out` (an alert) may still be
-// sent. Not thread-safe; may move only before the first call.
+// sent. Not thread-safe; stays where it is.
 class engine {
   public:
     // The listener's end.
@@ -57,6 +57,8 @@ class engine {
     std::string peer_common_name() const;
     std::string peer_end_point_hash() const;
     std::string own_end_point_hash() const;
+    // Of the client's end: the server has asked for a certificate, and there was one to show.
+    bool showed_certificate() const { return showed_certificate_; }
 
   private:
     struct free_ssl {
@@ -72,6 +74,7 @@ class engine {
     std::string kept_;
     std::string* out_ = nullptr;  // during a call
     std::string reason_;
+    bool showed_certificate_ = false;
 };
 
 }  // namespace crossfade::tls

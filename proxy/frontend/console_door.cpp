@@ -75,7 +75,9 @@ asio::awaitable<console_end> serve_console(transport& client, surroundings& arou
     const auto& config = in_force->config;
     using enum console::admission::outcome;
     const std::string user{opening.parameter("user")};
-    const auto decided = auth::decide(config.proxy.access, facts_of(client, opening));
+    const auto facts = facts_of(client, opening, {});
+    if (!facts) co_return console_end{session_end::client_left, {}};
+    const auto decided = auth::decide(config.proxy.access, *facts);
     if (const auto* why = std::get_if<auth::access_refused>(&decided)) {
         spdlog::warn("console: {} is refused: {}", user, why->reason);
         co_return turned_away(session_end::refused, sqlstate::invalid_authorization, why->message);

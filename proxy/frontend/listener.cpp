@@ -78,7 +78,7 @@ std::uint16_t bound_port(int socket) {
 }  // namespace
 
 listener::listener(asio::io_context& context, const settings::proxy& by, const std::vector<int>& passed, hand_over take)
-    : context_(context), take_(std::move(take)), port_(by.listen.port) {
+    : context_(context), take_(std::move(take)), were_passed_(!passed.empty()), port_(by.listen.port) {
     for (const int each : passed) {
         sockaddr_storage bound{};
         socklen_t length = sizeof bound;
@@ -86,7 +86,7 @@ listener::listener(asio::io_context& context, const settings::proxy& by, const s
         doors_.push_back({asio::posix::stream_descriptor{context_, each}, bound.ss_family});
         port_ = bound_port(each);
     }
-    if (!passed.empty()) return;
+    if (were_passed_) return;
     const auto& at = by.listen;
     const auto use = by.reuse_port ? port_use::shared : port_use::alone;
     if (at.host.starts_with('/')) {
@@ -141,7 +141,7 @@ void listener::start() {
 
 void listener::stop() {
     for (auto& each : doors_) {
-        for (int left = most_left_over; left > 0 && each.socket.is_open(); --left) {
+        for (int left = were_passed_ ? 0 : most_left_over; left > 0 && each.socket.is_open(); --left) {
             const int connected =
                 ::accept4(each.socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
             if (connected < 0) break;

@@ -30,7 +30,8 @@ class listener {
     ~listener();  // removes the Unix socket
 
     void start();
-    // Those that wait in the kernel's queue are still taken (closing would reset them), then no more.
+    // Those that wait in the kernel's queue are still taken (closing would reset them), then no more. In that of a
+    // passed socket they wait on, for the next process.
     void stop();
 
     std::uint16_t port() const { return port_; }  // the one bound, for an endpoint with port 0
@@ -45,6 +46,7 @@ class listener {
     boost::asio::io_context& context_;
     hand_over take_;
     std::vector<door> doors_;
+    bool were_passed_;  // by who listens on
     std::string unix_path_;
     std::optional<std::pair<dev_t, ino_t>> unix_file_;
     std::uint16_t port_ = 0;

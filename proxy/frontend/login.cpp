@@ -38,12 +38,16 @@ void throw_exception_from_error(const login_refusal& refusal, const boost::sourc
     boost::throw_exception(std::runtime_error(refusal.reason), where);
 }
 
-auth::connection_facts facts_of(const transport& client, const pgwire::startup_message& opening) {
-    auth::connection_facts facts{.address = address_of(client.descriptor()),
+std::optional<auth::connection_facts> facts_of(const transport& client, const pgwire::startup_message& opening,
+                                               std::string_view known_as) {
+    const auto address = address_of(client.descriptor());
+    if (!address) return std::nullopt;
+    auth::connection_facts facts{.address = *address,
                                  .tls = client.tls() != nullptr,
                                  .certificate_name = {},
                                  .user = std::string{opening.parameter("user")},
-                                 .database = std::string{opening.database()}};
+                                 .database = std::string{opening.database()},
+                                 .known_as = std::string{known_as}};
     if (facts.tls) {
         if (auto name = client.tls()->peer_common_name(); !name.empty()) facts.certificate_name = std::move(name);
     }
@@ -84,7 +88,9 @@ asio::awaitable<result<proof, login_refusal>> prove_by_scram(transport& client, 
                                                              gatekeeper& keeper, settings::snapshot in_force,
                                                              settings::side authority, std::string user) {
     const auto limit = in_force->config.proxy.auth.attempts;
-    const auto address = address_of(client.descriptor());
+    const auto found_at = address_of(client.descriptor());
+    if (!found_at) co_return client_fault(message_reader::fault::gone);
+    const auto& address = *found_at;
     if (const auto pause = keeper.attempts().pause(limit, address, user, std::chrono::steady_clock::now())) {
         keeper.count_held_back();
         const auto seconds = std::chrono::ceil<std::chrono::seconds>(*pause).count();
@@ -108,6 +114,28 @@ asio::awaitable<result<proof, login_refusal>> prove_by_scram(transport& client, 
         co_return std::move(shown.error());
     }
     co_return proof{std::move(shown->message), std::move(*found), std::move(shown->keys)};
+}
+
+asio::awaitable<result<first_words, login_refusal>> hear_first_question(message_reader& from) {
+    first_words heard;
+    for (int count = 0; count < most_server_messages && heard.said.size() <= most_of_server; ++count) {
+        auto next = co_await from.next(most_of_server);
+        if (!next) co_return server_fault(std::string{to_string(next.error())});
+        heard.said += pgwire::framed(next->type, next->body);
+        switch (next->type) {
+            case pgwire::backend::authentication:
+                heard.let_in = pgwire::parse_authentication(next->body) == pgwire::authentication::ok;
+                co_return heard;
+            case pgwire::backend::error_response:
+                co_return heard;
+            case pgwire::backend::notice_response:
+            case pgwire::backend::negotiate_protocol_version:
+                break;
+            default:
+                co_return server_fault("unexpected message during the log-in");
+        }
+    }
+    co_return server_fault("too many messages during the log-in");
 }
 
 asio::awaitable<result<let_in, login_refusal>> log_in_to_server(transport& server, message_reader& from,

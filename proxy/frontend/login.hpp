@@ -21,8 +21,9 @@ struct login_refusal {
 };
 [[noreturn]] void throw_exception_from_error(const login_refusal& refusal, const boost::source_location& where);
 
-// What proxy.access is asked about.
-auth::connection_facts facts_of(const transport& client, const pgwire::startup_message& opening);
+// What proxy.access is asked about; nothing when the client is gone. `known_as` as of same_database().
+std::optional<auth::connection_facts> facts_of(const transport& client, const pgwire::startup_message& opening,
+                                               std::string_view known_as);
 
 // Before a log-in to the proxy: tells a client that asks for more than pgwire::newest_version what it gets, and takes
 // the rest out of the opening. A database that gets the opening afterwards may know less: nothing comes of it but a
@@ -40,6 +41,14 @@ asio::awaitable<boost::system::result<proof, login_refusal>> prove_by_scram(tran
                                                                             gatekeeper& keeper,
                                                                             settings::snapshot in_force,
                                                                             settings::side authority, std::string user);
+
+// After the start-up message was sent: up to the database's first question, its AuthenticationOk or its error, whole
+// messages.
+struct first_words {
+    std::string said;
+    bool let_in = false;  // with no question
+};
+asio::awaitable<boost::system::result<first_words, login_refusal>> hear_first_question(message_reader& from);
 
 // After the start-up message was sent: until AuthenticationOk. What the database refuses is said to the client in its
 // own words.

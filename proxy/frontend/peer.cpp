@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <boost/asio/ip/address.hpp>
@@ -60,11 +61,26 @@ peer peer_of(int socket) {
     return {std::move(far_end), shown(*local), near ? console::origin::local : console::origin::elsewhere};
 }
 
-std::optional<auth::ip_address> address_of(int socket) {
+// By our own end, which is there for as long as the socket is; a client's is bound to no address.
+bool is_unix_socket(int socket) {
+    const auto local = end_of(socket, ::getsockname);
+    return local && local->protocol().family() == AF_UNIX;
+}
+
+boost::system::result<std::optional<auth::ip_address>> address_of(int socket) {
+    if (is_unix_socket(socket)) return std::optional<auth::ip_address>{};
     const auto remote = end_of(socket, ::getpeername);
-    if (!remote || !is_ip(*remote)) return std::nullopt;
+    if (!remote || !is_ip(*remote)) return error_code{asio::error::not_connected};
     const auto ip = ip_of(*remote);
-    return ip.is_v4() ? auth::ip_address{ip.to_v4().to_bytes()} : auth::ip_address{ip.to_v6().to_bytes()};
+    return std::optional{ip.is_v4() ? auth::ip_address{ip.to_v4().to_bytes()}
+                                    : auth::ip_address{ip.to_v6().to_bytes()}};
+}
+
+bool is_of_our_user(int socket) {
+    ucred at{};
+    socklen_t size = sizeof at;
+    return is_unix_socket(socket) && ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &at, &size) == 0 &&
+           at.uid == ::geteuid();
 }
 
 }  // namespace crossfade::proxy::frontend

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/system/result.hpp>
 #include <optional>
 
 #include "lib/auth/address.hpp"
@@ -17,7 +18,13 @@ struct peer {
 };
 peer peer_of(int socket);
 
-// The client's address; nothing for a Unix socket.
-std::optional<auth::ip_address> address_of(int socket);
+// The client's address; nothing for a Unix socket. Fails when the connection is lost, and its address with it: who sent
+// a reset is no local client.
+boost::system::result<std::optional<auth::ip_address>> address_of(int socket);
+
+bool is_unix_socket(int socket);
+
+// Whether the client is on this machine, and runs as the user that we run as: by a Unix socket.
+bool is_of_our_user(int socket);
 
 }  // namespace crossfade::proxy::frontend

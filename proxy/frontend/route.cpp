@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "lib/auth/access.hpp"
+
 namespace crossfade::proxy::frontend {
 namespace {
 
@@ -17,6 +19,11 @@ void set_parameter(pgwire::startup_message& of, std::string_view name, const std
 std::string_view database_at(settings::side which, const settings::configuration& config, std::string_view asked_for) {
     const bool renamed = which == settings::side::modern && asked_for == config.legacy.dbname;
     return renamed ? config.modern.dbname : asked_for;
+}
+
+std::string_view same_database(const settings::configuration& config, std::string_view asked_for) {
+    const auto cut = [](std::string_view name) { return name.substr(0, auth::longest_name); };
+    return cut(asked_for) == cut(config.modern.dbname) ? config.legacy.dbname : asked_for;
 }
 
 bool wants_replication(const pgwire::startup_message& opening) {

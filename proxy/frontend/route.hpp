@@ -14,6 +14,10 @@ struct route {
 // What a client asks for, as the side names it: legacy's database has modern's name there.
 std::string_view database_at(settings::side which, const settings::configuration& config, std::string_view asked_for);
 
+// Likewise back: what an operator means by legacy's name, whichever name the client uses. Rules, limits and pauses go
+// by it.
+std::string_view same_database(const settings::configuration& config, std::string_view asked_for);
+
 // The client's own start-up message goes on as it is, but for the database's name.
 route route_to(settings::side authority, const settings::configuration& config, pgwire::startup_message from);
 

@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
 #include "lib/pgwire/diagnostics.hpp"
 #include "proxy/console/access.hpp"
 #include "proxy/frontend/dial.hpp"
@@ -77,19 +79,40 @@ asio::awaitable<cancel_result> session::pass_on(pgwire::cancel_request request) 
     const auto [found, server, there] = around_.cancels.find(request);
     if (found == cancel_registry::match::several) co_return cancel_result::ambiguous;
     // The key is the database's own, and it alone can say whom an unknown one belongs to: a session of another proxy
-    // behind the same address, one that has just ended, or nobody.
+    // behind the same address, one that has just ended, or nobody. Where both databases are in charge of something,
+    // either may have made it.
     const bool ours = found == cancel_registry::match::one;
     if (ours && around_.any_holds.load(std::memory_order_acquire)) around_.cancel_held(request);
     // Where the key is worth protecting on its way, it is protected here too.
-    const auto reason = co_await reach_server(ours ? server : in_force_->config.authority());
-    if (!reason.empty()) co_return cancel_result::unreachable;
     const auto packet = pgwire::build(ours ? there : request);
+    const auto first = ours ? server : in_force_->config.authority();
+    const auto other = first == settings::side::modern ? settings::side::legacy : settings::side::modern;
+    bool arrived = false;
+    if (ours || !in_force_->config.flags.assigned().has(other)) {
+        arrived = co_await carry_cancel(first, packet);
+    } else {
+        using namespace asio::experimental::awaitable_operators;
+        const auto courier = std::make_shared<session>(stream_socket{client_.socket().get_executor()}, around_, home_);
+        courier->in_force_ = in_force_;
+        courier->certificates_ = certificates_;
+        courier->close_within(2 * in_force_->config.proxy.connect_timeout);
+        const auto [here, there_too] = co_await (carry_cancel(first, packet) && courier->carry_cancel(other, packet));
+        courier->close();
+        arrived = here && there_too;
+    }
+    if (!arrived) co_return cancel_result::unreachable;
+    co_return ours ? cancel_result::forwarded : cancel_result::handed_on;
+}
+
+asio::awaitable<bool> session::carry_cancel(settings::side to, std::string packet) {
+    const auto reason = co_await reach_server(to);
+    if (!reason.empty()) co_return false;
     const auto failed = co_await server_.write(packet);
-    if (failed) co_return cancel_result::unreachable;
+    if (failed) co_return false;
     // The client takes our closing for "done", so the server's closing comes first.
     close_within(in_force_->config.proxy.connect_timeout);
     co_await server_.finish();
-    co_return ours ? cancel_result::forwarded : cancel_result::handed_on;
+    co_return true;
 }
 
 asio::awaitable<void> session::send_cancel(std::shared_ptr<session> courier, settings::snapshot in_force,
@@ -116,7 +139,9 @@ asio::awaitable<void> session::serve(pgwire::startup_message opening, std::strin
     message_reader from_client{client_, std::move(early)};
     auto who = co_await admit(opening, from_client);
     if (!who || end_) co_return;
-    auto admitted = around_.sessions.enter(in_force_->config.proxy, opening.parameter("user"), opening.database());
+    auto admitted = around_.sessions.enter(in_force_->config.proxy, opening.parameter("user"),
+                                           same_database(in_force_->config, opening.database()),
+                                           who->proven ? admission::standing::shown : admission::standing::claimed);
     place_ = std::move(admitted.granted);
     if (!place_) {
         co_await refuse(session_end::too_many, sqlstate::too_many_connections,

@@ -138,11 +138,18 @@ class session : public std::enable_shared_from_this<session> {
     asio::awaitable<void> open_console(pgwire::startup_message opening, std::string early);
     asio::awaitable<void> cancel_for(pgwire::cancel_request request);
     asio::awaitable<cancel_result> pass_on(pgwire::cancel_request request);
+    // Whether it has arrived there; the database has closed its end, or has had the time to.
+    asio::awaitable<bool> carry_cancel(settings::side to, std::string packet);
     asio::awaitable<void> serve(pgwire::startup_message opening, std::string early);
     // Whether the rules let the client come in, and who it is where the proxy decides that; otherwise it has been told.
     asio::awaitable<std::optional<identity>> admit(pgwire::startup_message& opening, message_reader& from);
     // Sends the opening, and logs in where the client has shown to the proxy who it is. False: it has been told why.
     asio::awaitable<bool> log_in(const route& going, identity as);
+    // What of our own the database may have taken for the client's proof, for people; empty where there is nothing.
+    std::string_view own_proof_to(const transport& server) const;
+    // Under relay, where there is such a proof: whether the database asks the client for its own. False: it has been
+    // told that it isn't let in.
+    asio::awaitable<bool> is_asked(settings::side which, std::string_view proof, message_reader& from);
     auth::server_login login_to(settings::side which, const transport& server, auth::login_secret secret) const;
     asio::awaitable<void> refuse(session_end end, std::string_view code, std::string message);
     // Why there is no connection; empty when there is one.
@@ -255,7 +262,8 @@ class session : public std::enable_shared_from_this<session> {
     void client_misunderstood_binding();
     void client_violated(std::string_view what);
     void server_violated(std::string_view what);
-    void logged_in();
+    // False: there is no place for its user or database, and it is said goodbye to.
+    bool logged_in();
     bool channel_binding_passes() const;
     // One at a time: the later one takes the place of the earlier one.
     void after(std::chrono::milliseconds time, void (session::*what)());

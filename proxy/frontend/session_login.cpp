@@ -18,7 +18,12 @@ namespace sqlstate = pgwire::sqlstate;
 asio::awaitable<std::optional<session::identity>> session::admit(pgwire::startup_message& opening,
                                                                  message_reader& from) {
     const auto snapshot = in_force_;
-    const auto decided = auth::decide(snapshot->config.proxy.access, facts_of(client_, opening));
+    const auto facts = facts_of(client_, opening, same_database(snapshot->config, opening.database()));
+    if (!facts) {
+        ends_by(session_end::client_left);
+        co_return std::nullopt;
+    }
+    const auto decided = auth::decide(snapshot->config.proxy.access, *facts);
     if (const auto* refused = std::get_if<auth::access_refused>(&decided)) {
         spdlog::info("refused a session: {}", refused->reason);
         co_await refuse(session_end::refused, sqlstate::invalid_authorization, refused->message);
@@ -59,9 +64,14 @@ asio::awaitable<bool> session::log_in(const route& going, identity as) {
                         "the " + std::string{settings::to_string(going.authority)} + " database closed the connection");
         co_return false;
     }
-    if (!as.proven) co_return true;
-
     message_reader from_server{server_};
+    if (!as.proven) {
+        const auto how = own_proof_to(server_);
+        if (how.empty()) co_return true;
+        const bool asked = co_await is_asked(going.authority, how, from_server);
+        co_return asked;
+    }
+
     auto let_in =
         co_await log_in_to_server(server_, from_server, login_to(going.authority, server_, std::move(as.secret)));
     if (!let_in) {
@@ -75,6 +85,39 @@ asio::awaitable<bool> session::log_in(const route& going, identity as) {
     const auto unheard = co_await client_.write(as.acceptance + let_in->notices);
     if (!unheard) co_return true;
     ends_by(session_end::client_left);
+    co_return false;
+}
+
+std::string_view session::own_proof_to(const transport& server) const {
+    if (server.tls() != nullptr && server.tls()->showed_certificate()) return "by the proxy's own certificate";
+    if (is_unix_socket(server.descriptor()) && !is_of_our_user(client_.descriptor()))
+        return "by the Unix user that the proxy runs as";
+    return {};
+}
+
+// Until the database has asked, nothing of the client's goes to it: a statement behind the start-up message would be
+// carried out as soon as the database lets the proxy in.
+asio::awaitable<bool> session::is_asked(settings::side which, std::string_view proof, message_reader& from) {
+    auto heard = co_await hear_first_question(from);
+    if (!heard) {
+        spdlog::warn("no log-in to the {} database: {}", settings::to_string(which), heard.error().reason);
+        ends_by(session_end::login_failed);
+        std::string message = std::move(heard.error().message);
+        co_await say_goodbye(std::move(message));
+        co_return false;
+    }
+    if (!heard->let_in) {
+        to_client_.begin_with(heard->said + from.take_rest());
+        co_return true;
+    }
+    const auto text = "the " + std::string{settings::to_string(which)} +
+                      " database has asked its client for nothing, and may have let it in " + std::string{proof};
+    spdlog::warn("refused a session: {}", text);
+    ends_by(session_end::login_failed);
+    co_await say_goodbye(pgwire::build_fatal(
+        sqlstate::invalid_authorization, text,
+        "Use proxy.auth.mode terminate, or have pg_hba.conf ask clients for a password (scram-sha-256; with "
+        "clientcert=verify-ca the proxy's certificate is asked for as well)."));
     co_return false;
 }
 

@@ -204,6 +204,24 @@ struct session::server_inspector {
         of.tracker_.on_backend(type, body);
     }
 
+    // The client's log-in fails after all, so it isn't told that it is over.
+    inspection without_ready(std::string_view chunk, const pgwire::message_scanner& before) {
+        struct {
+            std::string_view chunk;
+            std::size_t at = std::string_view::npos;
+            std::size_t wanted(char type) const { return type == pgwire::backend::ready_for_query ? 1 : 0; }
+            void message(char type, std::uint32_t, std::string_view body) {
+                if (type == pgwire::backend::ready_for_query && at == std::string_view::npos)
+                    at = static_cast<std::size_t>(body.data() - chunk.data()) - header_size;
+            }
+        } ready{.chunk = chunk};
+        of.from_server_ = before;
+        of.from_server_.scan(chunk, ready);
+        of.from_server_ = before;
+        of.from_server_.scan(chunk.substr(0, ready.at), ready);
+        return {.forward = ready.at, .stop = true};
+    }
+
     inspection operator()(std::string_view chunk) {
         if (of.renews_unnamed_)
             if (const auto step = of.swallow(chunk)) return *step;
@@ -224,6 +242,7 @@ struct session::server_inspector {
         const bool was_started = of.tracker_.started();
         const bool was_quiet = of.tracker_.quiet();
         const auto transactions = of.tracker_.transactions();
+        const auto before = of.from_server_;
         const auto [consumed, fault] = of.from_server_.scan(chunk, *this);
         of.stats_->bytes_to_client.add(consumed);
         of.known_.bytes_to_client += consumed;
@@ -242,7 +261,7 @@ struct session::server_inspector {
         }
         if (of.ear_ && !was_quiet && of.tracker_.quiet()) of.ear_->settled(of.tracker_.status());
         if (!was_started && of.tracker_.started()) {
-            of.logged_in();
+            if (!of.logged_in()) return without_ready(chunk, before);
         } else if (!was_quiet && of.tracker_.quiet()) {
             const auto now = std::chrono::steady_clock::now();
             of.stats_->observe_query(of.plan_.strategy, now - of.since_);
@@ -437,7 +456,14 @@ void session::listen(relay_loop& by) {
     }
 }
 
-void session::logged_in() {
+bool session::logged_in() {
+    const auto reached = around_.sessions.show(place_, in_force_->config.proxy);
+    if (!reached.empty()) {
+        bid_farewell({pgwire::build_fatal(sqlstate::too_many_connections,
+                                          "too many sessions: " + std::string{reached} + " is reached"),
+                      session_end::too_many, farewell::moment::boundary});
+        return false;
+    }
     closes_at_ = never;
     mirror(*rides_on());
     std::string{}.swap(rewritten_);
@@ -445,6 +471,7 @@ void session::logged_in() {
     from_client_.set_max_body(max_body(in_force_->config));
     if (farewell_) bid_farewell(std::move(*farewell_));
     if (generation_ != around_.generation.load(std::memory_order_acquire)) look_at_authority();
+    return true;
 }
 
 }  // namespace crossfade::proxy::frontend

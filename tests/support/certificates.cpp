@@ -16,9 +16,9 @@ constexpr long a_day = 24L * 60 * 60;
 
 using file = std::unique_ptr<FILE, decltype([](FILE* of) { std::fclose(of); })>;
 
-file open_for(const std::string& path) {
-    file opened{std::fopen(path.c_str(), "w")};
-    if (!opened) throw std::runtime_error("can't write " + path);
+file open_for(const std::string& path, const char* mode = "w") {
+    file opened{std::fopen(path.c_str(), mode)};
+    if (!opened) throw std::runtime_error("can't open " + path);
     return opened;
 }
 
@@ -59,6 +59,30 @@ certificate_files certificate_authority::issue(const std::string& common_name, c
     write_certificate(files.cert, made.get());
     write_key(files.key, subject.get());
     return files;
+}
+
+std::string certificate_authority::revoked(const std::vector<certificate_files>& which) const {
+    const std::unique_ptr<X509_CRL, decltype(&::X509_CRL_free)> list{::X509_CRL_new(), &::X509_CRL_free};
+    const std::unique_ptr<ASN1_TIME, decltype(&::ASN1_TIME_free)> at{::ASN1_TIME_new(), &::ASN1_TIME_free};
+    ::X509_CRL_set_version(list.get(), 1);
+    ::X509_CRL_set_issuer_name(list.get(), ::X509_get_subject_name(own_.get()));
+    ::X509_gmtime_adj(at.get(), -a_day);
+    ::X509_CRL_set1_lastUpdate(list.get(), at.get());
+    for (const auto& each : which) {
+        const certificate read{::PEM_read_X509(open_for(each.cert, "r").get(), nullptr, nullptr, nullptr)};
+        if (!read) throw std::runtime_error("can't read " + each.cert);
+        auto* entry = ::X509_REVOKED_new();
+        ::X509_REVOKED_set_serialNumber(entry, ::X509_get_serialNumber(read.get()));
+        ::X509_REVOKED_set_revocationDate(entry, at.get());
+        ::X509_CRL_add0_revoked(list.get(), entry);
+    }
+    ::X509_gmtime_adj(at.get(), a_day);
+    ::X509_CRL_set1_nextUpdate(list.get(), at.get());
+    ::X509_CRL_sort(list.get());
+    if (::X509_CRL_sign(list.get(), key_.get(), ::EVP_sha256()) == 0) throw std::runtime_error("can't sign a list");
+    const auto path = (dir_.path() / ("revoked" + std::to_string(++serial_) + ".crl")).string();
+    ::PEM_write_X509_CRL(open_for(path).get(), list.get());
+    return path;
 }
 
 certificate_authority::certificate certificate_authority::sign(const std::string& common_name, EVP_PKEY& subject,

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tests/support/temp_dir.hpp"
 
@@ -26,6 +27,8 @@ class certificate_authority {
     // `alternative_names` as OpenSSL writes them: "DNS:localhost,IP:127.0.0.1"; empty: none.
     certificate_files issue(const std::string& common_name, const std::string& alternative_names,
                             key_kind kind = key_kind::p256) const;
+    // A list of certificates that are revoked.
+    std::string revoked(const std::vector<certificate_files>& which) const;
     std::string file() const { return (dir_.path() / "ca.crt").string(); }
 
   private:

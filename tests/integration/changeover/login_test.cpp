@@ -18,7 +18,8 @@ class log_in_there : public two_sides {
         for (const auto* each : {legacy_.get(), modern_.get()}) {
             const auto files = authority().issue("database", "IP:127.0.0.1");
             std::ofstream rules{each->data_dir() / "pg_hba.conf"};
-            rules << "host all crossfade 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+            rules << "local all all trust\nhost all crossfade 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 "
+                     "scram-sha-256\n";
             rules.close();
             each->exec("ALTER SYSTEM SET ssl_cert_file = '" + files.cert + "'", "postgres");
             each->exec("ALTER SYSTEM SET ssl_key_file = '" + files.key + "'", "postgres");
@@ -97,6 +98,21 @@ TEST_F(log_in_there, not_where_the_proxy_knows_no_password) {
     EXPECT_THAT(last_words(client),
                 HasSubstr("could not go along: no log-in to the modern database: the server asks for "
                           "SCRAM"));
+}
+
+// A database that is reached by a Unix socket may believe the proxy's user (peer), and who the client is it can't see.
+TEST_F(log_in_there, not_as_whom_it_takes_the_proxy_for) {
+    front_ = std::make_unique<front_of_two>(legacy_->dsn("app") + "?sslmode=disable",
+                                            modern_->dsn("app_modern") + "?host=" + modern_->socket_dir().string(),
+                                            "legacy-primary", "");
+    const auto client = connect();
+    front_->flip(modern_side);
+    EXPECT_TRUE(become("login", 1));
+    EXPECT_THAT(last_words(client),
+                HasSubstr("the modern database might let it in by the Unix user that the proxy runs "
+                          "as"));
+    const connection anew{PQconnectdb(conninfo().c_str())};
+    EXPECT_THAT(PQerrorMessage(anew.get()), HasSubstr("by the Unix user that the proxy runs as"));
 }
 
 }  // namespace

@@ -35,19 +35,22 @@ class tls : public proxy_before_postgres {
             .extra_settings = {"ssl=on", "ssl_cert_file=" + of_database().cert, "ssl_key_file=" + of_database().key,
                                "ssl_ca_file=" + authority().file()}});
         postgres_->start();
-        postgres_->exec("CREATE ROLE ann LOGIN PASSWORD 'secret'; CREATE ROLE bob LOGIN");
+        postgres_->exec(
+            "CREATE ROLE ann LOGIN PASSWORD 'secret'; CREATE ROLE bob LOGIN; "
+            "CREATE ROLE cy LOGIN PASSWORD 'secret'");
         std::ofstream rules{postgres_->data_dir() / "pg_hba.conf"};
         rules << "host all ann 127.0.0.1/32 scram-sha-256\n"
                  "hostssl all bob 127.0.0.1/32 cert\n"
+                 "hostssl all cy 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n"
                  "local all all trust\nhost all crossfade 127.0.0.1/32 trust\n";
         rules.close();
         postgres_->exec("SELECT pg_reload_conf()");
     }
 
     static std::string listening(const support::certificate_files& with = of_proxy(),
-                                 const std::string& mode = "prefer") {
+                                 const std::string& mode = "prefer", const std::string& more = {}) {
         return "tls: { mode: " + mode + ", cert_file: " + with.cert + ", key_file: " + with.key +
-               ", ca_file: " + authority().file() + " }";
+               ", ca_file: " + authority().file() + more + " }";
     }
     static void start_proxy(const std::string& more, const std::string& dsn_options) {
         database_options_ = dsn_options;
@@ -130,10 +133,60 @@ TEST_F(tls, names_and_authorities_are_verified_on_both_sides) {
     EXPECT_THAT(PQerrorMessage(refused.get()), HasSubstr("self-signed certificate"));
 }
 
-TEST_F(tls, a_certificate_of_the_proxys_own_is_shown_to_the_database) {
+// It says who the proxy is, and not who its client is.
+TEST_F(tls, what_was_revoked_is_refused) {
+    const auto other = authority().issue("other", "");
+    const auto verified = "sslmode=verify-full&sslrootcert=" + authority().file();
+    start_proxy(listening(), verified + "&sslcrl=" + authority().revoked({other}));
+    connect("user=crossfade sslmode=disable");
+
+    start_proxy(listening(), verified + "&sslcrl=" + authority().revoked({other, of_database()}));
+    const connection refused{PQconnectdb(conninfo("user=crossfade sslmode=disable").c_str())};
+    EXPECT_THAT(PQerrorMessage(refused.get()), HasSubstr("could not connect to the legacy database: TLS failed"));
+    EXPECT_THAT(PQerrorMessage(refused.get()), HasSubstr("certificate revoked"));
+}
+
+TEST_F(tls, an_older_tls_than_the_dsn_allows_is_refused) {
+    start_proxy(listening(), "sslmode=require&ssl_min_protocol_version=TLSv1.3");
+    connect("user=crossfade sslmode=disable");
+    postgres_->exec("ALTER SYSTEM SET ssl_max_protocol_version = 'TLSv1.2'");
+    postgres_->exec("SELECT pg_reload_conf()");
+    EXPECT_TRUE(support::eventually(5s, [] {
+        const connection refused{PQconnectdb(conninfo("user=crossfade sslmode=disable").c_str())};
+        return std::string_view{PQerrorMessage(refused.get())}.find("TLS failed") != std::string_view::npos;
+    }));
+    postgres_->exec("ALTER SYSTEM RESET ssl_max_protocol_version");
+    postgres_->exec("SELECT pg_reload_conf()");
+    EXPECT_TRUE(support::eventually(5s, [] {
+        const connection again{PQconnectdb(conninfo("user=crossfade sslmode=disable").c_str())};
+        return PQstatus(again.get()) == CONNECTION_OK;
+    }));
+}
+
+TEST_F(tls, a_certificate_of_the_proxys_own_is_shown_to_the_database_and_lets_no_client_in) {
     const auto files = authority().issue("bob", "");
     start_proxy(listening(), "sslmode=require&sslcert=" + files.cert + "&sslkey=" + files.key);
-    EXPECT_EQ(value(connect("user=bob"), "select current_user"), "bob");
+    for (const char* trusted : {"user=bob sslmode=disable", "user=crossfade sslmode=disable"}) {
+        const connection refused{PQconnectdb(conninfo(trusted).c_str())};
+        ASSERT_EQ(PQstatus(refused.get()), CONNECTION_BAD) << trusted;
+        EXPECT_THAT(PQerrorMessage(refused.get()), HasSubstr("by the proxy's own certificate"));
+        EXPECT_THAT(PQerrorMessage(refused.get()), HasSubstr("clientcert=verify-ca"));
+    }
+    EXPECT_TRUE(
+        support::eventually(5s, [] { return metric("crossfade_sessions_total{result=\"login_failed\"}") == 2; }));
+    EXPECT_THAT(proxy_->log(), HasSubstr("by the proxy's own certificate"));
+    EXPECT_EQ(value(connect("user=cy password=secret sslmode=disable"), "select current_user"), "cy");
+    const connection wrong{PQconnectdb(conninfo("user=cy password=wrong sslmode=disable").c_str())};
+    EXPECT_THAT(PQerrorMessage(wrong.get()), HasSubstr("password authentication failed"));
+    connect("user=ann password=secret sslmode=disable");
+    EXPECT_EQ(postgres_->value("select count(*) from pg_stat_ssl where client_dn is not null"), "0") << "of none left";
+}
+
+// A certificate that the database doesn't ask for says nothing.
+TEST_F(tls, a_certificate_that_is_not_asked_for_keeps_nobody_out) {
+    const auto files = authority().issue("bob", "");
+    start_proxy(listening(), "sslmode=disable&sslcert=" + files.cert + "&sslkey=" + files.key);
+    EXPECT_EQ(value(connect("user=crossfade sslmode=disable"), "select current_user"), "crossfade");
 }
 
 TEST_F(tls, the_name_that_a_client_asks_for_has_a_certificate_of_its_own) {
@@ -181,6 +234,14 @@ TEST_F(tls, a_client_shows_a_certificate_where_it_must) {
     EXPECT_EQ(seen(connect("user=crossfade sslmode=require sslcert=" + files.cert + " sslkey=" + files.key)),
               "false true");
     EXPECT_TRUE(support::eventually(5s, [] { return metric("crossfade_sessions_total{result=\"tls_failed\"}") == 1; }));
+
+    const auto lost = authority().issue("ann", "");
+    start_proxy(listening(of_proxy(), "verify-ca", ", crl_file: " + authority().revoked({lost})), "sslmode=disable");
+    connect("user=crossfade sslmode=require sslcert=" + files.cert + " sslkey=" + files.key);
+    const connection revoked{
+        PQconnectdb(conninfo("user=crossfade sslmode=require sslcert=" + lost.cert + " sslkey=" + lost.key).c_str())};
+    EXPECT_EQ(PQstatus(revoked.get()), CONNECTION_BAD);
+    EXPECT_THAT(PQerrorMessage(revoked.get()), HasSubstr("certificate revoked"));
 }
 
 TEST_F(tls, certificates_are_exchanged_by_a_reload_and_open_sessions_stay) {

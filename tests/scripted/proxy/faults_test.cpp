@@ -77,6 +77,49 @@ TEST(faults, f06_a_cancel_follows_its_session_and_not_the_flags) {
     cancel_arrives(proxy, proxy.modern, {9, "any!"}, "handed_on");
 }
 
+// Of another proxy's sessions nobody knows here which database they are on.
+TEST(faults, f06_an_unknown_cancel_reaches_both_databases_where_both_are_in_charge_of_something) {
+    proxy_between proxy{[](settings::configuration& config) {
+        settings::tenant_overrides given_away;
+        given_away.overrides.dual_write_strategy = settings::write_strategy::modern_only;
+        given_away.overrides.hybrid_read_strategy = settings::read_strategy::modern;
+        config.flags = settings::flag_set{{}, {}, {{"acme", given_away}}};
+    }};
+    const cancel_request unknown{9, "any!"};
+    auto canceller = proxy.client();
+    canceller.send(build(unknown));
+    auto on_legacy = proxy.legacy.accept();
+    auto on_modern = proxy.modern.accept();
+    on_legacy.expect(build(unknown));
+    on_modern.expect(build(unknown));
+    on_legacy.half_close();
+    on_modern.half_close();
+    canceller.expect_closed();
+    EXPECT_TRUE(support::eventually(5s, [&] { return cancels(proxy, "handed_on") == 1; }));
+
+    const auto session = logged_in(proxy, proxy.legacy, {7, "good"});
+    cancel_arrives(proxy, proxy.legacy, {7, "good"}, "forwarded");
+}
+
+// One of them being away is no matter of the other's.
+TEST(faults, f06_an_unknown_cancel_reaches_the_database_that_is_there) {
+    proxy_between proxy{[](settings::configuration& config) {
+        settings::tenant_overrides given_away;
+        given_away.overrides.dual_write_strategy = settings::write_strategy::modern_only;
+        given_away.overrides.hybrid_read_strategy = settings::read_strategy::modern;
+        config.flags = settings::flag_set{{}, {}, {{"acme", given_away}}};
+        config.legacy.server.port = support::free_port();
+    }};
+    const cancel_request unknown{9, "any!"};
+    auto canceller = proxy.client();
+    canceller.send(build(unknown));
+    auto on_modern = proxy.modern.accept();
+    on_modern.expect(build(unknown));
+    on_modern.half_close();
+    canceller.expect_closed();
+    EXPECT_TRUE(support::eventually(5s, [&] { return cancels(proxy, "unreachable") == 1; }));
+}
+
 TEST(faults, f06_a_cancel_reaches_nobody_when_two_backends_have_the_same_key) {
     proxy_between proxy;
     const auto on_legacy = logged_in(proxy, proxy.legacy, {7, "same"});

@@ -315,5 +315,21 @@ TEST(limits, no_session_begins_when_memory_is_used_up) {
     proxy.session();
 }
 
+// Linux hands out such a connection, and what came by it, but not its address any more.
+TEST(hostile_clients, that_have_left_before_they_were_looked_at_are_no_local_ones) {
+    auth::access_rule by_socket;
+    by_socket.from = {.all = false, .local = true, .ranges = {}};
+    auth::access_rule nobody_else;
+    nobody_else.method = auth::access_method::reject;
+    const auto door = listen_on_loopback();
+    auto stranger = peer::connect(door.port);
+    stranger.send(opening() + build_query("drop table t"));
+    stranger.reset();
+    proxy_between proxy{[&](auto& config) { config.proxy.access = {by_socket, nobody_else}; }, {door.socket}};
+    EXPECT_TRUE(
+        support::eventually(5s, [&] { return proxy.metric("crossfade_sessions_total{result=\"client_left\"}") == 1; }));
+    EXPECT_TRUE(proxy.legacy.nobody_waits());
+}
+
 }  // namespace
 }  // namespace crossfade::proxy::test

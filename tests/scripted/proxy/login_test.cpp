@@ -1,8 +1,12 @@
 // From the first byte to the first ReadyForQuery: encryption requests, start-up, authentication, limits.
 #include <gmock/gmock.h>
 
+#include <optional>
+#include <vector>
+
 #include "lib/pgwire/query_messages.hpp"
 #include "tests/scripted/proxy/proxy_between.hpp"
+#include "tests/support/temp_dir.hpp"
 
 namespace crossfade::proxy::test {
 namespace {
@@ -26,13 +30,14 @@ TEST(login, an_encryption_request_is_answered_once) {
     EXPECT_THAT(farewell(client), StartsWith("08P01"));
 }
 
+void modern_only(settings::configuration& config) {
+    settings::flags flags;
+    flags.dual_write_strategy = settings::write_strategy::modern_only;
+    flags.hybrid_read_strategy = settings::read_strategy::modern;
+    config.flags = settings::flag_set{flags, {}, {}};
+}
+
 TEST(login, the_database_is_renamed_only_where_modern_is_the_authority) {
-    const auto modern_only = [](settings::configuration& config) {
-        settings::flags flags;
-        flags.dual_write_strategy = settings::write_strategy::modern_only;
-        flags.hybrid_read_strategy = settings::read_strategy::modern;
-        config.flags = settings::flag_set{flags, {}, {}};
-    };
     proxy_between proxy{modern_only};
     const std::pair<const char*, const char*> names[] = {{"app", "app_modern"}, {"postgres", "postgres"}};
     for (const auto& [asked, told] : names) {
@@ -52,6 +57,60 @@ TEST(login, the_database_is_renamed_only_where_modern_is_the_authority) {
     }
 }
 
+// Legacy's name in a rule or a limit means the application's database, whatever modern calls it.
+TEST(login, modern_s_name_of_the_database_goes_round_no_rule) {
+    for (const bool flipped : {false, true}) {
+        proxy_between proxy{[&](settings::configuration& config) {
+            if (flipped) modern_only(config);
+            auth::access_rule kept_out;
+            kept_out.users = {.all = false, .exact = {"ann"}};
+            kept_out.databases = {.all = false, .exact = {"app"}};
+            kept_out.method = auth::access_method::reject;
+            config.proxy.access = {kept_out, auth::access_rule{}};
+        }};
+        for (const char* name : {"app", "app_modern"}) {
+            auto client = proxy.client();
+            client.send(opening(name));
+            EXPECT_THAT(farewell(client), StartsWith("28000 access is rejected")) << name;
+        }
+        auto other = proxy.client();
+        other.send(opening("postgres"));
+        (flipped ? proxy.modern : proxy.legacy).accept();
+    }
+}
+
+// And a rule by modern's own name keeps its meaning.
+TEST(login, a_rule_may_name_modern_s_database) {
+    proxy_between proxy{[](settings::configuration& config) {
+        auth::access_rule kept_out;
+        kept_out.databases = {.all = false, .exact = {"app_modern"}};
+        kept_out.method = auth::access_method::reject;
+        config.proxy.access = {kept_out, auth::access_rule{}};
+    }};
+    auto refused = proxy.client();
+    refused.send(opening("app_modern"));
+    EXPECT_THAT(farewell(refused), StartsWith("28000 access is rejected"));
+    proxy.session();
+}
+
+TEST(limits, modern_s_name_of_the_database_goes_round_no_limit) {
+    proxy_between proxy{[](settings::configuration& config) {
+        modern_only(config);
+        config.proxy.max_sessions_per_database = 1;
+    }};
+    auto first = proxy.client();
+    first.send(opening("app"));
+    auto server = proxy.modern.accept();
+    server.send(build_authentication(authentication::ok) + build_ready_for_query(transaction_status::idle));
+    first.expect(build_authentication(authentication::ok) + build_ready_for_query(transaction_status::idle));
+    auto second = proxy.client();
+    second.send(opening("app_modern"));
+    auto other_server = proxy.modern.accept();
+    other_server.send(build_authentication(authentication::ok) + build_ready_for_query(transaction_status::idle));
+    second.expect(build_authentication(authentication::ok));
+    EXPECT_THAT(farewell(second), StartsWith("53300"));
+}
+
 TEST(limits, the_session_beyond_max_sessions_is_told_so_and_others_go_on) {
     proxy_between proxy{[](auto& config) { config.proxy.max_sessions = 1; }};
     {
@@ -64,6 +123,27 @@ TEST(limits, the_session_beyond_max_sessions_is_told_so_and_others_go_on) {
     }
     EXPECT_TRUE(support::eventually(5s, [&] { return proxy.sessions() == 0; }));
     proxy.session();
+}
+
+// Who names a user and says no more hasn't shown to be him.
+TEST(limits, a_place_of_a_user_s_is_taken_by_who_is_logged_in) {
+    proxy_between proxy{[](auto& config) {
+        config.proxy.max_sessions_per_user = 1;
+        config.proxy.max_sessions_per_database = 1;
+    }};
+    auto silent = proxy.client();
+    silent.send(opening());
+    auto asking = proxy.legacy.accept();
+    asking.send(build_authentication(authentication::cleartext_password));
+    silent.expect(build_authentication(authentication::cleartext_password));
+    auto first = proxy.session();
+    EXPECT_EQ(proxy.sessions(), 2U);
+
+    asking.send(build_authentication(authentication::ok) + build_ready_for_query(transaction_status::idle));
+    silent.expect(build_authentication(authentication::ok));
+    EXPECT_THAT(farewell(silent), StartsWith("53300 too many sessions: proxy.max_sessions_per_user is reached"));
+    first.client.send(build_sync());
+    first.server.expect(build_sync());
 }
 
 TEST(limits, a_message_beyond_the_bound_ends_the_session_after_all_before_it_is_answered) {
@@ -103,6 +183,68 @@ TEST(limits, a_database_that_lies_about_a_length_ends_the_session) {
     auto [near, far] = proxy.session();
     far.send("T\0\0\0\0"s);
     EXPECT_THAT(farewell(near), StartsWith("08P01 the database violated"));
+}
+
+// By a Unix socket a database may ask who the proxy is (peer), and that says nothing of the proxy's client.
+class own_proof : public testing::Test {
+  protected:
+    void SetUp() override {
+        client_.send(opening() + build_query("select 1"));
+        server_ = database_.accept();
+        server_->expect(opening());
+    }
+
+    support::temp_dir dir_;
+    fake_database database_{dir_.path().string()};
+    proxy_between proxy_{[this](auto& config) { config.legacy.server = {dir_.path().string(), database_.port()}; }};
+    peer client_ = proxy_.client();
+    std::optional<peer> server_;
+    const std::string in_ = build_authentication(authentication::ok) + build_ready_for_query(transaction_status::idle);
+};
+
+TEST_F(own_proof, lets_nobody_else_in_and_nothing_through) {
+    server_->send(in_);
+    EXPECT_THAT(farewell(client_), StartsWith("28000 the legacy database has asked its client for nothing"));
+    EXPECT_EQ(server_->read_to_end(), "");
+    EXPECT_TRUE(support::eventually(
+        5s, [&] { return proxy_.metric("crossfade_sessions_total{result=\"login_failed\"}") == 1; }));
+}
+
+TEST_F(own_proof, is_none_of_a_client_that_is_asked) {
+    const auto asked =
+        framed('N', "SNOTICE\0C00000\0Mhello\0\0"s) + build_authentication(authentication::cleartext_password);
+    server_->send(asked, 3);
+    client_.expect(asked);
+    server_->expect(build_query("select 1"));
+    const auto shown = build_password_message("secret\0"s);
+    client_.send(shown);
+    server_->expect(shown);
+    server_->send(in_);
+    client_.expect(in_);
+}
+
+TEST_F(own_proof, is_no_matter_where_the_database_refuses) {
+    const auto refused = build_fatal(sqlstate::invalid_authorization, "no pg_hba.conf entry");
+    server_->send(refused);
+    server_.reset();
+    EXPECT_EQ(farewell(client_), "28000 no pg_hba.conf entry");
+}
+
+// Who is that user could have asked the database himself.
+TEST(login, the_proxy_s_own_user_comes_in_by_unix_sockets) {
+    const support::temp_dir dir;
+    fake_database database{dir.path().string()};
+    proxy_between proxy{[&](auto& config) {
+        config.legacy.server = {dir.path().string(), database.port()};
+        config.proxy.listen = {dir.path().string(), 6432};
+    }};
+    auto client = peer::connect(dir.path().string(), 6432);
+    client.send(opening());
+    auto server = database.accept();
+    server.expect(opening());
+    const auto in = build_authentication(authentication::ok) + build_ready_for_query(transaction_status::idle);
+    server.send(in);
+    client.expect(in);
 }
 
 }  // namespace

@@ -6,10 +6,12 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <stdexcept>
 #include <utility>
 
@@ -26,6 +28,31 @@ sockaddr_in loopback(std::uint16_t port) {
     return address;
 }
 
+sockaddr_un in_directory(const std::string& directory, std::uint16_t port) {
+    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+    const auto path = directory + "/.s.PGSQL." + std::to_string(port);
+    if (path.size() >= sizeof address.sun_path) throw std::runtime_error("too long a path");
+    std::memcpy(address.sun_path, path.data(), path.size());
+    return address;
+}
+
+template <class Address>
+int connected_to(const Address& address) {
+    const int made = ::socket(reinterpret_cast<const sockaddr&>(address).sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (::connect(made, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+        throw std::runtime_error("nobody listens");
+    return made;
+}
+
+template <class Address>
+int listening_on(const Address& address) {
+    const int made =
+        ::socket(reinterpret_cast<const sockaddr&>(address).sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (::bind(made, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || ::listen(made, 64) != 0)
+        throw std::runtime_error("can't listen");
+    return made;
+}
+
 bool ready(int fd, short events, int timeout_ms = patience_ms) {
     pollfd one{fd, events, 0};
     return ::poll(&one, 1, timeout_ms) > 0;
@@ -39,11 +66,10 @@ peer::peer(int connected) : fd_(connected) {
 }
 
 peer peer::connect(std::uint16_t port) {
-    const int made = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const auto address = loopback(port);
-    if (::connect(made, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-        throw std::runtime_error("nobody listens");
-    return peer{made};
+    return peer{connected_to(loopback(port))};
+}
+peer peer::connect(const std::string& directory, std::uint16_t port) {
+    return peer{connected_to(in_directory(directory, port))};
 }
 
 peer::~peer() {
@@ -126,14 +152,22 @@ std::size_t peer::send_until_blocked(std::string_view chunk) {
     return total;
 }
 
-fake_database::fake_database() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    auto address = loopback(0);
-    socklen_t length = sizeof address;
-    if (::bind(fd_, reinterpret_cast<const sockaddr*>(&address), length) != 0 || ::listen(fd_, 64) != 0)
-        throw std::runtime_error("can't listen");
-    ::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &length);
-    port_ = ntohs(address.sin_port);
+listening listen_on_loopback() {
+    const int made = listening_on(loopback(0));
+    sockaddr_in bound{};
+    socklen_t length = sizeof bound;
+    ::getsockname(made, reinterpret_cast<sockaddr*>(&bound), &length);
+    return {made, ntohs(bound.sin_port)};
 }
+
+fake_database::fake_database() {
+    const auto made = listen_on_loopback();
+    fd_ = made.socket;
+    port_ = made.port;
+}
+
+fake_database::fake_database(const std::string& directory)
+    : fd_(listening_on(in_directory(directory, 5432))), port_(5432) {}
 
 fake_database::~fake_database() {
     ::close(fd_);

@@ -12,6 +12,7 @@ class peer {
   public:
     explicit peer(int connected);
     static peer connect(std::uint16_t port);
+    static peer connect(const std::string& directory, std::uint16_t port);  // by its Unix socket
     ~peer();
     peer(peer&& other) noexcept;
     peer& operator=(peer&& other) noexcept;
@@ -40,10 +41,18 @@ class peer {
     int fd_ = -1;
 };
 
-// A server's listening socket on a free port.
+// A listening socket on a free port of the loopback address.
+struct listening {
+    int socket;
+    std::uint16_t port;
+};
+listening listen_on_loopback();
+
+// A server's listening socket on a free port, or in a directory.
 class fake_database {
   public:
     fake_database();
+    explicit fake_database(const std::string& directory);
     ~fake_database();
 
     std::uint16_t port() const { return port_; }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "lib/pgwire/bytes.hpp"
 #include "lib/pgwire/diagnostics.hpp"
@@ -30,7 +31,9 @@ class proxy_between {
   public:
     using change = std::function<void(settings::configuration&)>;
 
-    explicit proxy_between(const change& changed = [](auto&) {}) {
+    // `passed`: sockets that listen already, instead of the one that client() connects to.
+    explicit proxy_between(
+        const change& changed = [](auto&) {}, const std::vector<int>& passed = {}) {
         settings::configuration config;
         config.legacy = {"", {"127.0.0.1", legacy.port()}, "app"};
         config.modern = {"", {"127.0.0.1", modern.port()}, "app_modern"};
@@ -40,7 +43,7 @@ class proxy_between {
         port_ = config.proxy.listen.port;
         in_force_ = std::make_shared<settings::in_force>(settings::in_force{config, 1});
         front_ = std::make_unique<frontend::front>(
-            home_, [this] { return std::atomic_load(&in_force_); }, registry_);
+            home_, [this] { return std::atomic_load(&in_force_); }, registry_, passed);
         front_->start();
         thread_ = std::thread{[this] {
             const auto work = boost::asio::make_work_guard(home_);

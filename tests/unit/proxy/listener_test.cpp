@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -60,6 +65,34 @@ TEST_F(a_listener_on_a_unix_socket, takes_one_that_nobody_answers_on) {
     ASSERT_TRUE(is_there());
     listen(second_);
     EXPECT_TRUE(is_there());
+}
+
+// The service manager listens on, for the next process: who waits in its queue is that one's.
+TEST(a_listener_on_passed_sockets, leaves_those_who_wait_to_the_next_one) {
+    const int kept = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    ASSERT_EQ(::bind(kept, reinterpret_cast<const sockaddr*>(&address), length), 0);
+    ASSERT_EQ(::listen(kept, 8), 0);
+    ASSERT_EQ(::getsockname(kept, reinterpret_cast<sockaddr*>(&address), &length), 0);
+    const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ASSERT_EQ(::connect(client, reinterpret_cast<const sockaddr*>(&address), length), 0);
+
+    boost::asio::io_context context;
+    unsigned taken = 0;
+    listener stopping{context, settings::proxy{}, {::dup(kept)}, [&](int connected, int) {
+                          ++taken;
+                          ::close(connected);
+                      }};
+    stopping.stop();
+    EXPECT_EQ(taken, 0U);
+    pollfd queue{kept, POLLIN, 0};
+    ASSERT_EQ(::poll(&queue, 1, 5000), 1) << "nobody waits";
+    const int found = ::accept4(kept, nullptr, nullptr, SOCK_CLOEXEC);
+    EXPECT_GE(found, 0);
+    for (const int each : {found, client, kept}) ::close(each);
 }
 
 }  // namespace

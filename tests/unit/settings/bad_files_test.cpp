@@ -269,6 +269,19 @@ INSTANTIATE_TEST_SUITE_P(
             dsn_of_legacy("postgresql://app:hunter2@h/app?sslmode=require&channel_binding=require"),
             {unhappy("no gssencmode=require and no channel_binding=require: sessions are relayed, and neither goes "
                      "through a relay (sslmode=verify-full protects the way to the database)")}},
+        bad_file{"newest_tls",
+                 dsn_of_legacy("postgresql://app:hunter2@h/app?ssl_max_protocol_version=TLSv1.2"),
+                 {unhappy("no ssl_max_protocol_version: the relay of sessions doesn't heed it")}},
+        bad_file{"user_of_the_server",
+                 dsn_of_legacy("host=/run/postgresql dbname=app requirepeer=postgres"),
+                 {unhappy("no requirepeer: the relay of sessions doesn't heed it")}},
+        bad_file{"oldest_tls",
+                 dsn_of_legacy("postgresql://app:hunter2@h/app?ssl_min_protocol_version=TLSv2"),
+                 {unhappy("ssl_min_protocol_version=TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3")}},
+        bad_file{"revoked_of_whom",
+                 dsn_of_legacy("postgresql://app:hunter2@h/app?sslmode=require&sslcrl=/c.crl"),
+                 {unhappy("sslrootcert and sslmode=require, verify-ca or verify-full beside sslcrl or sslcrldir: "
+                          "otherwise no certificate is looked at")}},
         bad_file{"nobody_to_believe",
                  dsn_of_legacy("postgresql://app:hunter2@h/app?sslmode=verify-full"),
                  {unhappy("sslrootcert beside sslmode=verify-ca or verify-full: a file with the authorities to "

@@ -180,6 +180,15 @@ TEST(good_files, say_in_the_dsn_how_the_database_is_reached) {
     EXPECT_EQ(reached("?sslmode=allow").tls, server_tls{});
     EXPECT_EQ(reached("?sslmode=verify-full&sslrootcert=/r&sslcert=/c&sslkey=/k&sslsni=0&hostaddr=10.0.0.1").tls,
               (server_tls{tls_mode::verify_full, "/r", "/c", "/k", false}));
+    EXPECT_EQ(reached("?sslmode=require&sslrootcert=/r&sslcrl=/l&sslcrldir=/d&ssl_min_protocol_version=tlsv1.3").tls,
+              (server_tls{.mode = tls_mode::require,
+                          .ca_file = "/r",
+                          .cert_file = {},
+                          .key_file = {},
+                          .crl_file = "/l",
+                          .crl_dir = "/d",
+                          .min_version = "1.3"}));
+    EXPECT_EQ(reached("?ssl_min_protocol_version=TLSv1.1").tls.min_version, "1.2");
     EXPECT_EQ(reached("?hostaddr=10.0.0.1").host, "h");
     EXPECT_EQ(reached("?host=/run/postgresql").tls, server_tls{});
     EXPECT_TRUE(reached("?sslmode=require&sslrootcert=/r").tls.verifies_authority());
