@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "cdc/admin/admin_answers.hpp"
+#include "cdc/follow/authorities.hpp"
 #include "cdc/follow/following.hpp"
 #include "lib/program/audit_trail.hpp"
 #include "lib/program/command_line.hpp"
@@ -59,7 +60,8 @@ void serve(const std::string& path, settings::file_watch& watch, settings::confi
     settings::reloader flags{path, settings::process_environment(), std::move(first)};
     const auto at_start = flags.current();
     const auto& config = at_start->config;
-    if (config.stream.both_ways) flags.ignore_authority();
+    if (config.stream.both_ways)
+        flags.ignore_authority([&flags] { return follow::authorities(flags.current()->config); });
     const program::service_manager manager{settings::process_environment(), ::getpid()};
 
     prometheus::Registry registry;

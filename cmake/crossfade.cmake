@@ -97,7 +97,8 @@ function(crossfade_test)
   endif()
   set(properties LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT})
   if(arg_RESOURCE_LOCK)
-    list(APPEND properties RESOURCE_LOCK ${arg_RESOURCE_LOCK})
+    # Those that run one after the other begin first, or they are what is left at the end, with a processor idle.
+    list(APPEND properties RESOURCE_LOCK ${arg_RESOURCE_LOCK} COST 1000)
   endif()
   gtest_discover_tests(${target} TEST_PREFIX "${arg_LABEL}." NO_PRETTY_VALUES DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     PROPERTIES ${properties})

@@ -13,8 +13,9 @@ struct options {
     std::optional<std::string> tenant;
 };
 
-// `crossfade flags show`: the file's flags by scope, next to those in force in the running proxy.
-// no: they differ. unreachable: the proxy did not answer (the file's are shown all the same).
+// `crossfade flags show`: the file's flags by scope, next to those in force in the running proxy. With stream.both_ways
+// the databases say who is in charge, and what they have moved is no difference.
+// no: they differ. unreachable: the proxy or a database did not answer (the file's are shown all the same).
 exit_code show(const context& in, const options& with);
 
 }  // namespace crossfade::ctl::flags

@@ -3,6 +3,8 @@
 #include <map>
 #include <tuple>
 
+#include "lib/settings/describe.hpp"
+
 namespace crossfade::ctl::flags {
 
 namespace {
@@ -56,6 +58,12 @@ std::vector<flag_difference> compare(const boost::json::array& file, const boost
     for (const auto& [key, value] : right)
         if (!left.contains(key)) note(key, {}, value);
     return differences;
+}
+
+std::vector<flag_difference> compare(const settings::flag_set& file, const std::optional<settings::assignment>& decided,
+                                     const boost::json::array& running) {
+    const auto expected = decided ? file.under(*decided) : file;
+    return compare(settings::flags_json(expected, 0).at("scopes").as_array(), running);
 }
 
 }  // namespace crossfade::ctl::flags

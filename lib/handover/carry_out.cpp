@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/handover/completion.hpp"
+#include "lib/handover/file_record.hpp"
 #include "lib/handover/gates.hpp"
 #include "lib/handover/gates_parts.hpp"
 #include "lib/handover/pause.hpp"
@@ -26,6 +27,22 @@ bool claimed(coordinator& by, const wish& what, const std::function<void(const s
         pause(what.give_up, 100ms);
     }
     return true;
+}
+
+// One word for it is enough: what it guards isn't to go along unguarded with what isn't.
+bool guardrails_watch(const intent& what, const settings::flag_set& flags) {
+    return std::ranges::any_of(scopes_that_move(what, flags), [&](const settings::flag_scope& each) {
+        return flags.resolve(each.group, each.tenant).cutover_guardrail_enabled;
+    });
+}
+
+// Its words, of which those that have changed are to be heeded now.
+std::vector<settings::file_word> take_up(const settings::configuration& config, const file_request& what,
+                                         settings::side to) {
+    auto legacy = gates::connect(config, settings::side::legacy);
+    auto words = settings::unheeded(what.words, load_heeded(legacy, config.stream.name), what.read_before);
+    forget_heeded(legacy, config.stream.name, words, to);
+    return words;
 }
 
 // The other gates would say what is missing for a way that nobody can have.
@@ -109,6 +126,7 @@ outcome carry_out(const settings::configuration& config, const wish& what,
                   const std::function<void(const std::string&)>& say) {
     outcome came;
     intent meant{.to = what.to, .before = {}, .after = {}};
+    std::vector<settings::file_word> words;
     bool begun = false;
     std::string broke;
     try {
@@ -121,9 +139,19 @@ outcome carry_out(const settings::configuration& config, const wish& what,
         const auto now = by.newest();
         if (!now) throw trouble("neither database says who the authority is. Way out: crossfade init");
         meant.before = now->authorities;
-        meant.after = what.after(meant.before);
         came.made.epoch = now->epoch;
+        if (what.file) {
+            words = take_up(config, *what.file, what.to);
+            if (std::ranges::none_of(words,
+                                     [&](const auto& each) { return each.changed && each.authority == what.to; })) {
+                came.made.done = true;
+                came.made.why = "another proxy has heeded this file already, and what was decided since then stays";
+                return came;
+            }
+        }
+        meant.after = what.file ? settings::asked_for(meant.before, words, what.to) : what.after(meant.before);
         if (meant.after == meant.before) {
+            note_heeded(config, words, what.to, now->epoch, say);
             came.made.done = true;
             came.made.why =
                 std::string{to_string(what.to)} + " is the authority of " + to_string(what.scope) + " already";
@@ -131,8 +159,7 @@ outcome carry_out(const settings::configuration& config, const wish& what,
         }
         auto legacy = gates::connect(config, settings::side::legacy);
         auto modern = gates::connect(config, settings::side::modern);
-        const bool guarded =
-            config.flags.resolve(what.scope.group, what.scope.tenant).cutover_guardrail_enabled && !what.overrule;
+        const bool guarded = !what.overrule && guardrails_watch(meant, config.flags);
         const auto until = std::chrono::steady_clock::now() + (what.look_only ? 0ms : what.patience);
         for (bool said = false;; said = true) {
             came.gates = !now->completed_at.empty() ? nothing_leads_back(now->completed_at)
@@ -169,6 +196,7 @@ outcome carry_out(const settings::configuration& config, const wish& what,
         }
         begun = true;
         came.made = by.flip(placed);
+        if (came.made.done) note_heeded(config, words, what.to, now->epoch, say);
         return came;
     } catch (const trouble& why) {
         // Before there was anything to be found out.
@@ -176,8 +204,10 @@ outcome carry_out(const settings::configuration& config, const wish& what,
         broke = why.what();
         say(std::string{why.what()} + "; finding out what became of the flip");
     }
-    const auto [made, now] = find_out(config, meant, came.made.epoch, say, what.give_up);
+    const auto before = came.made.epoch;
+    const auto [made, now] = find_out(config, meant, before, say, what.give_up);
     came.made.done = now.authorities == meant.after;
+    if (came.made.done) note_heeded(config, words, what.to, before, say);
     came.made.why = came.made.done ? std::string{told(made)} : "it broke off: " + broke;
     came.made.attempts = 1;
     came.made.epoch = now.epoch;

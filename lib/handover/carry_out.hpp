@@ -1,21 +1,32 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "lib/handover/coordinator.hpp"
 #include "lib/preflight/finding.hpp"
+#include "lib/settings/file_words.hpp"
 
 namespace crossfade::handover {
+
+// What a file asks for that has changed. Of its words those count that no other proxy has heeded since this one read
+// the file before.
+struct file_request {
+    std::vector<settings::file_word> words;
+    std::uint64_t read_before = 0;  // the databases' epoch then
+};
 
 // A flip as somebody wants it, from its gates to its end.
 struct wish {
     settings::side to = settings::side::modern;
     settings::flag_scope scope;  // see order
-    // What everybody is to have then, by what they have now; all that moves goes to `to`.
-    std::function<settings::assignment(const settings::assignment& now)> after;
+    // What everybody is to have then, by what they have now; all that moves goes to `to`. Not for `file`.
+    std::function<settings::assignment(const settings::assignment& now)> after{};
+    std::optional<file_request> file{};
     std::string by;
     std::string program;
     std::string reason;

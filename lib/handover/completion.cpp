@@ -32,8 +32,10 @@ preflight::findings look(const settings::configuration& config, const store::aut
                    "crossfade flip --to modern");
     const auto from = gates::end_at(config, side::modern, modern);
     const auto to = gates::end_at(config, side::legacy, legacy);
+    const intent everything{side::modern, settings::assignment{side::legacy, {}},
+                            settings::assignment{side::modern, {}}};
     // Legacy stays as the last copy of what there was: it is to be a whole one.
-    gates::look_at_differences(config, from, to, found);
+    gates::look_at_differences(config.flags, everything, from, to, found);
     gates::look_at_way(from, to, {}, found);
     return found;
 }

@@ -362,9 +362,8 @@ void look_at_flags(const settings::configuration& config, const intent& what, fi
         into.fail("strategy", "under " + std::string{to_string(leaves_out)} + " the other side does not get all rows",
                   to == side::modern ? "legacy-primary or mirror for every scope" : "prefer-modern for every scope");
     if (to == side::legacy)
-        for (const auto& each : config.flags.scopes())
-            if (what.before.of(each.group, each.tenant) != what.after.of(each.group, each.tenant) &&
-                config.flags.resolve(each.group, each.tenant).cutover_completed)
+        for (const auto& each : scopes_that_move(what, config.flags))
+            if (config.flags.resolve(each.group, each.tenant).cutover_completed)
                 return into.fail("cutover", "cutover_completed is true for " + to_string(each) + " in the file",
                                  "cutover_completed: false, as long as crossfade flip --complete was not said");
 }
@@ -400,7 +399,7 @@ findings look(const settings::configuration& config, const intent& what, pgclien
     look_at_keys(by, from, found);
     look_at_keys(by, onto, found);
     look_at_sequences(by, from, onto, found);
-    gates::look_at_differences(config, from, onto, found);
+    gates::look_at_differences(config.flags, what, from, onto, found);
     look_at_transactions(from, found);
     gates::look_at_sessions(from, found);
     gates::look_at_way(from, onto, give_up, found);

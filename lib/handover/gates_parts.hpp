@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/handover/intent.hpp"
 #include "lib/pgclient/connection.hpp"
 #include "lib/preflight/finding.hpp"
 #include "lib/settings/settings.hpp"
@@ -32,8 +33,8 @@ std::vector<std::string> column(const pgclient::rows& of, int which = 0);
 
 // Whether Crossfade's role may do there what it has to, to each of the tables.
 void look_at_rights(const end& on, preflight::findings& into);
-// Dead letters and drift on `to`, of the stream from `from`.
-void look_at_differences(const settings::configuration& config, const end& from, const end& to,
+// Dead letters and drift on `to`, of the stream from `from`: of all letters, and of the rows that move.
+void look_at_differences(const settings::flag_set& flags, const intent& what, const end& from, const end& to,
                          preflight::findings& into);
 // A row goes all the way and is applied, and nothing lies before it (docs/adr/0030).
 void look_at_way(const end& from, const end& to, const std::stop_token& give_up, preflight::findings& into);

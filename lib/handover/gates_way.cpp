@@ -1,10 +1,12 @@
 // What has to be open for rows to come from one side to the other.
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <optional>
 #include <utility>
 
 #include "lib/handover/coordinator.hpp"
+#include "lib/handover/drift.hpp"
 #include "lib/handover/gates_parts.hpp"
 #include "lib/handover/pause.hpp"
 #include "lib/pgwire/array_literal.hpp"
@@ -106,6 +108,22 @@ bool has_come(const sentinel& what, const std::string& stream, const end& to) {
     return found.boolean(0, 0);
 }
 
+// About how many rows the tables have, by the stream's names; 0 where nobody has counted. A partitioned one's are its
+// leaves'.
+std::map<std::string, std::int64_t> rows_of_tables(const end& of) {
+    const auto found =
+        ask(of.db, "reading sizes of tables on " + of.name,
+            "SELECT n.nspname || '.' || c.relname, sum(greatest(l.reltuples, pg_stat_get_live_tuples(l.oid)))::bigint"
+            " FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid JOIN pg_class c ON c.oid = r.prrelid"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL (SELECT c.oid AS relid UNION SELECT"
+            " relid::oid FROM pg_partition_tree(c.oid)) t JOIN pg_class l ON l.oid = t.relid AND l.relkind = 'r'"
+            " WHERE p.pubname = $1::name GROUP BY 1",
+            {"crossfade_" + of.stream});
+    std::map<std::string, std::int64_t> all;
+    for (int i = 0; i < found.size(); ++i) all[std::string{found.text(i, 0)}] = found.integer(i, 1).value_or(0);
+    return all;
+}
+
 std::string milliseconds_text(std::chrono::steady_clock::duration time) {
     return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(time).count()) + " ms";
 }
@@ -193,7 +211,8 @@ void look_at_way(const end& from, const end& to, const std::stop_token& give_up,
     }
 }
 
-void look_at_differences(const settings::configuration& config, const end& from, const end& to, findings& into) {
+void look_at_differences(const settings::flag_set& flags, const intent& what, const end& from, const end& to,
+                         findings& into) {
     const auto letters = ask(to.db, "reading dead letters",
                              "SELECT count(*) FROM crossfade.dead_letters WHERE stream = $1::text", {from.stream})
                              .integer(0, 0)
@@ -204,26 +223,16 @@ void look_at_differences(const settings::configuration& config, const end& from,
     else
         into.ok("dead_letters", "none");
 
-    const auto drift =
-        ask(to.db, "reading drift",
-            "SELECT count(*) FILTER (WHERE state = 'suspect'), count(*) FILTER (WHERE state = 'confirmed'),"
-            " (SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint FROM pg_publication_rel r JOIN"
-            " pg_publication p ON p.oid = r.prpubid JOIN pg_class c ON c.oid = r.prrelid WHERE p.pubname ="
-            " $2::name) FROM crossfade.drift WHERE stream = $1::text",
-            {from.stream, "crossfade_" + to.stream});
-    const auto suspects = drift.integer(0, 0).value_or(0);
-    const auto confirmed = drift.integer(0, 1).value_or(0);
-    const auto rows = drift.integer(0, 2).value_or(0);
-    const auto tolerance = config.flags.defaults().migration_drift_tolerance;
-    if (suspects > 0)
-        into.warn("drift", std::to_string(suspects) + " rows are suspected to differ", "crossfade verify");
-    else if (confirmed > 0 && static_cast<double>(confirmed) > tolerance * static_cast<double>(rows))
-        into.warn("drift",
-                  std::to_string(confirmed) + " rows differ of " + std::to_string(rows) +
-                      ", more than migration_drift_tolerance",
-                  "crossfade drift list; crossfade backfill --live --again --tables ...");
-    else
-        into.ok("drift", confirmed == 0 ? "none" : std::to_string(confirmed) + " rows, which is tolerated");
+    const auto records = ask(to.db, "reading drift",
+                             "SELECT table_name, tenant, count(*) FILTER (WHERE state = 'suspect'),"
+                             " count(*) FILTER (WHERE state = 'confirmed') FROM crossfade.drift"
+                             " WHERE stream = $1::text AND state IN ('suspect', 'confirmed') GROUP BY 1, 2",
+                             {from.stream});
+    std::vector<recorded_drift> drift;
+    for (int i = 0; i < records.size(); ++i)
+        drift.push_back({std::string{records.text(i, 0)}, std::string{records.text(i, 1)},
+                         records.integer(i, 2).value_or(0), records.integer(i, 3).value_or(0)});
+    into.add(judge(drift, rows_of_tables(to), to.tables, flags, what));
 }
 
 }  // namespace crossfade::handover::gates

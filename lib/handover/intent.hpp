@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "lib/settings/flags.hpp"
 #include "lib/store/fence.hpp"
 
@@ -21,5 +23,9 @@ inline bool moves(const intent& what, const settings::flag_set& groups, const st
 inline bool divides(const intent& what, const settings::flag_set& groups, const store::fenced_table& table) {
     return store::fence_of(what.after, what.to, groups, table).divides();
 }
+
+// Every scope that changes hands, of those for which flags may differ: each group, each tenant and each group's share
+// of one that the file or the databases name.
+std::vector<settings::flag_scope> scopes_that_move(const intent& what, const settings::flag_set& flags);
 
 }  // namespace crossfade::handover

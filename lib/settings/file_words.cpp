@@ -18,6 +18,29 @@ std::vector<file_word> changed_words(const flag_set& before, const flag_set& aft
     return any ? words : std::vector<file_word>{};
 }
 
+std::vector<file_word> joined(const std::vector<file_word>& undone, std::vector<file_word> newer,
+                              const flag_set& says) {
+    for (const auto& each : undone) {
+        if (!each.changed) continue;
+        const auto same = std::ranges::find(newer, each.scope, &file_word::scope);
+        if (same != newer.end())
+            same->changed = true;
+        else
+            newer.push_back({each.scope, authority(says.resolve(each.scope.group, each.scope.tenant)), true});
+    }
+    return newer;
+}
+
+std::vector<file_word> unheeded(std::vector<file_word> words, const std::vector<heeded_word>& heeded,
+                                std::uint64_t read_at) {
+    for (auto& each : words)
+        if (std::ranges::any_of(heeded, [&](const heeded_word& by) {
+                return by.scope == each.scope && by.authority == each.authority && by.epoch >= read_at;
+            }))
+            each.changed = false;
+    return words;
+}
+
 assignment asked_for(const assignment& now, const std::vector<file_word>& words, side to) {
     // What has its own word in the file keeps what it has when that around it goes.
     auto wanted = now;

@@ -240,6 +240,11 @@ assignment flag_set::assigned() const {
     assignment made{authority(defaults_), {}};
     for (const auto& each : scopes()) made.apart[each] = authority(resolve(each.group, each.tenant));
     made.apart.erase(flag_scope{});
+    // A tenant that is named for something else has its share of a group go with the group.
+    for (const auto& [tenant, ignored] : tenants_)
+        for (const auto& [group, unused] : groups_)
+            if (const auto is = authority(resolve(group, tenant)); made.of(group, tenant) != is)
+                made.apart[{group, tenant}] = is;
     return made.pruned();
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "lib/settings/clashes.hpp"
 #include "lib/settings/documents.hpp"
 #include "lib/settings/dsn.hpp"
 #include "lib/settings/field_reader.hpp"
@@ -13,7 +14,6 @@
 #include "lib/settings/proxy_section.hpp"
 #include "lib/settings/section.hpp"
 #include "lib/settings/suggest.hpp"
-#include "lib/settings/turned.hpp"
 
 namespace crossfade::settings {
 namespace {
@@ -317,6 +317,12 @@ flag_set read_flags(const section& root, const environment& env, bool both_ways,
     return read;
 }
 
+place place_of(const section& root, std::string_view key) {
+    const auto dot = key.find('.');
+    if (dot == std::string_view::npos) return root.at(key);
+    return place_of(root.below(key.substr(0, dot)), key.substr(dot + 1));
+}
+
 configuration read_all(const section& root, const environment& env, findings& out) {
     configuration read;
     read_database(root.below("legacy"), env, read.legacy);
@@ -327,35 +333,11 @@ configuration read_all(const section& root, const environment& env, findings& ou
     read_kafka(root.below("kafka"), env, read.kafka);
     read_stream(root.below("stream"), read.stream);
     read_proxy(root.below("proxy"), read.proxy);
-    const auto& console = read.proxy.console;
-    if (console.enabled() && (console.database == read.legacy.dbname || console.database == read.modern.dbname))
-        out.add(root.below("proxy").below("console").at("database"), quote_found(console.database),
-                "another name than the application's database has");
     read_cdc(root.below("cdc"), read.cdc);
     read_log(root.below("log"), read.log);
     read_tenancy(root.below("tenants"), read.tenants);
     read.flags = read_flags(root, env, read.stream.both_ways, out);
-    if (read.flags.has(write_strategy::mirror) && read.stream.by_key())
-        out.add(root.below("stream").at("ordering"), "'key' with dual_write_strategy: mirror",
-                "transaction (commits that wait for the follower need commit order)");
-    if (read.flags.may_read_at_follower() && read.stream.by_key())
-        out.add(root.below("stream").at("ordering"), "'key' with hybrid_read_strategy on modern under legacy",
-                "transaction (how far modern is behind is told in commit order)");
-    if (read.flags.has(write_strategy::prefer_modern) && !read.stream.both_ways)
-        out.add(root.below("stream").at("both_ways"), "'false' with dual_write_strategy: prefer-modern",
-                "true (modern's changes go to legacy by a stream of their own)");
-    if (read.stream.both_ways && read.stream.by_key())
-        out.add(root.below("stream").at("ordering"), "'key' with stream.both_ways",
-                "transaction (a flip waits for one place in commit order)");
-    if (read.stream.both_ways && read.stream.name.size() > longest_name_both_ways)
-        out.add(root.below("stream").at("name"), quote_found(read.stream.name) + " with stream.both_ways",
-                std::to_string(longest_name_both_ways) + " characters at most, as the way back's ends in _back");
-    if (read.flags.has_to_fail() && read.proxy.mirror_connections == 0)
-        out.add(root.below("proxy").at("mirror_connections"), "'0' with on_mirror_failure: fail",
-                "1 to 1000 (what the stream alone brings is committed on legacy already)");
-    if (!read.flags.tenants().empty() && read.tenants.session == tenant_source::none && read.tenants.column.empty())
-        out.add(root.below("tenants").at("overrides"), "overrides for tenants that nothing tells apart",
-                "tenants.session or tenants.column beside them");
+    for (auto& each : clashes(read)) out.add(place_of(root, each.key), std::move(each.found), std::move(each.allowed));
     return read;
 }
 

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "lib/settings/clashes.hpp"
 #include "lib/settings/entries.hpp"
 
 namespace crossfade::settings {
@@ -44,6 +45,16 @@ configuration merged(const configuration& current, const configuration& next) {
     return taken;
 }
 
+std::string listed(const std::vector<std::string>& keys) {
+    std::string text;
+    for (const auto& each : keys) text += (text.empty() ? "" : ", ") + each;
+    return text;
+}
+
+bool any_apart(const assignment& authorities, std::string flag_scope::*by) {
+    return std::ranges::any_of(authorities.apart, [&](const auto& each) { return !(each.first.*by).empty(); });
+}
+
 }  // namespace
 
 std::string_view to_string(reload_outcome outcome) {
@@ -81,10 +92,19 @@ std::vector<std::string> reload_objections(const configuration& current, const c
 
 std::vector<std::string> regrouping_objections(const configuration& current, const configuration& next,
                                                const assignment& authorities) {
-    const bool apart =
-        std::ranges::any_of(authorities.apart, [](const auto& each) { return !each.first.group.empty(); });
-    if (!apart) return {};
     std::vector<std::string> objections;
+    const auto object = [&](const std::string& key, std::string_view parts, std::string_view what) {
+        objections.push_back(key + ": " + std::string{parts} + " have different authorities (" +
+                             to_string(authorities) + "), and a " + std::string{what} +
+                             " would change hands by this alone. Bring them together by `crossfade flip` before");
+    };
+    if (any_apart(authorities, &flag_scope::tenant)) {
+        const auto& now = current.tenants;
+        if (now.session != next.tenants.session || now.parameter != next.tenants.parameter)
+            object("tenants.session", "tenants", "session");
+        if (now.column != next.tenants.column) object("tenants.column", "tenants", "row");
+    }
+    if (!any_apart(authorities, &flag_scope::group)) return objections;
     const auto tables = [](const configuration& of, const std::string& group) {
         const auto found = of.flags.groups().find(group);
         return found == of.flags.groups().end() ? std::vector<std::string>{} : found->second.tables;
@@ -93,11 +113,7 @@ std::vector<std::string> regrouping_objections(const configuration& current, con
     for (const auto* each : {&current, &next})
         for (const auto& [name, ignored] : each->flags.groups()) groups.insert(name);
     for (const auto& each : groups)
-        if (tables(current, each) != tables(next, each))
-            objections.push_back("groups." + each + ".tables: groups have different authorities (" +
-                                 to_string(authorities) +
-                                 "), and a table would change hands by a name alone. Bring them together by "
-                                 "`crossfade flip` before");
+        if (tables(current, each) != tables(next, each)) object("groups." + each + ".tables", "groups", "table");
     return objections;
 }
 
@@ -115,6 +131,23 @@ void reloader::on_report(std::function<void(std::string_view, const reload_repor
     listener_ = std::move(listener);
 }
 
+void reloader::ignore_authority(std::function<std::optional<assignment>()> who) {
+    ignores_authority_ = true;
+    who_ = std::move(who);
+}
+
+std::vector<std::string> reloader::ownership_objections(const configuration& now, const configuration& next) const {
+    if (decided_) return regrouping_objections(of_file_, next, decided_->authorities);
+    if (!ignores_authority_) return reload_objections(now, next);
+    // Who it is matters only where that would be in the way if anything were apart.
+    const assignment all_apart{side::legacy, {{{"a group", "a tenant"}, side::modern}}};
+    if (!who_ || regrouping_objections(of_file_, next, all_apart).empty()) return {};
+    if (const auto known = who_()) return regrouping_objections(of_file_, next, *known);
+    return {
+        "groups, tenants: neither database says who the authority is, and by this alone a table, a session or a row "
+        "might change hands. Reload again when one of them answers"};
+}
+
 reload_report reloader::take(configuration next) {
     const auto now = current();
     reload_report report;
@@ -124,23 +157,30 @@ reload_report reloader::take(configuration next) {
     for (auto& each : differences(of_file_, next)) report.changes.push_back(std::move(each.text));
 
     // Where the databases have said who it is, the file's opinion counts for nothing.
-    if (decided_)
-        report.problems = regrouping_objections(of_file_, next, decided_->authorities);
-    else if (!ignores_authority_)
-        report.problems = reload_objections(now->config, next);
+    report.problems = ownership_objections(now->config, next);
+    auto taken = merged(now->config, next);
+    // The file is sound by itself, and part of it waits.
+    for (const auto& each : clashes(taken))
+        report.problems.push_back(each.key + ": " + each.found + "; allowed: " + each.allowed +
+                                  ". What the file says of " + listed(report.restart) +
+                                  " holds from the next start on: restart with it, or leave out what doesn't go with "
+                                  "what is in force");
     if (vet_)
-        for (auto& each : vet_(merged(now->config, next))) report.problems.push_back(std::move(each));
+        for (auto& each : vet_(taken)) report.problems.push_back(std::move(each));
     if (!report.problems.empty()) {
         report.outcome = reload_outcome::refused;
         return report;
     }
+    report.read_before = std::exchange(read_at_, decided_ ? decided_->epoch : 0);
     // The file's text may differ where its meaning doesn't, as a pattern's place in a list or a comment.
     if (next == of_file_) return report;
 
-    auto taken = merged(now->config, next);
     if (decided_) taken.flags = taken.flags.under(decided_->authorities);
     report.outcome = reload_outcome::applied;
-    if (decided_) report.words = changed_words(of_file_.flags, next.flags);
+    if (decided_) {
+        report.words = changed_words(of_file_.flags, next.flags);
+        report.says = next.flags;
+    }
     report.epoch = now->epoch + (taken.flags == now->config.flags ? 0 : 1);
     auto replacement = std::make_shared<const in_force>(in_force{std::move(taken), report.epoch, decided_});
     of_file_ = std::move(next);
@@ -155,6 +195,7 @@ bool reloader::take(const decision& of) {
     auto taken = now->config;
     // From the file's: what the other side's strategy was there is in force again when it is in charge again.
     taken.flags = of_file_.flags.under(of.authorities);
+    if (!decided_) read_at_ = of.epoch;
     decided_ = of;
     std::atomic_store(&current_,
                       snapshot(std::make_shared<const in_force>(in_force{std::move(taken), now->epoch + 1, decided_})));

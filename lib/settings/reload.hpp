@@ -39,7 +39,11 @@ struct reload_report {
     std::vector<std::string> changes;   // "flags.migration_drift_tolerance: 0.0005 -> 0.001"; no secrets
     std::vector<std::string> problems;  // why it was refused
     std::vector<std::string> restart;   // changed keys that take effect at the next start only
-    std::vector<file_word> words{};     // applied, and the databases say who the authority is: changed_words()
+    // Applied, and the databases say who the authority is: changed_words(), all that the file says, and the databases'
+    // epoch in which the file was last read before.
+    std::vector<file_word> words{};
+    flag_set says{};
+    std::uint64_t read_before = 0;
 };
 
 // Whether a reload may take `next` after `current`: a change of any scope's authority is refused, because the rows in
@@ -47,7 +51,7 @@ struct reload_report {
 std::vector<std::string> reload_objections(const configuration& current, const configuration& next);
 
 // The same where the databases say who has what: while groups have different authorities a table can't go to another
-// one by being named there. Pure.
+// one by being named there, and while tenants have, no session or row to another one by other words of who is. Pure.
 std::vector<std::string> regrouping_objections(const configuration& current, const configuration& next,
                                                const assignment& authorities);
 
@@ -68,8 +72,9 @@ class reloader {
     // From now on the flags in force have these sides in charge (flag_set::under), whatever the file says; an older
     // epoch than one that was taken is left alone. Says whether anything changed. The listener isn't called.
     bool take(const decision& of);
-    // From now on a file may name another authority: nobody here goes by it. Before the first reload.
-    void ignore_authority() { ignores_authority_ = true; }
+    // From now on a file may name another authority: nobody here goes by it. `who`: who it is by the databases, if they
+    // can be asked, as a reload must not change whose a table is. Before the first reload.
+    void ignore_authority(std::function<std::optional<assignment>()> who = {});
 
     // Called after every reload that was not unchanged; set before the first reload. The calls come one at a time and
     // in the reloads' order, so that the listener must not call reload().
@@ -79,6 +84,7 @@ class reloader {
 
   private:
     reload_report take(configuration next);
+    std::vector<std::string> ownership_objections(const configuration& now, const configuration& next) const;
 
     std::string path_;
     environment env_;
@@ -87,7 +93,9 @@ class reloader {
     std::shared_ptr<const in_force> current_;  // std::atomic_load / atomic_store
     std::optional<decision> decided_;
     bool ignores_authority_ = false;
-    configuration of_file_;  // as last taken from the file, with what takes effect at the next start
+    std::function<std::optional<assignment>()> who_;
+    std::uint64_t read_at_ = 0;  // the databases' epoch when of_file_ was read
+    configuration of_file_;      // as last taken from the file, with what takes effect at the next start
     std::function<void(std::string_view, const reload_report&)> listener_;
 };
 

@@ -103,6 +103,17 @@ ALTER TABLE crossfade.flips ADD COLUMN IF NOT EXISTS tenant text NOT NULL DEFAUL
 ALTER TABLE crossfade.flips DROP CONSTRAINT IF EXISTS flips_outcome_check;
 ALTER TABLE crossfade.flips ADD CONSTRAINT flips_outcome_check CHECK (outcome IN ('under way', 'done', 'undone', 'completed'));
 
+-- On legacy: the last word of the file about a scope that was heeded, for all proxies that read it. epoch: when it was taken up.
+CREATE TABLE IF NOT EXISTS crossfade.file_words (
+    stream      text        NOT NULL,
+    table_group text        NOT NULL,
+    tenant      text        NOT NULL,
+    authority   text        NOT NULL CHECK (authority IN ('legacy', 'modern')),
+    epoch       bigint      NOT NULL,
+    heeded_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (stream, table_group, tenant)
+);
+
 -- Sequences of tables whose tenants are on two sides: each side counts in steps twice as long, so that they never meet.
 CREATE TABLE IF NOT EXISTS crossfade.split_sequences (
     stream    text   NOT NULL,

@@ -39,12 +39,13 @@ struct authority_row {
     std::string completed_at{};
 };
 
-// Makes the tables authority, proxies and flips, and the fence's function, in schema crossfade. Idempotent.
+// Makes the tables authority, proxies, flips and others, and the fence's function, in schema crossfade. Idempotent.
 //
 //   authority   one row a stream: see authority_row. follower_since: when this side last ceased to be the authority, of
 //               whatever
 //   proxies     one row a proxy that runs: seen_at, and the flip for which it holds, with its sessions at a boundary
 //   flips       one row a flip that was begun here: who, why, when, and what became of it
+//   file_words  on legacy, one row a scope: what the file last said of it that was heeded
 //   sentinel    rows that the gates of a flip send round (docs/adr/0030); a publication of each stream has it
 //   fence()     refuses with SQLSTATE XF005, for the trigger crossfade_fence
 std::string_view authority_sql();

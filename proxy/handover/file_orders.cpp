@@ -54,8 +54,15 @@ void file_orders::stop() {
 void file_orders::take(std::string_view trigger, const settings::reload_report& report) {
     if (report.words.empty()) return;
     const std::lock_guard alone{mutex_};
-    next_ = order{report.words, std::string{trigger}};
+    order newest{report.words, report.says, report.read_before, std::string{trigger}};
+    if (next_) newest.join(*next_);
+    next_ = std::move(newest);
     asked_.notify_all();
+}
+
+void file_orders::order::join(const order& undone) {
+    words = settings::joined(undone.words, std::move(words), says);
+    read_before = std::min(read_before, undone.read_before);
 }
 
 void file_orders::run(const std::stop_token& stopping) {
@@ -72,6 +79,7 @@ void file_orders::run(const std::stop_token& stopping) {
 }
 
 void file_orders::carry_out(const order& what, const std::stop_token& stopping) {
+    auto left = what;
     for (const auto to : {side::modern, side::legacy}) {
         const bool any = std::ranges::any_of(
             what.words, [to](const settings::file_word& each) { return each.changed && each.authority == to; });
@@ -88,10 +96,14 @@ void file_orders::carry_out(const order& what, const std::stop_token& stopping) 
                 results_.at(*came)->Increment();
                 break;
             }
-            // A newer file has another opinion, which has come in the place of this one.
-            if (asked_.wait_for(alone, stopping, ask_again, [this] { return next_.has_value(); })) return;
+            // A newer file may have another opinion of it.
+            if (asked_.wait_for(alone, stopping, ask_again, [this] { return next_.has_value(); })) {
+                next_->join(left);
+                return;
+            }
             if (stopping.stop_requested()) return;
         }
+        for (auto& each : left.words) each.changed = each.changed && each.authority != to;
     }
 }
 
@@ -101,16 +113,16 @@ std::optional<file_orders::result> file_orders::try_once(const order& what, side
     const auto scope = scope_of(what.words, to);
     const auto text = "by the file: " + std::string{to_string(to)} + " for " + to_string(scope);
     try {
-        const auto came = crossfade::handover::carry_out(
-            config,
-            {.to = to,
-             .scope = scope,
-             .after = [&](const auto& now) { return settings::asked_for(now, what.words, to); },
-             .by = "the file, by " + name_,
-             .program = "crossfade-proxy " + name_,
-             .reason = "reload by " + what.trigger,
-             .give_up = stopping},
-            [&](const std::string& said) { spdlog::info("{}: {}", text, said); });
+        const auto came =
+            crossfade::handover::carry_out(config,
+                                           {.to = to,
+                                            .scope = scope,
+                                            .file = crossfade::handover::file_request{what.words, what.read_before},
+                                            .by = "the file, by " + name_,
+                                            .program = "crossfade-proxy " + name_,
+                                            .reason = "reload by " + what.trigger,
+                                            .give_up = stopping},
+                                           [&](const std::string& said) { spdlog::info("{}: {}", text, said); });
         if (came.elsewhere) return std::nullopt;
         if (came.refused) {
             for (const auto& each : came.gates.all())
@@ -126,7 +138,7 @@ std::optional<file_orders::result> file_orders::try_once(const order& what, side
         }
         spdlog::info("{}: done, epoch {}{}", text, came.made.epoch,
                      came.made.attempts == 0
-                         ? ""
+                         ? "; " + came.made.why
                          : ", writes were held for " + std::to_string(came.made.held.count() / 1000) + " ms");
         return result::done;
     } catch (const crossfade::handover::unclear& why) {

@@ -4,6 +4,7 @@
 #include <prometheus/registry.h>
 
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -27,7 +28,7 @@ class file_orders {
     ~file_orders() { stop(); }
 
     void start();
-    // Any thread. What was asked for before and isn't done yet is dropped: the file is another one now.
+    // Any thread. What was asked for before and isn't done yet is asked for still, as the file says it now.
     void take(std::string_view trigger, const settings::reload_report& report);
     // Any thread. A flip that is under way is undone where it isn't decided yet, and waited for.
     void stop();
@@ -35,7 +36,12 @@ class file_orders {
   private:
     struct order {
         std::vector<settings::file_word> words;
+        settings::flag_set says;        // all of the file
+        std::uint64_t read_before = 0;  // see reload_report
         std::string trigger;
+
+        // Takes over what an older one has not come to.
+        void join(const order& undone);
     };
     enum class result { done, refused, undone, failed };
 

@@ -114,6 +114,9 @@ TEST(flip, that_a_proxy_slept_through_is_not_felt) {
     }
     const auto before = asleep.acknowledged();
     EXPECT_TRUE(support::eventually(60s, [&] { return asleep.acknowledged() > before + 20; })) << world.logs();
+    const auto shown = world.crossfade({"flags", "show"});
+    EXPECT_EQ(shown.exit_code, 0) << "the file says nothing of these flips: " << shown.output << shown.errors;
+    EXPECT_THAT(shown.output, testing::HasSubstr("the databases have in charge: modern"));
     load.stop();
     asleep.stop();
     EXPECT_EQ(load.errors(), 0U) << load.first_error() << world.logs();

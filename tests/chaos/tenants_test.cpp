@@ -10,6 +10,7 @@
 #include <random>
 
 #include "lib/pgclient/connection.hpp"
+#include "lib/store/authority.hpp"
 #include "tests/chaos/client.hpp"
 #include "tests/chaos/crowd.hpp"
 #include "tests/chaos/flipping.hpp"
@@ -143,9 +144,38 @@ class tenants : public testing::Test {
         }
     }
 
+    // To every proxy's file.
+    void write(const std::string& overrides) {
+        for (unsigned each = 0; each < proxies; ++each) write(each, overrides);
+    }
+    void write(unsigned which, const std::string& overrides) {
+        auto& proxy = world().proxy_at(which);
+        auto text = support::read_file(proxy.config_path());
+        const auto begin = text.find("tenants: {");
+        const auto end = text.find('\n', begin);
+        text.replace(begin, end - begin,
+                     "tenants: { session: \"parameter:app.tenant\", column: tenant" + overrides + " }");
+        proxy.configure(text);
+    }
+    bool has(const std::string& what) {
+        return support::eventually(60s, [&] {
+            return world().legacy.value("SELECT authority || apart || state FROM crossfade.authority") == what &&
+                   world().modern.value("SELECT authority || apart || state FROM crossfade.authority") == what;
+        });
+    }
+    bool says(unsigned which, const std::string& text) {
+        return support::eventually(60s, [&] { return world().proxy_at(which).log().find(text) != std::string::npos; });
+    }
+
   private:
     std::unique_ptr<landscape> world_;
 };
+
+const std::string to_modern = "{ flags: { dual_write_strategy: prefer-modern, hybrid_read_strategy: modern } }";
+
+std::string on_modern(const std::string& tenant) {
+    return "{\"group\": \"\", \"tenant\": \"" + tenant + "\", \"authority\": \"modern\"}";
+}
 
 TEST_F(tenants, change_hands_by_themselves_and_do_not_feel_it) {
     const auto times = support::configured("CROSSFADE_CHAOS_FLIPS", 5);
@@ -193,24 +223,7 @@ TEST_F(tenants, go_where_a_changed_file_says) {
     office zeta{world().dsn_of_proxy(1), names[1], "g"};
     acme.start();
     zeta.start();
-    const auto write = [&](const std::string& overrides) {
-        for (unsigned each = 0; each < proxies; ++each) {
-            auto& proxy = world().proxy_at(each);
-            auto text = support::read_file(proxy.config_path());
-            const auto begin = text.find("tenants: {");
-            const auto end = text.find('\n', begin);
-            text.replace(begin, end - begin,
-                         "tenants: { session: \"parameter:app.tenant\", column: tenant" + overrides + " }");
-            proxy.configure(text);
-        }
-    };
-    const auto has = [&](const std::string& what) {
-        return support::eventually(60s, [&] {
-            return world().legacy.value("SELECT authority || apart || state FROM crossfade.authority") == what &&
-                   world().modern.value("SELECT authority || apart || state FROM crossfade.authority") == what;
-        });
-    };
-    const std::string moved = "legacy[{\"group\": \"\", \"tenant\": \"acme\", \"authority\": \"modern\"}]settled";
+    const auto moved = "legacy[" + on_modern("acme") + "]settled";
     const auto more = [&] {
         const auto before = std::pair{acme.acknowledged(), zeta.acknowledged()};
         ASSERT_TRUE(support::eventually(60s, [&] {
@@ -218,14 +231,13 @@ TEST_F(tenants, go_where_a_changed_file_says) {
         })) << world().logs();
     };
     more();
-    write(", overrides: { acme: { flags: { dual_write_strategy: prefer-modern, hybrid_read_strategy: modern } } }");
+    write(", overrides: { acme: " + to_modern + " }");
     ASSERT_TRUE(has(moved)) << world().logs();
     more();
     // By command, and the file doesn't know of it.
     flip("zeta", "modern");
     write(", overrides: { acme: { flags: { dual_write_strategy: mirror } } }");
-    ASSERT_TRUE(has("legacy[{\"group\": \"\", \"tenant\": \"zeta\", \"authority\": \"modern\"}]settled"))
-        << world().logs();
+    ASSERT_TRUE(has("legacy[" + on_modern("zeta") + "]settled")) << world().logs();
     more();
     acme.stop();
     zeta.stop();
@@ -239,6 +251,74 @@ TEST_F(tenants, go_where_a_changed_file_says) {
     EXPECT_EQ(world().modern.value(
                   "SELECT count(*) FROM crossfade.flips WHERE by_whom LIKE 'the file%' AND outcome = 'done'"),
               "1");
+}
+
+// While the first one waits for the end of a transaction the file is changed twice more.
+TEST_F(tenants, go_where_the_file_said_before_its_last_change_too) {
+    const auto open = connect(session_of(world().dsn_of_proxy(0), "acme"));
+    ASSERT_EQ(execute(open.get(), "BEGIN; INSERT INTO bills (tenant, tag) VALUES ('acme', 'open')"), answer::done);
+    const auto flip_lock = "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = " +
+                           std::to_string(store::handover_lock_class);
+    std::string all;
+    for (const std::string name : {"acme", "bravo", "charlie"}) {
+        all += (all.empty() ? "" : ", ") + name + ": " + to_modern;
+        write(", overrides: { " + all + " }");
+        for (unsigned each = 0; each < proxies; ++each)
+            ASSERT_TRUE(says(each, "tenants.overrides." + name)) << world().logs();
+        ASSERT_TRUE(support::eventually(30s, [&] { return world().legacy.value(flip_lock) == "t"; })) << world().logs();
+    }
+    ASSERT_EQ(execute(open.get(), "COMMIT"), answer::done);
+    EXPECT_TRUE(
+        has("legacy[" + on_modern("acme") + ", " + on_modern("bravo") + ", " + on_modern("charlie") + "]settled"))
+        << world().legacy.value("SELECT apart FROM crossfade.authority") << world().logs();
+    EXPECT_EQ(world().settle(60s), "") << world().logs();
+}
+
+// One proxy has the file later than the other, and a command has decided otherwise by then.
+TEST_F(tenants, go_once_for_each_change_of_the_file) {
+    const auto acme = "acme: " + to_modern;
+    const auto both = ", overrides: { " + acme + ", bravo: " + to_modern + " }";
+    const std::string heeded = "; another proxy has heeded this file already";
+    write(0, ", overrides: { " + acme + " }");
+    ASSERT_TRUE(has("legacy[" + on_modern("acme") + "]settled")) << world().logs();
+    flip("acme", "legacy");
+    write(1, ", overrides: { " + acme + " }");
+    EXPECT_TRUE(says(1, "by the file: modern for tenant acme: done, epoch 3" + heeded)) << world().logs();
+
+    // Where there was nothing to be done any more it was heeded, too.
+    flip("bravo", "modern");
+    write(0, both);
+    EXPECT_TRUE(says(0, "modern is the authority of tenant bravo already")) << world().logs();
+    flip("bravo", "legacy");
+    write(1, both);
+    EXPECT_TRUE(says(1, "by the file: modern for tenant bravo: done, epoch 5" + heeded)) << world().logs();
+    EXPECT_EQ(world().legacy.value("SELECT epoch || apart::text FROM crossfade.authority"), "5[]");
+
+    // Said anew it is an order again.
+    write(0, "");
+    EXPECT_TRUE(says(0, "legacy is the authority of everything already")) << world().logs();
+    write(1, "");
+    EXPECT_TRUE(says(1, "by the file: legacy for everything: done")) << world().logs();
+    write(both);
+    EXPECT_TRUE(has("legacy[" + on_modern("acme") + ", " + on_modern("bravo") + "]settled")) << world().logs();
+}
+
+// crossfade-cdc heeds no file's word of who is the authority, and tells whose a row is by the file all the same.
+TEST_F(tenants, stay_the_same_for_who_applies) {
+    flip("acme", "modern");
+    const auto says = [&](const std::string& what) {
+        return support::eventually(30s, [&] { return world().cdc.log().find(what) != std::string::npos; });
+    };
+    auto text = support::read_file(world().cdc.config_path());
+    const std::string column = "column: tenant";
+    text.replace(text.find(column), column.size(), "column: tag");
+    world().cdc.configure(text);
+    EXPECT_TRUE(says("tenants.column: tenants have different authorities (legacy, modern of tenant acme)"))
+        << world().logs();
+    flip("", "legacy");
+    world().cdc.signal(SIGHUP);
+    EXPECT_TRUE(says("configuration applied (SIGHUP)")) << world().logs();
+    EXPECT_TRUE(says("tenants.column: tenant -> tag")) << world().logs();
 }
 
 TEST_F(tenants, are_kept_apart_by_the_databases_themselves) {

@@ -5,6 +5,7 @@
 
 #include "ctl/flags/compare.hpp"
 #include "ctl/status/assess.hpp"
+#include "lib/settings/describe.hpp"
 
 namespace crossfade::ctl::status {
 namespace {
@@ -55,6 +56,17 @@ TEST(status, of_many_partitions_is_that_of_the_last) {
     EXPECT_EQ(line(made, "modern"), "applied up to 0/50 in all 2 partitions, 32 B behind, moved 2.0 s ago");
 }
 
+TEST(status, held_on_purpose_is_healthy) {
+    auto of = healthy();
+    of.cdc.answer = boost::json::parse(
+                        R"({"ready": true, "stream": {"state": "held", "reason": "every scope is legacy-only",
+        "way_out": ""}})")
+                        .as_object();
+    const auto made = assess(of);
+    EXPECT_EQ(made.code(), exit_code::fine);
+    EXPECT_EQ(line(made, "cdc"), "held (every scope is legacy-only)");
+}
+
 struct trouble {
     const char* name;
     std::function<void(picture&)> cause;
@@ -83,6 +95,13 @@ INSTANTIATE_TEST_SUITE_P(
                         .as_object();
             },
             "a gap. Way out: resync"},
+        trouble{"held_up",
+                [](auto& of) {
+                    of.cdc.answer = boost::json::parse(R"({"ready": true, "stream": {"state": "held",
+                        "reason": "modern's one_code ties rows of seat", "way_out": "drop one_code"}})")
+                                        .as_object();
+                },
+                "cdc holds the stream: modern's one_code ties rows of seat. Way out: drop one_code"},
         trouble{"retention",
                 [](auto& of) {
                     of.cdc.answer = boost::json::parse(R"({"ready": true, "stream": {"state": "held", "retention":
@@ -248,6 +267,20 @@ TEST(flags_compare, finds_values_and_scopes_that_differ) {
     EXPECT_EQ(found[0].running, "50");
     EXPECT_EQ(found[1].group, "g");
     EXPECT_EQ(found[1].running, "");
+}
+
+TEST(flags_compare, takes_who_is_in_charge_from_the_databases) {
+    const settings::flag_set file;
+    const auto running = [&](const settings::assignment& decided) {
+        return settings::flags_json(file.under(decided), 2).at("scopes").as_array();
+    };
+    for (const settings::assignment& decided :
+         {settings::assignment{settings::side::modern, {}},
+          settings::assignment{settings::side::legacy, {{{"", "acme"}, settings::side::modern}}}}) {
+        EXPECT_TRUE(flags::compare(file, decided, running(decided)).empty());
+        EXPECT_FALSE(flags::compare(file, std::nullopt, running(decided)).empty());
+        EXPECT_FALSE(flags::compare(file, decided, running({})).empty());
+    }
 }
 
 }  // namespace

@@ -70,5 +70,52 @@ TEST(file_words, go_one_way_at_a_time) {
     EXPECT_EQ(done.of("", "zeta"), side::modern);
 }
 
+TEST(file_words, outlive_a_newer_file) {
+    const flag_set none(by(forth), {}, {});
+    const flag_set acme(by(forth), {}, {{"acme", {with(back), {}}}});
+    const flag_set both(by(forth), {}, {{"acme", {with(back), {}}}, {"bravo", {with(back), {}}}});
+    const auto undone = changed_words(none, acme);
+    const auto newer = joined(undone, changed_words(acme, both), both);
+    const auto moved = asked_for({}, newer, side::modern);
+    EXPECT_EQ(moved.of("", "acme"), side::modern);
+    EXPECT_EQ(moved.of("", "bravo"), side::modern);
+    EXPECT_EQ(moved.of("", ""), side::legacy);
+    // What the newer one says counts, and what neither has changed is no wish.
+    EXPECT_THAT(
+        joined(undone, changed_words(acme, none), none),
+        testing::ElementsAre(file_word{{"", ""}, side::legacy, false}, file_word{{"", "acme"}, side::legacy, true}));
+    EXPECT_EQ(joined({}, changed_words(acme, both), both), changed_words(acme, both));
+}
+
+TEST(file_words, outlive_a_newer_file_that_does_not_name_them) {
+    const std::map<std::string, table_group, std::less<>> groups{{"pinned", {{"public.pinned"}, with(back)}}};
+    const tenant_overrides kept{{}, {{"pinned", with(forth)}}};
+    const tenant_overrides moved{with(back), {}};
+    const flag_set first(by(forth), groups, {{"acme", kept}});
+    const flag_set second(by(forth), groups, {});
+    const flag_set last(by(forth), groups, {{"zeta", moved}});
+    // Its share of the group is to go where the group is.
+    const auto words = joined(changed_words(first, second), changed_words(second, last), last);
+    EXPECT_THAT(words, testing::Contains(file_word{{"pinned", "acme"}, side::modern, true}));
+    EXPECT_THAT(words, testing::Contains(file_word{{"", "zeta"}, side::modern, true}));
+}
+
+TEST(file_words, are_heeded_once) {
+    const flag_scope acme{"", "acme"};
+    const std::vector<file_word> words{{{"", ""}, side::legacy, false}, {acme, side::modern, true}};
+    const auto left = [&](const heeded_word& by, std::uint64_t read_at) {
+        return unheeded(words, {by}, read_at).back().changed;
+    };
+    // Another proxy has read the same file before, and what it says was decided since this one read its old one.
+    EXPECT_FALSE(left({acme, side::modern, 3}, 3));
+    EXPECT_FALSE(left({acme, side::modern, 4}, 3));
+    // Of a file that came before the one that this proxy knows.
+    EXPECT_TRUE(left({acme, side::modern, 2}, 3));
+    // A newer word than that which was heeded, or another's.
+    EXPECT_TRUE(left({acme, side::legacy, 4}, 3));
+    EXPECT_TRUE(left({{"", "zeta"}, side::modern, 4}, 3));
+    EXPECT_EQ(unheeded(words, {}, 3), words);
+}
+
 }  // namespace
 }  // namespace crossfade::settings

@@ -113,6 +113,22 @@ TEST(flag_set, has_each_side_in_charge_of_what_is_its_own) {
     EXPECT_EQ(made.under(split), made);
 }
 
+// A tenant may be named for something else than who has what.
+TEST(flag_set, assigns_what_its_flags_resolve_to) {
+    flag_overrides modern;
+    modern.dual_write_strategy = write_strategy::prefer_modern;
+    flag_overrides strict;
+    strict.migration_drift_tolerance = 0;
+    flag_overrides legacy;
+    legacy.dual_write_strategy = write_strategy::legacy_primary;
+    const flag_set written(flags{}, {{"orders", {{"public.orders"}, modern}}, {"rest", {{"public.*"}, {}}}},
+                           {{"acme", {strict, {}}}, {"zeta", {legacy, {}}}, {"yours", {{}, {{"orders", legacy}}}}});
+    const auto made = written.assigned();
+    for (const auto* group : {"", "orders", "rest"})
+        for (const auto* tenant : {"", "acme", "zeta", "yours", "whoever"})
+            EXPECT_EQ(made.of(group, tenant), authority(written.resolve(group, tenant))) << group << '/' << tenant;
+}
+
 TEST(assignment, moves_a_scope_with_all_that_is_in_it) {
     const assignment legacy{};
     const auto acme = legacy.with({"", "acme"}, side::modern);

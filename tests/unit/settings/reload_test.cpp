@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <array>
 #include <thread>
 
 #include "lib/settings/entries.hpp"
@@ -82,7 +83,8 @@ TEST_F(reloads, take_each_key_that_the_list_says) {
         "tcp_user_timeout: 10s, reuse_port: true, io_uring: false, busy_poll_us: 50, replication_sessions: false, "
         "max_unacknowledged_events: 3, "
         "statement_cache_entries: 10, statement_cache_bytes: 1MiB, "
-        "tls: { mode: prefer, cert_file: /c, key_file: /k, ca_file: /a, min_version: '1.3', ciphers: HIGH, "
+        "tls: { mode: prefer, cert_file: /c, key_file: /k, ca_file: /a, crl_file: /l, min_version: '1.3', ciphers: "
+        "HIGH, "
         "hosts: [{ names: db.example, cert_file: /c, key_file: /k }] } }\ncdc: { verify_mirrored_percent: 5 }\n");
     ASSERT_EQ(report.outcome, reload_outcome::applied);
     const auto taken = entries_of(reloader_.current()->config);
@@ -93,7 +95,7 @@ TEST_F(reloads, take_each_key_that_the_list_says) {
         const auto& text = taken.at(key).text;
         EXPECT_EQ(text, waits ? wanted.substr(0, wanted.find(" -> ")) : wanted) << key;
     }
-    EXPECT_EQ(report.changes.size(), 38U);
+    EXPECT_EQ(report.changes.size(), 39U);
 }
 
 TEST_F(reloads, are_refused_when_what_the_file_names_cannot_be_used) {
@@ -198,10 +200,115 @@ TEST_F(reloads, move_no_table_by_its_group_alone) {
     EXPECT_EQ(after(with("a.c")).outcome, reload_outcome::applied);
 }
 
+TEST_F(reloads, divide_no_tenants_that_are_apart) {
+    const auto with = [](const std::string& tenants) { return required + "tenants: { " + tenants + " }\n"; };
+    const auto by_user = with("session: user, column: tenant");
+    EXPECT_EQ(after(by_user).outcome, reload_outcome::applied);
+    EXPECT_TRUE(reloader_.take(decision{{side::legacy, {{{"", "acme"}, side::modern}}}, 2}));
+    EXPECT_THAT(
+        after(with("session: database, column: tenant")).problems,
+        ElementsAre("tenants.session: tenants have different authorities (legacy, modern of tenant acme), and a "
+                    "session would change hands by this alone. Bring them together by `crossfade flip` before"));
+    EXPECT_THAT(after(with("session: user, column: customer")).problems, ElementsAre(HasSubstr("tenants.column: ")));
+    EXPECT_THAT(after(with("session: 'parameter:a.b'")).problems,
+                ElementsAre(HasSubstr("tenants.session: "), HasSubstr("tenants.column: ")));
+    EXPECT_EQ(reloader_.current()->config.tenants.session, tenant_source::user);
+    EXPECT_EQ(after(by_user + "flags: { migration_drift_tolerance: 0.001 }\n").outcome, reload_outcome::applied);
+    // A group of a tenant is the tenant's, too; what belongs to everybody's isn't.
+    EXPECT_TRUE(reloader_.take(decision{{side::legacy, {{{"g", "acme"}, side::modern}}}, 3}));
+    EXPECT_EQ(after(with("session: database, column: tenant")).outcome, reload_outcome::refused);
+    EXPECT_TRUE(reloader_.take(decision{{side::legacy, {{{"g", ""}, side::modern}}}, 4}));
+    EXPECT_EQ(after(with("session: database")).outcome, reload_outcome::applied);
+}
+
+// Sound by itself, and not beside what stays in force until the next start.
+class reloads_beside : public testing::TestWithParam<std::array<const char*, 3>> {};
+
+TEST_P(reloads_beside, what_does_not_go_with_it_are_refused) {
+    const auto& [runs, file, says] = GetParam();
+    auto with_stream = [](const std::string& more) {
+        auto text = required;
+        if (const auto end = more.find('\n'); end > 0) text.insert(text.rfind(" }"), ", " + more.substr(0, end));
+        return text + more.substr(more.find('\n') + 1);
+    };
+    const scratch_folder folder;
+    const auto first = with_stream(runs);
+    reloader running{folder.write("f.yaml", first), variables({}), taken(first)};
+    const auto before = running.current();
+    folder.write("f.yaml", with_stream(file));
+    const auto report = running.reload("test");
+    EXPECT_EQ(report.outcome, reload_outcome::refused);
+    EXPECT_THAT(report.problems, ElementsAre(says));
+    EXPECT_EQ(running.current(), before);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    all, reloads_beside,
+    testing::Values(
+        std::array{
+            "ordering: key, partitions: 4\n", "\nflags: { dual_write_strategy: mirror }",
+            "stream.ordering: 'key' with dual_write_strategy: mirror; allowed: transaction (commits that wait for "
+            "the follower need commit order). What the file says of stream.ordering, "
+            "stream.partitions holds from the next start on: restart with it, or leave out what doesn't go with what "
+            "is in force"},
+        std::array{"ordering: key, partitions: 4\n", "\nflags: { hybrid_read_strategy: prefer-modern }",
+                   "stream.ordering: 'key' with hybrid_read_strategy on modern under legacy; allowed: transaction (how "
+                   "far modern is behind is told in commit order). What the file says of stream.ordering, "
+                   "stream.partitions holds from the next start on: restart with it, or leave out what doesn't go with "
+                   "what is in force"},
+        std::array{"\nflags: { dual_write_strategy: modern-only, hybrid_read_strategy: modern }",
+                   "both_ways: true\nflags: { dual_write_strategy: prefer-modern, hybrid_read_strategy: modern }",
+                   "stream.both_ways: 'false' with dual_write_strategy: prefer-modern; allowed: true (modern's changes "
+                   "go to legacy by a stream of their own). What the file says of stream.both_ways holds from the next "
+                   "start on: "
+                   "restart with it, or leave out what doesn't go with what is in force"}));
+
+TEST_F(reloads, give_the_console_no_name_that_sessions_use) {
+    auto other = required;
+    for (const std::string each : {"5432/app", "5433/app"})
+        other.replace(other.find(each), each.size(), each.substr(0, 5) + "moved");
+    EXPECT_THAT(after(other + "proxy: { console: { database: app, admins: [ops] } }\n").problems,
+                ElementsAre(HasSubstr("proxy.console.database: 'app'; allowed: another name than the application's")));
+}
+
 TEST_F(reloads, may_name_another_authority_where_nobody_goes_by_it) {
     reloader_.ignore_authority();
     EXPECT_EQ(after(required + "flags: { dual_write_strategy: modern-only, hybrid_read_strategy: modern }\n").outcome,
               reload_outcome::applied);
+}
+
+TEST_F(reloads, move_no_table_by_its_group_where_nobody_goes_by_the_file) {
+    const auto with = [](const std::string& tables) {
+        return required + "groups: { g: { tables: [" + tables + "] } }\n";
+    };
+    std::optional<assignment> known;
+    int asked = 0;
+    reloader_.ignore_authority([&] { return ++asked, known; });
+    EXPECT_EQ(after(required + "flags: { migration_drift_tolerance: 0.001 }\n").outcome, reload_outcome::applied);
+    EXPECT_EQ(asked, 0);
+    // Nobody can be asked whether it matters.
+    EXPECT_THAT(after(with("a.b")).problems, ElementsAre(HasSubstr("neither database says who the authority is")));
+    known = assignment{};
+    EXPECT_EQ(after(with("a.b")).outcome, reload_outcome::applied);
+    known = assignment{side::legacy, {{{"g", ""}, side::modern}}};
+    EXPECT_THAT(after(with("a.c")).problems,
+                ElementsAre(HasSubstr("groups.g.tables: groups have different authorities")));
+    EXPECT_EQ(after(with("a.b") + "flags: { migration_drift_tolerance: 0.001 }\n").outcome, reload_outcome::applied);
+}
+
+TEST_F(reloads, say_since_when_the_file_was_known) {
+    const auto with = [](const std::string& strategy) {
+        return required + "flags: { dual_write_strategy: " + strategy + " }\n";
+    };
+    const auto decided = [](std::uint64_t epoch) { return decision{{}, epoch}; };
+    EXPECT_TRUE(reloader_.take(decided(3)));
+    EXPECT_TRUE(reloader_.take(decided(5)));
+    EXPECT_EQ(after(with("mirror")).read_before, 3U);
+    EXPECT_TRUE(reloader_.take(decided(7)));
+    // Read once more is known for longer.
+    EXPECT_EQ(after(with("mirror") + "# the same").outcome, reload_outcome::unchanged);
+    EXPECT_TRUE(reloader_.take(decided(9)));
+    EXPECT_EQ(after(with("legacy-primary")).read_before, 7U);
 }
 
 TEST_F(reloads, tell_the_listener_of_all_but_unchanged_ones) {
