@@ -21,11 +21,17 @@ apply_report tied(const table_mapping& by) {
     return report;
 }
 
-bool asks_to_be_told(const std::vector<consume::received>& events) {
-    return std::ranges::any_of(events, [](const consume::received& each) {
+void note_marks(applier::marks& into, const std::vector<consume::received>& events) {
+    for (const auto& each : events) {
         const auto* message = std::get_if<model::logical_message>(&each.event.body);
-        return message != nullptr && message->prefix == model::telling_prefix;
-    });
+        if (message == nullptr || message->prefix != model::telling_prefix) continue;
+        if (const auto one = store::parse_mark(message->content)) {
+            auto& newest = into.newest[one->asker];
+            newest = std::max(newest, one->number);
+        } else {
+            into.without_number = true;
+        }
+    }
 }
 
 bool any_of(const row_marks& these, const row_marks& among) {
@@ -143,10 +149,16 @@ pgclient::result<std::optional<apply_report>> applier::turn_back(std::optional<a
     return with;
 }
 
-statement applier::telling(model::lsn end) const {
-    return {std::string{store::tell_applied_sql},
-            {std::string{store::applied_channel}, store::applied_payload(settings_.stream, end)},
-            std::nullopt};
+void applier::tell(model::lsn end) {
+    for (const auto& [asker, number] : marks_.newest)
+        add_telling(store::applied_payload(settings_.stream, store::mark{asker, number}));
+    if (marks_.without_number) add_telling(store::applied_payload(settings_.stream, end));
+    marks_ = {};
+}
+
+void applier::add_telling(std::string payload) {
+    to_.pipe->add(statement{
+        std::string{store::tell_applied_sql}, {std::string{store::applied_channel}, std::move(payload)}, std::nullopt});
 }
 
 pgclient::result<std::optional<apply_report>> applier::write(const std::vector<consume::received>& events,
@@ -163,6 +175,8 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
     };
     if (fresh) {
         so_far_ = {};
+        amiss_ = false;
+        marks_ = {};
         judging_ = judges(scopes);
         mirrored_ = {};
     }
@@ -184,10 +198,6 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
     const bool begins = !open_;
     std::size_t before_rows = begins ? add_beginning() : 0;
     if (advance) {
-        if (asks_to_be_told(events)) {
-            pipe.add(telling(advance->end_lsn));
-            ++before_rows;
-        }
         pipe.add(moving(*advance, moved));
         ++before_rows;
     }
@@ -213,6 +223,8 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
     if (!seen) return seen.error();
     if (!*seen) return turn_back(std::nullopt);
     if (batch.tied) return turn_back(tied(*batch.tied));
+    amiss_ = amiss_ || report.dead_letters > 0 || !report.records.empty() || !report.ddl.empty() ||
+             marks_stale(batch) || !batch.copy_anew.empty();
     mark_stale(batch);
     copy_anew(batch);
     report.rows = batch.plan.changes;
@@ -226,6 +238,7 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
     so_far_.careful = so_far_.careful || report.careful;
     so_far_.records.insert(so_far_.records.end(), report.records.begin(), report.records.end());
     so_far_.ddl.insert(so_far_.ddl.end(), report.ddl.begin(), report.ddl.end());
+    note_marks(marks_, events);
     if (!advance) {
         pipe.add("RELEASE SAVEPOINT crossfade_batch");
         if (auto done = pipe.run(); !done) return done.error();
@@ -233,6 +246,8 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
         return std::optional{apply_report{}};
     }
     failpoint::pass("apply.written");
+    if (amiss_) add_telling(store::amiss_payload(settings_.stream));
+    tell(advance->end_lsn);
     pipe.add("COMMIT");
     if (auto done = pipe.run(); !done) return done.error();
     failpoint::pass("apply.committed");
@@ -362,6 +377,7 @@ pgclient::result<void> applier::write_carefully(sorted& batch, scope_filter& sco
         }
         if (auto done = writer.apply(each); !done) return done;
     }
+    batch.copy_anew.insert(writer.to_copy_anew().begin(), writer.to_copy_anew().end());
     report.careful = true;
     report.healed = writer.healed();
     report.records = writer.records();
@@ -424,14 +440,15 @@ pgclient::result<bool> applier::prepare(const std::vector<consume::received>& ev
     so_far_.rows = batch.plan.changes;
     so_far_.applied = std::move(batch.applied);
     so_far_.skipped = std::move(batch.skipped);
-    tells_ = asks_to_be_told(events);
+    marks_ = {};
+    note_marks(marks_, events);
     failpoint::pass("lanes.prepared");
     return true;
 }
 
 pgclient::result<apply_report> applier::finish(const store::progress& from, const store::progress& to) {
     auto& pipe = *to_.pipe;
-    if (std::exchange(tells_, false)) pipe.add(telling(to.end_lsn));
+    tell(to.end_lsn);
     pipe.add(statement{std::string{store::advance_or_fail_sql()},
                        store::advance_parameters(settings_.stream, settings_.partition, from, to), std::nullopt});
     pipe.add("COMMIT");

@@ -94,6 +94,12 @@ class applier {
     pgclient::result<void> roll_back();
     bool in_transaction() const { return open_; }
 
+    // Who asks to be told of a transaction's commit (lib/store/applied.hpp).
+    struct marks {
+        std::map<std::uint64_t, std::uint64_t> newest;  // numbers, by asker
+        bool without_number = false;
+    };
+
     const store::progress& progress() const { return progress_; }
     pgclient::connection& follower() { return to_.db; }
     std::size_t waiting() const { return letters_.rows().size(); }
@@ -111,6 +117,7 @@ class applier {
     enum class treatment { apply, left_out, copied, copied_over, settling, unfinished };
     treatment treat(const model::table_name& table, const model::change_event& event);
     bool is_being_copied(const model::table_name& table) const;
+    bool was_filled_behind(const model::table_name& table, const model::change_event& event) const;
     ddl_standing standing_of(const events::ddl_table& table, const model::change_event& event, scope_filter& scopes,
                              sorted& batch);
     // `change`: the row's, null for what has none.
@@ -142,7 +149,8 @@ class applier {
     pgclient::result<void> read_rows_ahead();
     pgclient::result<std::optional<apply_report>> turn_back(std::optional<apply_report> with);
     // For the proxies' sessions that wait for it: the news comes with the commit.
-    statement telling(model::lsn end) const;
+    void tell(model::lsn end);
+    void add_telling(std::string payload);
     pgclient::result<void> serve_letters();
     pgclient::result<void> write_carefully(sorted& batch, scope_filter& scopes, apply_report& report);
     bool marks_stale(const sorted& batch) const;
@@ -171,8 +179,9 @@ class applier {
     };
     std::optional<at_home> at_home_;
     bool reload_ = false;   // crossfade.tables is to be read before the next transaction
-    bool tells_ = false;    // what prepare() has written asks for it
     bool judging_ = false;  // in the transaction under way
+    bool amiss_ = false;    // it has left out rows, or written down what isn't as it should be
+    marks marks_;           // in it
     mirrored_rows mirrored_;
     std::chrono::steady_clock::time_point judge_until_{};
     std::chrono::steady_clock::time_point gives_up_at_{};

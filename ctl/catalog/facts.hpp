@@ -10,6 +10,7 @@
 #include "lib/model/lsn.hpp"
 #include "lib/model/table_name.hpp"
 #include "lib/model/tie.hpp"
+#include "lib/store/rights.hpp"
 
 // What was found in a database, as data alone: check judges it, init and backfill plan with it.
 namespace crossfade::ctl::catalog {
@@ -139,7 +140,8 @@ struct database {
     std::optional<catalog::publication> publication;
     store_facts store;
     ddl_watch ddl;
-    std::vector<table> tables;  // that the patterns name, partitions left out where their root is in; sorted
+    std::vector<table> tables;      // that the patterns name, partitions left out where their root is in; sorted
+    store::rights_by_table rights;  // of all tables and views
     std::vector<foreign_key> foreign_keys;                         // with either end among the tables
     std::map<std::string, std::optional<std::int64_t>> sequences;  // last values; nullopt: never used
     model::lsn current_wal;

@@ -386,6 +386,9 @@ database read_database(pgclient::connection& from, const settings::stream& strea
     made.ddl = read_ddl_watch(from, stream);
     made.tables = read_tables(from, stream.tables);
     made.foreign_keys = read_foreign_keys(from, made.tables);
+    auto rights = store::load_rights(from);
+    if (!rights) throw stop(exit_code::no, "reading rights: " + to_string(rights.error()));
+    made.rights = std::move(*rights);
     const auto sequences = ask(from, "reading sequences",
                                "SELECT schemaname, sequencename, last_value FROM pg_sequences"
                                " WHERE schemaname <> 'crossfade'");

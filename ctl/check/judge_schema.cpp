@@ -45,6 +45,7 @@ void compare_columns(const catalog::table& legacy, const catalog::table& modern,
 void judge_schema(const catalog::database& legacy, const catalog::database& modern, findings& into) {
     std::vector<std::string> missing;
     std::vector<std::string> keys;
+    std::vector<std::string> guarded;
     differences columns;
     for (const auto& table : legacy.tables) {
         const auto* other = modern.find(table.name);
@@ -53,6 +54,10 @@ void judge_schema(const catalog::database& legacy, const catalog::database& mode
             continue;
         }
         compare_columns(table, *other, columns);
+        const auto here = legacy.rights.find(to_string(table.name));
+        const auto there = modern.rights.find(to_string(table.name));
+        if (here != legacy.rights.end() && there != modern.rights.end() && here->second != there->second)
+            guarded.push_back(to_string(table.name));
         if (table.key != other->key)
             keys.push_back(to_string(table.name) + " (legacy: " + output::joined(table.key) +
                            "; modern: " + output::joined(other->key) + ")");
@@ -76,6 +81,14 @@ void judge_schema(const catalog::database& legacy, const catalog::database& mode
                   "ALTER TABLE ... ADD PRIMARY KEY (...); on modern, with legacy's columns");
     } else {
         into.ok("schema.keys", "equal");
+    }
+    if (!guarded.empty()) {
+        into.warn(
+            "schema.rights", "not the same roles may read the same rows of " + listing(guarded),
+            "GRANT and REVOKE SELECT, ENABLE ROW LEVEL SECURITY and CREATE POLICY on modern as on legacy; until then "
+            "hybrid_read_strategy reads these tables on legacy");
+    } else {
+        into.ok("schema.rights", "to read: equal");
     }
 }
 

@@ -251,6 +251,11 @@ asio::awaitable<hindrance> changeover::only_read() {
     co_return unable{move_result::different, name_of(to_) + " doesn't become one that only reads"};
 }
 
+bool changeover::is_serializable() const {
+    const auto found = was_.settings.find("default_transaction_isolation");
+    return found != was_.settings.end() && found->second == "serializable";
+}
+
 bool changeover::may_be_parked() const {
     return was_.channels.empty() && portrait::bytes_of(was_) <= parked_connection::most_bytes;
 }

@@ -59,6 +59,8 @@ class changeover {
     // Instead of enter() and settle(): by a connection that the session has left before. False: it is of no use any
     // more.
     asio::awaitable<bool> come_back(parked_connection to);
+    // Behind leave(): whether its transactions are that where they don't say otherwise.
+    bool is_serializable() const;
     // Once it is settled, the connection to the old database, `of`, for that; nothing where it can't be kept.
     bool may_be_parked() const;
     std::optional<parked_connection> park(transport& old, settings::side of,

@@ -30,8 +30,10 @@ constexpr std::chrono::milliseconds longest_pause{60000};
 
 constexpr std::string_view refusal =
     "DO $crossfade$ BEGIN RAISE EXCEPTION USING ERRCODE = 'XF009', "
-    "MESSAGE = 'this READ ONLY transaction is on modern, where the statement would have another effect', "
-    "HINT = 'Begin the transaction without READ ONLY, or have hybrid_read_strategy: legacy for this tenant.'; END "
+    "MESSAGE = 'this READ ONLY transaction is on modern, where the statement would have another effect or find other "
+    "rows', "
+    "HINT = 'Try the transaction again, begin it without READ ONLY, or have hybrid_read_strategy: legacy for this "
+    "tenant.'; END "
     "$crossfade$";
 
 }  // namespace
@@ -97,7 +99,8 @@ guide::step guide::outside(std::string_view chunk, request& it, const usher::cir
 }
 
 guide::step guide::inside(std::string_view chunk, request& it, const usher::circumstances& now) {
-    if (now.here != home && it.what.strays) return stray(chunk, it, now);
+    const auto pulled = now.here == home ? pull::none : pull_of(it, now);
+    if (pulled != pull::none) return stray(chunk, it, pulled, now);
     // BEGIN, and then SET TRANSACTION READ ONLY.
     const bool may_go = now.here == home && it.whole && it.what.what == errand::read_only && now.where.quiet() &&
                         now.where.status() == transaction_status::in_transaction && start_.usable() &&
@@ -114,8 +117,25 @@ guide::step guide::inside(std::string_view chunk, request& it, const usher::circ
     return go_on(chunk, it, now);
 }
 
+// What was there when the transaction began may be there no more: a copy of it has begun, say.
+guide::pull guide::pull_of(const request& it, const usher::circumstances& now) {
+    if (it.what.strays) return pull::strong;
+    look_at_edition();
+    auto pulled = pull::none;
+    for (const auto* table : it.what.tables) {
+        if (!table->read) continue;  // it is refused where it is
+        if (strategy::is_postgresqls(table->schema, table->name))
+            pulled = pull::weak;
+        else if (!view_.seen(now.at) || !is_there(*table))
+            return pull::strong;
+    }
+    if (!it.what.chains) return pulled;
+    const auto place = placed(all_targets_, now);
+    return place.at_follower ? pull::weak : pull::strong;
+}
+
 // To where it has its effect, with all that its transaction has said, if that can be said again.
-guide::step guide::stray(std::string_view chunk, const request& it, const usher::circumstances& now) {
+guide::step guide::stray(std::string_view chunk, const request& it, pull how, const usher::circumstances& now) {
     const bool whole = it.whole && it.size <= chunk.size();
     if (!whole && !it.flushed && it.size <= longest_text) return {};
     const bool open = now.where.status() == transaction_status::in_transaction;
@@ -123,6 +143,10 @@ guide::step guide::stray(std::string_view chunk, const request& it, const usher:
         return {.what = step::action::go_again, .replaces_unnamed = replaces_unnamed(chunk)};
     stray_tried_ = false;
     if (!open) return go_on(chunk, it, now);  // it has failed, and so does this
+    if (how == pull::weak) {
+        start_.spoil();  // what can't be had isn't tried for each statement
+        return go_on(chunk, it, now);
+    }
     // Nothing can be sent in the place of a part of a unit: what the server skips behind an error would take that
     // along.
     if (!whole || amid_) return go_on(chunk, it, now);
@@ -278,9 +302,13 @@ strategy::read_place guide::place_of(const request& it, const usher::circumstanc
     for (const auto* table : it.what.tables) targets.push_back(target_of(*table));
     // What else it will read nobody knows.
     if (it.what.what == errand::read_only) targets.insert(targets.end(), all_targets_.begin(), all_targets_.end());
+    return placed(targets, now);
+}
+
+strategy::read_place guide::placed(std::span<const strategy::read_target> targets, const usher::circumstances& now) {
     const auto place = strategy::place_of(targets, {.now = now.at,
                                                     .max_lag = flags_->config.proxy.max_read_lag,
-                                                    .there = view_.there(),
+                                                    .there = view_.there(now.at),
                                                     .fresh_to = view_.fresh_to(),
                                                     .last_write = last_write_,
                                                     .session_stays = now.at < tries_again_});
@@ -293,18 +321,20 @@ void guide::look_at_edition() {
     if (edition_ == newest) return;
     edition_ = newest;
     tables_ = view_.tables();
+    views_ = view_.views();
+    unlike_ = view_.unlike();
     shared_ = {view_.shared(side::legacy), view_.shared(side::modern)};
     targets_.clear();
     all_targets_.clear();
     const auto& scopes = flags_->config.flags;
     const auto of_scope = [&](std::string_view group) {
         const auto flags = scopes.resolve(group, session_.tenant);
-        all_targets_.push_back({flags.hybrid_read_strategy, flags.migration_drift_tolerance, view_.whole(), 0});
+        all_targets_.push_back({flags.hybrid_read_strategy, flags.migration_drift_tolerance, view_.whole()});
     };
     of_scope({});
     for (const auto& [group, ignored] : scopes.groups()) of_scope(group);
     for (const auto& [name, drift] : *tables_)
-        if (drift > 0) all_targets_.push_back(target_named(name));
+        if (drift > 0 || unlike_->contains(name)) all_targets_.push_back(target_named(name));
 }
 
 const strategy::read_target& guide::target_of(const sql::table_use& table) {
@@ -323,6 +353,23 @@ const strategy::read_target& guide::target_of(const sql::table_use& table) {
     return targets_.emplace(name, made).first->second;
 }
 
+// Whether rows that are read by the name are legacy's.
+bool guide::is_there(const sql::table_use& table) {
+    const auto& of = target_of(table);
+    return (of.ready && of.guarded) || is_view_there(table);
+}
+
+// A view's rows are its tables', and which those are nobody looks up.
+bool guide::is_view_there(const sql::table_use& table) const {
+    if (!view_.whole()) return false;
+    const auto known = [&](const std::string& schema) {
+        const auto name = schema + '.' + table.name;
+        return views_->contains(name) && !unlike_->contains(name);
+    };
+    return table.schema.empty() ? is_one_alone(table.name) && std::ranges::any_of(schemas_, known)
+                                : known(table.schema);
+}
+
 bool guide::is_one_alone(const std::string& name) const {
     return std::ranges::all_of(shared_, [&](const auto& names) { return names && !names->contains(name); });
 }
@@ -334,7 +381,7 @@ strategy::read_target guide::target_named(std::string_view table) const {
     const auto flags = scopes.resolve(scopes.group_of(name), session_.tenant);
     const auto state = tables_->find(table);
     return {flags.hybrid_read_strategy, flags.migration_drift_tolerance, state != tables_->end(),
-            state == tables_->end() ? 0 : state->second};
+            state == tables_->end() ? 0 : state->second, !unlike_->contains(table)};
 }
 
 // ---- What became of it

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -98,10 +99,20 @@ class guide {
 
     step outside(std::string_view chunk, request& it, const usher::circumstances& now);
     step inside(std::string_view chunk, request& it, const usher::circumstances& now);
-    step stray(std::string_view chunk, const request& it, const usher::circumstances& now);
+    // What a unit is to have on legacy that stands in a READ ONLY transaction on modern.
+    enum class pull {
+        none,
+        weak,    // modern can answer it if legacy can't be had
+        strong,  // modern's answer would be another one
+    };
+    pull pull_of(const request& it, const usher::circumstances& now);
+    step stray(std::string_view chunk, const request& it, pull how, const usher::circumstances& now);
     step go_on(std::string_view chunk, const request& it, const usher::circumstances& now);
     strategy::read_place place_of(const request& it, const usher::circumstances& now);
+    strategy::read_place placed(std::span<const strategy::read_target> targets, const usher::circumstances& now);
     const strategy::read_target& target_of(const sql::table_use& table);
+    bool is_there(const sql::table_use& table);
+    bool is_view_there(const sql::table_use& table) const;
     strategy::read_target target_named(std::string_view table) const;
     bool is_one_alone(const std::string& name) const;
     void look_at_edition();
@@ -116,6 +127,8 @@ class guide {
     std::map<std::string, strategy::read_target, std::less<>> targets_;
     std::vector<strategy::read_target> all_targets_;
     std::shared_ptr<const reading::table_states> tables_;
+    std::shared_ptr<const reading::relation_names> views_;
+    std::shared_ptr<const reading::relation_names> unlike_;
     std::array<std::shared_ptr<const reading::shared_names>, 2> shared_;
     std::optional<std::uint64_t> edition_;
 

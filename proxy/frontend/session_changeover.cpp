@@ -105,13 +105,15 @@ asio::awaitable<hindrance> session::try_to_go_over() {
         co_return unable{move_result::unreachable, "the other database can't be reached"};
 
     const auto from = server_side_;
-    const std::string database{database_at(from, in_force_->config, place_.database())};
+    const std::string database{database_at(from, in_force_->config, opening.database())};
     if (away_) changeover_->only_reads_on(from, parked_ ? &parked_->held : nullptr);
     const bool to_read = goes_to_read();
     if (to_read) changeover_->only_reads_on(bound_for(), nullptr);
     const auto leave = [&] { return changeover_->leave(server_, from, database, all); };
     auto stays = co_await insist_on(leave);
     if (stays) co_return stays;
+    if (to_read && changeover_->is_serializable())
+        co_return unable{move_result::obstacle, "its transactions are SERIALIZABLE where they don't say otherwise"};
     if (to_read && !changeover_->may_be_parked())
         co_return unable{move_result::obstacle, "it listens, or holds more than is kept of it"};
     const bool back = co_await come_back();
@@ -153,6 +155,11 @@ asio::awaitable<hindrance> session::enter(settings::side to, std::string opening
     // Who gives up closes what there is to be closed.
     if (changeover_->late() || !client_.is_open()) co_return away("it took too long");
     auto& next = changeover_->connected(transport{std::move(*dialled)});
+    // Of its client we have nothing to show there, so nothing but our own proof could let it in.
+    if (const auto proof = own_proof_to(next); !papers_->secret && !proof.empty())
+        co_return unable{move_result::login, "its log-in needs its client, and the " +
+                                                 std::string{settings::to_string(to)} + " database might let it in " +
+                                                 std::string{proof}};
     auto unsafe = co_await secure_server(next, database, certificates_->of_server(to));
     if (unsafe) co_return away(*unsafe);
     auto secret = papers_->secret ? *papers_->secret : auth::login_secret{};

@@ -6,8 +6,6 @@
 
 #include "lib/pgclient/notified.hpp"
 #include "lib/retry/backoff.hpp"
-#include "lib/store/applied.hpp"
-#include "lib/store/progress.hpp"
 #include "proxy/mirror/outfit.hpp"
 
 namespace crossfade::proxy::mirror {
@@ -17,10 +15,10 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 
-// From waiting for news, to see whether to stop, or whether some are missing.
+// From waiting for news, to see whether to stop, or whether some may be missing.
 constexpr milliseconds look_up{50};
 constexpr milliseconds look_up_idle{500};
-constexpr milliseconds ask_again{200};  // news that somebody waits for so long may have been lost: the progress is read
+constexpr milliseconds ask_again{200};  // where somebody waits for so long, whether modern is there, and a mark anew
 constexpr milliseconds shortest_look{1};
 constexpr milliseconds longest_look{20};
 
@@ -116,14 +114,15 @@ void follower_watch::make_marks(const std::stop_token& stopping) {
             if (!changed_.wait(hold, stopping, [this] { return list_.wants_mark(); })) return;
             list_.mark_begun();
         }
-        std::optional<model::lsn> at;
-        if (connect(legacy_, config()->config.legacy.dsn, "marks can't be written to legacy", said)) at = ask_mark();
+        std::optional<std::uint64_t> number;
+        if (connect(legacy_, config()->config.legacy.dsn, "marks can't be written to legacy", said))
+            number = ask_mark();
         {
             std::unique_lock hold{mutex_};
-            list_.mark_made(at, clock::now());
+            list_.mark_made(number, clock::now());
             tell(hold);
         }
-        if (at) {
+        if (number) {
             marks_.Increment();
             again.reset();
         } else {
@@ -132,17 +131,16 @@ void follower_watch::make_marks(const std::stop_token& stopping) {
     }
 }
 
-std::optional<model::lsn> follower_watch::ask_mark() {
+std::optional<std::uint64_t> follower_watch::ask_mark() {
     // A transaction of its own: its commit flushes the message, and is behind all that was committed before.
-    static const std::string sql = "SELECT " + store::ask_to_be_told_sql();
-    const auto got = legacy_->exec(sql);
+    const auto one = marker_.next();
+    const auto got = legacy_->exec("SELECT " + store::ask_to_be_told_sql(one));
     if (!got) {
         spdlog::warn("mirror: marks can't be written to legacy: {}", pgclient::to_string(got.error()));
         legacy_.reset();
         return std::nullopt;
     }
-    const auto at = model::parse_lsn(got->text(0, 0));
-    return at ? std::optional{*at} : std::nullopt;
+    return one.number;
 }
 
 void follower_watch::listen(const std::stop_token& stopping) {
@@ -156,14 +154,14 @@ void follower_watch::listen(const std::stop_token& stopping) {
             continue;
         }
         bool well = true;
-        if (fresh) well = modern_->exec("LISTEN \"" + std::string{store::applied_channel} + '"').has_value();
         const bool somebody_waits = now().waiting > 0;
-        const auto time = clock::now();
-        if (well && (fresh || (somebody_waits && time - asked >= ask_again))) {
+        if (const auto time = clock::now(); fresh || (somebody_waits && time - asked >= ask_again)) {
             asked = time;
-            const auto found = store::load_progress(*modern_, config()->config.stream.name, 0);
-            well = found.has_value();
-            if (well && *found) news((*found)->end_lsn);
+            // Once more it changes nothing, and who answers is there.
+            well = modern_->exec("LISTEN \"" + std::string{store::applied_channel} + '"').has_value();
+            const std::lock_guard hold{mutex_};
+            list_.news_missed();
+            changed_.notify_all();
         }
         if (well && hear(somebody_waits ? look_up : look_up_idle)) {
             again.reset();
@@ -177,15 +175,16 @@ void follower_watch::listen(const std::stop_token& stopping) {
 bool follower_watch::hear(milliseconds patience) {
     const auto told = pgclient::notified(*modern_, patience);
     if (!told) return false;
-    std::optional<model::lsn> newest;
+    std::optional<std::uint64_t> newest;
     const auto settings = config();
     for (const auto& each : *told)
-        if (const auto at = store::read_applied(each, settings->config.stream.name)) newest = at;
+        if (const auto one = store::read_applied(each, settings->config.stream.name); one && marker_.has_made(*one))
+            newest = one->number;
     news(newest);
     return true;
 }
 
-void follower_watch::news(std::optional<model::lsn> applied) {
+void follower_watch::news(std::optional<std::uint64_t> applied) {
     if (!applied) return;
     std::unique_lock hold{mutex_};
     list_.applied(*applied, clock::now());

@@ -15,6 +15,7 @@
 
 #include "lib/pgclient/connection.hpp"
 #include "lib/settings/reload.hpp"
+#include "lib/store/applied.hpp"
 #include "proxy/mirror/waiting_list.hpp"
 
 namespace crossfade::proxy::mirror {
@@ -53,9 +54,9 @@ class follower_watch {
     void listen(const std::stop_token& stopping);
     void look_at_clock(const std::stop_token& stopping);
 
-    std::optional<model::lsn> ask_mark();
+    std::optional<std::uint64_t> ask_mark();
     bool hear(std::chrono::milliseconds patience);  // false: the connection is broken
-    void news(std::optional<model::lsn> applied);
+    void news(std::optional<std::uint64_t> applied);
     // With the lock held by `hold`, which it gives back.
     void tell(std::unique_lock<std::mutex>& hold);
     void pause(const std::stop_token& stopping, std::chrono::milliseconds time);
@@ -76,6 +77,7 @@ class follower_watch {
     bool said_degraded_ = false;
 
     std::optional<pgclient::connection> legacy_;  // the thread's that makes marks
+    store::marker marker_;                        // its, too
     std::optional<pgclient::connection> modern_;  // the one's that listens
     std::jthread marks_thread_;
     std::jthread listens_thread_;

@@ -25,27 +25,29 @@ bool waiting_list::enter(clock::time_point now, milliseconds timeout, release te
 
 void waiting_list::mark_begun() {
     making_ = true;
+    missed_ = false;
     std::ranges::move(unmarked_, std::back_inserter(making_for_));
     unmarked_.clear();
 }
 
-void waiting_list::mark_made(std::optional<model::lsn> at, clock::time_point now) {
+void waiting_list::mark_made(std::optional<std::uint64_t> number, clock::time_point now) {
     making_ = false;
-    if (!at) {
+    if (!number) {
+        missed_ = true;  // it may have been for that
         // In front of those who came since.
         for (; !making_for_.empty(); making_for_.pop_back()) unmarked_.push_front(std::move(making_for_.back()));
         return;
     }
     for (auto& each : making_for_) {
-        each.behind = *at;
+        each.behind = *number;
         marked_.push_back(std::move(each));
     }
     making_for_.clear();
     end_applied(now);
 }
 
-void waiting_list::applied(model::lsn end, clock::time_point now) {
-    applied_ = end;
+void waiting_list::applied(std::uint64_t number, clock::time_point now) {
+    applied_ = std::max(applied_, number);
     end_applied(now);
 }
 

@@ -9,8 +9,6 @@
 #include <string_view>
 #include <utility>
 
-#include "lib/model/lsn.hpp"
-
 namespace crossfade::proxy::mirror {
 
 // How a wait ended: label `result` of crossfade_mirror_waits_total.
@@ -23,8 +21,8 @@ inline constexpr std::array wait_ends{wait_end::applied, wait_end::late, wait_en
 std::string_view to_string(wait_end how);
 
 // Transactions that the authority has committed, and whose clients have no answer yet: they wait until the follower has
-// them. What each needs is a mark, a place in the authority's WAL behind its commit, and the news that the stream is
-// applied up to there. One mark serves all who wait when it is asked for.
+// them. What each needs is a mark in the authority's WAL behind its commit, and the news that this one, or a later one,
+// is applied. Marks are known by numbers that rise. One serves all who wait when it is asked for.
 //
 // One who was late makes the list degraded: nobody waits any more, until three probes in a row have come through in
 // half of the time. A probe is a wait like any other, but of nobody.
@@ -49,15 +47,16 @@ class waiting_list {
     // False: it need not wait, as the list is degraded.
     bool enter(clock::time_point now, milliseconds timeout, release tell);
 
-    // Whether somebody waits without a mark, and none is being made.
-    bool wants_mark() const { return !making_ && !unmarked_.empty(); }
+    // Whether somebody waits without a mark, or may have missed the news of his, and none is being made.
+    bool wants_mark() const { return !making_ && (!unmarked_.empty() || (missed_ && !marked_.empty())); }
     void mark_begun();
-    // The place that was got; nullopt: none, and those who waited for it need another one.
-    void mark_made(std::optional<model::lsn> at, clock::time_point now);
+    // Its number; nullopt: it isn't there, and those who waited for it need another one.
+    void mark_made(std::optional<std::uint64_t> number, clock::time_point now);
 
-    // The follower has the stream up to there. It may be less than before, after a failover for instance: then that
-    // counts.
-    void applied(model::lsn end, clock::time_point now);
+    // The follower has the stream up to this mark.
+    void applied(std::uint64_t number, clock::time_point now);
+    // Nobody may have heard what was applied by now.
+    void news_missed() { missed_ = true; }
     // Those who have waited for too long; and, while it is degraded, probes. To be called often.
     void look_at_clock(clock::time_point now, milliseconds timeout);
     // Nobody waits any more: who did was late.
@@ -74,7 +73,7 @@ class waiting_list {
         clock::time_point since;
         clock::time_point deadline;
         release tell;  // null: a probe
-        model::lsn behind{};
+        std::uint64_t behind = 0;
     };
     void end(wait&& one, wait_end how, clock::time_point now);
     void end_late(std::deque<wait>& of, clock::time_point now);
@@ -82,9 +81,10 @@ class waiting_list {
 
     std::deque<wait> unmarked_;
     std::deque<wait> making_for_;  // those whom the mark under way is for
-    std::deque<wait> marked_;      // places rise
+    std::deque<wait> marked_;      // numbers rise
     bool making_ = false;
-    model::lsn applied_;
+    bool missed_ = false;
+    std::uint64_t applied_ = 0;
     std::deque<ended> ended_;  // not yet taken
     bool degraded_ = false;
     bool probing_ = false;  // one is under way

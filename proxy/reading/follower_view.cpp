@@ -1,5 +1,6 @@
 #include "proxy/reading/follower_view.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace crossfade::proxy::reading {
@@ -15,9 +16,25 @@ void follower_view::set_fresh_to(std::optional<clock::time_point> at) {
 }
 
 void follower_view::set_tables(table_states now) {
-    if (*tables() == now) return;
+    const auto before = tables();
+    if (*before == now) return;
+    if (std::ranges::any_of(*before, [&](const auto& each) { return !now.contains(each.first); })) set_whole(false);
     std::atomic_store(&tables_, std::shared_ptr<const table_states>{std::make_shared<table_states>(std::move(now))});
     edition_.fetch_add(1, std::memory_order_acq_rel);
+}
+
+void follower_view::replace(std::shared_ptr<const relation_names>& old, relation_names by) {
+    if (*std::atomic_load(&old) == by) return;
+    std::atomic_store(&old, std::shared_ptr<const relation_names>{std::make_shared<relation_names>(std::move(by))});
+    edition_.fetch_add(1, std::memory_order_acq_rel);
+}
+
+void follower_view::set_views(relation_names now) {
+    replace(views_, std::move(now));
+}
+
+void follower_view::set_unlike(relation_names now) {
+    replace(unlike_, std::move(now));
 }
 
 void follower_view::set_whole(bool is) {

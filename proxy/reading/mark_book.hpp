@@ -2,10 +2,9 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <optional>
-
-#include "lib/model/lsn.hpp"
 
 namespace crossfade::proxy::reading {
 
@@ -17,11 +16,10 @@ class mark_book {
     // Marks that are not applied. Beyond them the oldest are forgotten: what is known then is no younger than it is.
     static constexpr std::size_t most = 1000;
 
-    // One that was asked for at that time, later than all before it, and lies there.
-    void made(instant asked, model::lsn at);
-    // The follower says, of its own accord, that it has applied up to there; heard at that time. It may say so of a
-    // mark before made() does.
-    void applied(model::lsn up_to, instant heard);
+    // One that was asked for at that time, later than all before it, and has a greater number.
+    void made(instant asked, std::uint64_t number);
+    // The follower says, of its own accord, that it has applied this one. It may say so before made() does.
+    void applied(std::uint64_t number);
     // What was known is of no use: another server, or nobody has listened meanwhile.
     void forget();
 
@@ -32,13 +30,12 @@ class mark_book {
   private:
     struct mark {
         instant asked;
-        model::lsn at;
+        std::uint64_t number;
     };
     void has_all_before(instant asked);
 
     std::deque<mark> waiting_;
-    model::lsn last_applied_;
-    instant last_heard_ = instant::min();
+    std::uint64_t last_applied_ = 0;
     std::optional<instant> fresh_to_;
 };
 

@@ -8,7 +8,6 @@
 #include "lib/pgclient/notified.hpp"
 #include "lib/pgwire/array_literal.hpp"
 #include "lib/retry/backoff.hpp"
-#include "lib/store/applied.hpp"
 
 namespace crossfade::proxy::reading {
 namespace {
@@ -23,6 +22,7 @@ constexpr milliseconds longest_interval{200};
 constexpr milliseconds look_up{50};        // while waiting for news: whether to stop
 constexpr milliseconds look_up_idle{100};  // whether the flags want it now
 constexpr auto look_at_tables_every = 1s;
+constexpr milliseconds look_again_after{50};  // where something is amiss
 
 // $1 the stream. What is being copied, or waits for DDL, is not what legacy has, however far the stream is.
 constexpr const char* live_tables =
@@ -39,11 +39,14 @@ constexpr const char* live_tables =
     "                   WHERE l.stream = $1 AND l.table_name = t.table_name AND l.operation = 'ddl')"
     " GROUP BY t.table_name, d.open";
 
-constexpr const char* names_of_several =
-    "SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+// Names that several have, and views.
+constexpr const char* names =
+    "SELECT c.relname, NULL FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
     " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
     "   AND n.nspname !~ '^pg_(toast|temp)'"
-    " GROUP BY c.relname HAVING count(*) > 1";
+    " GROUP BY c.relname HAVING count(*) > 1"
+    " UNION ALL SELECT n.nspname || '.' || c.relname, 'v' FROM pg_class AS c JOIN pg_namespace AS n ON n.oid ="
+    " c.relnamespace WHERE c.relkind = 'v' AND n.nspname NOT IN ('pg_catalog', 'information_schema')";
 
 // $1 what is live. A view's rows are its tables'; a materialized one's are of when each side last refreshed it.
 constexpr const char* anything_else =
@@ -153,7 +156,8 @@ void reading_watch::make_marks(const std::stop_token& stopping) {
         }
         if (clock::now() - looked >= look_at_tables_every) {
             looked = clock::now();
-            if (!look_at_names(*legacy, settings::side::legacy) || !look_for_more(*legacy)) {
+            if (!look_at_names(*legacy, settings::side::legacy) || !look_for_more(*legacy) ||
+                !look_at_rights(*legacy, settings::side::legacy)) {
                 legacy.reset();
                 continue;
             }
@@ -166,16 +170,14 @@ void reading_watch::make_marks(const std::stop_token& stopping) {
 }
 
 bool reading_watch::mark(pgclient::connection& legacy) {
-    static const std::string sql = "SELECT " + store::ask_to_be_told_sql();
+    const auto one = marker_.next();
     view_.take_wanted();
     // From before it was asked for: what was committed by then is in front of it.
     const auto asked = clock::now();
-    const auto got = legacy.exec(sql);
-    const auto at = got ? model::parse_lsn(got->text(0, 0)) : model::parse_lsn("");
-    if (!at) return false;
+    if (!legacy.exec("SELECT " + store::ask_to_be_told_sql(one))) return false;
     marks_.Increment();
     const std::lock_guard alone{mutex_};
-    book_.made(asked, *at);
+    book_.made(asked, one.number);
     view_.set_fresh_to(book_.fresh_to());
     return true;
 }
@@ -183,6 +185,8 @@ bool reading_watch::mark(pgclient::connection& legacy) {
 void reading_watch::lose_modern() {
     view_.set_there(false);
     there_.Set(0);
+    amiss_ = false;
+    news_.reset();
     const std::lock_guard alone{mutex_};
     book_.forget();
     view_.set_fresh_to(std::nullopt);
@@ -216,9 +220,13 @@ void reading_watch::listen(const std::stop_token& stopping) {
             looked = {};
         }
         bool well = true;
-        if (clock::now() - looked >= look_at_tables_every) {
+        if (clock::now() - looked >= (amiss_ ? look_again_after : milliseconds{look_at_tables_every})) {
             looked = clock::now();
-            well = look_at_tables(*modern) && look_at_names(*modern, settings::side::modern);
+            well = look_at_tables(*modern) && look_at_names(*modern, settings::side::modern) &&
+                   look_at_rights(*modern, settings::side::modern);
+            if (well) view_.set_looked(looked);
+            amiss_ = amiss_ && !well;
+            take_news();
         }
         well = well && hear(*modern);
         note_lag();
@@ -240,13 +248,20 @@ bool reading_watch::hear(pgclient::connection& modern) {
     if (!told) return false;
     const auto settings = in_force_();
     for (const auto& each : *told) {
-        const auto at = store::read_applied(each, settings->config.stream.name);
-        if (!at) continue;
-        const std::lock_guard alone{mutex_};
-        book_.applied(*at, clock::now());
-        view_.set_fresh_to(book_.fresh_to());
+        const auto& stream = settings->config.stream.name;
+        if (const auto one = store::read_applied(each, stream); one && marker_.has_made(*one)) news_ = one->number;
+        amiss_ = amiss_ || store::reads_amiss(each, stream);
     }
+    take_news();
     return true;
+}
+
+void reading_watch::take_news() {
+    if (amiss_ || !news_) return;
+    const std::lock_guard alone{mutex_};
+    book_.applied(*news_);
+    view_.set_fresh_to(book_.fresh_to());
+    news_.reset();
 }
 
 bool reading_watch::look_at_tables(pgclient::connection& modern) {
@@ -264,20 +279,39 @@ bool reading_watch::look_at_tables(pgclient::connection& modern) {
 }
 
 bool reading_watch::look_at_names(pgclient::connection& at, settings::side which) {
-    const auto rows = at.exec(names_of_several);
+    const auto rows = at.exec(names);
     if (!rows) return false;
     shared_names now;
-    for (int row = 0; row < rows->size(); ++row) now.emplace(rows->text(row, 0));
+    relation_names views;
+    for (int row = 0; row < rows->size(); ++row) (rows->null(row, 1) ? now : views).emplace(rows->text(row, 0));
     view_.set_shared(which, std::move(now));
+    if (which == settings::side::modern) view_.set_views(std::move(views));
     return true;
 }
 
 bool reading_watch::look_for_more(pgclient::connection& legacy) {
     pgwire::array_literal live;
-    for (const auto& [name, drift] : *view_.tables()) live.add(name);
+    const auto tables = view_.tables();
+    for (const auto& [name, drift] : *tables) live.add(name);
     const auto rows = legacy.exec(anything_else, {live.take()});
     if (!rows) return false;
-    view_.set_whole(!rows->boolean(0, 0));
+    // Others by now: there is another look to come.
+    if (view_.tables() == tables) view_.set_whole(!rows->boolean(0, 0));
+    return true;
+}
+
+bool reading_watch::look_at_rights(pgclient::connection& at, settings::side which) {
+    auto found = store::load_rights(at);
+    if (!found) return false;
+    const std::lock_guard alone{mutex_};
+    rights_[static_cast<std::size_t>(which)] = std::move(*found);
+    const auto& of_legacy = rights_[static_cast<std::size_t>(settings::side::legacy)];
+    relation_names unlike;
+    for (const auto& [name, digest] : rights_[static_cast<std::size_t>(settings::side::modern)]) {
+        const auto other = of_legacy.find(name);
+        if (other == of_legacy.end() || other->second != digest) unlike.insert(name);
+    }
+    view_.set_unlike(std::move(unlike));
     return true;
 }
 

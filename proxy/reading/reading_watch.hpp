@@ -4,6 +4,7 @@
 #include <prometheus/gauge.h>
 #include <prometheus/registry.h>
 
+#include <array>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -13,6 +14,8 @@
 
 #include "lib/pgclient/connection.hpp"
 #include "lib/settings/reload.hpp"
+#include "lib/store/applied.hpp"
+#include "lib/store/rights.hpp"
 #include "proxy/reading/follower_view.hpp"
 #include "proxy/reading/mark_book.hpp"
 
@@ -40,8 +43,10 @@ class reading_watch {
     void listen(const std::stop_token& stopping);
     bool mark(pgclient::connection& legacy);
     bool hear(pgclient::connection& modern);
+    void take_news();
     bool look_at_tables(pgclient::connection& modern);
     bool look_for_more(pgclient::connection& legacy);
+    bool look_at_rights(pgclient::connection& at, settings::side which);
     bool look_at_names(pgclient::connection& at, settings::side which);
     void lose_modern();
     void note_lag();
@@ -57,7 +62,15 @@ class reading_watch {
     prometheus::Gauge& there_;
     prometheus::Counter& marks_;
 
-    std::mutex mutex_;  // for the book
+    // Of the thread that listens. Rows may have been left out, or a table given up, by what was heard of: nothing that
+    // was heard behind that counts before the next look.
+    bool amiss_ = false;
+    std::optional<std::uint64_t> news_;  // the number of the newest mark that is applied
+
+    store::marker marker_;  // of the thread that makes marks
+
+    std::mutex mutex_;                              // for the rights and the book
+    std::array<store::rights_by_table, 2> rights_;  // by settings::side
     std::condition_variable_any changed_;
     mark_book book_;
     std::jthread marks_thread_;

@@ -50,14 +50,22 @@ errand behind(errand before, errand next) {
     return before;
 }
 
-bool sets_writability(const sql::statement& it) {
-    constexpr std::array<std::string_view, 2> names{"transaction_read_only", "default_transaction_read_only"};
+bool sets_character(const sql::statement& it) {
+    constexpr std::array<std::string_view, 3> names{"transaction_read_only", "default_transaction_read_only",
+                                                    "default_transaction_isolation"};
     const auto known = [&](std::string_view name) { return std::ranges::find(names, name) != names.end(); };
     if (const auto* set = std::get_if<effect::set_parameter>(&it.effect)) return known(set->name);
     if (const auto* reset = std::get_if<effect::reset_parameter>(&it.effect)) return known(reset->name);
     if (const auto* modes = std::get_if<effect::set_transaction>(&it.effect))
         return modes->modes.read_only == false || serializable(modes->modes);
     return has_effect<effect::reset_all, effect::discard, effect::set_transaction_defaults>(it);
+}
+
+bool chains(const sql::statement& it) {
+    const auto* commit = std::get_if<effect::commit>(&it.effect);
+    const auto* rollback = std::get_if<effect::rollback>(&it.effect);
+    return (commit != nullptr && commit->chain) || (rollback != nullptr && rollback->chain) ||
+           has_effect<effect::begin>(it);
 }
 
 bool calls_for_session(const sql::statement& it) {
@@ -76,7 +84,7 @@ bool keeps_session(const sql::statement& it) {
 // Who has begun READ ONLY may call what he likes, but for what is known to be heard of elsewhere, and what his session
 // couldn't come home with. What writes is refused there as at home.
 bool strays(const sql::statement& it) {
-    return calls_for_session(it) || it.has_side_effects || sets_writability(it) || keeps_session(it) ||
+    return calls_for_session(it) || it.has_side_effects || sets_character(it) || keeps_session(it) ||
            has_effect<effect::listen, effect::unlisten, effect::notify, effect::import_snapshot,
                       effect::prepare_transaction, effect::commit_prepared, effect::rollback_prepared>(it) ||
            it.kind == statement_kind::other;
@@ -153,6 +161,7 @@ void add(intent& to, const sql::statement& it, carried_out when, const prepared_
     }
     to.what = behind(to.what, errand_of(it));
     to.strays = to.strays || strays(it);
+    to.chains = to.chains || chains(it);
     for (const auto& table : it.tables) to.tables.push_back(&table);
     if (when == carried_out::later) return;
     to.controls = (to.controls || !std::exchange(to.runs, true)) && only_controls(it);
@@ -174,6 +183,8 @@ std::string_view to_string(fallback why) {
             return "lag";
         case fallback::drift:
             return "drift";
+        case fallback::rights:
+            return "rights";
     }
     return "session";
 }
@@ -187,7 +198,11 @@ read_place place_of(std::span<const read_target> targets, const read_circumstanc
     if (now.session_stays) return back(fallback::session);
     if (!now.there) return back(fallback::away);
     if (!std::ranges::all_of(targets, &read_target::ready)) return back(fallback::not_ready);
-    if (now.last_write && (!now.fresh_to || *now.fresh_to < *now.last_write)) return back(fallback::own_writes);
+    if (!std::ranges::all_of(targets, &read_target::guarded)) return back(fallback::rights);
+    // What modern hasn't got for all that the stream has come may be what the session has written.
+    const bool lacks = std::ranges::any_of(targets, [](const auto& each) { return each.drift > 0; });
+    if (now.last_write && (lacks || !now.fresh_to || *now.fresh_to < *now.last_write))
+        return back(fallback::own_writes);
     const auto prefers = [](const read_target& each) { return each.how == read_strategy::prefer_modern; };
     const bool late = !now.fresh_to || now.now - *now.fresh_to > now.max_lag;
     if (late && std::ranges::any_of(targets, prefers)) return back(fallback::lag);

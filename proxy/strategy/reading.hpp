@@ -35,7 +35,8 @@ struct intent {
     // Of what stands in a READ ONLY transaction: has an effect there that the follower's would not be, or one by which
     // the session could not leave the follower any more.
     bool strays = false;
-    bool runs = false;  // something is carried out
+    bool chains = false;  // begins a transaction behind the one that it is in: COMMIT AND CHAIN
+    bool runs = false;    // something is carried out
     bool controls =
         false;  // and all that is leaves nothing but the transaction's own state: BEGIN, SAVEPOINT, SET LOCAL
     std::vector<const sql::table_use*> tables{};  // read; in what was given to add()
@@ -52,13 +53,14 @@ void add(intent& to, const sql::statement& it, carried_out when, const prepared_
 // Why a read that the flags would send to modern is answered by legacy.
 enum class fallback : std::uint8_t {
     session,     // it holds what can't be had there, or isn't let in
-    away,        // modern can't be reached
+    away,        // modern can't be reached, or nobody has seen lately what state its tables are in
     not_ready,   // a table isn't copied yet, waits for DDL, or isn't the stream's
-    own_writes,  // the session has written what modern may lack
+    own_writes,  // the session has written what modern may lack, or may have refused
     lag,         // modern lacks what is older than proxy.max_read_lag
     drift,       // more rows of a table differ than migration_drift_tolerance says
+    rights,      // not the same roles may read a table on modern, or not the same rows of it
 };
-inline constexpr std::size_t fallbacks = 6;
+inline constexpr std::size_t fallbacks = 7;
 std::string_view to_string(fallback why);
 
 // A table that is read, or a scope as far as its flags go.
@@ -66,7 +68,8 @@ struct read_target {
     settings::read_strategy how = settings::read_strategy::legacy;
     double tolerance = 0;  // share of rows
     bool ready = false;
-    double drift = 0;  // share of its rows that are known to differ
+    double drift = 0;     // share of its rows that are known to differ
+    bool guarded = true;  // who may read which rows is as on legacy
 };
 struct read_circumstances {
     using instant = std::chrono::steady_clock::time_point;

@@ -10,8 +10,10 @@ class reads : public two_sides {
     static void SetUpTestSuite() {
         two_sides::SetUpTestSuite();
         if (!legacy_) return;
-        legacy_->exec("CREATE TABLE here_alone AS SELECT 'legacy' AS name" + writing_view(), "app");
-        modern_->exec("SELECT 1" + writing_view(), "app_modern");
+        legacy_->exec(
+            "CREATE TABLE here_alone AS SELECT 'legacy' AS name; CREATE SEQUENCE drawn START 4711" + writing_view(),
+            "app");
+        modern_->exec("CREATE SEQUENCE drawn" + writing_view(), "app_modern");
     }
     void SetUp() override { begin("prefer-modern"); }
 
@@ -22,8 +24,10 @@ class reads : public two_sides {
         auto& view = front_->view();
         view.set_tables({{"public.side", 0}, {"public.accounts", 0}, {"public.here_alone", 0}, {"public.noted", 0}});
         for (const auto each : {legacy_side, modern_side}) view.set_shared(each, {});
+        view.set_views({"public.sides"});
         view.set_whole(true);
         view.set_there(true);
+        view.set_looked(std::chrono::steady_clock::time_point::max());
         is_fresh();
     }
     void is_fresh() { front_->view().set_fresh_to(std::chrono::steady_clock::now()); }
@@ -72,7 +76,9 @@ class reads : public two_sides {
   private:
     static std::string writing_view() {
         return "; CREATE TABLE notes (note text); CREATE FUNCTION take_note() RETURNS text LANGUAGE sql AS $$ INSERT "
-               "INTO notes VALUES ('n') RETURNING note $$; CREATE VIEW noted AS SELECT take_note() AS note";
+               "INTO notes VALUES ('n') RETURNING note $$; CREATE VIEW noted AS SELECT take_note() AS note; CREATE "
+               "VIEW "
+               "sides AS SELECT name FROM side";
     }
 };
 

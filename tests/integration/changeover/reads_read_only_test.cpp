@@ -55,6 +55,51 @@ TEST_F(reads, of_a_read_only_transaction_that_strays) {
     EXPECT_EQ(front_->metric("crossfade_read_only_refused_total"), 1);
 }
 
+TEST_F(reads, of_a_read_only_transaction_find_legacys_sequences_and_catalogs) {
+    const auto client = connect();
+    EXPECT_EQ(run(client, "BEGIN READ ONLY"), "");
+    EXPECT_EQ(where(client), "modern");
+    EXPECT_EQ(run(client, "SELECT name FROM sides"), "modern") << "whose tables are as they were";
+    EXPECT_EQ(run(client, "SELECT last_value FROM drawn"), "4711");
+    EXPECT_EQ(where(client), "legacy") << "it began anew";
+    EXPECT_EQ(run(client, "COMMIT"), "");
+    const std::string here = "SELECT count(*) FROM pg_stat_database WHERE datname = 'app_modern'";
+    // As pg_dump does it.
+    EXPECT_EQ(run(client, "BEGIN"), "");
+    EXPECT_EQ(run(client, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"), "");
+    EXPECT_EQ(run(client, here), "0");
+    EXPECT_EQ(run(client, "SELECT last_value FROM drawn"), "4711");
+    EXPECT_EQ(run(client, "COMMIT"), "");
+    EXPECT_EQ(run(client, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"), "");
+    EXPECT_EQ(where(client), "modern");
+    EXPECT_EQ(run(client, here), "1") << "it has a snapshot there, and the catalogs say something";
+    EXPECT_EQ(run(client, here), "1");
+    EXPECT_EQ(run(client, "SELECT last_value FROM drawn"), "XF009");
+    EXPECT_EQ(run(client, "ROLLBACK"), "");
+}
+
+TEST_F(reads, of_a_read_only_transaction_notice_when_a_table_is_no_more_as_it_was) {
+    const auto client = connect();
+    EXPECT_EQ(run(client, "BEGIN READ ONLY"), "");
+    EXPECT_EQ(where(client), "modern");
+    front_->view().set_tables({{"public.side", 0}});
+    EXPECT_EQ(run(client, "SELECT count(*) FROM accounts"), "100");
+    EXPECT_EQ(where(client), "legacy");
+    EXPECT_EQ(run(client, "COMMIT AND CHAIN"), "");
+    EXPECT_EQ(where(client), "legacy");
+    EXPECT_EQ(run(client, "COMMIT"), "");
+}
+
+TEST_F(reads, of_a_chain_of_read_only_transactions_come_home) {
+    const auto client = connect();
+    EXPECT_EQ(run(client, "BEGIN READ ONLY"), "");
+    EXPECT_EQ(where(client), "modern");
+    EXPECT_EQ(run(client, "COMMIT AND CHAIN"), "");
+    EXPECT_EQ(where(client), "legacy");
+    EXPECT_EQ(run(client, "SHOW transaction_read_only"), "on");
+    EXPECT_EQ(run(client, "COMMIT"), "");
+}
+
 // Longer than what is looked at together.
 TEST_F(reads, of_a_read_only_transaction_with_long_values) {
     begin("prefer-modern", "legacy-primary", ", query_timeout: 10s");

@@ -45,6 +45,31 @@ TEST_F(reads, stay_where_they_must) {
     EXPECT_EQ(where(client), "modern");
 }
 
+TEST_F(reads, stay_where_transactions_are_serializable) {
+    const auto client = connect();
+    EXPECT_EQ(where(client), "modern");
+    EXPECT_EQ(run(client, "SET default_transaction_isolation = 'serializable'"), "");
+    is_fresh();
+    EXPECT_EQ(where(client), "legacy");
+    EXPECT_EQ(fallbacks("session"), 1);
+    legacy_->exec("ALTER ROLE crossfade SET default_transaction_isolation = 'serializable'", "app");
+    const auto by_role = connect();
+    legacy_->exec("ALTER ROLE crossfade RESET default_transaction_isolation", "app");
+    EXPECT_EQ(where(by_role), "legacy");
+    const auto begins = connect("options='-c default_transaction_isolation=serializable'");
+    EXPECT_EQ(run(begins, "BEGIN READ ONLY"), "");
+    EXPECT_EQ(where(begins), "legacy");
+    EXPECT_EQ(run(begins, "COMMIT"), "");
+    const auto another = connect();
+    EXPECT_EQ(run(another, "BEGIN READ ONLY"), "");
+    EXPECT_EQ(where(another), "modern");
+    EXPECT_EQ(run(another, "SET default_transaction_isolation = 'serializable'"), "");
+    EXPECT_EQ(where(another), "legacy") << "it began anew";
+    EXPECT_EQ(run(another, "COMMIT"), "");
+    is_fresh();
+    EXPECT_EQ(where(another), "legacy");
+}
+
 TEST_F(reads, fall_back_for_each_reason) {
     const auto client = connect();
     auto& view = front_->view();

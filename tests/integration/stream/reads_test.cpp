@@ -3,8 +3,11 @@
 
 #include <array>
 #include <csignal>
+#include <future>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/integration/stream/mirror_rows.hpp"
 
@@ -84,6 +87,16 @@ TEST_F(reads_by_strategy, come_home_when_modern_is_late_or_away) {
     EXPECT_TRUE(goes_to("modern"));
 }
 
+// After a failover that lost something the stream is at a place that legacy comes to for the second time.
+TEST_F(reads_by_strategy, do_not_go_by_a_place_that_an_old_primary_had) {
+    world_->cdc.stop();
+    for (int row = 2; row <= 20; ++row) {
+        run("INSERT INTO accounts VALUES (" + std::to_string(row) + ", 7)");
+        world_->modern.exec("SELECT pg_notify('crossfade.applied', 'FFFF/0 app')");
+        EXPECT_EQ(value("SELECT count(*) FROM accounts"), std::to_string(row));
+    }
+}
+
 TEST_F(reads_by_strategy, of_a_read_only_transaction_go_where_all_tables_are) {
     EXPECT_TRUE(support::eventually(20s, [&] {
         const auto before = read_at("modern");
@@ -118,11 +131,133 @@ TEST_F(reads_by_strategy, come_home_from_a_table_that_differs) {
         "'different', 'confirmed')";
     const auto stream = world_->modern.value("SELECT stream FROM crossfade.tables LIMIT 1");
     world_->modern.exec("INSERT INTO " + std::string{drift}.replace(drift.find("'app'"), 5, '\'' + stream + '\''));
+    EXPECT_TRUE(comes_home_for("own_writes")) << "be it within the tolerance";
+    client_.emplace(std::move(*pgclient::connection::open(world_->client_dsn(), {})));
+    run("SET search_path = public");
     EXPECT_TRUE(comes_home_for("drift"));
     world_->modern.exec("UPDATE crossfade.drift SET state = 'dismissed'");
     EXPECT_TRUE(goes_to("modern"));
     world_->modern.exec("UPDATE crossfade.tables SET state = 'stale' WHERE table_name = 'public.accounts'");
     EXPECT_TRUE(comes_home_for("not_ready"));
+}
+
+// Legacy's rights are the application's, whoever has which on modern.
+TEST_F(reads_by_strategy, of_what_not_the_same_roles_may_read_are_legacys) {
+    for (auto* side : {&world_->legacy, &world_->modern})
+        side->exec("CREATE ROLE clerk LOGIN; GRANT SELECT ON accounts, seats TO clerk");
+    run("INSERT INTO seats VALUES (1, 'a', 'x')");
+    ASSERT_EQ(world_->settle(30s), "");
+    auto dsn = world_->client_dsn();
+    dsn.replace(dsn.find("crossfade@"), 9, "clerk");
+    auto clerk = pgclient::connection::open(dsn, {});
+    ASSERT_TRUE(clerk) << pgclient::to_string(clerk.error());
+    ASSERT_TRUE(goes_to("modern", *clerk, "public.accounts"));
+    const auto outcome = [&](const std::string& sql) {
+        const auto got = clerk->exec(sql);
+        return got ? std::string{got->text(0, 0)} : got.error().sqlstate;
+    };
+    const std::string read = "SELECT count(*) FROM public.accounts";
+    world_->legacy.exec("REVOKE SELECT ON accounts FROM clerk");
+    EXPECT_TRUE(support::eventually(20s, [&] { return outcome(read) == "42501"; })) << world_->logs();
+    for (int again = 0; again < 20; ++again) EXPECT_EQ(outcome(read), "42501");
+    EXPECT_GT(fallbacks("rights"), 0);
+    // Of rows, too.
+    const std::string seats = "SELECT count(*) FROM public.seats";
+    EXPECT_EQ(outcome(seats), "1");
+    world_->legacy.exec("ALTER TABLE seats ENABLE ROW LEVEL SECURITY");
+    EXPECT_TRUE(support::eventually(20s, [&] { return outcome(seats) == "0"; })) << world_->logs();
+    for (auto* side : {&world_->legacy, &world_->modern})
+        side->exec(
+            "ALTER TABLE seats ENABLE ROW LEVEL SECURITY; REVOKE SELECT ON accounts FROM clerk;"
+            "CREATE POLICY all_rows ON seats TO clerk USING (true)");
+    const auto there = [&] {
+        const auto before = read_at("modern");
+        EXPECT_EQ(outcome(seats), "1");
+        return read_at("modern") > before;
+    };
+    EXPECT_TRUE(support::eventually(20s, there)) << "where both say the same";
+}
+
+// What modern refuses alone is no row there, however far the stream is.
+TEST_F(reads_by_strategy, find_what_modern_could_not_take) {
+    run("INSERT INTO accounts SELECT n, 0 FROM generate_series(100, 50000) AS n");
+    ASSERT_EQ(world_->settle(30s), "");
+    world_->modern.exec("ANALYZE accounts; ALTER TABLE accounts ADD CONSTRAINT refused CHECK (id >= 0)");
+    auto other = pgclient::connection::open(world_->client_dsn(), {});
+    ASSERT_TRUE(other) << world_->logs();
+    const auto refused = [&] { return world_->modern.value("SELECT count(*) FROM crossfade.dead_letters"); };
+    for (int row = 1; row <= 5; ++row) {
+        ASSERT_TRUE(goes_to("modern", *other, "public.accounts")) << "one row of many is within the tolerance";
+        const auto id = std::to_string(-row);
+        run("INSERT INTO accounts VALUES (" + id + ", 7)");
+        const auto own = "SELECT count(*) FROM accounts WHERE id = " + id;
+        EXPECT_TRUE(support::eventually(20s, [&] {
+            EXPECT_EQ(value(own), "1") << row;
+            return HasFailure() || refused() == std::to_string(row);
+        }));
+        for (int again = 0; again < 100; ++again) EXPECT_EQ(value(own), "1") << row;
+        if (HasFailure()) break;
+    }
+}
+
+// The copy may begin at once, and what a proxy knows of the tables is older than that.
+class reads_of_a_copy : public reads {
+  protected:
+    void SetUp() override {
+        reads::SetUp();
+        if (IsSkipped()) return;
+        world_ = std::make_unique<chaos::landscape>(
+            chaos::landscape_options{.schema = schema,
+                                     .rows = "INSERT INTO accounts SELECT n, 0 FROM generate_series(1, 5000) AS n",
+                                     .proxy_settings = ", max_read_lag: 1h",
+                                     .strategy = "legacy-primary\n  hybrid_read_strategy: modern"});
+        auto opened = pgclient::connection::open(world_->client_dsn(), {});
+        ASSERT_TRUE(opened) << world_->logs();
+        client_.emplace(std::move(*opened));
+        run("SET search_path = public");
+        ASSERT_TRUE(goes_to("modern")) << world_->logs();
+    }
+    // All that is read until modern says `full`, and a little longer, while the proxy's look at the tables stands still
+    // from when it says `announced`.
+    void expect_all_rows(const std::string& announced, const std::string& full) {
+        auto holder = pgclient::connection::open(world_->modern.dsn("app"), {});
+        ASSERT_TRUE(holder);
+        const auto holds = std::async(std::launch::async, [&] {
+            return support::eventually(30s, [&] { return value(*holder, announced) == "1"; }) &&
+                   holder->exec("BEGIN; LOCK crossfade.drift IN ACCESS EXCLUSIVE MODE");
+        });
+        auto observer = pgclient::connection::open(world_->modern.dsn("app"), {});
+        ASSERT_TRUE(observer);
+        EXPECT_TRUE(support::eventually(40s, [&] {
+            EXPECT_EQ(value("SELECT count(*) FROM accounts"), "5000");
+            return HasFailure() || value(*observer, full) == "1";
+        })) << world_->logs();
+        for (int again = 0; again < 50 && !HasFailure(); ++again)
+            EXPECT_EQ(value("SELECT count(*) FROM accounts"), "5000");
+        holds.wait();
+    }
+    std::future<int> copies(std::vector<std::string> by) {
+        return std::async(std::launch::async, [this, by = std::move(by)] { return world_->crossfade(by).exit_code; });
+    }
+};
+
+TEST_F(reads_of_a_copy, never_see_a_table_that_is_copied_again_while_the_stream_runs) {
+    auto asks =
+        copies({"backfill", "--live", "--again", "--detach", "--max-rate", "1kB", "--tables", "public.accounts"});
+    expect_all_rows("SELECT count(*) FROM crossfade.backfills",
+                    "SELECT count(*) FROM crossfade.backfills WHERE state = 'copying' AND copied_rows > 0");
+    EXPECT_EQ(asks.get(), 0);
+}
+
+TEST_F(reads_of_a_copy, never_wait_for_one_that_is_copied_while_the_stream_stands) {
+    run("SET statement_timeout = '2s'");
+    auto copy = copies({"backfill", "--tables", "public.accounts"});
+    // It can't write down that it is done.
+    expect_all_rows("SELECT count(*) FROM crossfade.tables WHERE state = 'copying'",
+                    "SELECT count(*) FROM pg_catalog.pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND"
+                    " relation = 'public.accounts'::regclass");
+    EXPECT_EQ(copy.get(), 0);
+    EXPECT_TRUE(goes_to("modern"));
 }
 
 // Under mirror modern has what the session has written before it is answered.

@@ -288,6 +288,12 @@ INSTANTIATE_TEST_SUITE_P(
               "dead letters"},
         fault{"schema.columns", fail, [](auto& of) { of.modern->tables[0].columns[0].generated = true; },
               "ALTER TABLE"},
+        fault{"schema.rights", warn,
+              [](auto& of) {
+                  of.legacy->rights = {{"public.items", "a"}};
+                  of.modern->rights = {{"public.items", "b"}};
+              },
+              "GRANT"},
         fault{"schema.keys", fail, [](auto& of) { of.modern->tables[0].key = {}; }, "ADD PRIMARY KEY"},
         fault{"tables.ties", fail,
               [](auto& of) {

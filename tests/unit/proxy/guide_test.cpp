@@ -33,6 +33,7 @@ class a_guide : public testing::Test {
             "flags: { hybrid_read_strategy: prefer-modern }\n"
             "groups: { users: { tables: [public.users], flags: { hybrid_read_strategy: legacy } } }\n");
         view_.set_there(true);
+        view_.set_looked(std::chrono::steady_clock::time_point::max());
         view_.set_tables({{"public.orders", 0}, {"public.users", 0}, {"sales.lines", 0}});
         for (const auto each : {side::legacy, side::modern}) view_.set_shared(each, {});
         view_.set_whole(true);
@@ -285,6 +286,121 @@ TEST_F(a_guide, leads_a_read_only_transaction_to_modern_where_all_of_legacys_tab
     EXPECT_EQ(asked(select), side::modern);
     view_.set_whole(true);
     EXPECT_EQ(asked(begin, "CZ", "T"), side::modern);
+}
+
+// A copy may begin while it goes on.
+TEST_F(a_guide, looks_again_at_what_a_read_only_transaction_reads) {
+    take("flags: { hybrid_read_strategy: prefer-modern }\n");
+    const auto begin = pgwire::build_query("BEGIN READ ONLY");
+    const auto users = pgwire::build_query("SELECT * FROM users");
+    const auto commit = pgwire::build_query("COMMIT");
+    const auto begins = [&] {
+        view_.set_tables({{"public.orders", 0}, {"public.users", 0}});
+        view_.set_whole(true);
+        EXPECT_EQ(asked(begin, "CZ", "T"), side::modern);
+        EXPECT_EQ(asked(users, "CZ", "T"), side::modern);
+        view_.set_tables({{"public.users", 0}});
+        EXPECT_EQ(asked(users, "CZ", "T"), side::modern) << "which is as it was";
+    };
+    for (const auto& each : {select, batch("SELECT * FROM orders") + sync, pgwire::build_query("COPY orders TO STDOUT"),
+                             pgwire::build_query("DECLARE c CURSOR FOR TABLE orders")}) {
+        begins();
+        EXPECT_EQ(look(each), action::go_again) << each.substr(0, 60);
+        EXPECT_EQ(guide_.start().messages(), begin);
+        EXPECT_EQ(look(), action::refuse) << "where it can't";
+        left_.clear();
+        guide_.refused();
+        EXPECT_EQ(asked(commit), side::modern);
+    }
+    begins();
+    EXPECT_EQ(asked(pgwire::build_query("DELETE FROM orders"), "EZ", "E"), side::modern) << "is refused everywhere";
+}
+
+TEST_F(a_guide, believes_nothing_of_tables_that_nobody_has_looked_at_lately) {
+    take("flags: { hybrid_read_strategy: modern }\n");
+    const auto begin = pgwire::build_query("BEGIN READ ONLY");
+    view_.set_looked(now_ - 2s);
+    EXPECT_EQ(asked(select), side::modern);
+    EXPECT_EQ(asked(begin, "CZ", "T"), side::modern);
+    EXPECT_EQ(asked(select, "CZ", "T"), side::modern);
+    view_.set_there(false);
+    EXPECT_EQ(asked(select, "CZ", "T"), side::modern) << "for a moment";
+    view_.set_there(true);
+    now_ += 1ms;
+    EXPECT_EQ(look(select), action::go_again);
+    left_.clear();
+    EXPECT_EQ(asked(pgwire::build_query("COMMIT")), side::modern);
+    guide_.take_read();
+    EXPECT_EQ(asked(select), side::legacy);
+    EXPECT_EQ(guide_.take_read()->why, fallback::away);
+}
+
+TEST_F(a_guide, leaves_to_legacy_what_not_the_same_roles_may_read_there) {
+    take("flags: { hybrid_read_strategy: modern }\n");
+    const auto begin = pgwire::build_query("BEGIN READ ONLY");
+    EXPECT_EQ(asked(begin, "CZ", "T"), side::modern);
+    view_.set_unlike({"public.orders", "public.totals"});
+    view_.set_views({"public.totals"});
+    EXPECT_EQ(asked(pgwire::build_query("SELECT * FROM users"), "CZ", "T"), side::modern);
+    for (const auto* each : {"SELECT * FROM totals", "SELECT * FROM orders"}) {
+        EXPECT_EQ(look(pgwire::build_query(each)), action::go_again) << each;
+        left_.clear();
+        guide_.refused();
+    }
+    EXPECT_EQ(asked(pgwire::build_query("COMMIT")), side::modern);
+    guide_.take_read();
+    for (const auto& each : {select, begin}) {
+        EXPECT_EQ(asked(each, "CZ", each == begin ? "T" : "I"), side::legacy);
+        EXPECT_EQ(guide_.take_read()->why, fallback::rights);
+    }
+}
+
+TEST_F(a_guide, looks_again_at_a_view_of_which_nobody_knows_the_tables) {
+    take("flags: { hybrid_read_strategy: prefer-modern }\n");
+    const auto view = pgwire::build_query("SELECT * FROM totals");
+    view_.set_views({"public.totals"});
+    EXPECT_EQ(asked(view), side::legacy) << "as before";
+    EXPECT_EQ(asked(pgwire::build_query("BEGIN READ ONLY"), "CZ", "T"), side::modern);
+    EXPECT_EQ(asked(view, "CZ", "T"), side::modern);
+    view_.set_tables({{"public.orders", 0}});
+    EXPECT_FALSE(view_.whole()) << "without another look";
+    EXPECT_EQ(look(view), action::go_again);
+}
+
+TEST_F(a_guide, leads_a_read_only_transaction_home_to_what_is_no_table_of_the_streams) {
+    take("flags: { hybrid_read_strategy: modern }\n");
+    const auto begin = pgwire::build_query("BEGIN READ ONLY");
+    for (const auto* each : {"SELECT last_value FROM orders_id_seq", "SELECT is_called FROM sales.lines_id_seq"}) {
+        EXPECT_EQ(asked(begin, "CZ", "T"), side::modern);
+        EXPECT_EQ(look(pgwire::build_query(each)), action::go_again) << each;
+        EXPECT_EQ(look(), action::refuse) << each;
+        left_.clear();
+        guide_.refused();
+        EXPECT_EQ(asked(pgwire::build_query("COMMIT")), side::modern);
+    }
+    const auto catalog = pgwire::build_query("SELECT * FROM pg_class");
+    EXPECT_EQ(asked(begin, "CZ", "T"), side::modern);
+    EXPECT_EQ(look(catalog), action::go_again);
+    EXPECT_EQ(look(), action::pass) << "modern's own say something, too";
+    answer("CZ", "T");
+    EXPECT_EQ(asked(catalog, "CZ", "T"), side::modern) << "which isn't tried twice";
+}
+
+TEST_F(a_guide, leads_home_with_each_transaction_that_follows_by_itself) {
+    take("flags: { hybrid_read_strategy: prefer-modern }\n");
+    const auto begin = pgwire::build_query("BEGIN READ ONLY");
+    for (const auto* each : {"COMMIT AND CHAIN", "ROLLBACK AND CHAIN", "COMMIT; BEGIN READ ONLY"}) {
+        view_.set_fresh_to(now_);
+        EXPECT_EQ(asked(begin, "CZ", "T"), side::modern);
+        EXPECT_EQ(look(pgwire::build_query(each)), action::go_again) << each;
+        EXPECT_EQ(look(), action::pass) << "it may stay where reads may go";
+        answer("CZ", "T");
+        now_ += 1min;
+        EXPECT_EQ(look(pgwire::build_query(each)), action::refuse) << "modern is late by now";
+        left_.clear();
+        guide_.refused();
+        EXPECT_EQ(asked(pgwire::build_query("ROLLBACK")), side::modern);
+    }
 }
 
 }  // namespace

@@ -25,6 +25,7 @@ std::string asks(const std::string& text, carried_out when = carried_out::now) {
     if (made.may_write) said += " writes";
     if (made.strays) said += " strays";
     if (made.controls) said += " controls";
+    if (made.chains) said += " chains";
     return said;
 }
 
@@ -73,18 +74,22 @@ TEST(an_intent, is_known_by_the_text) {
              sample{"NOTIFY c", "home writes strays"},
              sample{"DECLARE c CURSOR FOR SELECT * FROM a", "home"},
              sample{"DECLARE c CURSOR WITH HOLD FOR SELECT * FROM a", "home alters strays"},
-             sample{"BEGIN", "home controls"},
-             sample{"BEGIN READ WRITE", "home controls"},
-             sample{"BEGIN READ ONLY", "read_only controls"},
-             sample{"START TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY", "read_only controls"},
-             sample{"BEGIN ISOLATION LEVEL SERIALIZABLE, READ ONLY", "home controls"},
+             sample{"BEGIN", "home controls chains"},
+             sample{"BEGIN READ WRITE", "home controls chains"},
+             sample{"BEGIN READ ONLY", "read_only controls chains"},
+             sample{"START TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY", "read_only controls chains"},
+             sample{"BEGIN ISOLATION LEVEL SERIALIZABLE, READ ONLY", "home controls chains"},
              sample{"SET TRANSACTION READ ONLY", "read_only controls"},
              sample{"SET TRANSACTION READ WRITE", "home strays controls"},
              sample{"SET transaction_read_only = off", "home alters strays"},
-             sample{"BEGIN READ ONLY; SELECT * FROM a", "read_only"},
-             sample{"SELECT * FROM a; BEGIN READ ONLY", "home"},
-             sample{"BEGIN READ ONLY; DELETE FROM a", "home writes"},
+             sample{"SET default_transaction_isolation = 'serializable'", "home alters strays"},
+             sample{"BEGIN READ ONLY; SELECT * FROM a", "read_only chains"},
+             sample{"SELECT * FROM a; BEGIN READ ONLY", "home chains"},
+             sample{"BEGIN READ ONLY; DELETE FROM a", "home writes chains"},
              sample{"COMMIT", "home"},
+             sample{"COMMIT AND CHAIN", "home chains"},
+             sample{"ROLLBACK AND CHAIN", "home chains"},
+             sample{"ROLLBACK TO SAVEPOINT s", "home controls"},
              sample{"PREPARE TRANSACTION 'x'", "home strays"},
          })
         EXPECT_EQ(asks(each.text), each.wanted) << each.text;
@@ -125,9 +130,12 @@ TEST(a_read, is_answered_by_who_may) {
 
     for (const auto& each : {prefers, modern}) {
         EXPECT_EQ(place(with(each, [](auto& of) { of.ready = false; })), "not_ready");
+        EXPECT_EQ(place(with(each, [](auto& of) { of.guarded = false; })), "rights");
         EXPECT_EQ(place(each, [](auto& as) { as.there = false; }), "away");
         EXPECT_EQ(place(each, [](auto& as) { as.session_stays = true; }), "session");
-        EXPECT_EQ(place(each, [](auto& as) { as.last_write = *as.fresh_to; }), "modern") << "it has what was answered";
+        const auto answered = [](auto& as) { as.last_write = *as.fresh_to; };
+        EXPECT_EQ(place(with(each, [](auto& of) { of.drift = 0; }), answered), "modern") << "it has what was answered";
+        EXPECT_EQ(place(each, answered), "own_writes") << "or has refused it";
         EXPECT_EQ(place(each, [](auto& as) { as.last_write = *as.fresh_to + 1ns; }), "own_writes");
         EXPECT_EQ(place(each, unknown, [](auto& as) { as.last_write = instant::min(); }), "own_writes");
     }
