@@ -28,5 +28,8 @@ std::vector<topic_tail> read_tails(const settings::configuration& config);
 // follower from before the copy, restored from a backup, stops there. Returns when Kafka has acknowledged all; throws
 // stop otherwise.
 void place_marker(const settings::configuration& config, const source_identity& source, model::lsn at);
+// The same for the JSON topic, whose readers go by places that another server, or one that was set back, has a second
+// time: a message of events::resync_prefix.
+void tell_json_readers(const settings::configuration& config, const source_identity& source, model::lsn at);
 
 }  // namespace crossfade::ctl::stream

@@ -182,6 +182,8 @@ struct writer {
 
     std::vector<envelope> operator()(const model::logical_message& message) const {
         if (message.prefix == model::telling_prefix) return {};  // of a proxy, and no news to anybody else
+        // Whoever may write messages to legacy's WAL is not to have everybody begin anew.
+        if (message.prefix == resync_prefix && event.at.ordinal != 0) return {};
         envelope made;
         std::string prefix;
         append_json_string(prefix, message.prefix);

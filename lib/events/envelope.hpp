@@ -26,6 +26,11 @@ enum class envelope_keys {
 };
 inline constexpr std::string_view table_field = "__dbz__physicalTableIdentifier";
 
+// Of the logical message, the only one with ordinal 0, that a resync leaves in the topic: what comes behind it may be
+// of another server, or of one that was set back, so that its places need not be greater than those before. Readers
+// compare with its place from there on, and what they have is to be had anew.
+inline constexpr std::string_view resync_prefix = "crossfade.resync";
+
 // For the envelope's `source`.
 struct envelope_source {
     std::string version;   // of the program that writes
@@ -41,7 +46,8 @@ struct envelope {
 };
 
 // A reader tells repeats by `source`: timeline, lsn, ordinal and part, in this order, only ever grow but for what is
-// sent again. The part counts an event's messages, of which a publisher may have sent some when it died.
+// sent again, and behind a resync. The part counts an event's messages, of which a publisher may have sent some when it
+// died.
 //
 // The event's messages, in order: none for a heartbeat, one for each table of a TRUNCATE, two for an UPDATE that
 // changes the key (a delete of the old one, a create of the new one), else one. With compactable keys a tombstone

@@ -7,6 +7,8 @@
 
 #include "lib/kafka/consumer.hpp"
 #include "tests/chaos/landscape.hpp"
+#include "tests/integration/stream/standby.hpp"
+#include "tests/integration/stream/status_of.hpp"
 #include "tests/support/eventually.hpp"
 
 namespace crossfade {
@@ -35,6 +37,7 @@ class copy_of_stock {
 
     const std::map<std::string, std::vector<std::string>>& rows() const { return rows_; }
     std::size_t repeats() const { return repeats_; }
+    std::size_t begun_anew() const { return begun_anew_; }
     const std::map<std::string, int>& operations() const { return operations_; }
 
   private:
@@ -45,6 +48,11 @@ class copy_of_stock {
         const auto operation = text_of(value.at("op"));
         const place at{source.at("timeline").as_int64(), source.at("lsn").as_int64(), source.at("ordinal").as_int64(),
                        source.at("part").as_int64()};
+        if (operation == "m" && text_of(value.at("message").at("prefix")) == "crossfade.resync") {
+            newest_ = at;
+            ++begun_anew_;
+            return rows_.clear();
+        }
         if (at <= newest_) {
             ++repeats_;
             return;
@@ -73,6 +81,7 @@ class copy_of_stock {
     std::map<std::string, std::vector<std::string>> rows_;
     std::map<std::string, int> operations_;
     std::size_t repeats_ = 0;
+    std::size_t begun_anew_ = 0;
 };
 
 // Nobody publishes afterwards.
@@ -146,6 +155,57 @@ TEST(json_events, tell_another_reader_everything_once_repeats_are_dropped) {
     // What crossfade-cdc reads is the same as ever.
     EXPECT_EQ(world.settle(60s), "");
     EXPECT_EQ(world.complaints(), "");
+}
+
+// A copy of legacy's disk is put back: the same places come a second time, with other rows.
+TEST(json_events, begin_anew_with_a_resync) {
+    if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
+    chaos::landscape world{
+        {.schema = "CREATE TABLE stock (id bigint PRIMARY KEY, note text, amount numeric, sold boolean);",
+         .legacy = {.durable = true}}};
+    publish_json(world, "json_events: true");
+    ASSERT_EQ(world.crossfade({"init"}).exit_code, 0);
+    world.proxy.start();
+    copy_of_stock copy{world.broker.config()};
+    const auto write = [&](int from, int to, const std::string& note) {
+        world.legacy.exec("INSERT INTO stock SELECT id, '" + note + "' FROM generate_series(" + std::to_string(from) +
+                          ", " + std::to_string(to) + ") id");
+    };
+    const auto has = [&](std::size_t rows) {
+        return support::eventually(60s, [&] {
+            copy.read();
+            return copy.rows().size() == rows;
+        });
+    };
+    write(1, 50, "kept");
+    ASSERT_TRUE(has(50)) << world.logs();
+    world.legacy.stop();
+    const support::temp_dir backup;
+    copy_files(world.legacy.data_dir(), backup.path() / "data");
+    world.legacy.start();
+    write(51, 20000, "lost");
+    ASSERT_TRUE(has(20000)) << world.logs();
+    world.legacy.stop();
+    copy_files(backup.path() / "data", world.legacy.data_dir());
+    world.legacy.start();
+    ASSERT_TRUE(support::eventually(60s, [&] { return status_of(world.proxy, "state") == "stopped"; })) << world.logs();
+
+    const auto done = world.crossfade({"backfill", "--resync"});
+    ASSERT_EQ(done.exit_code, 0) << done.output << done.errors;
+    write(51, 60, "found");
+    world.legacy.exec("UPDATE stock SET note = 'changed' WHERE id = 1");
+    // Of those that were kept it has what comes once more, from the slot's place.
+    const auto note_of = [&](const std::string& id) {
+        const auto found = copy.rows().find(id);
+        return found == copy.rows().end() ? "" : found->second[1];
+    };
+    EXPECT_TRUE(support::eventually(60s, [&] {
+        copy.read();
+        return note_of("1") == "changed";
+    })) << world.logs();
+    EXPECT_EQ(copy.begun_anew(), 1U);
+    for (int id = 51; id <= 60; ++id) EXPECT_EQ(note_of(std::to_string(id)), "found");
+    EXPECT_LE(copy.rows().size(), 60U) << "no row is left that legacy has lost";
 }
 
 // The newest of each key, as a reader has it that begins when most is gone.

@@ -145,6 +145,14 @@ TEST(envelope, carries_a_logical_message_as_bytes) {
     EXPECT_THAT(outline(made), ElementsAre(R"(m {"prefix":"audit"})"));
 }
 
+TEST(envelope, has_the_message_of_a_resync_from_nobody_else) {
+    auto event = event_of(model::logical_message{std::string{resync_prefix}, {}});
+    EXPECT_TRUE(envelopes(event, from, now).empty()) << "of the WAL";
+    event.at.ordinal = 0;
+    const auto made = envelopes(event, from, now);
+    EXPECT_THAT(outline(made), ElementsAre(R"(m {"prefix":"crossfade.resync"})"));
+}
+
 TEST(envelope, has_nothing_of_crossfades_own_rows) {
     auto rel = std::make_shared<model::relation>(*orders());
     rel->table = {"crossfade", "sentinel"};
