@@ -90,11 +90,12 @@ pgclient::failure careful_writer::behind(const std::string& table) const {
 // Those that wait for DDL keep what they have until it is their turn.
 pgclient::result<void> careful_writer::truncate_others(const placed_event& event) {
     placed_event others{event.from, {}};
+    others.being_copied = event.being_copied;
     for (const auto& mapping : event.mappings) {
         const auto table = to_string(mapping->target);
         if (!waiting_.held(table)) {
             others.mappings.push_back(mapping);
-        } else if (auto done = put_aside(event, *mapping, behind(table), "behind"); !done) {
+        } else if (auto done = reject_truncate(event, *mapping, behind(table), "behind"); !done) {
             return done;
         }
     }
@@ -340,8 +341,8 @@ pgclient::result<void> careful_writer::truncate(const placed_event& event, const
     for (const auto& mapping : event.mappings) {
         if (!mapping->refused) {
             only.truncated_tables.push_back(mapping);
-        } else if (auto done =
-                       reject(event, *mapping, {mapping->refused->sqlstate, mapping->refused->reason, {}, {}, {}});
+        } else if (auto done = reject_truncate(
+                       event, *mapping, {mapping->refused->sqlstate, mapping->refused->reason, {}, {}, {}}, "refused");
                    !done) {
             return done;
         }
@@ -373,8 +374,16 @@ pgclient::result<void> careful_writer::truncate(const placed_event& event, const
     }
     if (!fault) return {};
     for (const auto& mapping : only.truncated_tables) {
-        if (auto done = reject(event, *mapping, *fault); !done) return done;
+        if (auto done = reject_truncate(event, *mapping, *fault, "refused"); !done) return done;
     }
+    return {};
+}
+
+// Later changes of a table that is being copied don't wait behind a dead letter, whose replay would remove them, too.
+pgclient::result<void> careful_writer::reject_truncate(const placed_event& event, const table_mapping& mapping,
+                                                       const pgclient::failure& why, std::string_view state) {
+    if (!event.being_copied.contains(to_string(mapping.target))) return put_aside(event, mapping, why, state);
+    to_copy_anew_.insert(to_string(mapping.target));
     return {};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct placed_event {
     strictness how = strictness::exact;  // of a row change
     judgement judged = judgement::apply;
     const model::row_change* half = nullptr;  // what of the row change is meant; null: all of it
+    std::set<std::string> being_copied = {};  // of a truncate's tables
 
     const model::row_change* row() const {
         return half != nullptr ? half : std::get_if<model::row_change>(&from->event.body);
@@ -61,6 +63,8 @@ class careful_writer {
     std::size_t dead_letters() const { return dead_letters_; }
     // Rows that a proxy should have written and that were not as they should be.
     std::size_t healed() const { return healed_; }
+    // Tables whose TRUNCATE could not be done while they are being copied.
+    const std::set<std::string>& to_copy_anew() const { return to_copy_anew_; }
 
   private:
     // What the follower held.
@@ -87,6 +91,8 @@ class careful_writer {
     pgclient::result<bool> write_row_anew(const table_mapping& mapping, const model::row_change& change,
                                           std::optional<pgclient::failure>& fault);
     pgclient::result<void> truncate(const placed_event& event, const model::truncate& change);
+    pgclient::result<void> reject_truncate(const placed_event& event, const table_mapping& mapping,
+                                           const pgclient::failure& why, std::string_view state);
     // Whether there are rows in these tables that a proxy has written ahead of the stream. If there are receipts at
     // all, nobody else writes to the tables until the transaction ends.
     pgclient::result<bool> hold_rows_ahead(const segment& of);
@@ -115,6 +121,7 @@ class careful_writer {
     std::vector<drift::record> records_;
     std::size_t dead_letters_ = 0;
     std::size_t healed_ = 0;
+    std::set<std::string> to_copy_anew_;
 };
 
 }  // namespace crossfade::cdc::apply

@@ -60,6 +60,12 @@ bool applier::is_being_copied(const model::table_name& table) const {
     return known != tables_.end() && known->second.state == "backfilling";
 }
 
+// What a proxy had written of it by then may be gone, as the copy cleared the table.
+bool applier::was_filled_behind(const model::table_name& table, const model::change_event& event) const {
+    const auto known = tables_.find(model::to_string(table));
+    return known != tables_.end() && known->second.filled_lsn && event.at.commit_lsn < *known->second.filled_lsn;
+}
+
 ddl_standing applier::standing_of(const events::ddl_table& table, const model::change_event& event,
                                   scope_filter& scopes, sorted& batch) {
     const auto as = treat(table.name, event);
@@ -146,6 +152,9 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
             std::vector<judged_change> judged{{change, judgement::apply, {}}};
             // What waits behind a dead letter goes there, whoever has written it.
             if (judging_ && !behind) judged = judge.judge(each.event, *change, **mapping);
+            for (auto& part : judged)
+                if (part.how == judgement::trusted && was_filled_behind(change->rel->table, each.event))
+                    part.how = judgement::check;
             std::erase_if(judged, [](const auto& part) { return part.how == judgement::ahead; });
             const bool trusted =
                 std::erase_if(judged, [](const auto& part) { return part.how == judgement::trusted; }) > 0;
@@ -169,6 +178,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
             }
         } else if (const auto* emptied = std::get_if<model::truncate>(&each.event.body)) {
             std::vector<std::shared_ptr<const table_mapping>> mappings;
+            std::set<std::string> being_copied;
             for (const auto& rel : emptied->relations) {
                 const auto as = treated(rel->table, each.event);
                 if (as == treatment::copied || as == treatment::left_out) continue;
@@ -180,6 +190,8 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
                 auto mapping = mapping_of(rel, nullptr, scopes);
                 if (!mapping) return mapping.error();
                 waits = waits || waiting.any(to_string((*mapping)->target));
+                if (as == treatment::copied_over || as == treatment::settling)
+                    being_copied.insert(to_string((*mapping)->target));
                 mappings.push_back(*mapping);
             }
             if (mappings.empty()) {
@@ -188,7 +200,8 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
             }
             planner.add(*emptied, mappings);
             waits = waits || judging_;  // for rows that are ahead
-            made.events.push_back({&each, std::move(mappings)});
+            made.events.push_back(
+                {.from = &each, .mappings = std::move(mappings), .being_copied = std::move(being_copied)});
         } else if (events::is_ddl(each.event)) {
             // At its place between the rows, and those behind it may need another mapping.
             waits = true;

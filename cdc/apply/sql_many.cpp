@@ -95,8 +95,8 @@ matching match(const table_mapping& mapping, bool with_before, const std::option
     made.key_at = next;
     for (const auto at : mapping.key) {
         const auto& column = mapping.columns[at].target;
-        made.where += (made.where.empty() ? "" : " AND ") + ("t." + model::quote_identifier(column.name)) + " = " +
-                      arrays.add(column);
+        made.where += (made.where.empty() ? "" : " AND ") +
+                      column.is("t." + model::quote_identifier(column.name), arrays.add(column));
     }
     made.before_at = next + mapping.key.size();
     if (with_before) {

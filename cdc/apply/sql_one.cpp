@@ -37,8 +37,8 @@ std::string where_is(const table_mapping& mapping, const model::row_change& chan
     if (!mapping.key.empty()) {
         for (std::size_t i = 0; i < mapping.key.size(); ++i) {
             const auto& column = mapping.columns[mapping.key[i]].target;
-            where += (where.empty() ? "" : " AND ") + column_of("t.", column) + " = " +
-                     row.value(column, key_cell(mapping, i, change));
+            where += (where.empty() ? "" : " AND ") +
+                     column.is(column_of("t.", column), row.value(column, key_cell(mapping, i, change)));
         }
         return where;
     }

@@ -49,6 +49,15 @@ std::vector<std::size_t> key_of(const table_mapping& mapping, const target_table
     return {};
 }
 
+bool refuses_twins(const table_mapping& mapping, const target_table& target) {
+    const auto in_key = [&](const std::string& column) {
+        const auto at = written(mapping, column);
+        return at && std::ranges::find(mapping.key, *at) != mapping.key.end();
+    };
+    return std::ranges::any_of(target.keys,
+                               [&](const auto& each) { return std::ranges::all_of(each.columns, in_key); });
+}
+
 }  // namespace
 
 table_mapping map_table(std::shared_ptr<const model::relation> rel, const target_table* target,
@@ -79,6 +88,7 @@ table_mapping map_table(std::shared_ptr<const model::relation> rel, const target
         return made;
     }
     made.key = key_of(made, *target);
+    made.keyed = refuses_twins(made, *target);
     made.copyable = target->copyable;
     made.tied = target->tied;
     made.partitioned = target->partitioned;

@@ -22,8 +22,15 @@ struct target_column {
     bool generated = false;
     bool identity_always = false;  // takes a value in an INSERT alone
     bool comparable = false;       // `=` says the same as the text, or less
+    std::string equals = "=";      // of its type: see operator_sql()
     bool not_null = false;
     bool tied = false;  // a constraint beside the primary key looks at it, by which rows may be in each other's way
+
+    // That `of`, which is this column, has this value. What a type takes for equal may be two keys of the source.
+    std::string is(const std::string& of, const std::string& value) const {
+        const auto found = of + ' ' + equals + ' ' + value;
+        return equals == "=" ? found : found + " AND " + of + "::text = (" + value + ")::text";
+    }
 };
 
 struct unique_key {
@@ -64,6 +71,7 @@ struct table_mapping {
     std::vector<column> columns;        // those that are written
     std::vector<std::size_t> key;       // indices into `columns`; empty: rows are known by their whole content alone
     std::optional<std::size_t> tenant;  // index in the relation
+    bool keyed = false;                 // the follower itself refuses a second row of the same key
     bool copyable = true;
     std::optional<std::string> tied_by;     // of the target's ties
     bool tied = false;                      // see target_table

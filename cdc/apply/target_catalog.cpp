@@ -7,16 +7,18 @@ namespace crossfade::cdc::apply {
 namespace {
 
 // Types whose equality is that of the text, or coarser (numeric 1.0 and 1.00): their indexes may be used to find a row.
-constexpr std::string_view columns_sql =
-    "SELECT a.attname, format_type(a.atttypid, -1),"
-    " CASE WHEN t.typarray <> 0 THEN format_type(t.typarray, -1) ELSE '' END, t.typdelim, a.attgenerated <> '',"
-    " a.attidentity = 'a', a.attnotnull,"
-    " a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'text'::regtype, 'varchar'::regtype,"
-    " 'uuid'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'date'::regtype, 'numeric'::regtype, "
-    "'bool'::regtype), NOT row_security_active(c.oid), c.oid::int8, c.relkind = 'p'"
-    " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid"
-    " WHERE a.attrelid = to_regclass($1) AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
-    " ORDER BY a.attnum";
+std::string columns_sql() {
+    return "SELECT a.attname, format_type(a.atttypid, -1),"
+           " CASE WHEN t.typarray <> 0 THEN format_type(t.typarray, -1) ELSE '' END, t.typdelim, a.attgenerated <> '',"
+           " a.attidentity = 'a', a.attnotnull,"
+           " a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'text'::regtype, 'varchar'::regtype,"
+           " 'uuid'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'date'::regtype, 'numeric'::regtype, "
+           "'bool'::regtype), NOT row_security_active(c.oid), c.oid::int8, c.relkind = 'p', " +
+           operator_sql("a.atttypid", 3, "=") +
+           " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid"
+           " WHERE a.attrelid = to_regclass($1) AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
+           " ORDER BY a.attnum";
+}
 
 // None that is DEFERRABLE: nothing checks it where session_replication_role is replica, so that rows may share it for a
 // while, or for good.
@@ -40,9 +42,23 @@ std::string tied_sql() {
 
 }  // namespace
 
+std::string operator_sql(const std::string& type, int strategy, const std::string& in_pg_catalog) {
+    return "coalesce((WITH RECURSIVE base (oid) AS (SELECT " + type +
+           " UNION ALL SELECT d.typbasetype FROM base b JOIN pg_type d ON d.oid = b.oid AND d.typtype = 'd')"
+           " SELECT 'OPERATOR(' || quote_ident(n.nspname) || '.' || o.oprname || ')' FROM base b"
+           " JOIN pg_opclass s ON s.opcintype = b.oid AND s.opcdefault"
+           " JOIN pg_am m ON m.oid = s.opcmethod AND m.amname = 'btree'"
+           " JOIN pg_amop p ON p.amopfamily = s.opcfamily AND p.amoplefttype = b.oid AND p.amoprighttype = b.oid"
+           " AND p.amopstrategy = " +
+           std::to_string(strategy) +
+           " JOIN pg_operator o ON o.oid = p.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace"
+           " WHERE n.nspname <> 'pg_catalog'), '" +
+           in_pg_catalog + "')";
+}
+
 pgclient::result<std::shared_ptr<const target_table>> load_target(pgclient::connection& db,
                                                                   const model::table_name& table, bool with_ties) {
-    auto columns = db.exec(std::string{columns_sql}, {model::quoted(table)});
+    auto columns = db.exec(columns_sql(), {model::quoted(table)});
     if (!columns) return columns.error();
     if (columns->empty()) return std::shared_ptr<const target_table>{};
     auto found = std::make_shared<target_table>();
@@ -59,6 +75,7 @@ pgclient::result<std::shared_ptr<const target_table>> load_target(pgclient::conn
         column.comparable = columns->boolean(i, 7);
         found->copyable = columns->boolean(i, 8);
         found->partitioned = columns->boolean(i, 10);
+        column.equals = columns->text(i, 11);
         found->columns.push_back(std::move(column));
     }
     auto keys = db.exec(std::string{keys_sql}, {model::quoted(table)});

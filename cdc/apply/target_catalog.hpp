@@ -11,6 +11,11 @@
 
 namespace crossfade::cdc::apply {
 
+// A query's expression: the operator of btree's `strategy` (3: =, 5: >) that sorts go by for the type whose oid the SQL
+// `type` is, as SQL takes it. Our sessions look in pg_catalog alone, and of a type that is coerced to one of there, as
+// citext is to text, they would find that one's, which says something else.
+std::string operator_sql(const std::string& type, int strategy, const std::string& in_pg_catalog);
+
 // Reads one table's description from the follower; null when there is no such table that rows can be written to.
 pgclient::result<std::shared_ptr<const target_table>> load_target(pgclient::connection& db,
                                                                   const model::table_name& table,

@@ -52,6 +52,7 @@ pgclient::result<backfiller::turn> backfiller::take(const store::progress& at, s
         if (!loaded) return loaded.error();
         tables_ = std::move(*loaded);
         looked_ = steady::now();
+        note_asked();
         // A table that waits for the stream doesn't keep the next one from being copied.
         current_ = nullptr;
         for (const auto& each : tables_) {
@@ -209,6 +210,9 @@ pgclient::result<bool> backfiller::clear(const apply::table_mapping& of) {
 }
 
 pgclient::result<backfiller::turn> backfiller::begin(const store::progress& at) {
+    auto alone = is_known_of();
+    if (!alone) return alone.error();
+    if (!*alone) return turn{};
     if (!to_.replica_role)
         return hold("no right to set session_replication_role: crossfade backfill without --live can copy it");
     auto& known = known_[current_->table];
@@ -221,7 +225,7 @@ pgclient::result<backfiller::turn> backfiller::begin(const store::progress& at) 
     if (*found == nullptr) return hold("legacy has no such table");
     known.table = std::move(*found);
     const auto& table = *known.table;
-    catalog_.forget_refused();
+    catalog_.forget();  // the follower's indexes may be others by now
     auto mapping = catalog_.mapping(to_.db, table.rel);
     if (!mapping) return mapping.error();
     if ((*mapping)->refused) return hold((*mapping)->refused->reason);
@@ -354,7 +358,8 @@ pgclient::result<backfiller::turn> backfiller::copy(const store::progress& at) {
     if (!instead) return instead.error();
     if (*instead) return **instead;
     const auto began = steady::now();
-    const auto written = write(mapping, what, known.conflicts > 0);
+    // Where the follower refuses no second row of a key, nothing says that the stream has brought one.
+    const auto written = write(mapping, what, known.conflicts > 0 || (by_chunks && !mapping.keyed));
     if (!written.fine()) return give_up(known, written, *now);
     const bool last = !by_chunks || written.rows < known.rows;
     auto& pipe = *to_.pipe;

@@ -75,6 +75,9 @@ class backfiller {
         void sized_by(double written, std::chrono::duration<double> took, std::chrono::duration<double> fair);
     };
 
+    void note_asked();
+    // Whether nobody may be reading the table who doesn't know of the copy yet.
+    pgclient::result<bool> is_known_of();
     pgclient::result<turn> begin(const store::progress& at);
     pgclient::result<turn> copy(const store::progress& at);
     pgclient::result<turn> refetch(const store::progress& at);
@@ -112,6 +115,7 @@ class backfiller {
     std::vector<store::backfill> tables_;
     const store::backfill* current_ = nullptr;  // of tables_
     std::map<std::string, memory> known_;
+    std::map<std::string, steady::time_point> asked_;  // for which tables, and since when that is seen here
     std::optional<std::uint64_t> fence_;
     steady::time_point looked_{};
     steady::time_point not_before_{};          // by max_rate

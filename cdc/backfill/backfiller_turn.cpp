@@ -1,4 +1,9 @@
 // Under which conditions the follower is written to.
+#include <chrono>
+#include <map>
+#include <string>
+#include <utility>
+
 #include "cdc/apply/turn.hpp"
 #include "cdc/backfill/backfiller.hpp"
 #include "lib/store/authority.hpp"
@@ -7,12 +12,40 @@
 namespace crossfade::cdc::backfill {
 namespace {
 
+using namespace std::chrono_literals;
+using stage = store::backfill::stage;
+
+// A proxy reads where its last look at crossfade.backfills sends it for two seconds (docs/adr/0029); what it has sent
+// by then has the third to arrive.
+constexpr auto until_known_of = 3s;
+
 model::table_name name_of(const std::string& table) {
     const auto dot = table.find('.');
     return {table.substr(0, dot), table.substr(dot + 1)};
 }
 
 }  // namespace
+
+void backfiller::note_asked() {
+    const auto before = std::exchange(asked_, {});
+    for (const auto& each : tables_) {
+        const auto seen = before.find(each.table);
+        if (each.now == stage::asked) asked_.emplace(each.table, seen == before.end() ? looked_ : seen->second);
+    }
+}
+
+pgclient::result<bool> backfiller::is_known_of() {
+    const auto from = asked_.at(current_->table) + until_known_of;
+    if (steady::now() >= from) return true;
+    auto live = to_.db.exec(
+        "SELECT FROM crossfade.tables WHERE stream = $1::text AND table_name = $2::text AND"
+        " state IN ('live', 'stale')",
+        {settings_.stream, current_->table});
+    if (!live) return live.error();
+    if (live->empty()) return true;
+    again_at_ = from;
+    return false;
+}
 
 // When a copy is asked for legacy is the authority, and it may be done, or go on, behind a flip.
 pgclient::result<std::optional<backfiller::turn>> backfiller::enter(const store::progress& at) {

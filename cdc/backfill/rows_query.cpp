@@ -35,6 +35,28 @@ std::string setting(std::string_view name) {
     return "current_setting('" + std::string{name} + "')";
 }
 
+// The rows behind the key `last`. A comparison of rows takes one operator for all columns. Where there are several, the
+// rows that share the first columns with it are a query of their own, so that each reads a range of the index.
+std::string select_behind(const apply::table_mapping& mapping, const source_table& of,
+                          const std::vector<std::string>& columns, const std::vector<std::string>& last,
+                          const std::string& next) {
+    const auto compared = [&](std::size_t i) -> const auto& {
+        return of.compared[of.key[i]];
+    };
+    const auto all = select(mapping, of) + " WHERE ";
+    const bool alike =
+        std::ranges::all_of(of.key, [&](auto each) { return of.compared[each].after == compared(0).after; });
+    if (alike) return all + "(" + joined(columns) + ") " + compared(0).after + " (" + joined(last) + ")";
+    std::string parts;
+    std::string shared;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+        const auto part = "(" + all + shared + columns[i] + ' ' + compared(i).after + ' ' + last[i] + next + ")";
+        parts = parts.empty() ? part : part + " UNION ALL " + parts;
+        shared += columns[i] + ' ' + compared(i).equals + ' ' + last[i] + " AND ";
+    }
+    return "SELECT * FROM (" + parts + ") AS parts";
+}
+
 }  // namespace
 
 std::vector<std::size_t> places(const apply::table_mapping& mapping, const std::vector<std::size_t>& source) {
@@ -61,17 +83,15 @@ std::string chunk_key(const apply::table_mapping& mapping, const source_table& o
 rows_query next_chunk(const apply::table_mapping& mapping, const source_table& of, const std::string& last_key,
                       std::int64_t limit) {
     std::vector<std::string> columns;
-    std::vector<std::string> after;
+    std::vector<std::string> last;
     for (const auto column : of.key) {
         columns.push_back(column_name(of, column));
-        after.push_back("(" + setting(after_setting) + "::text[])[" + std::to_string(after.size() + 1) +
-                        "]::" + of.types[column]);
+        last.push_back("(" + setting(after_setting) + "::text[])[" + std::to_string(last.size() + 1) +
+                       "]::" + of.types[column]);
     }
-    std::string tail;
-    if (!last_key.empty()) tail = " WHERE (" + joined(columns) + ") > (" + joined(after) + ")";
-    tail += " ORDER BY " + joined(columns) + " LIMIT " + std::to_string(limit);
+    const auto next = " ORDER BY " + joined(columns) + " LIMIT " + std::to_string(limit);
     rows_query made;
-    made.rows = select(mapping, of) + tail;
+    made.rows = (last_key.empty() ? select(mapping, of) : select_behind(mapping, of, columns, last, next)) + next;
     made.columns = places(mapping, of.key);
     made.keys = "SELECT coalesce(json_agg(json_build_array(" + joined(columns, "::text") + ")), '[]') FROM (" +
                 made.rows + ") AS c";
@@ -89,16 +109,15 @@ rows_query whole_table(const apply::table_mapping& mapping, const source_table& 
 }
 
 rows_query by_keys(const apply::table_mapping& mapping, const source_table& of, std::string keys) {
-    std::vector<std::string> columns;
-    std::vector<std::string> values;
-    for (const auto place : mapping.key) {
-        const auto column = mapping.columns[place].source;
-        columns.push_back(column_name(of, column));
-        values.push_back("(e->>" + std::to_string(values.size()) + ")::" + of.types[column]);
+    std::string where;
+    for (std::size_t i = 0; i < mapping.key.size(); ++i) {
+        const auto column = mapping.columns[mapping.key[i]].source;
+        where += (i == 0 ? "" : " AND ") + column_name(of, column) + ' ' + of.compared[column].equals + " (e.value->>" +
+                 std::to_string(i) + ")::" + of.types[column];
     }
     rows_query made;
-    made.rows = select(mapping, of) + " WHERE (" + joined(columns) + ") IN (SELECT " + joined(values) +
-                " FROM json_array_elements(" + setting(keys_setting) + "::json) AS e)";
+    made.rows = select(mapping, of) + " WHERE EXISTS (SELECT FROM json_array_elements(" + setting(keys_setting) +
+                "::json) AS e WHERE " + where + ")";
     made.keys = "SELECT " + setting(keys_setting);
     made.columns = mapping.key;
     made.setting = keys_setting;
@@ -117,8 +136,8 @@ std::string remove_sql(const apply::table_mapping& mapping, const rows_query& wh
     std::string where;
     for (std::size_t i = 0; i < what.columns.size(); ++i) {
         const auto& column = mapping.columns[what.columns[i]].target;
-        where += (where.empty() ? "t." : " AND t.") + model::quote_identifier(column.name) + " = (e->>" +
-                 std::to_string(i) + ")::" + column.type;
+        where += (where.empty() ? "" : " AND ") + column.is("t." + model::quote_identifier(column.name),
+                                                            "(e.value->>" + std::to_string(i) + ")::" + column.type);
     }
     return "DELETE FROM " + model::quoted(mapping.target) + " AS t USING json_array_elements($1::json) AS e WHERE " +
            where;

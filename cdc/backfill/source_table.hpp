@@ -14,6 +14,11 @@ struct source_table {
     // As the stream describes it: without generated columns.
     std::shared_ptr<const model::relation> rel;
     std::vector<std::string> types;  // of its columns, as SQL takes them: qualified, without modifier
+    struct comparison {
+        std::string equals = "=";
+        std::string after = ">";
+    };
+    std::vector<comparison> compared;  // its columns' values, by the order that ORDER BY has
     bool partitioned = false;
     // The columns of a unique index without nulls, in its order, the primary key's if there is one; empty where there
     // is none.

@@ -54,6 +54,9 @@ CREATE TABLE IF NOT EXISTS crossfade.tables (
     updated_at  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (stream, table_name)
 );
+-- Legacy's place in its WAL when a copy that holds the stream had written the table. What proxies had written before that may have
+-- been cleared by it.
+ALTER TABLE crossfade.tables ADD COLUMN IF NOT EXISTS filled_lsn pg_lsn;
 
 ALTER TABLE crossfade.tables DROP CONSTRAINT IF EXISTS tables_state_check;
 ALTER TABLE crossfade.tables ADD CONSTRAINT tables_state_check CHECK (state IN ('new', 'copying', 'backfilling', 'live', 'stale'));

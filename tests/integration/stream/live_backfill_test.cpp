@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "lib/pgclient/connection.hpp"
 #include "tests/chaos/landscape.hpp"
 #include "tests/support/eventually.hpp"
@@ -16,6 +18,11 @@ using testing::HasSubstr;
 
 // More than three chunks of each that can be copied by chunks.
 constexpr const char* schema = R"sql(
+    CREATE EXTENSION citext;
+    CREATE DOMAIN handle AS citext;
+    CREATE TABLE by_name (name citext PRIMARY KEY);
+    CREATE TABLE by_names (part int, name handle, note text, PRIMARY KEY (part, name));
+    ALTER TABLE by_names ALTER note SET STORAGE EXTERNAL;
     CREATE TABLE numbers (id int PRIMARY KEY, what text);
     CREATE TABLE "Odd Names" ("Key, one" text, "k\2" numeric, "a ""value""" text, PRIMARY KEY ("k\2", "Key, one"));
     CREATE TABLE moments (at timestamptz, who uuid, note varchar(20), PRIMARY KEY (who, at));
@@ -45,6 +52,10 @@ constexpr const char* rows = R"sql(
     INSERT INTO keyless SELECT 'twice', n / 2 FROM generate_series(1, 4000) n;
     INSERT INTO by_code SELECT n, 'code ' || n FROM generate_series(1, 4000) n;
     INSERT INTO by_index SELECT 'code ' || n, n FROM generate_series(1, 4000) n;
+    INSERT INTO by_name SELECT CASE WHEN n % 7 = 0 THEN 'A' ELSE 'a' END || lpad(n::text, 5, '0')
+        FROM generate_series(1, 4000) n;
+    INSERT INTO by_names SELECT n / 1500, CASE WHEN n % 7 = 0 THEN 'A' ELSE 'a' END || lpad(n::text, 5, '0'),
+        CASE WHEN n > 3990 THEN repeat('long', 1000) END FROM generate_series(1, 4000) n;
 )sql";
 
 class live_backfill : public testing::Test {
@@ -124,7 +135,7 @@ TEST_F(live_backfill, copies_tables_of_every_kind) {
         "SET session_replication_role = replica; DELETE FROM owner WHERE id = 3; DELETE FROM by_index");
     const auto copied = copy({"--again"});
     EXPECT_EQ(copied.exit_code, 0) << copied.output << copied.errors << world().logs();
-    EXPECT_THAT(copied.output, AllOf(HasSubstr("complete: 11 tables"), HasSubstr("public.Odd Names      4,000")));
+    EXPECT_THAT(copied.output, AllOf(HasSubstr("complete: 13 tables"), HasSubstr("public.Odd Names      4,000")));
     EXPECT_EQ(world().settle(20s), "");
     EXPECT_EQ(world().complaints(), "");
     EXPECT_EQ(world().modern.value("SELECT count(*) FROM crossfade.refetch"), "0");
@@ -147,7 +158,7 @@ TEST_F(live_backfill, copies_tables_of_every_kind) {
     EXPECT_EQ(copy({"--resync", "--tables", "public.n*"}).exit_code, 2);
     const auto anew = copy({"--resync"});
     EXPECT_EQ(anew.exit_code, 0) << anew.output << anew.errors << world().logs();
-    EXPECT_THAT(anew.output, HasSubstr("complete: 11 tables"));
+    EXPECT_THAT(anew.output, HasSubstr("complete: 13 tables"));
     EXPECT_EQ(world().settle(20s), "");
     EXPECT_EQ(world().modern.value("SELECT string_agg(DISTINCT state, ',') FROM crossfade.tables"), "live");
     EXPECT_EQ(world().modern.value("SELECT string_agg(DISTINCT state, ',') FROM crossfade.drift"), "repaired");
@@ -171,6 +182,24 @@ TEST_F(live_backfill, stands_still_at_a_row_that_modern_refuses_and_goes_on_when
     world().modern.exec("ALTER TABLE numbers DROP CONSTRAINT few");
     const auto mended = copy({});
     EXPECT_EQ(mended.exit_code, 0) << mended.output << mended.errors;
+    EXPECT_EQ(world().settle(20s), "");
+    EXPECT_EQ(world().complaints(), "");
+}
+
+TEST_F(live_backfill, is_not_complete_when_another_copy_has_taken_its_table) {
+    begin_slowly("numbers");
+    const std::string asked = "SELECT count(*) FROM crossfade.audit WHERE action = 'backfill live'";
+    const auto before = world().modern.value(asked);
+    auto watching = std::async(std::launch::async, [] {
+        return copy({"--max-rate", "1kB", "--tables", "public.numbers", "--tables", "public.made"});
+    });
+    ASSERT_TRUE(support::eventually(20s, [&] { return world().modern.value(asked) != before; }));
+    const auto other = world().crossfade({"backfill", "--tables", "public.numbers"});
+    EXPECT_EQ(other.exit_code, 0) << other.output << other.errors;
+    const auto told = watching.get();
+    EXPECT_EQ(told.exit_code, 1) << told.output << told.errors;
+    EXPECT_THAT(told.output, AllOf(HasSubstr("public.numbers"), HasSubstr("no longer asked for"),
+                                   HasSubstr("1 tables are copied already")));
     EXPECT_EQ(world().settle(20s), "");
     EXPECT_EQ(world().complaints(), "");
 }
@@ -224,6 +253,49 @@ TEST_F(live_backfill, fetches_rows_of_which_the_stream_does_not_say_all) {
         20s, [&] { return world().modern.value("SELECT count(*) > 0 FROM crossfade.refetch") == "t"; }));
     const auto gone_on = copy({"--tables", "public.numbers"});
     EXPECT_EQ(gone_on.exit_code, 0) << gone_on.output << gone_on.errors;
+    EXPECT_EQ(world().settle(20s), "");
+    EXPECT_EQ(world().complaints(), "");
+}
+
+// citext has operators of its own, which mind no case, and is coerced to text, whose operators do.
+TEST_F(live_backfill, goes_by_the_order_of_the_key_s_own_type) {
+    const auto copied = copy({"--again", "--tables", "public.by_name"});
+    EXPECT_EQ(copied.exit_code, 0) << copied.output << copied.errors;
+    begin_slowly("by_names");
+    world().legacy.exec("UPDATE by_names SET name = 'B' || name WHERE note <> ''; DELETE FROM by_names WHERE part = 1");
+    EXPECT_TRUE(support::eventually(
+        20s, [&] { return world().modern.value("SELECT count(*) > 0 FROM crossfade.refetch") == "t"; }));
+    EXPECT_EQ(copy({"--tables", "public.by_names"}).exit_code, 0);
+    EXPECT_EQ(world().settle(20s), "");
+    EXPECT_EQ(world().complaints(), "");
+}
+
+// The stream has brought a row before its chunk, and no index of modern says so.
+TEST_F(live_backfill, writes_no_row_twice_where_modern_lacks_the_key) {
+    world().modern.exec("DROP INDEX by_index_code");
+    begin_slowly("by_index");
+    world().legacy.exec("INSERT INTO by_index VALUES ('code zz', 1); UPDATE by_index SET v = -v WHERE v > 3900");
+    EXPECT_TRUE(support::eventually(
+        20s, [&] { return world().modern.value("SELECT count(*) FROM by_index WHERE code = 'code zz'") == "1"; }));
+    EXPECT_EQ(copy({"--tables", "public.by_index"}).exit_code, 0);
+    EXPECT_EQ(world().settle(20s), "");
+    EXPECT_EQ(world().complaints(), "");
+}
+
+// What came behind it would not wait for its dead letter, whose replay would remove it.
+TEST_F(live_backfill, begins_anew_where_modern_refuses_a_truncate) {
+    world().modern.exec("CREATE TABLE of_modern (n int REFERENCES numbers)");
+    begin_slowly("numbers");
+    world().legacy.exec(
+        "TRUNCATE numbers; INSERT INTO numbers (id, what) SELECT n, 'anew' FROM generate_series(1, 9) n");
+    EXPECT_TRUE(support::eventually(20s, [&] {
+        return world().modern.value("SELECT count(*) FROM numbers WHERE what = 'anew'") == "9";
+    })) << world().logs();
+    EXPECT_EQ(copy({"--tables", "public.numbers"}).exit_code, 0);
+    EXPECT_EQ(world().settle(20s), "");
+    world().modern.exec("DROP TABLE of_modern");
+    world().crossfade({"deadletters", "replay", "--all"});
+    world().legacy.exec("INSERT INTO numbers (id, what) VALUES (10, 'anew')");
     EXPECT_EQ(world().settle(20s), "");
     EXPECT_EQ(world().complaints(), "");
 }
