@@ -287,7 +287,7 @@ void declare(CLI::App& app, command& chosen, order& ordered) {
     verify
         ->add_option_function<int>(
             "--wait", [verify_options](int s) { verify_options->wait = std::chrono::seconds(s); },
-            "Seconds to wait until the stream has reached legacy's position of now")
+            "Seconds to wait until the stream, and the way back, have reached their databases' positions of now")
         ->check(CLI::Range(0, 86400));
     verify->add_option("--limit", verify_options->limit, "Differing rows listed for each table (20)")
         ->check(CLI::Range(0, 1000000));

@@ -21,6 +21,7 @@
 #include "ctl/stream/topic.hpp"
 #include "lib/failpoint/failpoint.hpp"
 #include "lib/handover/coordinator.hpp"
+#include "lib/pgwire/array_literal.hpp"
 #include "lib/store/authority.hpp"
 #include "lib/store/schema.hpp"
 
@@ -39,6 +40,10 @@ void require_stream(const context& in, const std::vector<catalog::table>& tables
     const auto slot = catalog::read_slot(legacy, in.config.stream.slot());
     const auto publication = catalog::read_publication(legacy, in.config.stream.publication());
     const auto store = catalog::read_store(modern, in.config.stream.name);
+    if (ask(modern, "reading crossfade.tables",
+            "SELECT FROM pg_attribute WHERE attrelid = 'crossfade.tables'::regclass AND attname = 'filled_lsn'")
+            .empty())
+        throw stop(exit_code::no, "modern's schema crossfade is of an older program", "crossfade init");
     if (!slot || !publication || !store.progress)
         throw stop(exit_code::no, "the stream is not set up: changes during the copy would be lost", "crossfade init");
     if (slot->wal_status == "lost")
@@ -83,6 +88,26 @@ void forget_live_copy(pgclient::connection& modern, const std::string& stream, c
             {stream, to_string(table)});
 }
 
+// Proxies whose sessions read from modern (docs/adr/0029) go by what they knew of the tables two seconds ago. What they
+// have sent by then has the third to arrive.
+void wait_until_known_of(pgclient::connection& modern) {
+    ask(modern, "waiting for the proxies", "SELECT pg_sleep(3)");
+}
+
+// Whether sessions may be reading any of them: in front of what marks them.
+bool may_be_read(pgclient::connection& modern, const std::string& stream, const std::vector<task>& tasks) {
+    pgwire::array_literal tables;
+    for (const auto& each : tasks) tables.add(to_string(each.table));
+    // 'copying': by a copy that was broken off as soon as it had begun.
+    const auto found =
+        ask(modern, "reading crossfade.tables",
+            "SELECT EXISTS (SELECT FROM crossfade.tables WHERE stream = $1 AND table_name ="
+            " ANY ($2::text[]) AND (state IN ('live', 'stale') OR state = 'copying' AND updated_at > now() -"
+            " interval '3 s'))",
+            {stream, tables.take()});
+    return found.boolean(0, 0);
+}
+
 void mark_copying(pgclient::connection& modern, const std::string& stream, const std::vector<task>& tasks,
                   store::audit_entry entry) {
     ask(modern, "writing crossfade.tables", "BEGIN");
@@ -111,7 +136,8 @@ void mark_new(pgclient::connection& modern, const settings::stream& of, const st
 void clear_together(pgclient::connection& modern, const std::vector<task>& tasks) {
     std::vector<std::string> names;
     names.reserve(tasks.size());
-    for (const auto& each : tasks) names.push_back(model::quoted(each.table));
+    for (const auto& each : tasks)
+        names.push_back((each.modern_kind == catalog::table_kind::plain ? "ONLY " : "") + model::quoted(each.table));
     ask(modern, "clearing tables", "SET lock_timeout = '30s'; TRUNCATE " + output::joined(names));
 }
 
@@ -157,6 +183,8 @@ void go_on_from_copy(const context& in, const stream::source_identity& source, m
     const auto slot = catalog::read_slot(legacy, in.config.stream.slot());
     const auto confirmed = slot ? slot->confirmed.value_or(model::lsn{}) : model::lsn{};
     const auto now = stream::read_tails(in.config);
+    // First: behind the other one a publisher goes on, in both topics. That one may be new, and this one old.
+    if (in.config.stream.json_events) stream::tell_json_readers(in.config, source, std::min(confirmed, at));
     if (std::ranges::any_of(now, [](const auto& tail) { return tail.end_lsn.has_value(); }))
         stream::place_marker(in.config, source, std::min(confirmed, at));
     std::vector<std::int64_t> next_offsets;
@@ -175,7 +203,7 @@ exit_code report(const context& in, const std::vector<task>& tasks, const crew& 
         const std::string outcome = progress.now == table_progress::stage::done     ? "copied"
                                     : progress.now == table_progress::stage::failed ? "failed"
                                     : progress.now == table_progress::stage::overtaken
-                                        ? "truncated or rewritten meanwhile"
+                                        ? "truncated, rewritten or altered meanwhile"
                                         : "not begun";
         table.add({to_string(tasks[i].table), output::count_text(static_cast<std::uint64_t>(progress.rows.load())),
                    output::bytes_text(static_cast<std::uint64_t>(progress.bytes.load())), outcome});
@@ -222,8 +250,8 @@ void note_end(const context& in, store::audit_entry entry, const crew& done, mod
 
 // `--resync --live`: the stream goes on from now, its changes of a table that is not copied yet are left out, and every
 // table is asked for. Whoever is killed on the way leaves tables that wait for a copy, and progress as it was.
-void begin_anew_live(const context& in, const options& with, const std::vector<task>& tasks,
-                     pgclient::connection& legacy, pgclient::connection& modern) {
+std::set<std::string> begin_anew_live(const context& in, const options& with, const std::vector<task>& tasks,
+                                      pgclient::connection& legacy, pgclient::connection& modern) {
     auto lock = catalog::connect(in.config, settings::side::modern);
     lock_out(lock, in.config.stream.name);
     // What is in the topic by now was committed before `at`.
@@ -233,10 +261,13 @@ void begin_anew_live(const context& in, const options& with, const std::vector<t
     const auto now = ask(legacy, "asking legacy", "SELECT pg_current_wal_flush_lsn()::text");
     const auto at = model::parse_lsn(now.text(0, 0));
     if (!at) throw stop(exit_code::no, "legacy says no place in its WAL");
+    const bool read = may_be_read(modern, in.config.stream.name, tasks);
     mark_new(modern, in.config.stream, tasks, *at);
     failpoint::pass("backfill.marked");
-    request_live(in, with, tasks, modern);
+    if (read) wait_until_known_of(modern);
+    auto asked = request_live(in, with, tasks, modern);
     go_on_from_copy(in, source, *at, topic, legacy, modern);
+    return asked;
 }
 
 struct copied {
@@ -267,6 +298,29 @@ copied copy_from_snapshot(const context& in, unsigned parallel, const catalog::r
     at_work.start(std::move(hired), how);
     show_progress(in, at_work);
     return {source, snapshot.consistent_at};
+}
+
+// What legacy has made of those that were overtaken.
+void plan_anew(const context& in, const crew& at_work, std::vector<task>& tasks) {
+    auto legacy = catalog::connect(in.config, settings::side::legacy);
+    auto modern = catalog::connect(in.config, settings::side::modern);
+    const auto tables = catalog::read_tables(legacy, in.config.stream.tables);
+    const auto modern_tables = catalog::read_tables(modern, in.config.stream.tables);
+    const auto keys = catalog::read_foreign_keys(modern, modern_tables);
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+        if (at_work.progress(i).now != table_progress::stage::overtaken) continue;
+        auto& each = tasks[i];
+        const auto now = std::ranges::find(tables, each.table, &catalog::table::name);
+        if (now == tables.end()) {
+            each.refused = to_string(each.table) + " is gone on legacy";
+            continue;
+        }
+        auto planned = make_plan({*now}, modern_tables, keys, order::side_by_side);
+        if (planned.problems.empty())
+            each = std::move(planned.tasks.front());
+        else
+            each.refused = output::joined(planned.problems);
+    }
 }
 
 // What is copied must not come back to legacy, meet the fence, or go over what modern's clients have written.
@@ -334,29 +388,29 @@ exit_code run(const context& in, const options& with) {
     if (!anew) require_stream(in, tables, legacy, modern);
 
     const auto modern_tables = catalog::read_tables(modern, in.config.stream.tables);
-    const auto planned = make_plan(tables, modern_tables, catalog::read_foreign_keys(modern, modern_tables),
-                                   role.replica_role ? order::side_by_side : order::by_foreign_keys);
+    auto planned = make_plan(tables, modern_tables, catalog::read_foreign_keys(modern, modern_tables),
+                             role.replica_role ? order::side_by_side : order::by_foreign_keys);
     if (!planned.problems.empty())
         throw stop(exit_code::no, "nothing was copied:\n  " + output::joined(planned.problems, "\n  "),
                    "crossfade check");
 
     auto no_flips = keep_flips_off(in, role, modern);
     if (with.how == manner::live) {
-        if (anew)
-            begin_anew_live(in, with, planned.tasks, legacy, modern);
-        else
-            request_live(in, with, planned.tasks, modern);
+        const auto asked = anew ? begin_anew_live(in, with, planned.tasks, legacy, modern)
+                                : request_live(in, with, planned.tasks, modern);
         no_flips.reset();
-        return watch_live(in, with, planned.tasks, modern);
+        return watch_live(in, with, asked, planned.tasks.size() - asked.size(), modern);
     }
     const interrupt_guard interrupt;
     auto lock = catalog::connect(in.config, settings::side::modern);
     lock_out(lock, in.config.stream.name);
     const auto entry = audit::entry(in, anew ? "backfill resync" : "backfill", names(planned.tasks));
+    const bool read = may_be_read(modern, in.config.stream.name, planned.tasks);
     mark_copying(modern, in.config.stream.name, planned.tasks, entry);
     no_flips.reset();
 
     failpoint::pass("backfill.marked");
+    if (read) wait_until_known_of(modern);
     if (!role.replica_role) clear_together(modern, planned.tasks);
 
     const auto topic = anew ? stream::read_tails(in.config) : std::vector<stream::topic_tail>{};
@@ -364,7 +418,8 @@ exit_code run(const context& in, const options& with) {
     const auto first = copy_from_snapshot(in, with.parallel, role, planned.tasks, interrupt, copying);
     for (int attempt = 1; copying.overtaken() > 0 && attempt < most_snapshots && !interrupt.flag(); ++attempt) {
         in.notes << output::count_text(copying.overtaken())
-                 << " tables were truncated or rewritten on legacy behind the snapshot: again, from another one\n";
+                 << " tables were truncated, rewritten or altered on legacy meanwhile: again, from another snapshot\n";
+        plan_anew(in, copying, planned.tasks);
         copy_from_snapshot(in, with.parallel, role, planned.tasks, interrupt, copying);
     }
     if (anew && copying.sum().tables_done == planned.tasks.size())

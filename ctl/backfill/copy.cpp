@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "ctl/catalog/database.hpp"
+#include "ctl/catalog/snapshot.hpp"
 #include "ctl/exit_code.hpp"
 #include "lib/failpoint/failpoint.hpp"
 
@@ -25,7 +26,7 @@ struct free_cancel {
 
 std::string column_list(const task& what) {
     std::string list;
-    for (const auto& column : what.columns) list += (list.empty() ? "" : ", ") + model::quote_identifier(column);
+    for (const auto& column : what.columns) list += (list.empty() ? "" : ", ") + model::quote_identifier(column.name);
     return list;
 }
 
@@ -84,18 +85,6 @@ std::int64_t pump(const task& what, const copy_order& how, pgclient::connection&
     return finish_copy(what, target, "modern");
 }
 
-// Whether the files that the COPY read are others than the snapshot's: the catalog is read with the snapshot, the
-// function's answer is of now. The COPY's lock keeps it so.
-bool overtaken(const task& what, pgclient::connection& source) {
-    const auto found =
-        ask(source, "looking at " + to_string(what.table),
-            "SELECT NOT EXISTS (SELECT FROM pg_class WHERE oid = $1::regclass)"  // dropped, and made anew
-            " OR EXISTS (SELECT FROM pg_class WHERE relkind = 'r' AND relfilenode <> pg_relation_filenode(oid)"
-            " AND (oid = $1::regclass OR oid IN (SELECT relid FROM pg_partition_tree($1::regclass))))",
-            {quoted(what.table)});
-    return found.boolean(0, 0);
-}
-
 void clear(const task& what, pgclient::connection& target) {
     const std::string doing = "clearing " + to_string(what.table);
     if (ask(target, doing, "SELECT 1 FROM " + only(what) + quoted(what.table) + " LIMIT 1").empty()) return;
@@ -104,15 +93,18 @@ void clear(const task& what, pgclient::connection& target) {
 }
 
 // In the transaction of the copy: what the copy makes true.
-void write_down(const task& what, const copy_order& how, pgclient::connection& target, std::int64_t rows) {
+void write_down(const task& what, const copy_order& how, pgclient::connection& source, pgclient::connection& target,
+                std::int64_t rows) {
     const std::string table = to_string(what.table);
     const std::string at = to_string(how.consistent_at);
+    // Behind all that proxies had written to the table before it was cleared.
+    const auto now = ask(source, "asking legacy", "SELECT pg_current_wal_insert_lsn()::text");
     ask(target, "writing crossfade.tables",
-        "INSERT INTO crossfade.tables (stream, table_name, state, copied_lsn, copied_rows)"
-        " VALUES ($1, $2, 'live', $3, $4)"
+        "INSERT INTO crossfade.tables (stream, table_name, state, copied_lsn, copied_rows, filled_lsn)"
+        " VALUES ($1, $2, 'live', $3, $4, $5)"
         " ON CONFLICT (stream, table_name) DO UPDATE SET state = 'live', copied_lsn = excluded.copied_lsn,"
-        " copied_rows = excluded.copied_rows, stale_since = NULL, updated_at = now()",
-        {how.stream, table, at, std::to_string(rows)});
+        " copied_rows = excluded.copied_rows, filled_lsn = excluded.filled_lsn, stale_since = NULL, updated_at = now()",
+        {how.stream, table, at, std::to_string(rows), std::string{now.text(0, 0)}});
     ask(target, "writing crossfade.drift",
         "UPDATE crossfade.drift SET state = 'repaired', last_seen = now()"
         " WHERE stream = $1 AND table_name = $2 AND state IN ('suspect', 'confirmed')",
@@ -154,23 +146,34 @@ void copy_table(const task& what, const copy_order& how, pgclient::connection& s
     progress.now = table_progress::stage::copying;
     progress.rows = 0;
     progress.bytes = 0;
+    if (!what.refused.empty()) {
+        progress.now = table_progress::stage::failed;
+        throw stop(exit_code::no, what.refused);
+    }
     try {
         // The snapshot outlives a failed table inside its transaction only behind a savepoint.
         ask(source, "beginning a copy", "SAVEPOINT copy");
         ask(target, "beginning a copy", "BEGIN; SET LOCAL lock_timeout = '30s'");
         if (how.role == replica_role::set)
             ask(target, "beginning a copy", "SET LOCAL session_replication_role = replica");
+        // What was altered in front of the snapshot the stream leaves out, as the copy has it.
+        if (catalog::stored_columns(source, what.table) != what.columns) {
+            recover(source, target);
+            progress.now = table_progress::stage::overtaken;
+            return;
+        }
         if (how.existing == existing_rows::clear) clear(what, target);
         ask(target, "copying " + to_string(what.table), copy_in(what));
         ask(source, "copying " + to_string(what.table), copy_out(what));
         const std::int64_t rows = pump(what, how, source, target, progress);
         progress.rows = rows;  // a binary COPY has messages that are no rows
-        if (overtaken(what, source)) {
+        // The COPY's lock keeps it so.
+        if (catalog::emptied_behind(source, what.table)) {
             recover(source, target);
             progress.now = table_progress::stage::overtaken;
             return;
         }
-        write_down(what, how, target, rows);
+        write_down(what, how, source, target, rows);
         failpoint::pass("backfill.copied");
         ask(target, "finishing a copy", "COMMIT");
         failpoint::pass("backfill.committed");

@@ -17,7 +17,9 @@ struct table_progress {
         copying,
         done,
         failed,
-        overtaken,  // legacy truncated or rewrote the table behind the snapshot: to be copied from another one
+        // legacy truncated or rewrote the table behind the snapshot, or altered it between the plan and the snapshot:
+        // to be planned anew, and copied from another one
+        overtaken,
     };
     std::atomic<stage> now{stage::waiting};
     std::atomic<std::int64_t> rows{0};
@@ -40,8 +42,7 @@ struct copy_order {
 // table. One row is held in memory at a time. Throws stop when it failed or was interrupted; then, and when it was
 // overtaken, target is rolled back.
 //
-// Overtaken: TRUNCATE, and those forms of ALTER TABLE that rewrite it, leave a table empty for snapshots that are older
-// (https://www.postgresql.org/docs/15/mvcc-caveats.html).
+// Overtaken: catalog/snapshot.hpp.
 void copy_table(const task& what, const copy_order& how, pgclient::connection& source, pgclient::connection& target,
                 table_progress& progress);
 

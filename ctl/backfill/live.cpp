@@ -67,8 +67,12 @@ std::string outcome(const store::backfill& of) {
     return "not begun";
 }
 
-exit_code report(const context& in, const std::vector<store::backfill>& tables, std::size_t left) {
-    const bool fine = std::ranges::all_of(tables, [](const auto& each) { return each.now == stage::done; });
+constexpr const char* taken_away = "no longer asked for: another copy of it has begun, or its request was removed";
+
+exit_code report(const context& in, const std::set<std::string>& asked, const std::vector<store::backfill>& tables,
+                 std::size_t left) {
+    const bool fine = tables.size() == asked.size() &&
+                      std::ranges::all_of(tables, [](const auto& each) { return each.now == stage::done; });
     boost::json::array list;
     output::table lines({{"table"}, {"rows", output::align::right}, {"bytes", output::align::right}, {"outcome"}});
     for (const auto& each : tables) {
@@ -82,11 +86,16 @@ exit_code report(const context& in, const std::vector<store::backfill>& tables, 
                         {"bytes", each.copied_bytes},
                         {"seconds", std::chrono::duration<double>(each.took).count()}});
     }
+    for (const auto& name : asked) {
+        if (std::ranges::find(tables, name, &store::backfill::table) != tables.end()) continue;
+        lines.add({name, "", "", taken_away});
+        list.push_back({{"table", name}, {"state", "taken_away"}, {"reason", taken_away}});
+    }
     if (in.json()) {
         in.out << output::pretty({{"complete", fine}, {"left_as_they_are", left}, {"tables", list}});
         return fine ? exit_code::fine : exit_code::no;
     }
-    if (!tables.empty()) in.out << lines.render() << '\n';
+    if (!asked.empty()) in.out << lines.render() << '\n';
     if (left > 0) in.out << left << " tables are copied already (--again copies them once more)\n";
     if (fine) {
         in.out << "complete: " << tables.size() << " tables\n";
@@ -110,8 +119,8 @@ void require_live(const settings::stream& stream, const catalog::role& on_modern
 }
 
 // In one transaction: they are asked for together, or not at all.
-void request_live(const context& in, const options& with, const std::vector<task>& tasks,
-                  pgclient::connection& modern) {
+std::set<std::string> request_live(const context& in, const options& with, const std::vector<task>& tasks,
+                                   pgclient::connection& modern) {
     ask(modern, "writing crossfade.backfills", "BEGIN");
     for (const auto& each : tasks)
         ask(modern, "writing crossfade.backfills",
@@ -125,6 +134,11 @@ void request_live(const context& in, const options& with, const std::vector<task
             {in.config.stream.name, to_string(each.table), std::to_string(with.max_lag.count()),
              std::to_string(with.max_rate), std::to_string(each.estimated_rows),
              with.again == copied_tables::again ? "true" : "false"});
+    std::set<std::string> asked;
+    for (const auto& each : load(in, modern))
+        if (each.now != stage::done &&
+            std::ranges::any_of(tasks, [&](const auto& one) { return to_string(one.table) == each.table; }))
+            asked.insert(each.table);
     auto entry = audit::entry(in, with.start == stream_start::anew ? "backfill resync" : "backfill live", names(tasks));
     entry.after_json = boost::json::serialize(boost::json::object{{"tables", tasks.size()},
                                                                   {"again", with.again == copied_tables::again},
@@ -133,26 +147,20 @@ void request_live(const context& in, const options& with, const std::vector<task
     entry.outcome = "asked of crossfade-cdc";
     audit::append(modern, entry);
     ask(modern, "writing crossfade.backfills", "COMMIT");
+    return asked;
 }
 
-exit_code watch_live(const context& in, const options& with, const std::vector<task>& tasks,
+exit_code watch_live(const context& in, const options& with, const std::set<std::string>& asked, std::size_t left,
                      pgclient::connection& modern) {
     const interrupt_guard interrupt;
-    std::set<std::string> chosen;
-    for (const auto& each : tasks) chosen.insert(to_string(each.table));
     const auto ours = [&] {
         auto tables = load(in, modern);
-        std::erase_if(tables, [&](const auto& each) { return !chosen.contains(each.table); });
+        std::erase_if(tables, [&](const auto& each) { return !asked.contains(each.table); });
         return tables;
     };
     auto tables = ours();
-    // What is done was done before.
-    std::erase_if(tables, [](const auto& each) { return each.now == stage::done; });
-    const auto left = chosen.size() - tables.size();
-    chosen.clear();
-    for (const auto& each : tables) chosen.insert(each.table);
     if (with.watch == watching::no) {
-        (void)report(in, tables, left);
+        (void)report(in, asked, tables, left);
         return exit_code::fine;
     }
 
@@ -179,7 +187,7 @@ exit_code watch_live(const context& in, const options& with, const std::vector<t
         }
     }
     if (terminal) in.notes << "\r\x1b[K" << std::flush;
-    return report(in, tables, left);
+    return report(in, asked, tables, left);
 }
 
 exit_code pause_live(const context& in, const options& with) {

@@ -30,7 +30,7 @@ void plan_columns(const catalog::table& legacy, const catalog::table& modern, ta
             problems.push_back(name + " is generated on modern alone");
         } else {
             binary = binary && binary_is_safe(column, *other);
-            into.columns.push_back(column.name);
+            into.columns.push_back({column.name, column.type});
         }
     }
     into.format = binary ? copy_format::binary : copy_format::text;

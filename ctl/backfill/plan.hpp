@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ctl/catalog/facts.hpp"
+#include "ctl/catalog/snapshot.hpp"
 
 namespace crossfade::ctl::backfill {
 
@@ -15,11 +16,12 @@ struct task {
     model::table_name table;
     catalog::table_kind kind = catalog::table_kind::plain;  // of legacy
     catalog::table_kind modern_kind = catalog::table_kind::plain;
-    std::vector<std::string> columns;  // those that are stored, generated ones left out
+    std::vector<catalog::stored_column> columns;  // with legacy's types, which `format` goes by
     copy_format format = copy_format::text;
     clearing clear = clearing::truncate;  // how rows that are there already go
     std::int64_t estimated_rows = 0;
     std::int64_t bytes = 0;
+    std::string refused{};  // why it can't be copied as it has become since
 };
 
 // As an operator reads them: "public.a, public.b".

@@ -20,8 +20,30 @@ std::string source_of(const comparison& of, settings::side on) {
     return (kind == catalog::table_kind::plain ? "ONLY " : "") + quoted(of.table);
 }
 
+text_bytes bytes_of(const comparison& of, settings::side on) {
+    return on == settings::side::legacy ? of.legacy_bytes : of.modern_bytes;
+}
+
+bool stored_alike(const comparison& of) {
+    return of.legacy_bytes == text_bytes::as_stored && of.modern_bytes == text_bytes::as_stored;
+}
+
+std::string md5_of(const comparison& of, settings::side on) {
+    if (bytes_of(of, on) == text_bytes::converted) return "md5(convert_to(" + row_text(of) + ", 'UTF8'))";
+    return "md5(" + row_text(of) + ')';
+}
+
+// jsonb sorts keys by their length in the server's encoding: where that isn't UTF-8 on both sides what looks like it is
+// made by hand.
 std::string key_text(const comparison& of) {
     std::string parts;
+    if (!stored_alike(of)) {
+        for (const auto& column : of.key)
+            parts += (parts.empty() ? "'{' || " : " || ', ' || ") + std::string{"to_json("} +
+                     pgclient::quote_literal(column) + "::text)::text || ': ' || to_json(" +
+                     model::quote_identifier(column) + "::text)::text";
+        return parts + " || '}'";
+    }
     for (const auto& column : of.key)
         parts += (parts.empty() ? "" : ", ") + pgclient::quote_literal(column) + ", " +
                  model::quote_identifier(column) + "::text";
@@ -65,17 +87,24 @@ comparison compare(const catalog::table& legacy, const catalog::table* modern) {
     return made;
 }
 
+text_bytes bytes_of(std::string_view server_encoding) {
+    return server_encoding == "UTF8" || server_encoding == "SQL_ASCII" ? text_bytes::as_stored : text_bytes::converted;
+}
+
 std::string aggregate_sql(const comparison& of, settings::side on) {
-    return "SELECT count(*), coalesce(sum(hashtextextended(" + row_text(of) + ", 0)::numeric), 0)::text FROM " +
-           source_of(of, on);
+    // hashtextextended() is the quickest, and has no like for bytes that all servers know.
+    const std::string hash = stored_alike(of) ? "hashtextextended(" + row_text(of) + ", 0)"
+                                              : "('x' || left(" + md5_of(of, on) + ", 16))::bit(64)::bigint";
+    return "SELECT count(*), coalesce(sum(" + hash + "::numeric), 0)::text FROM " + source_of(of, on);
 }
 
 std::string digests_sql(const comparison& of, settings::side on) {
     if (of.key.empty())
-        return "SELECT d, d, count(*) FROM (SELECT md5(" + row_text(of) + ") COLLATE \"C\" AS d FROM " +
+        return "SELECT d, d, count(*) FROM (SELECT " + md5_of(of, on) + " COLLATE \"C\" AS d FROM " +
                source_of(of, on) + ") AS rows GROUP BY d ORDER BY d";
-    return "SELECT (" + key_text(of) + ") COLLATE \"C\" AS k, md5(" + row_text(of) + "), 1 FROM " + source_of(of, on) +
-           " ORDER BY k";
+    const std::string key = '(' + key_text(of) + ") COLLATE \"C\"";
+    return "SELECT " + key + " AS k, " + md5_of(of, on) + ", 1 FROM " + source_of(of, on) + " ORDER BY " +
+           (bytes_of(of, on) == text_bytes::converted ? "convert_to(" + key + ", 'UTF8')" : "k");
 }
 
 merger::advance merger::step(const digest* legacy, const digest* modern) {

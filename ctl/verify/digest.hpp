@@ -19,6 +19,13 @@ struct difference {
     std::int64_t copies = 1;
 };
 
+// Of one side, so that both sides' are the same.
+enum class text_bytes {
+    as_stored,  // where that is UTF-8 as it is, or where nobody knows what it is
+    converted,  // to UTF-8
+};
+text_bytes bytes_of(std::string_view server_encoding);
+
 // How one table is compared.
 struct comparison {
     model::table_name table;
@@ -27,6 +34,8 @@ struct comparison {
     std::vector<std::string> columns;                              // in legacy's order, on both sides
     std::vector<std::string> key;                                  // empty: rows are compared as a bag
     std::vector<std::string> problems;                             // why it cannot be: columns that one side lacks
+    text_bytes legacy_bytes = text_bytes::as_stored;
+    text_bytes modern_bytes = text_bytes::as_stored;
 };
 comparison compare(const catalog::table& legacy, const catalog::table* modern);
 
@@ -35,7 +44,7 @@ comparison compare(const catalog::table& legacy, const catalog::table* modern);
 std::string aggregate_sql(const comparison& of, settings::side on);
 
 // One row a key (JSON text, MD5 of the row, 1), or a kind of row (its MD5, its MD5, how often), sorted by the first in
-// byte order whatever the database's collation is.
+// the order of its bytes in UTF-8 whatever the database's collation is.
 std::string digests_sql(const comparison& of, settings::side on);
 
 struct digest {

@@ -64,11 +64,12 @@ class shop {
     }
     std::string config_path() const { return (dir_.path() / "crossfade.yaml").string(); }
 
-    void write_config(const std::string& legacy_user = "crossfade", int partitions = 0) const {
+    void write_config(const std::string& legacy_user = "crossfade", int partitions = 0,
+                      const std::string& modern_user = "crossfade") const {
         const std::string ordering =
             partitions == 0 ? "" : ", ordering: key, partitions: " + std::to_string(partitions);
         std::ofstream(config_path()) << "legacy: { dsn: \"" << legacy.dsn("app", legacy_user) << "\" }\n"
-                                     << "modern: { dsn: \"" << modern.dsn() << "\" }\n"
+                                     << "modern: { dsn: \"" << modern.dsn("app", modern_user) << "\" }\n"
                                      << "kafka: { brokers: \"" << kafka.brokers() << "\" }\n"
                                      << "stream: { name: app, tables: [\"public.*\"]" << ordering << " }\n"
                                      << "proxy: { listen: \"127.0.0.1:" << support::free_port()

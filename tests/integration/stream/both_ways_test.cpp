@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <boost/json.hpp>
+#include <future>
 #include <map>
 
 #include "lib/events/codec.hpp"
@@ -285,6 +286,37 @@ TEST_F(both_ways, nothing_is_applied_that_could_not_be_told_from_others) {
     as_admin("ALTER ROLE crossfade SUPERUSER");
     EXPECT_EQ(world_->settle(60s), "") << world_->logs();
     EXPECT_EQ(status_of(world_->cdc, "state"), "applying");
+}
+
+// Rows on their way to legacy are as little a difference as those on their way to modern.
+TEST_F(both_ways, verify_waits_for_both) {
+    begin();
+    ASSERT_EQ(world_->settle(60s), "") << world_->logs();
+    go_round();
+    auto holder = pgclient::connection::open(world_->legacy.dsn(), {}).value();
+    ASSERT_TRUE(holder.exec("BEGIN; LOCK TABLE public.stock IN EXCLUSIVE MODE"));
+    world_->modern.exec("INSERT INTO stock VALUES (1, 'on its way')");
+    auto verifying = std::async(std::launch::async, [this] { return world_->crossfade({"verify", "--wait", "60"}); });
+    // Legacy is asked nothing more than once but how far the way back is.
+    EXPECT_TRUE(support::eventually(30s, [&] {
+        return verifying.wait_for(0s) == std::future_status::ready ||
+               world_->legacy.value(
+                   "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'crossfade-ctl'"
+                   " AND query LIKE '%crossfade.progress%'") == "1";
+    })) << world_->logs();
+    ASSERT_TRUE(holder.exec("COMMIT"));
+    const auto equal = verifying.get();
+    EXPECT_EQ(equal.exit_code, 0) << equal.output << equal.errors;
+
+    ASSERT_TRUE(holder.exec("BEGIN; LOCK TABLE public.stock IN EXCLUSIVE MODE"));
+    world_->modern.exec("INSERT INTO stock VALUES (2, 'on its way')");
+    const auto waited = world_->crossfade({"verify", "--wait", "10"});
+    EXPECT_EQ(waited.exit_code, 1);
+    EXPECT_THAT(waited.errors, HasSubstr("the way back is at"));
+    // There is no such way any more.
+    world_->modern.exec("UPDATE crossfade.authority SET completed_at = now()");
+    EXPECT_THAT(world_->crossfade({"verify", "--wait", "60"}).output, HasSubstr("DIFFERENT: 1 of 3 tables"));
+    ASSERT_TRUE(holder.exec("COMMIT"));
 }
 
 TEST_F(both_ways, init_finds_all_there_the_second_time) {

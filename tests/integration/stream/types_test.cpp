@@ -1,4 +1,5 @@
 // Every type through all of it, the first copy and the stream, between PostgreSQL 15 and 18 and the other way round.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/chaos/landscape.hpp"
@@ -10,6 +11,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using support::postgres_cluster;
+using testing::HasSubstr;
+using testing::Not;
 
 const std::string alike =
     "SET datestyle = 'ISO, YMD'; SET intervalstyle = iso_8601; SET timezone = 'UTC'; SET extra_float_digits = 3;"
@@ -106,14 +109,27 @@ INSTANTIATE_TEST_SUITE_P(
                     versions{"18_and_15", support::postgres_18_bin_dir(), support::postgres_bin_dir()}),
     [](const auto& each) { return each.param.name; });
 
-TEST(encodings, of_the_legacy_database_arrive_as_unicode) {
+class encodings : public testing::TestWithParam<std::string> {};
+
+TEST_P(encodings, of_the_legacy_database_arrive_as_unicode) {
     if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
-    chaos::landscape world{
-        {.schema = "CREATE TYPE laune AS ENUM ('fröhlich', 'düster');"
-                   "CREATE TABLE \"größe\" (\"schlüssel\" text PRIMARY KEY, \"maß\" text, laune laune);",
-         .rows = "INSERT INTO \"größe\" VALUES ('façade', 'Ærø', 'düster'), ('weg', '¿', NULL)",
-         .create_legacy = "CREATE DATABASE app TEMPLATE template0 ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C'"}};
-    ASSERT_EQ(world.legacy.value("SHOW server_encoding"), "LATIN1");
+    // Of two columns of the key the one is the shorter in one byte a character, and the longer in UTF-8. WIN1252 has
+    // some characters in another order, and LATIN1 doesn't have them.
+    const std::string sign = GetParam() == "WIN1252" ? "€" : "¤";
+    chaos::landscape world{{.schema =
+                                "CREATE TYPE laune AS ENUM ('fröhlich', 'düster');"
+                                "CREATE TABLE \"größe\" (\"schlüssel\" text PRIMARY KEY, \"maß\" text, laune laune);"
+                                "CREATE TABLE paare (\"üä\" text, zzz text, wert int, PRIMARY KEY (\"üä\", zzz));"
+                                "CREATE TABLE ohne (was text)",
+                            .rows = "INSERT INTO \"größe\" VALUES ('façade', 'Ærø', 'düster'), ('weg', '¿', NULL);"
+                                    "INSERT INTO paare VALUES ('" +
+                                    sign +
+                                    "', 'a', 1), ('é', '\"\\', 2), ('z', 'ü', 3);"
+                                    "INSERT INTO ohne VALUES ('ü'), ('ü'), ('" +
+                                    sign + "'), (NULL)",
+                            .create_legacy = "CREATE DATABASE app TEMPLATE template0 ENCODING " + GetParam() +
+                                             " LC_COLLATE 'C' LC_CTYPE 'C'"}};
+    ASSERT_EQ(world.legacy.value("SHOW server_encoding"), GetParam());
     world.legacy.exec(
         "INSERT INTO \"größe\" VALUES ('naïve', 'straße', 'fröhlich');"
         "UPDATE \"größe\" SET \"maß\" = 'Ýþÿ' WHERE \"schlüssel\" = 'façade';"
@@ -122,7 +138,19 @@ TEST(encodings, of_the_legacy_database_arrive_as_unicode) {
     const postgres_cluster::table expected{{"façade", "Ýþÿ", "düster"}, {"naïve", "straße", "fröhlich"}};
     EXPECT_TRUE(support::eventually(60s, [&] { return world.modern.exec(all) == expected; })) << world.logs();
     EXPECT_EQ(world.complaints(), "");
+
+    const auto equal = world.crossfade({"verify", "--wait", "30"});
+    EXPECT_EQ(equal.exit_code, 0) << equal.output << equal.errors;
+    world.modern.exec("UPDATE paare SET wert = 7 WHERE wert = 2; INSERT INTO ohne VALUES ('ü')");
+    const auto two = world.crossfade({"verify"});
+    EXPECT_THAT(two.output, HasSubstr("DIFFERENT: 2 of 3 tables"));
+    EXPECT_THAT(two.output, HasSubstr(R"(  different  {"üä": "é", "zzz": "\"\\"})")) << two.output;
+    EXPECT_THAT(two.output, Not(HasSubstr("\n  missing"))) << two.output;
+    EXPECT_THAT(two.output, HasSubstr("  extra  ")) << two.output;
 }
+
+INSTANTIATE_TEST_SUITE_P(of, encodings, testing::Values("LATIN1", "WIN1252"),
+                         [](const auto& each) { return each.param; });
 
 }  // namespace
 }  // namespace crossfade

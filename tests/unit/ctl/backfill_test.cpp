@@ -29,7 +29,7 @@ TEST(backfill_plan, leaves_generated_columns_out_and_copies_binary_where_types_a
     auto modern = legacy;
     auto made = make_plan({legacy}, {modern}, {}, order::side_by_side);
     ASSERT_TRUE(made.problems.empty());
-    EXPECT_EQ(made.tasks[0].columns, names{"id"});
+    EXPECT_EQ(made.tasks[0].columns, (std::vector<catalog::stored_column>{{"id", "integer"}}));
     EXPECT_EQ(made.tasks[0].format, copy_format::binary);
 
     modern.columns[0].type = "bigint";

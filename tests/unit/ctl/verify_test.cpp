@@ -56,5 +56,25 @@ TEST(verify_sql, quotes_whatever_the_names_are) {
     EXPECT_TRUE(aggregate_sql(of, settings::side::modern).ends_with(" FROM \"My\".\"t\"\"x\""));
 }
 
+TEST(verify_sql, goes_by_utf8_where_a_side_has_other_bytes) {
+    comparison of;
+    of.table = {"public", "t"};
+    of.columns = of.key = {"id", "ü"};
+    of.legacy_bytes = bytes_of("LATIN1");
+    of.modern_bytes = bytes_of("UTF8");
+    const std::string key =
+        "('{' || to_json('id'::text)::text || ': ' || to_json(\"id\"::text)::text || ', ' || "
+        "to_json('ü'::text)::text || ': ' || to_json(\"ü\"::text)::text || '}') COLLATE \"C\"";
+    const std::string row = "(ROW(\"id\", \"ü\")::text) COLLATE \"C\"";
+    EXPECT_EQ(digests_sql(of, settings::side::legacy), "SELECT " + key + " AS k, md5(convert_to(" + row +
+                                                           ", 'UTF8')), 1 FROM ONLY \"public\".\"t\""
+                                                           " ORDER BY convert_to(" +
+                                                           key + ", 'UTF8')");
+    EXPECT_EQ(digests_sql(of, settings::side::modern),
+              "SELECT " + key + " AS k, md5(" + row + "), 1 FROM ONLY \"public\".\"t\" ORDER BY k");
+    EXPECT_NE(aggregate_sql(of, settings::side::modern).find("left(md5("), std::string::npos);
+    EXPECT_NE(aggregate_sql(of, settings::side::legacy).find("left(md5(convert_to("), std::string::npos);
+}
+
 }  // namespace
 }  // namespace crossfade::ctl::verify
