@@ -1,6 +1,9 @@
-// What has to be so before anything is applied.
+// What has to be so before anything is applied, and may change behind the follower's back.
+#include <spdlog/spdlog.h>
+
 #include <numeric>
 
+#include "cdc/follow/batch.hpp"
 #include "cdc/follow/stream_follower.hpp"
 #include "lib/settings/directions.hpp"
 #include "lib/store/schema.hpp"
@@ -119,6 +122,29 @@ bool stream_follower::backfill_in_the_way(apply::session& session) {
         return true;
     }
     return false;
+}
+
+// What is written where somebody has set the progress anew is fenced. But behind a resync onto an older place of the
+// same timeline all is taken for repeats, and nothing is written.
+std::optional<stream_follower::next_step> stream_follower::look_whether_moved(apply::applier& applier,
+                                                                              apply::scope_filter& scopes,
+                                                                              const batch& gathered) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - looked_ < std::chrono::seconds{1} || !gathered.events.empty() || applier.in_transaction())
+        return std::nullopt;
+    if (auto step = settle(applier, scopes)) return step;
+    looked_ = now;
+    auto there = store::load_progress(applier.follower(), stream_, partition_);
+    if (!there) {
+        lost(follower_, pgclient::to_string(there.error()));
+        return next_step::reconnect;
+    }
+    const auto& ours = applier.progress();
+    if (*there && (*there)->next_offset == ours.next_offset && (*there)->end_lsn == ours.end_lsn &&
+        store::place_of(**there) == store::place_of(ours))
+        return std::nullopt;
+    spdlog::warn("stream {}: the progress was moved by someone else: it is read again", named_);
+    return next_step::reread;
 }
 
 }  // namespace crossfade::cdc::follow

@@ -354,7 +354,10 @@ std::optional<stream_follower::next_step> stream_follower::take(apply::session& 
                                                                 consume::decision decided) {
     const auto& cdc = at_start_->config.cdc;
     using outcome = consume::decision::outcome;
-    if (decided.what == outcome::repeat) measured_.repeats(1);
+    if (decided.what == outcome::repeat) {
+        measured_.repeats(1);
+        return look_whether_moved(applier, scopes, gathered);
+    }
     if (decided.what == outcome::stopped) {
         if (!applier.in_transaction()) {
             if (auto step = flush(applier, scopes, gathered, order.next_offset())) return step;

@@ -100,6 +100,8 @@ class stream_follower {
                                      batch& gathered, std::int64_t next_offset);
     std::optional<next_step> settle(apply::applier& applier, apply::scope_filter& scopes);
     bool told(apply::applier& applier, apply::lane_outcome& of);
+    std::optional<next_step> look_whether_moved(apply::applier& applier, apply::scope_filter& scopes,
+                                                const batch& gathered);
     // Asks now and then: the follower, and with it the lock, may be gone.
     bool still_there(apply::session& session);
 
@@ -145,6 +147,7 @@ class stream_follower {
     std::chrono::steady_clock::time_point lanes_after_{};
     unsigned alone_ = 0;  // batches to be applied alone before that
     std::chrono::steady_clock::time_point checked_{};
+    std::chrono::steady_clock::time_point looked_{};  // at the progress, as all was repeats
     std::jthread thread_;
 };
 

@@ -89,6 +89,21 @@ TEST(stream, repeats_and_zombies_are_told_by_position) {
     EXPECT_EQ(at.one(counted), "4 4");
 }
 
+// Legacy was set back, and the copy is of an older place than what was applied.
+TEST(stream, goes_on_from_progress_that_was_set_back) {
+    journal_stream at;
+    at.write({1, 2, 3});
+    ASSERT_TRUE(at.applied(at.from)) << at.cdc->log();
+    at.exec("UPDATE crossfade.progress SET commit_lsn = '0/1000000', end_lsn = '0/1000000', ordinal = 0");
+    auto set_back = at.publish_as(2);
+    set_back.commit({insert(journal, {"4", "a"})});
+    set_back.flush();
+    ASSERT_LT(set_back.end(), at.from.end());
+    EXPECT_TRUE(support::eventually(std::chrono::seconds{20}, [&] { return at.one(counted) == "4 4"; }))
+        << at.cdc->log();
+    EXPECT_EQ(at.metric("crossfade_stream_stopped"), "0");
+}
+
 TEST(stream, a_gap_is_a_loud_stop) {
     journal_stream at;
     at.from.commit({insert(journal, {"1", "a"})});
