@@ -206,6 +206,7 @@ TEST(json_events, begin_anew_with_a_resync) {
     EXPECT_EQ(copy.begun_anew(), 1U);
     for (int id = 51; id <= 60; ++id) EXPECT_EQ(note_of(std::to_string(id)), "found");
     EXPECT_LE(copy.rows().size(), 60U) << "no row is left that legacy has lost";
+    EXPECT_EQ(world.settle(60s), "") << world.logs();
 }
 
 // The newest of each key, as a reader has it that begins when most is gone.
