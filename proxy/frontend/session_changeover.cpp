@@ -155,13 +155,14 @@ asio::awaitable<hindrance> session::enter(settings::side to, std::string opening
     // Who gives up closes what there is to be closed.
     if (changeover_->late() || !client_.is_open()) co_return away("it took too long");
     auto& next = changeover_->connected(transport{std::move(*dialled)});
-    // Of its client we have nothing to show there, so nothing but our own proof could let it in.
+    auto unsafe = co_await secure_server(next, database, certificates_->of_server(to));
+    if (unsafe) co_return away(*unsafe);
+    // Of its client we have nothing to show there, so nothing but our own proof could let it in. Behind the handshake:
+    // before it nobody has asked for a certificate.
     if (const auto proof = own_proof_to(next); !papers_->secret && !proof.empty())
         co_return unable{move_result::login, "its log-in needs its client, and the " +
                                                  std::string{settings::to_string(to)} + " database might let it in " +
                                                  std::string{proof}};
-    auto unsafe = co_await secure_server(next, database, certificates_->of_server(to));
-    if (unsafe) co_return away(*unsafe);
     auto secret = papers_->secret ? *papers_->secret : auth::login_secret{};
     auto why = co_await changeover_->enter(to, std::move(opening), login_to(to, next, std::move(secret)));
     co_return why;

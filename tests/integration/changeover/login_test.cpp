@@ -23,6 +23,7 @@ class log_in_there : public two_sides {
             rules.close();
             each->exec("ALTER SYSTEM SET ssl_cert_file = '" + files.cert + "'", "postgres");
             each->exec("ALTER SYSTEM SET ssl_key_file = '" + files.key + "'", "postgres");
+            each->exec("ALTER SYSTEM SET ssl_ca_file = '" + authority().file() + "'", "postgres");
             each->exec("ALTER SYSTEM SET ssl = on", "postgres");
             each->exec("SELECT pg_reload_conf()", "postgres");
         }
@@ -113,6 +114,18 @@ TEST_F(log_in_there, not_as_whom_it_takes_the_proxy_for) {
                           "as"));
     const connection anew{PQconnectdb(conninfo().c_str())};
     EXPECT_THAT(PQerrorMessage(anew.get()), HasSubstr("by the Unix user that the proxy runs as"));
+}
+
+TEST_F(log_in_there, not_as_whom_the_proxys_own_certificate_names) {
+    const auto shown = authority().issue("crossfade", "");
+    front_ = std::make_unique<front_of_two>(
+        legacy_->dsn("app") + "?sslmode=disable",
+        modern_->dsn("app_modern") + "?sslmode=require&sslcert=" + shown.cert + "&sslkey=" + shown.key,
+        "legacy-primary", "");
+    const auto client = connect();
+    front_->flip(modern_side);
+    EXPECT_TRUE(become("login", 1));
+    EXPECT_THAT(last_words(client), HasSubstr("the modern database might let it in by the proxy's own certificate"));
 }
 
 }  // namespace
