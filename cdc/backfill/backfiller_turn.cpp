@@ -1,5 +1,4 @@
 // Under which conditions the follower is written to.
-#include <chrono>
 #include <map>
 #include <string>
 #include <utility>
@@ -12,12 +11,7 @@
 namespace crossfade::cdc::backfill {
 namespace {
 
-using namespace std::chrono_literals;
 using stage = store::backfill::stage;
-
-// A proxy reads where its last look at crossfade.backfills sends it for two seconds (docs/adr/0029); what it has sent
-// by then has the third to arrive.
-constexpr auto until_known_of = 3s;
 
 model::table_name name_of(const std::string& table) {
     const auto dot = table.find('.');
@@ -35,7 +29,7 @@ void backfiller::note_asked() {
 }
 
 pgclient::result<bool> backfiller::is_known_of() {
-    const auto from = asked_.at(current_->table) + until_known_of;
+    const auto from = asked_.at(current_->table) + store::until_known_of;
     if (steady::now() >= from) return true;
     auto live = to_.db.exec(
         "SELECT FROM crossfade.tables WHERE stream = $1::text AND table_name = $2::text AND"

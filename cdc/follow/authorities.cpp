@@ -22,9 +22,7 @@ pgclient::result<read_row> read(const settings::configuration& config, side whic
     options.silence = 3000ms;
     auto opened = pgclient::connection::open(config.database_of(which).dsn, options);
     if (!opened) return opened.error();
-    auto row = store::load_authority(*opened, config.stream.name);
-    if (!row && row.error().sqlstate == "42P01") return read_row{};
-    return row;
+    return store::load_authority(*opened, config.stream.name);
 }
 
 }  // namespace

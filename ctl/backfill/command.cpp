@@ -22,7 +22,7 @@
 #include "lib/failpoint/failpoint.hpp"
 #include "lib/handover/coordinator.hpp"
 #include "lib/pgwire/array_literal.hpp"
-#include "lib/store/authority.hpp"
+#include "lib/store/backfill.hpp"
 #include "lib/store/schema.hpp"
 
 namespace crossfade::ctl::backfill {
@@ -88,10 +88,9 @@ void forget_live_copy(pgclient::connection& modern, const std::string& stream, c
             {stream, to_string(table)});
 }
 
-// Proxies whose sessions read from modern (docs/adr/0029) go by what they knew of the tables two seconds ago. What they
-// have sent by then has the third to arrive.
 void wait_until_known_of(pgclient::connection& modern) {
-    ask(modern, "waiting for the proxies", "SELECT pg_sleep(3)");
+    ask(modern, "waiting for the proxies", "SELECT pg_sleep($1::float8)",
+        {std::to_string(store::until_known_of.count())});
 }
 
 // Whether sessions may be reading any of them: in front of what marks them.
@@ -103,8 +102,8 @@ bool may_be_read(pgclient::connection& modern, const std::string& stream, const 
         ask(modern, "reading crossfade.tables",
             "SELECT EXISTS (SELECT FROM crossfade.tables WHERE stream = $1 AND table_name ="
             " ANY ($2::text[]) AND (state IN ('live', 'stale') OR state = 'copying' AND updated_at > now() -"
-            " interval '3 s'))",
-            {stream, tables.take()});
+            " $3::float8 * interval '1 s'))",
+            {stream, tables.take(), std::to_string(store::until_known_of.count())});
     return found.boolean(0, 0);
 }
 
@@ -333,12 +332,8 @@ void require_way_forth(const context& in, const catalog::role& role, pgclient::c
                        "with stream.both_ways nothing is copied without",
                    "crossfade check");
     auto legacy = catalog::connect(in.config, settings::side::legacy);
-    const auto of_legacy = store::load_authority(legacy, in.config.stream.name);
-    if (!of_legacy) throw stop(exit_code::no, "asking legacy: " + to_string(of_legacy.error()));
-    const auto of_modern = store::load_authority(modern, in.config.stream.name);
-    if (!of_modern) throw stop(exit_code::no, "asking modern: " + to_string(of_modern.error()));
-    const auto* now = store::newer(*of_legacy, *of_modern);
-    if (now == nullptr || now->authorities == settings::assignment{settings::side::legacy, {}}) return;
+    const auto now = catalog::newest_authority(in.config.stream.name, legacy, modern);
+    if (!now || now->authorities == settings::assignment{settings::side::legacy, {}}) return;
     throw stop(
         exit_code::no,
         "modern is the authority" +

@@ -353,6 +353,16 @@ ddl_watch read_ddl_watch(pgclient::connection& from, const settings::stream& str
     return made;
 }
 
+std::optional<store::authority_row> newest_authority(const std::string& stream, pgclient::connection& legacy,
+                                                     pgclient::connection& modern) {
+    const auto of_legacy = store::load_authority(legacy, stream);
+    if (!of_legacy) throw stop(exit_code::no, "asking legacy: " + to_string(of_legacy.error()));
+    const auto of_modern = store::load_authority(modern, stream);
+    if (!of_modern) throw stop(exit_code::no, "asking modern: " + to_string(of_modern.error()));
+    const auto* newest = store::newer(*of_legacy, *of_modern);
+    return newest != nullptr ? std::optional{*newest} : std::nullopt;
+}
+
 database read_database(pgclient::connection& from, const settings::stream& stream) {
     database made;
     const auto server = ask(from, "reading the server's facts", server_sql);

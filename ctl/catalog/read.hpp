@@ -6,6 +6,7 @@
 #include "ctl/catalog/facts.hpp"
 #include "lib/pgclient/connection.hpp"
 #include "lib/settings/settings.hpp"
+#include "lib/store/authority.hpp"
 
 namespace crossfade::ctl::catalog {
 
@@ -20,6 +21,9 @@ store_facts read_store(pgclient::connection& from, const std::string& stream);
 // nullopt: the stream has not begun. Fails, as ask() does, where `crossfade init` has not run.
 std::optional<progress> read_progress(pgclient::connection& from, const std::string& stream);
 role read_role(pgclient::connection& from);
+// The newer of both databases' rows; nullopt: there is none. Fails where one can't be asked.
+std::optional<store::authority_row> newest_authority(const std::string& stream, pgclient::connection& legacy,
+                                                     pgclient::connection& modern);
 
 // All of it.
 database read_database(pgclient::connection& from, const settings::stream& stream);

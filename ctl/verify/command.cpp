@@ -13,7 +13,6 @@
 #include "ctl/verify/cursor.hpp"
 #include "ctl/verify/digest.hpp"
 #include "lib/settings/turned.hpp"
-#include "lib/store/authority.hpp"
 
 namespace crossfade::ctl::verify {
 
@@ -71,12 +70,8 @@ void wait_for_stream(const settings::configuration& way, model::lsn target, std:
 // Once the cutover is completed nothing goes that way.
 bool has_way_back(const context& in, pgclient::connection& legacy, pgclient::connection& modern) {
     if (!in.config.stream.both_ways) return false;
-    const auto of_legacy = store::load_authority(legacy, in.config.stream.name);
-    if (!of_legacy) throw stop(exit_code::no, "asking legacy: " + to_string(of_legacy.error()));
-    const auto of_modern = store::load_authority(modern, in.config.stream.name);
-    if (!of_modern) throw stop(exit_code::no, "asking modern: " + to_string(of_modern.error()));
-    const auto* now = store::newer(*of_legacy, *of_modern);
-    return now == nullptr || now->completed_at.empty();
+    const auto now = catalog::newest_authority(in.config.stream.name, legacy, modern);
+    return !now || now->completed_at.empty();
 }
 
 // Both ways: each side may be the authority of some rows, and what it has brought the other is not carried back.

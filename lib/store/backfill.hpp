@@ -12,6 +12,11 @@
 
 namespace crossfade::store {
 
+// So long whoever empties a table of the follower, or locks it, waits behind the commit that says so: proxies whose
+// sessions read there go by what they knew of it two seconds ago (docs/adr/0029), and what they have sent by then has
+// the third to arrive.
+inline constexpr std::chrono::seconds until_known_of{3};
+
 // A row of crossfade.backfills: a table that is copied while the stream runs.
 struct backfill {
     enum class stage { asked, copying, catching_up, done };

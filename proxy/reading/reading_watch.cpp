@@ -8,6 +8,7 @@
 #include "lib/pgclient/notified.hpp"
 #include "lib/pgwire/array_literal.hpp"
 #include "lib/retry/backoff.hpp"
+#include "lib/store/backfill.hpp"
 
 namespace crossfade::proxy::reading {
 namespace {
@@ -22,6 +23,8 @@ constexpr milliseconds longest_interval{200};
 constexpr milliseconds look_up{50};        // while waiting for news: whether to stop
 constexpr milliseconds look_up_idle{100};  // whether the flags want it now
 constexpr auto look_at_tables_every = 1s;
+static_assert(look_at_tables_every < follower_view::longest_unseen);
+static_assert(follower_view::longest_unseen < store::until_known_of);
 constexpr milliseconds look_again_after{50};  // where something is amiss
 
 // $1 the stream. What is being copied, or waits for DDL, is not what legacy has, however far the stream is.

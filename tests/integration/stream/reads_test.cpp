@@ -42,6 +42,15 @@ class reads : public mirror_rows {
         const auto before = fallbacks(reason);
         return support::eventually(20s, [&] { return goes_to("legacy") && fallbacks(reason) > before; });
     }
+    // With a client whose search_path is public.
+    void begin_with(chaos::landscape_options options) {
+        options.schema = schema;
+        world_ = std::make_unique<chaos::landscape>(std::move(options));
+        auto opened = pgclient::connection::open(world_->client_dsn(), {});
+        ASSERT_TRUE(opened) << world_->logs();
+        client_.emplace(std::move(*opened));
+        run("SET search_path = public");
+    }
 };
 
 class reads_by_strategy : public reads {
@@ -49,14 +58,8 @@ class reads_by_strategy : public reads {
     void SetUp() override {
         reads::SetUp();
         if (IsSkipped()) return;
-        world_ = std::make_unique<chaos::landscape>(
-            chaos::landscape_options{.schema = schema,
-                                     .proxy_settings = ", max_read_lag: 500ms",
-                                     .strategy = "legacy-primary\n  hybrid_read_strategy: prefer-modern"});
-        auto opened = pgclient::connection::open(world_->client_dsn(), {});
-        ASSERT_TRUE(opened) << world_->logs();
-        client_.emplace(std::move(*opened));
-        run("SET search_path = public");
+        ASSERT_NO_FATAL_FAILURE(begin_with({.proxy_settings = ", max_read_lag: 500ms",
+                                            .strategy = "legacy-primary\n  hybrid_read_strategy: prefer-modern"}));
         run("INSERT INTO accounts VALUES (1, 0)");
         ASSERT_EQ(world_->settle(30s), "");
         ASSERT_TRUE(goes_to("modern")) << world_->logs();
@@ -206,15 +209,10 @@ class reads_of_a_copy : public reads {
     void SetUp() override {
         reads::SetUp();
         if (IsSkipped()) return;
-        world_ = std::make_unique<chaos::landscape>(
-            chaos::landscape_options{.schema = schema,
-                                     .rows = "INSERT INTO accounts SELECT n, 0 FROM generate_series(1, 5000) AS n",
-                                     .proxy_settings = ", max_read_lag: 1h",
-                                     .strategy = "legacy-primary\n  hybrid_read_strategy: modern"});
-        auto opened = pgclient::connection::open(world_->client_dsn(), {});
-        ASSERT_TRUE(opened) << world_->logs();
-        client_.emplace(std::move(*opened));
-        run("SET search_path = public");
+        ASSERT_NO_FATAL_FAILURE(
+            begin_with({.rows = "INSERT INTO accounts SELECT n, 0 FROM generate_series(1, 5000) AS n",
+                        .proxy_settings = ", max_read_lag: 1h",
+                        .strategy = "legacy-primary\n  hybrid_read_strategy: modern"}));
         ASSERT_TRUE(goes_to("modern")) << world_->logs();
     }
     // All that is read until modern says `full`, and a little longer, while the proxy's look at the tables stands still

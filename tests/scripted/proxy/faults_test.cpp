@@ -77,14 +77,16 @@ TEST(faults, f06_a_cancel_follows_its_session_and_not_the_flags) {
     cancel_arrives(proxy, proxy.modern, {9, "any!"}, "handed_on");
 }
 
+void acme_on_modern(settings::configuration& config) {
+    settings::tenant_overrides given_away;
+    given_away.overrides.dual_write_strategy = settings::write_strategy::modern_only;
+    given_away.overrides.hybrid_read_strategy = settings::read_strategy::modern;
+    config.flags = settings::flag_set{{}, {}, {{"acme", given_away}}};
+}
+
 // Of another proxy's sessions nobody knows here which database they are on.
 TEST(faults, f06_an_unknown_cancel_reaches_both_databases_where_both_are_in_charge_of_something) {
-    proxy_between proxy{[](settings::configuration& config) {
-        settings::tenant_overrides given_away;
-        given_away.overrides.dual_write_strategy = settings::write_strategy::modern_only;
-        given_away.overrides.hybrid_read_strategy = settings::read_strategy::modern;
-        config.flags = settings::flag_set{{}, {}, {{"acme", given_away}}};
-    }};
+    proxy_between proxy{acme_on_modern};
     const cancel_request unknown{9, "any!"};
     auto canceller = proxy.client();
     canceller.send(build(unknown));
@@ -104,10 +106,7 @@ TEST(faults, f06_an_unknown_cancel_reaches_both_databases_where_both_are_in_char
 // One of them being away is no matter of the other's.
 TEST(faults, f06_an_unknown_cancel_reaches_the_database_that_is_there) {
     proxy_between proxy{[](settings::configuration& config) {
-        settings::tenant_overrides given_away;
-        given_away.overrides.dual_write_strategy = settings::write_strategy::modern_only;
-        given_away.overrides.hybrid_read_strategy = settings::read_strategy::modern;
-        config.flags = settings::flag_set{{}, {}, {{"acme", given_away}}};
+        acme_on_modern(config);
         config.legacy.server.port = support::free_port();
     }};
     const cancel_request unknown{9, "any!"};
