@@ -21,19 +21,6 @@ apply_report tied(const table_mapping& by) {
     return report;
 }
 
-void note_marks(applier::marks& into, const std::vector<consume::received>& events) {
-    for (const auto& each : events) {
-        const auto* message = std::get_if<model::logical_message>(&each.event.body);
-        if (message == nullptr || message->prefix != model::telling_prefix) continue;
-        if (const auto one = store::parse_mark(message->content)) {
-            auto& newest = into.newest[one->asker];
-            newest = std::max(newest, one->number);
-        } else {
-            into.without_number = true;
-        }
-    }
-}
-
 bool any_of(const row_marks& these, const row_marks& among) {
     return std::ranges::any_of(these, [&](auto mark) { return among.contains(mark); });
 }
@@ -48,6 +35,19 @@ void add_up(std::map<std::string, std::uint64_t>& into, const std::map<std::stri
 
 }  // namespace
 
+void applier::marks::note(const std::vector<consume::received>& events) {
+    for (const auto& each : events) {
+        const auto* message = std::get_if<model::logical_message>(&each.event.body);
+        if (message == nullptr || message->prefix != model::telling_prefix) continue;
+        if (const auto one = store::parse_mark(message->content)) {
+            auto& known = newest[one->asker];
+            known = std::max(known, one->number);
+        } else {
+            without_number = true;
+        }
+    }
+}
+
 applier::applier(session& to, target_catalog& catalog, careful_settings settings, store::progress from,
                  recent_transactions& recent)
     : to_(to),
@@ -55,7 +55,8 @@ applier::applier(session& to, target_catalog& catalog, careful_settings settings
       settings_(std::move(settings)),
       progress_(std::move(from)),
       letters_(to_, catalog_, settings_),
-      recent_(recent) {}
+      recent_(recent),
+      doubts_(progress_) {}
 
 pgclient::result<void> applier::load_tables() {
     // The fingerprint first: what changes between the two queries is noticed as a difference.
@@ -94,7 +95,7 @@ pgclient::result<apply_report> applier::apply(const std::vector<consume::receive
         if (reload_ && fresh) {
             if (auto loaded = load_tables(); !loaded) return loaded.error();
         }
-        if (letters_.asked() && fresh && advance) {
+        if (letters_.asked() && fresh) {
             if (auto served = serve_letters(); !served) return served.error();
         }
         auto report = write(events, advance, scopes, moved);
@@ -234,11 +235,11 @@ pgclient::result<std::optional<apply_report>> applier::write(const std::vector<c
     so_far_.dead_letters += report.dead_letters;
     so_far_.healed += report.healed;
     if (fresh) so_far_.judged = mirrored_.written.size();
-    so_far_.given_up += std::exchange(given_up_, 0);
+    so_far_.given_up += std::exchange(given_up_, 0) + (advance ? mirrored_.unmet.size() : 0);
     so_far_.careful = so_far_.careful || report.careful;
     so_far_.records.insert(so_far_.records.end(), report.records.begin(), report.records.end());
     so_far_.ddl.insert(so_far_.ddl.end(), report.ddl.begin(), report.ddl.end());
-    note_marks(marks_, events);
+    marks_.note(events);
     if (!advance) {
         pipe.add("RELEASE SAVEPOINT crossfade_batch");
         if (auto done = pipe.run(); !done) return done.error();
@@ -274,6 +275,12 @@ pgclient::result<applier::attempted> applier::write_at_once(const sorted& batch,
             ++next;
         }
     }
+    const auto shapes_at = next;
+    for (const auto& each : batch.mappings) {
+        if (batch.plan.careful) break;
+        pipe.add(unless_as_mapped(*each));
+        ++next;
+    }
     // What was written is locked now: who mirrors a later change of it has committed by this, or waits for us.
     if (heeds_receipts()) pipe.add(rows_ahead(settings_.stream));
     if (auto got = pipe.run(&made.answers); got) {
@@ -284,8 +291,12 @@ pgclient::result<applier::attempted> applier::write_at_once(const sorted& batch,
         made.fault = got.error();
         return made;
     }
-    made.good = !batch.plan.careful;
-    for (const auto& each : made.answers) made.good = made.good && each.as_expected();
+    for (std::size_t i = 0; i < made.answers.size(); ++i) {
+        if (made.answers[i].as_expected()) continue;
+        made.surprised = true;
+        made.reshaped = made.reshaped || (i >= shapes_at && i < next);
+    }
+    made.good = !batch.plan.careful && !made.surprised;
     if (!heeds_receipts()) return made;
     const auto ahead = marks_in(made.answers.back().got);
     made.good = made.good && (judging_ ? !any_of(batch.written, ahead) : ahead.empty());
@@ -311,7 +322,8 @@ pgclient::result<bool> applier::see_through(sorted& batch, attempted tried,
                                             apply_report& report) {
     for (int times = 0; !tried.good; ++times) {
         if (times == most_overtaken) {
-            return pgclient::failure{"40001", "rows are mirrored while they are written, again and again", {}, {}, {}};
+            return pgclient::failure{
+                "40001", "rows are mirrored, or tables altered, while they are written, again and again", {}, {}, {}};
         }
         to_.pipe->add("ROLLBACK TO SAVEPOINT crossfade_batch");
         if (auto read = read_rows_ahead(); !read) return read.error();
@@ -320,15 +332,16 @@ pgclient::result<bool> applier::see_through(sorted& batch, attempted tried,
         const bool overtaken = std::ranges::any_of(batch.written, [&](auto mark) {
             return mirrored_.ahead.contains(mark) && !batch.taken_back.contains(mark);
         });
-        if (tried.fault) catalog_.forget();  // perhaps the follower's tables are others by now
-        if (tried.fault || judging_) {
+        const bool learns = tried.fault || tried.surprised;
+        if (learns) catalog_.forget();  // perhaps the follower's tables are others by now
+        if (learns || judging_) {
             auto again = sort(events, scopes);
             if (!again) return again.error();
             batch = std::move(*again);
             if (batch.tied) return true;
         }
         report = {};
-        if (overtaken && !batch.plan.careful) {
+        if ((overtaken || tried.reshaped) && !batch.plan.careful) {
             auto next = write_at_once(batch, 0);
             if (!next) return next.error();
             tried = std::move(*next);
@@ -336,19 +349,31 @@ pgclient::result<bool> applier::see_through(sorted& batch, attempted tried,
         }
         failpoint::pass("apply.careful");
         const auto waiting = letters_.rows();
-        if (auto done = write_carefully(batch, scopes, report); !done) return done.error();
-        if (!judging_) break;
+        const auto written = write_carefully(batch, scopes, report);
+        if (!written) return written.error();
+        tried = {};
+        tried.surprised = !*written;
+        tried.good = *written;
+        if (tried.good && !judging_) break;
         if (auto read = read_rows_ahead(); !read) return read.error();
-        tried.good = !any_of(batch.written, mirrored_.ahead) && !any_of(batch.checked, mirrored_.ahead);
+        tried.good = tried.good && !any_of(batch.written, mirrored_.ahead) && !any_of(batch.checked, mirrored_.ahead);
         if (!tried.good) letters_.rows() = waiting;
     }
     return true;
 }
 
-pgclient::result<void> applier::write_carefully(sorted& batch, scope_filter& scopes, apply_report& report) {
+pgclient::result<bool> applier::are_as_mapped(const mapping_set& used) {
+    if (used.empty()) return true;
+    for (const auto& each : used) to_.pipe->add(unless_as_mapped(*each));
+    const auto got = to_.pipe->run();
+    if (!got) return got.error();
+    return std::ranges::all_of(*got, &pipeline::answer::as_expected);
+}
+
+pgclient::result<bool> applier::write_carefully(sorted& batch, scope_filter& scopes, apply_report& report) {
     if (judging_) {
         // A proxy may have an origin that is new.
-        if (auto read = to_.refresh_origins(settings_.stream); !read) return read;
+        if (auto read = to_.refresh_origins(settings_.stream); !read) return read.error();
     }
     if (!batch.taken_back.empty()) {
         to_.pipe->add(take_rows_back(settings_.stream, batch.taken_back));
@@ -357,32 +382,37 @@ pgclient::result<void> applier::write_carefully(sorted& batch, scope_filter& sco
     careful_writer writer{*to_.pipe, settings_, to_.origins, letters_.rows()};
     ddl_keeper ddl{to_, settings_};
     bool changed = false;
+    mapping_set used;
     for (auto& each : batch.events) {
         const auto& event = each.from->event;
         if (events::is_ddl(event)) {
+            if (auto so_far = are_as_mapped(used); !so_far || !*so_far) return so_far;
+            used.clear();
             const auto stands = [&](const events::ddl_table& table) {
                 return standing_of(table, event, scopes, batch);
             };
-            if (auto done = ddl.apply(*each.from, stands, letters_.rows(), report.ddl); !done) return done;
+            if (auto done = ddl.apply(*each.from, stands, letters_.rows(), report.ddl); !done) return done.error();
             batch.copy_anew.insert(ddl.to_copy_anew().begin(), ddl.to_copy_anew().end());
             catalog_.forget();
             changed = true;
             continue;
         }
         for (auto& mapping : each.mappings) {
-            if (!changed) break;
-            auto anew = mapping_of(mapping->rel, each.row(), scopes);
-            if (!anew) return anew.error();
-            mapping = std::move(*anew);
+            if (changed) {
+                auto anew = mapping_of(mapping->rel, each.row(), scopes);
+                if (!anew) return anew.error();
+                mapping = std::move(*anew);
+            }
+            if (!mapping->refused) used.insert(mapping);
         }
-        if (auto done = writer.apply(each); !done) return done;
+        if (auto done = writer.apply(each); !done) return done.error();
     }
     batch.copy_anew.insert(writer.to_copy_anew().begin(), writer.to_copy_anew().end());
     report.careful = true;
     report.healed = writer.healed();
     report.records = writer.records();
     report.dead_letters = writer.dead_letters();
-    return {};
+    return are_as_mapped(used);
 }
 
 pgclient::result<void> applier::serve_letters() {
@@ -397,75 +427,6 @@ pgclient::result<void> applier::serve_letters() {
     served_.behind += done->behind;
     served_.discarded += done->discarded;
     return load_tables();
-}
-
-pgclient::result<bool> applier::prepare(const std::vector<consume::received>& events, scope_filter& scopes,
-                                        const std::function<bool(touched_rows)>& admit) {
-    if (reload_) {
-        if (auto loaded = load_tables(); !loaded) return loaded.error();
-    }
-    // What is left out of a table that is being copied has to be known to whoever copies it (recent_transactions).
-    const bool copying =
-        std::ranges::any_of(tables_, [](const auto& each) { return each.second.state == "backfilling"; });
-    judging_ = false;
-    if (copying || letters_.asked() || judges(scopes)) return false;
-    auto sorting = sort(events, scopes);
-    if (!sorting) return sorting.error();
-    auto& batch = *sorting;
-    auto rows = touched(batch.plan);
-    if (!rows || !batch.unfinished.empty() || marks_stale(batch) || !admit(std::move(*rows))) return false;
-
-    auto& pipe = *to_.pipe;
-    add_beginning();
-    for (const auto& part : batch.plan.segments) {
-        for (const auto& each : many(part, to_.origins, {}, settings_.stream)) pipe.add(each);
-    }
-    pipe.add(rows_ahead(settings_.stream));
-    const auto answers = pipe.run();
-    if (!answers) {
-        if (answers.error().connection_lost()) return answers.error();
-        // Perhaps the follower's tables are others by now; whatever it is, apply() will meet it alone.
-        catalog_.forget();
-        if (auto done = roll_back(); !done) return done.error();
-        return false;
-    }
-    open_ = true;
-    bool good = read_beginning(*answers) == beginning::good && answers->back().got.empty();
-    for (const auto& each : *answers) good = good && each.as_expected();
-    if (!good) {
-        if (auto done = roll_back(); !done) return done.error();
-        return false;
-    }
-    so_far_ = {};
-    so_far_.rows = batch.plan.changes;
-    so_far_.applied = std::move(batch.applied);
-    so_far_.skipped = std::move(batch.skipped);
-    marks_ = {};
-    note_marks(marks_, events);
-    failpoint::pass("lanes.prepared");
-    return true;
-}
-
-pgclient::result<apply_report> applier::finish(const store::progress& from, const store::progress& to) {
-    auto& pipe = *to_.pipe;
-    tell(to.end_lsn);
-    pipe.add(statement{std::string{store::advance_or_fail_sql()},
-                       store::advance_parameters(settings_.stream, settings_.partition, from, to), std::nullopt});
-    pipe.add("COMMIT");
-    if (auto done = pipe.run(); !done) {
-        if (done.error().sqlstate != store::not_advanced) {
-            give_up(done.error());
-            return done.error();
-        }
-        if (auto undone = roll_back(); !undone) return undone.error();
-        apply_report report;
-        report.what = apply_report::outcome::fenced;
-        return report;
-    }
-    failpoint::pass("lanes.committed");
-    open_ = false;
-    progress_ = to;
-    return std::exchange(so_far_, {});
 }
 
 // Whatever state the transaction is in, it is of no use.

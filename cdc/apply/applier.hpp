@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -11,6 +12,7 @@
 
 #include "cdc/apply/careful.hpp"
 #include "cdc/apply/ddl_keeper.hpp"
+#include "cdc/apply/doubtful_times.hpp"
 #include "cdc/apply/letter_box.hpp"
 #include "cdc/apply/receipts.hpp"
 #include "cdc/apply/recent_transactions.hpp"
@@ -43,7 +45,7 @@ struct apply_report {
     std::size_t dead_letters = 0;
     std::size_t judged = 0;       // transactions that a proxy has written to the follower itself
     std::size_t healed = 0;       // rows of these that were not as the source has them
-    std::size_t given_up = 0;     // receipts whose transactions did not come by
+    std::size_t given_up = 0;     // receipts whose transactions did not come by, or only others of the same number
     letter_box::outcome letters;  // what was asked of those that were there before
 };
 
@@ -98,6 +100,8 @@ class applier {
     struct marks {
         std::map<std::uint64_t, std::uint64_t> newest;  // numbers, by asker
         bool without_number = false;
+
+        void note(const std::vector<consume::received>& events);
     };
 
     const store::progress& progress() const { return progress_; }
@@ -110,6 +114,8 @@ class applier {
     struct attempted {
         std::vector<pipeline::answer> answers;
         std::optional<pgclient::failure> fault;  // a row's
+        bool surprised = false;                  // by rows that are not as expected, or by their tables
+        bool reshaped = false;                   // by the tables
         bool good = false;
     };
     enum class beginning { good, backfill, other_tables };
@@ -141,8 +147,12 @@ class applier {
     void seen_receipts();
     pgclient::result<beginning> read_receipts(const std::vector<consume::received>& events);
     pgclient::result<void> look_at(const std::vector<consume::received>& events, batch_judge& judge);
+    bool believes(const model::change_event& event, const table_mapping& mapping, const scope_filter& scopes);
     // Runs what was added before, whose statements are `before_rows`, too.
     pgclient::result<attempted> write_at_once(const sorted& batch, std::size_t before_rows);
+    using mapping_set = std::set<std::shared_ptr<const table_mapping>>;
+    // Behind what was written by them. See unless_as_mapped.
+    pgclient::result<bool> are_as_mapped(const mapping_set& used);
     // Until the rows are there. False: as write()'s empty answer.
     pgclient::result<bool> see_through(sorted& batch, attempted tried, const std::vector<consume::received>& events,
                                        scope_filter& scopes, apply_report& report);
@@ -152,7 +162,8 @@ class applier {
     void tell(model::lsn end);
     void add_telling(std::string payload);
     pgclient::result<void> serve_letters();
-    pgclient::result<void> write_carefully(sorted& batch, scope_filter& scopes, apply_report& report);
+    // False: the tables are others than they were when it began.
+    pgclient::result<bool> write_carefully(sorted& batch, scope_filter& scopes, apply_report& report);
     bool marks_stale(const sorted& batch) const;
     void mark_stale(const sorted& batch);
     void copy_anew(const sorted& batch);
@@ -183,6 +194,7 @@ class applier {
     bool amiss_ = false;    // it has left out rows, or written down what isn't as it should be
     marks marks_;           // in it
     mirrored_rows mirrored_;
+    doubtful_times doubts_;
     std::chrono::steady_clock::time_point judge_until_{};
     std::chrono::steady_clock::time_point gives_up_at_{};
     std::chrono::steady_clock::time_point reads_ties_at_{};

@@ -45,11 +45,13 @@ std::string difference(const ddl_notice& seen, const sql::table_change& change, 
         return "the type " + table.object + " has changed: " + same_again(ends);
     if (understood && change.brings_rows) return "a partition's rows are not in the stream: " + copy_again(table);
     if (table.effect == ddl_effect::column_dropped) return {};  // the source has less than before
+    std::string why;
     if (const auto objection = shape_objection(table, follower, understood ? &change.retyped : nullptr, ends))
-        return *objection + ": " + same_again(ends);
-    if (seen.rewritten && !(understood && change.converts))
-        return ends.source + " has computed rows anew, which are not in the stream: " + copy_again(table);
-    return {};
+        why = *objection + ": " + same_again(ends);
+    // now() is one constant for all rows: nothing is rewritten for it.
+    if (understood ? change.computes || (seen.rewritten && !change.converts) : seen.rewritten)
+        append(why, ends.source + " has computed rows anew, which are not in the stream: " + copy_again(table));
+    return why;
 }
 
 // What is left to do where nothing has to wait.
@@ -81,7 +83,8 @@ std::string objection_to_passing(const ddl_notice& seen, const sql::table_change
     const auto& named = seen.tables.front().name;
     if (change.table != named.name || (!change.schema.empty() && change.schema != named.schema))
         return "its text names another table";
-    if (seen.rewritten && !change.converts) return ends.source + " has computed rows anew";
+    if (seen.rewritten && !change.converts)
+        return ends.source + " has computed rows anew, perhaps as its session's settings say";
     return {};
 }
 
@@ -104,16 +107,22 @@ std::optional<std::string> shape_objection(const ddl_table& source, const table_
     const auto name = to_string(source.name);
     if (!follower) return ends.follower + " has no table " + name;
     std::string missing;
+    std::string generated;
     std::string others;
     for (const auto& [column, type] : source.columns) {
         const auto there = std::ranges::find(*follower, column, &shape_column::name);
         if (there == follower->end())
             missing += (missing.empty() ? "" : ", ") + column;
+        else if (there->generated)
+            generated += (generated.empty() ? "" : ", ") + column;
         else if (there->type != type && (retyped == nullptr || std::ranges::find(*retyped, column) != retyped->end()))
             others += (others.empty() ? "" : ", ") + column + " is " + type + " on " + ends.source + " and " +
                       there->type + " on " + ends.follower;
     }
     if (!missing.empty()) return ends.follower + "'s table " + name + " has no column " + missing;
+    if (!generated.empty())
+        return ends.follower + "'s table " + name + " generates " + generated + ", which " + ends.source +
+               " has values of";
     if (!others.empty()) return ends.follower + "'s table " + name + " has columns of other types (" + others + ')';
     for (const auto& column : *follower) {
         const bool known =

@@ -16,6 +16,7 @@ struct shape_column {
     std::string name;
     std::string type;
     bool demanding = false;  // NOT NULL without a default: a row that doesn't bring it is refused
+    bool generated = false;  // a row that brings it is refused
 };
 // The two sides' names, for advice.
 struct stream_ends {

@@ -1,5 +1,6 @@
 #include "cdc/apply/ddl_keeper.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "lib/failpoint/failpoint.hpp"
@@ -89,9 +90,14 @@ pgclient::result<ddl_decision> ddl_keeper::decide_on(const events::ddl_notice& s
     auto decided = decide(seen, change, shapes, settings_.ends);
     if (begins)
         decided.advice = decided.advice == not_applied ? begins_anew : decided.advice + "; " + std::string{begins_anew};
-    if (decided.what == ddl_action::pass && waiting.held(to_string(first.name))) {
+    // The rows of what waits are of the table as it was before.
+    if (decided.what == ddl_action::pass && waiting.any(to_string(first.name))) {
         decided.what = ddl_action::pause;
-        decided.advice += "; not passed on: the table waits for an earlier command";
+        decided.advice +=
+            waiting.held(to_string(first.name))
+                ? "; not passed on: the table waits for an earlier command"
+                : "; not passed on: earlier changes of the table wait (crossfade deadletters list): replay "
+                  "them first";
         decided.paused = {first.name};
     }
     if (decided.what != ddl_action::pass) return decided;
@@ -130,8 +136,8 @@ pgclient::result<ddl_decision> ddl_keeper::empty(const events::ddl_table& part, 
 pgclient::result<ddl_keeper::refusal> ddl_keeper::remove_rows(const events::ddl_table& part) {
     auto& db = to_.db;
     return attempted([&]() -> pgclient::result<refusal> {
-        if (auto set = db.exec("SELECT set_config('lock_timeout', $1, true)", {std::string{patience}}); !set)
-            return set.error();
+        const auto patient = wait_for_locks(std::string{patience});
+        if (!patient) return patient.error();
         // The same part there is emptied as here, unless rows of others refer to some of them, which TRUNCATE doesn't
         // look at.
         auto same = db.exec(
@@ -159,7 +165,7 @@ pgclient::result<ddl_keeper::refusal> ddl_keeper::remove_rows(const events::ddl_
         auto done = ahead ? db.exec(remove + " AND NOT " + std::string{store::is_ahead_sql}, {settings_.stream})
                           : db.exec(same->empty() ? remove : "TRUNCATE " + std::string{same->text(0, 0)});
         if (!done) return done.error();
-        if (auto reset = db.exec("SELECT set_config('lock_timeout', '0', true)"); !reset) return reset.error();
+        if (auto reset = wait_for_locks(*patient); !reset) return reset.error();
         return refusal{};
     });
 }
@@ -178,7 +184,7 @@ pgclient::result<bool> ddl_keeper::sealed(const events::ddl_notice& seen, const 
 pgclient::result<table_shape> ddl_keeper::shape_of(const model::table_name& table) {
     auto got = to_.db.exec(
         "SELECT a.attname, format_type(a.atttypid, a.atttypmod),"
-        " a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''"
+        " a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', a.attgenerated <> ''"
         " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
         " WHERE a.attrelid = to_regclass($1) AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped",
         {model::quoted(table)});
@@ -186,7 +192,8 @@ pgclient::result<table_shape> ddl_keeper::shape_of(const model::table_name& tabl
     if (got->empty()) return table_shape{};
     std::vector<shape_column> columns;
     for (int i = 0; i < got->size(); ++i)
-        columns.push_back({std::string{got->text(i, 0)}, std::string{got->text(i, 1)}, got->boolean(i, 2)});
+        columns.push_back(
+            {std::string{got->text(i, 0)}, std::string{got->text(i, 1)}, got->boolean(i, 2), got->boolean(i, 3)});
     return table_shape{std::move(columns)};
 }
 
@@ -198,23 +205,50 @@ pgclient::result<ddl_keeper::refusal> ddl_keeper::run(const events::ddl_notice& 
                               model::quote_identifier(change.table);
     auto& db = to_.db;
     return attempted([&]() -> pgclient::result<refusal> {
+        auto gets_values = default_of_types(table, change);
+        if (!gets_values || *gets_values) return gets_values;
         // What SET LOCAL sets is undone by the savepoint, or below.
-        auto set = db.exec("SELECT set_config('search_path', $1, true), set_config('lock_timeout', $2, true)",
-                           {path, std::string{patience}});
-        if (!set) return set.error();
+        const auto patient = wait_for_locks(std::string{patience});
+        if (!patient) return patient.error();
+        if (auto set = db.exec("SELECT set_config('search_path', $1, true)", {path}); !set) return set.error();
         auto same = db.exec("SELECT to_regclass($1) = to_regclass($2)", {named, model::quoted(table.name)});
         if (!same) return same.error();
         if (!same->boolean(0, 0)) return refusal{"its text names another table there"};
         failpoint::pass("ddl.pass");
         auto done = db.exec(seen.statement, {});  // one statement, whatever the parser here made of it
         if (!done) return done.error();
-        auto reset =
-            db.exec("SELECT set_config('search_path', 'pg_catalog', true), set_config('lock_timeout', '0', true)");
+        auto reset = db.exec("SELECT set_config('search_path', 'pg_catalog', true)");
         if (!reset) return reset.error();
+        if (auto waits = wait_for_locks(*patient); !waits) return waits.error();
         auto shape = shape_of(table.name);
         if (!shape) return shape.error();
         return shape_objection(table, *shape, &change.retyped);
     });
+}
+
+// What such a transaction locks the application may be waiting for: behind it locks are waited for as ever.
+pgclient::result<pgclient::parameter> ddl_keeper::wait_for_locks(const pgclient::parameter& most) {
+    auto was = to_.db.exec("SHOW lock_timeout");
+    if (!was) return was.error();
+    auto set = to_.db.exec("SELECT set_config('lock_timeout', $1, true)", {most});
+    if (!set) return set.error();
+    return pgclient::parameter{std::string{was->text(0, 0)}};
+}
+
+pgclient::result<ddl_keeper::refusal> ddl_keeper::default_of_types(const events::ddl_table& table,
+                                                                   const sql::table_change& change) {
+    if (change.added.empty()) return refusal{};
+    pgwire::array_literal types;
+    for (const auto& [column, type] : table.columns)
+        if (std::ranges::find(change.added, column) != change.added.end()) types.add(type);
+    auto got = to_.db.exec(
+        "SELECT string_agg(format_type(t.oid, NULL), ', ') FROM unnest($1::text[]) AS n (name)"
+        " JOIN pg_type t ON t.oid = to_regtype(n.name) WHERE t.typdefault IS NOT NULL",
+        {types.take()});
+    if (!got) return got.error();
+    if (got->null(0, 0)) return refusal{};
+    return refusal{"a new column has the default of its type, " + std::string{got->text(0, 0)} +
+                   ", which may be another value there"};
 }
 
 pgclient::result<ddl_keeper::refusal> ddl_keeper::attempted(const std::function<pgclient::result<refusal>()>& attempt) {

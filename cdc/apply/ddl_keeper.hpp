@@ -52,6 +52,10 @@ class ddl_keeper {
     pgclient::result<table_shape> shape_of(const model::table_name& table);
     using refusal = std::optional<std::string>;
     pgclient::result<refusal> remove_rows(const events::ddl_table& part);
+    // Sets it until the end of the transaction, and gives what it was.
+    pgclient::result<pgclient::parameter> wait_for_locks(const pgclient::parameter& most);
+    // Why columns that the statement adds without a default get values all the same.
+    pgclient::result<refusal> default_of_types(const events::ddl_table& table, const sql::table_change& change);
     // Why it was undone, by `attempt` or by the follower; nothing: it is done.
     pgclient::result<refusal> attempted(const std::function<pgclient::result<refusal>()>& attempt);
     // Why it could not be run; nothing: it has been, and the rows fit.

@@ -23,7 +23,7 @@ bool is_row_fault(const pgclient::failure& what) {
         "54",  // program limit exceeded
         "P0",  // raised by a trigger
     };
-    constexpr std::array<std::string_view, 7> states{
+    constexpr std::array<std::string_view, 8> states{
         "42703",  // undefined column
         "42P01",  // undefined table
         "42804",  // datatype mismatch
@@ -31,6 +31,7 @@ bool is_row_fault(const pgclient::failure& what) {
         "42883",  // undefined function
         "42704",  // undefined object: a type that is gone
         "428C9",  // generated always
+        "55000",  // object not in prerequisite state: a published table without a replica identity
     };
     const std::string_view state = what.sqlstate;
     return std::find(classes.begin(), classes.end(), state.substr(0, 2)) != classes.end() ||

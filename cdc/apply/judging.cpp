@@ -1,5 +1,9 @@
 // What proxies have written to the follower themselves, and when that is to be heeded.
 #include "cdc/apply/applier.hpp"
+
+#include <algorithm>
+
+#include "lib/store/catalog_pace.hpp"
 #include "lib/store/ties.hpp"
 
 namespace crossfade::cdc::apply {
@@ -63,7 +67,7 @@ pgclient::result<applier::beginning> applier::read_receipts(const std::vector<co
         gives_up_at_ = now + given_up_every;
         given_up_ = static_cast<std::size_t>((*answers)[answers->size() - 2].got.integer(0, 0).value_or(0));
     }
-    if (!transactions.empty()) mirrored_.written = taken_in((*answers)[before + 1].got);
+    if (!transactions.empty()) mirrored_.take(taken_in((*answers)[before + 1].got));
     mirrored_.ahead = marks_in(answers->back().got);
     if (!mirrored_.written.empty() || !mirrored_.ahead.empty()) seen_receipts();
     return begins ? read_beginning(*answers) : beginning::good;
@@ -77,9 +81,21 @@ pgclient::result<void> applier::look_at(const std::vector<consume::received>& ev
         if (change == nullptr) continue;
         auto mapping = catalog_.mapping(to_.db, change->rel);
         if (!mapping) return mapping.error();
+        mirrored_.meet(each.event.xid, *change, **mapping);
         judge.look_at(each.event, *change, **mapping);
     }
     return {};
+}
+
+// Of a row that a receipt is about. The rest of a transaction that comes in parts may show that it isn't its own.
+bool applier::believes(const model::change_event& event, const table_mapping& mapping, const scope_filter& scopes) {
+    const auto known_within = store::ddl_is_known_within + scopes.in_force()->config.proxy.mirror_timeout;
+    const bool doubtful = doubts_.about(event, mapping.rel, known_within);
+    // What the stream does to one key may have hit the row of an equal one.
+    const bool one_text =
+        std::ranges::all_of(mapping.key, [&](auto at) { return mapping.columns[at].target.one_text; });
+    return !doubtful && one_text && !mirrored_.unmet.contains(event.xid) &&
+           !was_filled_behind(mapping.rel->table, event);
 }
 
 }  // namespace crossfade::cdc::apply

@@ -1,6 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "cdc/apply/careful.hpp"
@@ -32,8 +35,8 @@ class letter_box {
         std::size_t discarded = 0;
     };
     // Does it, up to `most_at_a_time` of them in the stream's order, in a transaction of its own, and only while no
-    // backfill copies and the follower's progress is what `at` says. load() afterwards: rows() knows only what waited
-    // before.
+    // backfill copies and the follower's progress is what `at` says. By the follower's tables as they are then: who
+    // mends one asks for its letters. load() afterwards: rows() knows only what waited before.
     pgclient::result<outcome> serve(const store::progress& at);
 
     static constexpr int most_at_a_time = 500;
@@ -41,6 +44,11 @@ class letter_box {
   private:
     struct letter;
     struct mirrored;
+    // Empty: the tables have been altered meanwhile, and nothing was done.
+    pgclient::result<std::optional<outcome>> serve_once(const store::progress& at);
+    pgclient::result<std::shared_ptr<const table_mapping>> mapping_of(
+        const std::shared_ptr<const model::relation>& rel);
+    pgclient::result<bool> are_as_mapped();
     std::string mine() const;
     std::string in_their_turn() const;
     pgclient::result<void> free_what_waited();
@@ -54,6 +62,7 @@ class letter_box {
     const careful_settings& settings_;
     waiting_rows rows_;
     events::relation_decoder relations_;
+    std::set<std::shared_ptr<const table_mapping>> used_;  // in the transaction under way
     bool asked_ = false;
 };
 

@@ -55,6 +55,20 @@ std::optional<std::int64_t> mark_of(const table_mapping& mapping, const model::r
     return store::row_mark(mapping.target, key);
 }
 
+void mirrored_rows::take(std::unordered_map<store::source_xid, row_marks> receipts) {
+    unmet = receipts;
+    std::erase_if(unmet, [](const auto& each) { return each.second.empty(); });
+    written = std::move(receipts);
+}
+
+void mirrored_rows::meet(store::source_xid transaction, const model::row_change& change, const table_mapping& mapping) {
+    const auto found = unmet.find(transaction);
+    if (found == unmet.end()) return;
+    for (const auto which : {row_side::before, row_side::after})
+        if (const auto mark = mark_of(mapping, change, which)) found->second.erase(*mark);
+    if (found->second.empty()) unmet.erase(found);
+}
+
 bool is_verified(store::source_xid transaction, unsigned percent) {
     // Ids that follow each other are spread evenly (Knuth's multiplicative method).
     constexpr std::uint64_t golden = 0x9E3779B97F4A7C15;

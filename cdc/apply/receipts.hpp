@@ -23,6 +23,9 @@ using row_marks = std::unordered_set<std::int64_t>;
 struct mirrored_rows {
     // Of transactions that the stream is at, and whose receipts are taken: the follower has these rows.
     std::unordered_map<store::source_xid, row_marks> written;
+    // Of these, what the stream has said no change of by now. At a transaction's end there is none, or the receipt is
+    // another one's, which the source has lost, and whose number it has given once more.
+    std::unordered_map<store::source_xid, row_marks> unmet;
     // Of later ones: the follower has these rows as they are going to be.
     row_marks ahead;
     // The batch empties a table, or has its columns changed: what was written before that on the follower, and is after
@@ -33,6 +36,8 @@ struct mirrored_rows {
         const auto found = written.find(transaction);
         return found != written.end() && found->second.contains(mark);
     }
+    void take(std::unordered_map<store::source_xid, row_marks> receipts);
+    void meet(store::source_xid transaction, const model::row_change& change, const table_mapping& mapping);
 };
 
 // Of the row before the change or after it, which are one unless the change moves it. Empty where no receipt can be

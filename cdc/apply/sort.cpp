@@ -153,7 +153,7 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
             // What waits behind a dead letter goes there, whoever has written it.
             if (judging_ && !behind) judged = judge.judge(each.event, *change, **mapping);
             for (auto& part : judged)
-                if (part.how == judgement::trusted && was_filled_behind(change->rel->table, each.event))
+                if (part.how == judgement::trusted && !believes(each.event, **mapping, scopes))
                     part.how = judgement::check;
             std::erase_if(judged, [](const auto& part) { return part.how == judgement::ahead; });
             const bool trusted =
@@ -212,6 +212,13 @@ pgclient::result<applier::sorted> applier::sort(const std::vector<consume::recei
                 treated(seen->tables.front().name, each.event);
         }
         ++made.applied[std::string{kind_of(each.event)}];
+    }
+    const table_mapping* last = nullptr;
+    for (const auto& each : made.events) {
+        for (const auto& mapping : each.mappings) {
+            if (mapping.get() != last && !mapping->refused) made.mappings.insert(mapping);
+            last = mapping.get();
+        }
     }
     made.plan = planner.take();
     made.taken_back = judge.taken_back();

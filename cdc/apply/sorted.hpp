@@ -16,6 +16,7 @@ namespace crossfade::cdc::apply {
 struct applier::sorted {
     std::deque<model::row_change> halves;  // of changes that are judged as two
     std::vector<placed_event> events;
+    std::set<std::shared_ptr<const table_mapping>> mappings;  // by which they are written
     batch_plan plan;
     std::map<std::string, std::uint64_t> applied;
     std::map<std::string, std::uint64_t> skipped;

@@ -142,7 +142,7 @@ statement overwrite_one(const table_mapping& mapping, const model::row& after) {
     change.rel = mapping.rel;
     change.operation = model::row_operation::update;
     change.after = after;
-    return set_row(mapping, change, false);
+    return set_row(mapping, change, true);  // a key that is equal may have another text
 }
 
 std::optional<statement> write_anew(const table_mapping& mapping, const model::row_change& change) {

@@ -74,11 +74,14 @@ table_mapping map_table(std::shared_ptr<const model::relation> rel, const target
         return made;
     }
     std::string missing;
+    std::string generated;
     for (std::size_t i = 0; i < columns.size(); ++i) {
         const auto* column = target->find(columns[i].name);
         if (column == nullptr) {
             missing += (missing.empty() ? "" : ", ") + columns[i].name;
-        } else if (!column->generated) {
+        } else if (column->generated) {
+            generated += (generated.empty() ? "" : ", ") + columns[i].name;
+        } else {
             made.columns.push_back({i, *column});
         }
     }
@@ -87,11 +90,17 @@ table_mapping map_table(std::shared_ptr<const model::relation> rel, const target
             unmappable{"42703", "the follower's table " + model::to_string(made.target) + " has no column " + missing};
         return made;
     }
+    if (!generated.empty()) {
+        made.refused = unmappable{"428C9", "the follower's table " + model::to_string(made.target) + " generates " +
+                                               generated + ", which the source has values of"};
+        return made;
+    }
     made.key = key_of(made, *target);
     made.keyed = refuses_twins(made, *target);
     made.copyable = target->copyable;
     made.tied = target->tied;
     made.partitioned = target->partitioned;
+    made.shape = target->shape;
     for (const auto& column : target->columns)
         if (!column.generated && !written(made, column.name)) made.unmapped.push_back(column.name);
     for (std::size_t i = 0; i < made.columns.size(); ++i) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,7 +23,8 @@ struct target_column {
     bool generated = false;
     bool identity_always = false;  // takes a value in an INSERT alone
     bool comparable = false;       // `=` says the same as the text, or less
-    std::string equals = "=";      // of its type: see operator_sql()
+    std::string equals = "=";      // of its type: see store::operator_sql()
+    bool one_text = true;          // of its type: see store::one_text_sql()
     bool not_null = false;
     bool tied = false;  // a constraint beside the primary key looks at it, by which rows may be in each other's way
 
@@ -47,6 +49,7 @@ struct target_table {
     std::vector<model::tie> ties;  // where they were asked for
     bool tied = false;             // has such constraints; see target_column
     bool partitioned = false;
+    std::int64_t shape = 0;  // another one when it is another table, or has other columns: see shape_sql
 
     bool copyable = true;  // COPY is refused where row security is in force for our role
 
@@ -79,6 +82,7 @@ struct table_mapping {
     std::vector<std::size_t> always;        // likewise: GENERATED ALWAYS AS IDENTITY, but for the key's
     std::vector<std::string> unmapped;      // what the follower's table has besides, but for generated columns
     bool partitioned = false;
+    std::int64_t shape = 0;  // the target's
 
     std::optional<unmappable> refused;  // then nothing above but rel, target and tenant counts
 

@@ -1,10 +1,17 @@
 #include "cdc/apply/target_catalog.hpp"
 
+#include "lib/store/equality.hpp"
 #include "lib/store/ties.hpp"
 
 namespace crossfade::cdc::apply {
 
 namespace {
+
+// A number for each of a table's columns, `a`; their sum is the table's shape. Each batch asks for it, so that it is
+// made of what one index finds.
+constexpr const char* shape_sql =
+    "hashint8((a.attrelid::int8 << 32) | a.atttypid::int8) # hashname(a.attname) # hashchar(a.attgenerated)"
+    " # hashchar(a.attidentity) # a.attnotnull::int";
 
 // Types whose equality is that of the text, or coarser (numeric 1.0 and 1.00): their indexes may be used to find a row.
 std::string columns_sql() {
@@ -14,7 +21,9 @@ std::string columns_sql() {
            " a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'text'::regtype, 'varchar'::regtype,"
            " 'uuid'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'date'::regtype, 'numeric'::regtype, "
            "'bool'::regtype), NOT row_security_active(c.oid), c.oid::int8, c.relkind = 'p', " +
-           operator_sql("a.atttypid", 3, "=") +
+           store::operator_sql("a.atttypid", 3, "=") + ", " +
+           store::one_text_sql("coalesce(nullif(t.typbasetype, 0::oid), a.atttypid)", "a.attcollation") + ", " +
+           shape_sql +
            " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid"
            " WHERE a.attrelid = to_regclass($1) AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
            " ORDER BY a.attnum";
@@ -42,20 +51,6 @@ std::string tied_sql() {
 
 }  // namespace
 
-std::string operator_sql(const std::string& type, int strategy, const std::string& in_pg_catalog) {
-    return "coalesce((WITH RECURSIVE base (oid) AS (SELECT " + type +
-           " UNION ALL SELECT d.typbasetype FROM base b JOIN pg_type d ON d.oid = b.oid AND d.typtype = 'd')"
-           " SELECT 'OPERATOR(' || quote_ident(n.nspname) || '.' || o.oprname || ')' FROM base b"
-           " JOIN pg_opclass s ON s.opcintype = b.oid AND s.opcdefault"
-           " JOIN pg_am m ON m.oid = s.opcmethod AND m.amname = 'btree'"
-           " JOIN pg_amop p ON p.amopfamily = s.opcfamily AND p.amoplefttype = b.oid AND p.amoprighttype = b.oid"
-           " AND p.amopstrategy = " +
-           std::to_string(strategy) +
-           " JOIN pg_operator o ON o.oid = p.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace"
-           " WHERE n.nspname <> 'pg_catalog'), '" +
-           in_pg_catalog + "')";
-}
-
 pgclient::result<std::shared_ptr<const target_table>> load_target(pgclient::connection& db,
                                                                   const model::table_name& table, bool with_ties) {
     auto columns = db.exec(columns_sql(), {model::quoted(table)});
@@ -76,6 +71,8 @@ pgclient::result<std::shared_ptr<const target_table>> load_target(pgclient::conn
         found->copyable = columns->boolean(i, 8);
         found->partitioned = columns->boolean(i, 10);
         column.equals = columns->text(i, 11);
+        column.one_text = columns->boolean(i, 12);
+        found->shape += columns->integer(i, 13).value_or(0);
         found->columns.push_back(std::move(column));
     }
     auto keys = db.exec(std::string{keys_sql}, {model::quoted(table)});
@@ -96,6 +93,14 @@ pgclient::result<std::shared_ptr<const target_table>> load_target(pgclient::conn
         found->ties = std::move((*ties)[oid]);
     }
     return std::shared_ptr<const target_table>{std::move(found)};
+}
+
+statement unless_as_mapped(const table_mapping& mapping) {
+    static const std::string sql =
+        "SELECT 1 FROM pg_attribute a WHERE a.attrelid = to_regclass($1::text) AND a.attnum > 0 AND NOT a.attisdropped"
+        " HAVING sum(" +
+        std::string{shape_sql} + ") IS DISTINCT FROM $2::int8";
+    return {sql, {model::quoted(mapping.target), std::to_string(mapping.shape)}, 0};
 }
 
 pgclient::result<std::shared_ptr<const target_table>> target_catalog::load(pgclient::connection& db,

@@ -6,20 +6,21 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cdc/apply/sql.hpp"
 #include "cdc/apply/target.hpp"
 #include "lib/pgclient/connection.hpp"
 
 namespace crossfade::cdc::apply {
 
-// A query's expression: the operator of btree's `strategy` (3: =, 5: >) that sorts go by for the type whose oid the SQL
-// `type` is, as SQL takes it. Our sessions look in pg_catalog alone, and of a type that is coerced to one of there, as
-// citext is to text, they would find that one's, which says something else.
-std::string operator_sql(const std::string& type, int strategy, const std::string& in_pg_catalog);
-
 // Reads one table's description from the follower; null when there is no such table that rows can be written to.
 pgclient::result<std::shared_ptr<const target_table>> load_target(pgclient::connection& db,
                                                                   const model::table_name& table,
                                                                   bool with_ties = false);
+
+// Gives a row, which isn't expected, where the target is another table than was mapped, or has other columns: what is
+// written goes by what it was, and is cast to the types it had. Asked for when it is written, and the table can't be
+// changed any more. It doesn't look at keys: by others a statement touches another number of rows.
+statement unless_as_mapped(const table_mapping& mapping);
 
 // The follower's tables as far as they have been needed, and how the source's go into them. Queries the follower when
 // it meets a table for the first time. Not thread-safe.

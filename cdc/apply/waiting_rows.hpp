@@ -13,7 +13,7 @@ namespace crossfade::cdc::apply {
 
 // Which rows have a change among the dead letters: what happens to such a row later has to wait behind it, or a replay
 // would bring old values back. Rows are known by a hash of their key; two of one hash wait without need, and lose
-// nothing.
+// nothing. What rows are known by may have changed since the letter was written: then all of the table wait.
 class waiting_rows {
   public:
     // Rows of one table that are kept apart at most; beyond it all of the table's wait.
@@ -23,7 +23,9 @@ class waiting_rows {
     using hashes = std::vector<std::uint64_t>;
 
     // Of the row before and after the change: by the replica identity's columns, or by all where it names none; then by
-    // the mapping's key, too, by which such a row is written. Every row, as long as that isn't known.
+    // the mapping's key, too, by which such a row is written. Every row, as long as that isn't known. Every row, and
+    // those, where the follower finds a row by a key that is equal and has another text: by a collation that isn't
+    // deterministic, for instance.
     static hashes of(const model::row_change& change, const table_mapping& mapping);
 
     // Tables are named as crossfade.dead_letters names them: model::to_string of the name, which can't be taken apart

@@ -174,6 +174,7 @@ pgclient::result<bool> backfiller::commit(failpoint::listed written) {
     source_.close();
     if (!answers) return answers.error();
     if (ours) return true;
+    catalog_.forget();  // perhaps it was the follower's table
     if (auto left = leave(); !left) return left.error();
     return false;
 }
@@ -363,6 +364,7 @@ pgclient::result<backfiller::turn> backfiller::copy(const store::progress& at) {
     if (!written.fine()) return give_up(known, written, *now);
     const bool last = !by_chunks || written.rows < known.rows;
     auto& pipe = *to_.pipe;
+    pipe.add(apply::unless_as_mapped(mapping));
     pipe.add(
         {"UPDATE crossfade.backfills SET state = $3::text, last_key = $4::text[], source_snapshot = $5::text,"
          " settled_lsn = $6::pg_lsn, copied_rows = copied_rows + $7::bigint,"
@@ -467,6 +469,7 @@ pgclient::result<backfiller::turn> backfiller::refetch(const store::progress& at
         return given_up;
     }
     auto& pipe = *to_.pipe;
+    pipe.add(apply::unless_as_mapped(mapping));
     pipe.add(
         {"UPDATE crossfade.refetch SET settled_lsn = $4::pg_lsn WHERE stream = $1::text AND table_name = $2::text"
          " AND id <= $3::bigint AND settled_lsn IS NULL",

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "cdc/apply/target_catalog.hpp"
+#include "lib/store/equality.hpp"
 
 namespace crossfade::cdc::backfill {
 
@@ -19,7 +19,7 @@ constexpr const char* table_sql =
 std::string columns_sql() {
     // The last column: whether it belongs to the replica identity.
     return "SELECT a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, -1), " +
-           apply::operator_sql("a.atttypid", 3, "=") + ", " + apply::operator_sql("a.atttypid", 5, ">") +
+           store::operator_sql("a.atttypid", 3, "=") + ", " + store::operator_sql("a.atttypid", 5, ">") +
            ", c.relreplident = 'f' OR EXISTS (SELECT FROM pg_index i"
            " WHERE i.indrelid = c.oid AND a.attnum = ANY (i.indkey)"
            " AND (c.relreplident = 'd' AND i.indisprimary OR c.relreplident = 'i' AND i.indisreplident))"
@@ -40,7 +40,7 @@ std::string key_sql() {
            " WHERE a.attnum IS NULL OR i.indkey[k] = 0"
            " OR NOT l.collisdeterministic AND i.indcollation[k] <> l.oid"
            " OR t.typnamespace = 'pg_catalog'::regnamespace AND " +
-           apply::operator_sql("a.atttypid", 3, "=") +
+           store::operator_sql("a.atttypid", 3, "=") +
            " <> '=') ORDER BY c.relreplident = 'i' AND indisreplident DESC, indisprimary DESC, indexrelid LIMIT 1) AS "
            "u,"
            " unnest(u.indkey) WITH ORDINALITY AS k(attnum, place)"

@@ -81,7 +81,14 @@ stored store(const std::string& stream, const record& what) {
          model::to_string(what.at.commit_lsn), std::to_string(what.at.ordinal)}};
 }
 
+std::string may_share_a_row(const std::string& keys, const std::string& others) {
+    const auto identity = "[1] >> " + std::to_string(64 - identity_bits);
+    return '(' + keys + " && " + others + " OR 0 = ANY (" + keys + ") OR 0 = ANY (" + others + ") OR " + keys +
+           identity + " <> " + others + identity + ')';
+}
+
 stored store(const std::string& stream, const std::string& topic, int partition, const dead_letter& what) {
+    static const auto of_the_same = may_share_a_row("o.keys", "($16::bigint[])");
     static constexpr std::string_view digits = "0123456789abcdef";
     std::string bytes = "\\x";
     bytes.reserve(2 + what.event.size() * 2);
@@ -92,7 +99,7 @@ stored store(const std::string& stream, const std::string& topic, int partition,
     }
     pgwire::array_literal rows;
     for (const auto row : what.rows) rows.add(std::to_string(static_cast<std::int64_t>(row)));
-    return {
+    static const auto sql =
         "INSERT INTO crossfade.dead_letters AS l (stream, topic, partition, kafka_offset, system_identifier, timeline,"
         " commit_lsn, ordinal, tenant, table_name, operation, sqlstate, reason, event, state, keys)"
         " VALUES ($1::text, $2::text, $3::int, $4::bigint, $5::numeric, $6::bigint, $7::pg_lsn, $8::bigint, $9::text,"
@@ -101,16 +108,17 @@ stored store(const std::string& stream, const std::string& topic, int partition,
         " CASE WHEN $15::text = 'behind' AND NOT EXISTS (SELECT FROM crossfade.dead_letters o"
         " WHERE o.stream = $1::text AND o.table_name = $10::text AND o.state <> 'replay'"
         " AND (o.commit_lsn, o.ordinal) < ($7::pg_lsn, $8::bigint)"
-        " AND (o.keys && $16::bigint[] OR 0 = ANY (o.keys) OR 0 = ANY ($16::bigint[]))) THEN 'replay' ELSE $15::text "
-        "END,"
-        " $16::bigint[])"
+        " AND " +
+        of_the_same +
+        ") THEN 'replay' ELSE $15::text END, $16::bigint[])"
         " ON CONFLICT (stream, partition, commit_lsn, ordinal, table_name) DO UPDATE SET sqlstate = excluded.sqlstate,"
-        " reason = excluded.reason, state = excluded.state, tries = l.tries + 1",
-        {stream, topic, std::to_string(partition), std::to_string(what.offset),
-         std::to_string(what.at.system_identifier), std::to_string(what.at.timeline),
-         model::to_string(what.at.commit_lsn), std::to_string(what.at.ordinal), what.tenant,
-         model::to_string(what.table), std::string{what.operation}, what.sqlstate, what.reason, std::move(bytes),
-         std::string{what.state}, rows.take()}};
+        " reason = excluded.reason, state = excluded.state, tries = l.tries + 1";
+    return {sql,
+            {stream, topic, std::to_string(partition), std::to_string(what.offset),
+             std::to_string(what.at.system_identifier), std::to_string(what.at.timeline),
+             model::to_string(what.at.commit_lsn), std::to_string(what.at.ordinal), what.tenant,
+             model::to_string(what.table), std::string{what.operation}, what.sqlstate, what.reason, std::move(bytes),
+             std::string{what.state}, rows.take()}};
 }
 
 }  // namespace crossfade::cdc::drift

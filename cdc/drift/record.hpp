@@ -44,6 +44,11 @@ struct record {
     model::position at;
 };
 
+// A letter's hashes of its rows begin with these bits, of what the rows are known by; 0 stands for every row.
+inline constexpr int identity_bits = 24;
+// SQL: whether letters with these keys may be about one row. What is known by something else can't be compared.
+std::string may_share_a_row(const std::string& keys, const std::string& others);
+
 struct dead_letter {
     model::table_name table;
     std::string tenant;

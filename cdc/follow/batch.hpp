@@ -21,7 +21,10 @@ struct stream_follower::batch {
         if (events.empty()) since = std::chrono::steady_clock::now();
         bytes += part.bytes;
         for (auto& each : part.events) {
-            changes = changes || !std::holds_alternative<model::heartbeat>(each.event.body);
+            if (const auto* beat = std::get_if<model::heartbeat>(&each.event.body))
+                each.event.commit_time = time_of(*beat);
+            else
+                changes = true;
             events.push_back(std::move(each));
         }
     }
@@ -37,8 +40,13 @@ struct stream_follower::batch {
         // In a stream that is ordered by key a batch may end within a transaction.
         to.end_lsn = last.last ? last.end_lsn : std::max(from.end_lsn, last.at.commit_lsn);
         to.commit_time = last.commit_time;
-        if (const auto* beat = std::get_if<model::heartbeat>(&last.body)) to.commit_time = beat->emitted_at;
         return to;
+    }
+    // What one says that isn't the publisher's own may be anything, and whoever may log in to the source can emit one:
+    // by a time to come receipts of what is on its way would be given up.
+    static model::source_time time_of(const model::heartbeat& beat) {
+        const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
+        return std::clamp(beat.emitted_at, model::source_time{}, now);
     }
     void clear() {
         events.clear();

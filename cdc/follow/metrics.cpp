@@ -47,6 +47,9 @@ metrics::metrics(prometheus::Registry& registry, std::string stream)
                            .Add(of_stream())),
       dead_letters_waiting(
           gauges(registry, "crossfade_dead_letters_waiting", "Dead letters on the follower").Add(of_stream())),
+      dead_letters_too_large(gauges(registry, "crossfade_dead_letters_too_large",
+                                    "Dead letters larger than their topic takes, which are on the follower alone")
+                                 .Add(of_stream())),
       waiting_rows(
           gauges(registry, "crossfade_waiting_rows", "Rows whose changes wait behind a dead letter").Add(of_stream())),
       ddl_waiting_changes_limit(gauges(registry, "crossfade_ddl_waiting_changes_limit",

@@ -62,6 +62,7 @@ class metrics {
     prometheus::Gauge& read_ahead;
     prometheus::Gauge& read_ahead_limit;
     prometheus::Gauge& dead_letters_waiting;
+    prometheus::Gauge& dead_letters_too_large;
     prometheus::Gauge& waiting_rows;
     prometheus::Gauge& ddl_waiting_changes_limit;
     prometheus::Gauge& partitions;

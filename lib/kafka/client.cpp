@@ -60,6 +60,14 @@ std::string to_string(const failure& what) {
     return what.message + " (" + rd_kafka_err2name(what.code) + (what.fatal ? ", fatal)" : ")");
 }
 
+rd_kafka_resp_err_t cause(const failure& of) {
+    if (of.code != RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE) return of.code;
+    for (const auto known : {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+                             RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART})
+        if (of.message.find(rd_kafka_err2str(known)) != std::string::npos) return known;
+    return of.code;
+}
+
 void throw_exception_from_error(const failure& what, const boost::source_location&) {
     throw std::runtime_error(to_string(what));
 }

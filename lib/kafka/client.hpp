@@ -22,6 +22,8 @@ struct failure {
     bool local = false;
 };
 std::string to_string(const failure& what);
+// enable.gapless.guarantee makes one fatal error of whatever a request failed of; what that was is only in its text.
+rd_kafka_resp_err_t cause(const failure& of);
 [[noreturn]] void throw_exception_from_error(const failure& what, const boost::source_location& where);
 
 // The largest message that is produced (message.max.bytes) unless configured, and what a topic has to take for it:

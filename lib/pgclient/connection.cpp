@@ -125,14 +125,16 @@ result<connection> connection::open(const std::string& dsn, const open_options& 
     // One round trip. A walsender takes plain SQL, several statements too, once it is connected to a database. The
     // first half is how values are written and read; the second, what a role's or a database's own settings are meant
     // to do to applications.
-    const auto* const settings =
+    std::string settings =
         "SET search_path = pg_catalog; SET datestyle = 'ISO, YMD'; SET intervalstyle = postgres; "
         "SET extra_float_digits = 3; SET bytea_output = hex; SET timezone = 'UTC'; SET lc_monetary = 'C'; "
         "SET xmloption = content; "
         "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
-        "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; "
-        "SELECT pg_backend_pid()";
-    const auto settled = opened.answer(PQsendQuery(opened.native(), settings), until);
+        "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; ";
+    if (opened.server_version() >= 140000) settings += "SET idle_session_timeout = 0; ";
+    if (opened.server_version() >= 170000) settings += "SET transaction_timeout = 0; ";
+    settings += "SELECT pg_backend_pid()";
+    const auto settled = opened.answer(PQsendQuery(opened.native(), settings.c_str()), until);
     if (!settled) return settled.error();
     opened.dsn_ = dsn;
     opened.pid_ = settled->text(0, 0);

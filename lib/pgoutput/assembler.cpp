@@ -105,13 +105,16 @@ assembler::outcome assembler::on(logical_message&& from) {
     return hold(model::logical_message{std::move(from.prefix), std::move(from.content)});
 }
 
+// Any role may emit one. Beyond this, in 2200, there is nothing that a clock says, and durations to it may not fit.
+constexpr std::int64_t latest = 7'258'118'400'000'000;
+
 assembler::outcome assembler::on_heartbeat(const logical_message& from) {
     // One within a transaction would have no place in the order; none is lost when it is left out.
     if (from.prefix != heartbeat_prefix || transaction_) return std::nullopt;
     std::int64_t microseconds = 0;
     const char* const end = from.content.data() + from.content.size();
     const auto [stop, error] = std::from_chars(from.content.data(), end, microseconds);
-    if (error != std::errc{} || stop != end) return std::nullopt;
+    if (error != std::errc{} || stop != end || microseconds < 0 || microseconds > latest) return std::nullopt;
 
     // The last byte of the message's record: the commit record of the next transaction may begin right at its end, and
     // would have the same position.

@@ -21,6 +21,9 @@ constexpr entry functions[] = {
 constexpr entry operators[] = {
 #include "lib/sql/builtin_operators.inc"
 };
+constexpr std::string_view relations[] = {
+#include "lib/sql/builtin_relations.inc"
+};
 #undef immutable
 #undef stable
 #undef volatile_
@@ -28,6 +31,7 @@ constexpr entry operators[] = {
 
 static_assert(std::ranges::is_sorted(functions, {}, &entry::name));
 static_assert(std::ranges::is_sorted(operators, {}, &entry::name));
+static_assert(std::ranges::is_sorted(relations));
 
 // Sorted. A name that is missing costs those who ask a wait, or more; one too many would lose sight of a write.
 constexpr std::string_view writing_no_rows[] = {
@@ -98,6 +102,10 @@ volatility function_volatility(std::string_view name) {
 
 volatility operator_volatility(std::string_view name) {
     return find(operators, name);
+}
+
+bool is_of_the_catalogs(std::string_view relation) {
+    return std::ranges::binary_search(relations, relation);
 }
 
 bool tells_of_the_server(std::string_view name) {

@@ -11,6 +11,9 @@ namespace crossfade::sql {
 volatility function_volatility(std::string_view name);
 volatility operator_volatility(std::string_view name);
 
+// Whether PostgreSQL itself has a table or view of that name, which comes first where the text has no schema.
+bool is_of_the_catalogs(std::string_view relation);
+
 // Of PostgreSQL's functions, whether what it says is of the server, its catalogs or the connection, and not of what it
 // is called with.
 bool tells_of_the_server(std::string_view name);

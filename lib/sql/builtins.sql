@@ -29,3 +29,14 @@ $$;
 SELECT pg_temp.entry(name, rank) FROM judged_functions ORDER BY name COLLATE "C";
 \o lib/sql/builtin_operators.inc
 SELECT pg_temp.entry(name, rank) FROM judged_operators ORDER BY name COLLATE "C";
+
+-- Tables and views of the catalogs, with what later versions have added, and those of extensions that tell of their
+-- server.
+\o lib/sql/builtin_relations.inc
+SELECT format('"%s",', name) FROM (
+    SELECT relname::text FROM pg_catalog.pg_class
+    WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')
+    UNION
+    VALUES ('pg_stat_io'), ('pg_stat_checkpointer'), ('pg_wait_events'), ('pg_aios'), ('pg_shmem_allocations_numa'),
+           ('pg_buffercache'), ('pg_buffercache_numa'), ('pg_stat_statements'), ('pg_stat_statements_info')
+) AS relations (name) ORDER BY name COLLATE "C";

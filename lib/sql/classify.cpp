@@ -218,6 +218,7 @@ void particulars(const PgQuery__Node& node, statement& it) {
             break;
         }
         case PG_QUERY__NODE__NODE_EXECUTE_STMT:
+            std::get<effect::execute>(it.effect).calm_arguments = it.calls <= volatility::stable;
             it.unknown_tables = true;
             it.calls = volatility::unknown;
             break;

@@ -82,6 +82,7 @@ struct prepare {
 };
 struct execute {
     std::string name;
+    bool calm_arguments = true;  // what they call is stable or calmer
 };
 // Without a name: ALL.
 struct deallocate {

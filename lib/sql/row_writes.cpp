@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "lib/sql/parse_tree.hpp"
+#include "lib/sql/unbounded_writes.hpp"
 
 namespace crossfade::sql {
 namespace {
@@ -106,6 +107,7 @@ std::optional<row_write> row_write_of(const PgQuery__Node& node, const statement
     it.name = text_of(target.relname);
     it.reference = quoted(target.alias == nullptr ? it.name : text_of(target.alias->aliasname));
     it.set_columns = columns_of(found->set);
+    it.unbounded = is_unbounded_write(node, text);
     it.returning_at =
         found->returning.empty() ? behind_last_token(known, text) : in_front_of(*found->returning.front());
     if (it.returning_at <= known.offset || it.returning_at > known.offset + known.length) return std::nullopt;

@@ -63,6 +63,7 @@ struct row_write {
     std::string reference;  // what RETURNING calls the target by, its alias or its name, in double quotes
     // That UPDATE or ON CONFLICT DO UPDATE assigns, in the text's order, each once; of a[1] and c.f, a and c.
     std::vector<std::string> set_columns;
+    bool unbounded = false;  // plainly may be any number of rows (unbounded_writes.hpp)
     // Where to put in " item," if the statement has RETURNING, and " RETURNING item" if not, in bytes of the whole
     // text: in front of RETURNING's first item, or behind the last token. The blank in front is needed: RETURNING* is
     // SQL.

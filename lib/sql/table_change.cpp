@@ -23,9 +23,42 @@ bool among(std::string_view name, const std::array<std::string_view, size>& name
     return std::ranges::find(names, name) != names.end();
 }
 
+bool is_of_postgresql(const PgQuery__TypeName* type) {
+    return type != nullptr && (type->n_names == 1 || (type->n_names == 2 && name_of(type->names[0]) == "pg_catalog"));
+}
+
+// Whose values a text or a number gives alike whatever a session's settings are. Not those of times, of intervals
+// (IntervalStyle) and of money (lc_monetary), nor of names (search_path), nor any of one's own: a domain may be any of
+// them.
+bool reads_alike(const PgQuery__TypeName* type) {
+    constexpr auto names = std::to_array<std::string_view>(
+        {"bool",           "int2",         "int4",      "int8",      "float4",   "float8",
+         "numeric",        "text",         "bpchar",    "varchar",   "char",     "name",
+         "uuid",           "json",         "jsonb",     "bytea",     "bit",      "varbit",
+         "inet",           "cidr",         "macaddr",   "macaddr8",  "oid",      "point",
+         "tsquery",        "tsvector",     "int4range", "int8range", "numrange", "int4multirange",
+         "int8multirange", "nummultirange"});
+    return is_of_postgresql(type) && among(type_name(type), names);
+}
+
+// To which everything that is converted without USING is converted alike whatever a session's settings are. Not to
+// texts, which are written as the session writes times, intervals, bytes and numbers; nor to numeric, for money's sake.
+bool converts_alike(const PgQuery__TypeName* type) {
+    constexpr auto names =
+        std::to_array<std::string_view>({"int2", "int4", "int8", "float4", "float8", "json", "jsonb"});
+    return is_of_postgresql(type) && among(type_name(type), names);
+}
+
+constexpr std::string_view no_constant = "a new column's default is no constant";
+constexpr std::string_view a_time = "a new column's default is a time";
+constexpr std::string_view read_by_settings =
+    "what a new column's default is read as may depend on the session's settings";
+
 // A value that both sides compute alike, whenever they do. 'now' is one for a text, and none for a time.
 std::string_view default_objection(const PgQuery__Node* value, const PgQuery__TypeName* of) {
-    constexpr std::array<std::string_view, 5> times{"date", "time", "timetz", "timestamp", "timestamptz"};
+    constexpr auto times =
+        std::to_array<std::string_view>({"date", "time", "timetz", "timestamp", "timestamptz", "interval", "daterange",
+                                         "tsrange", "tstzrange", "datemultirange", "tsmultirange", "tstzmultirange"});
     if (value == nullptr) return {};
     if (value->node_case == PG_QUERY__NODE__NODE_TYPE_CAST) {
         if (const auto objection = default_objection(value->type_cast->arg, value->type_cast->type_name);
@@ -33,9 +66,18 @@ std::string_view default_objection(const PgQuery__Node* value, const PgQuery__Ty
             return objection;
         return default_objection(value->type_cast->arg, of);
     }
-    if (value->node_case != PG_QUERY__NODE__NODE_A_CONST) return "a new column's default is no constant";
-    const bool text = value->a_const->val_case == PG_QUERY__A__CONST__VAL_SVAL && value->a_const->isnull == 0;
-    if (text && among(type_name(of), times)) return "a new column's default is a time";
+    if (value->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR) {
+        for (const auto* each : list(value->a_array_expr->n_elements, value->a_array_expr->elements))
+            if (const auto objection = default_objection(each, of); !objection.empty()) return objection;
+        return reads_alike(of) ? std::string_view{} : read_by_settings;
+    }
+    if (value->node_case != PG_QUERY__NODE__NODE_A_CONST) return no_constant;
+    if (value->a_const->isnull != 0) return {};
+    if (among(type_name(of), times)) return a_time;
+    const bool text = value->a_const->val_case == PG_QUERY__A__CONST__VAL_SVAL;
+    // A backslash, by standard_conforming_strings.
+    if (!reads_alike(of) || (text && text_of(value->a_const->sval->sval).find('\\') != std::string_view::npos))
+        return read_by_settings;
     return {};
 }
 
@@ -66,6 +108,14 @@ std::string_view new_column_objection(const PgQuery__Node* def) {
     return {};
 }
 
+bool has_default(const PgQuery__ColumnDef& column) {
+    return column.raw_default != nullptr ||
+           std::ranges::any_of(list(column.n_constraints, column.constraints), [](const auto* each) {
+               return each->node_case == PG_QUERY__NODE__NODE_CONSTRAINT &&
+                      each->constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT;
+           });
+}
+
 std::string_view constraint_objection(const PgQuery__Node* def) {
     if (def == nullptr || def->node_case != PG_QUERY__NODE__NODE_CONSTRAINT)
         return "a constraint that isn't understood";
@@ -77,6 +127,14 @@ std::string_view constraint_objection(const PgQuery__Node* def) {
         default:
             return "a constraint of another kind than CHECK, UNIQUE and PRIMARY KEY";
     }
+}
+
+// Of a type that is read alike rows are as they were, or else computed anew: those that converts_alike() doesn't know.
+std::string_view type_objection(const PgQuery__Node* def) {
+    if (def == nullptr || def->node_case != PG_QUERY__NODE__NODE_COLUMN_DEF) return "a column that isn't understood";
+    if (def->column_def->raw_default != nullptr) return "USING may compute something else there";
+    return reads_alike(def->column_def->type_name) ? std::string_view{}
+                                                   : "the conversion may depend on the session's settings";
 }
 
 bool is_cosmetic(PgQuery__AlterTableType what) {
@@ -113,10 +171,7 @@ std::string_view objection_to(const PgQuery__AlterTableCmd& command) {
         case PG_QUERY__ALTER_TABLE_TYPE__AT_AddConstraint:
             return constraint_objection(command.def);
         case PG_QUERY__ALTER_TABLE_TYPE__AT_AlterColumnType:
-            return command.def != nullptr && command.def->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF &&
-                           command.def->column_def->raw_default == nullptr
-                       ? std::string_view{}
-                       : "USING may compute something else there";
+            return type_objection(command.def);
         case PG_QUERY__ALTER_TABLE_TYPE__AT_ColumnDefault:  // of rows to come, which bring their values with them
         case PG_QUERY__ALTER_TABLE_TYPE__AT_DropColumn:
         case PG_QUERY__ALTER_TABLE_TYPE__AT_DropConstraint:
@@ -149,12 +204,17 @@ void read(const PgQuery__AlterTableStmt& statement, table_change& to) {
         }
         const auto& command = *each->alter_table_cmd;
         const bool cosmetic = is_cosmetic(command.subtype);
-        if (command.subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_AlterColumnType)
-            to.retyped.emplace_back(text_of(command.name));
+        const bool retypes = command.subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_AlterColumnType;
+        if (retypes) to.retyped.emplace_back(text_of(command.name));
+        if (command.subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_AddColumn && command.def != nullptr &&
+            command.def->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF && !has_default(*command.def->column_def))
+            to.added.emplace_back(text_of(command.def->column_def->colname));
         const auto objection = objection_to(command);
         if (to.obstacle.empty()) to.obstacle = objection;
         to.cosmetic = to.cosmetic && cosmetic;
-        to.converts = to.converts && (cosmetic || objection.empty());
+        const bool alike = objection.empty() && (!retypes || converts_alike(command.def->column_def->type_name));
+        to.converts = to.converts && (cosmetic || alike);
+        to.computes = to.computes || objection == no_constant || objection == a_time;
         to.brings_rows = to.brings_rows || command.subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_AttachPartition;
     }
 }

@@ -14,9 +14,13 @@ struct table_change {
     // Why it is not to be repeated elsewhere as it stands, for people, without literals; empty: it may be.
     std::string obstacle;
     std::vector<std::string> retyped;  // columns that got another type
+    std::vector<std::string> added;    // new columns without a default of their own; their type may have one
     bool cosmetic = false;             // the table's rows and columns stay what they were
-    bool converts = false;             // if rows are rewritten, then by their columns' types alone: alike on both sides
-    bool brings_rows = false;          // a partition comes with rows of its own
+    // If rows are rewritten, then by their columns' types alone: alike on both sides, whatever columns were before and
+    // whatever the session's TimeZone, DateStyle and kin are.
+    bool converts = false;
+    bool computes = false;     // rows have values that another database computes for itself, rewritten or not
+    bool brings_rows = false;  // a partition comes with rows of its own
 };
 
 // Never throws for what is in the text. Call it from threads that stay (understand.hpp). Text of at most 64 KiB; a

@@ -16,6 +16,29 @@ std::uint64_t fingerprint_within(const std::string& text, const statement& part)
     return fingerprint(text.substr(part.offset, part.length).c_str());
 }
 
+bool is_ascii(std::string_view text) {
+    return std::ranges::none_of(text, [](char byte) { return static_cast<unsigned char>(byte) >= 0x80; });
+}
+
+bool names_ascii(const statement& it) {
+    const auto* prepare = std::get_if<effect::prepare>(&it.effect);
+    return std::ranges::all_of(it.tables,
+                               [](const table_use& each) { return is_ascii(each.schema) && is_ascii(each.name); }) &&
+           (prepare == nullptr || names_ascii(*prepare->prepared));
+}
+
+void rename(statement& it, spelling now) {
+    for (auto& each : it.tables) {
+        each.schema = name_in_utf8(each.schema, now);
+        each.name = name_in_utf8(each.name, now);
+    }
+    auto* prepare = std::get_if<effect::prepare>(&it.effect);
+    if (prepare == nullptr) return;
+    auto inner = *prepare->prepared;
+    rename(inner, now);
+    prepare->prepared = std::make_shared<const statement>(std::move(inner));
+}
+
 bool is_operator_character(char byte) {
     return std::string_view{"~!@#^&|`?+-*/%<>="}.find(byte) != std::string_view::npos;
 }
@@ -47,8 +70,28 @@ bool is_slow_to_scan(std::string_view text) {
 
 bool legible(std::string_view text, lexing how) {
     if (!how.standard_conforming_strings && text.find('\\') != std::string_view::npos) return false;
-    return how.ascii_is_itself ||
-           std::ranges::none_of(text, [](char byte) { return static_cast<unsigned char>(byte) >= 0x80; });
+    return how.ascii_is_itself || is_ascii(text);
+}
+
+std::string name_in_utf8(std::string_view name, spelling now) {
+    std::string made;
+    for (const char each : name) {
+        const auto byte = static_cast<unsigned char>(each);
+        if (now != spelling::latin1 || byte < 0x80) {
+            made += each;
+        } else {
+            made += static_cast<char>(0xc0 | byte >> 6);
+            made += static_cast<char>(0x80 | (byte & 0x3f));
+        }
+    }
+    return made;
+}
+
+std::shared_ptr<const understanding> with_names_in_utf8(std::shared_ptr<const understanding> known, spelling now) {
+    if (now != spelling::latin1 || !known || !*known || std::ranges::all_of(**known, names_ascii)) return known;
+    auto made = **known;
+    for (auto& each : made) rename(each, now);
+    return std::make_shared<const understanding>(std::move(made));
 }
 
 understanding understand(std::string_view text, const limits& within) {

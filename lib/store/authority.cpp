@@ -59,10 +59,19 @@ CREATE TABLE IF NOT EXISTS crossfade.authority (
     updated_at     timestamptz NOT NULL DEFAULT now()
 );
 
-ALTER TABLE crossfade.authority ADD COLUMN IF NOT EXISTS apart jsonb NOT NULL DEFAULT '[]';
-ALTER TABLE crossfade.authority ADD COLUMN IF NOT EXISTS moving jsonb;
--- When an operator gave the way back up. Nothing is carried to legacy from then on, and no flip leads there.
-ALTER TABLE crossfade.authority ADD COLUMN IF NOT EXISTS completed_at timestamptz;
+-- Where a schema from before lacks it alone: proxies read the table all the time, and would wait behind who waits for its lock.
+DO $guard$
+BEGIN
+    -- completed_at: when an operator gave the way back up. Nothing is carried to legacy from then on, and no flip leads there.
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute
+                   WHERE attrelid = 'crossfade.authority'::regclass AND attname = 'completed_at') THEN
+        ALTER TABLE crossfade.authority
+            ADD COLUMN IF NOT EXISTS apart jsonb NOT NULL DEFAULT '[]',
+            ADD COLUMN IF NOT EXISTS moving jsonb,
+            ADD COLUMN completed_at timestamptz;
+    END IF;
+END
+$guard$;
 
 -- Proxies that run; who has not been seen for a while doesn't.
 CREATE TABLE IF NOT EXISTS crossfade.proxies (
@@ -97,11 +106,24 @@ CREATE TABLE IF NOT EXISTS crossfade.flips (
     epoch      bigint                          -- that it has begun
 );
 
-ALTER TABLE crossfade.flips ADD COLUMN IF NOT EXISTS table_group text NOT NULL DEFAULT '';
-ALTER TABLE crossfade.flips ADD COLUMN IF NOT EXISTS tenant text NOT NULL DEFAULT '';
--- completed: no flip, but the end of all of them.
-ALTER TABLE crossfade.flips DROP CONSTRAINT IF EXISTS flips_outcome_check;
-ALTER TABLE crossfade.flips ADD CONSTRAINT flips_outcome_check CHECK (outcome IN ('under way', 'done', 'undone', 'completed'));
+DO $guard$
+DECLARE
+    relation oid := 'crossfade.flips'::regclass;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = relation AND attname = 'tenant') THEN
+        ALTER TABLE crossfade.flips
+            ADD COLUMN IF NOT EXISTS table_group text NOT NULL DEFAULT '',
+            ADD COLUMN tenant text NOT NULL DEFAULT '';
+    END IF;
+    -- completed: no flip, but the end of all of them.
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conrelid = relation AND conname = 'flips_outcome_check'
+                   AND pg_catalog.pg_get_constraintdef(oid) LIKE '%completed%') THEN
+        ALTER TABLE crossfade.flips DROP CONSTRAINT IF EXISTS flips_outcome_check;
+        ALTER TABLE crossfade.flips
+            ADD CONSTRAINT flips_outcome_check CHECK (outcome IN ('under way', 'done', 'undone', 'completed'));
+    END IF;
+END
+$guard$;
 
 -- On legacy: the last word of the file about a scope that was heeded, for all proxies that read it. epoch: when it was taken up.
 CREATE TABLE IF NOT EXISTS crossfade.file_words (

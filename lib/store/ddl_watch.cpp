@@ -186,9 +186,16 @@ BEGIN
                 FROM pg_event_trigger_ddl_commands() d JOIN pg_type y ON y.oid = d.objid
                 JOIN pg_attribute a ON a.atttypid IN (y.oid, y.typarray)
                 WHERE d.classid = 'pg_type'::regclass AND d.command_tag LIKE 'ALTER%'
-            ), tables AS (
+            ), named AS (
                 SELECT coalesce(i.indrelid, s.objid) AS oid, s.object_type, s.object_identity
                 FROM seen s LEFT JOIN pg_index i ON i.indexrelid = s.objid
+            ), tables AS (
+                TABLE named
+                UNION
+                -- Of a table that others inherit from these are rewritten as well, and nobody names them.
+                SELECT r.oid, 'table', r.oid::regclass::text
+                FROM unnest(string_to_array(btrim(current_setting('crossfade.rewritten', true)), ' ')::oid[]) AS r (oid)
+                WHERE NOT EXISTS (SELECT FROM named n WHERE n.oid = r.oid OR n.oid IN (SELECT relid FROM pg_partition_ancestors(r.oid)))
             ), placed AS (
                 SELECT t.*, published.oid AS root, c.relispartition AS part, n.nspname, c.relname
                 FROM tables t JOIN pg_class c ON c.oid = t.oid AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
@@ -227,7 +234,10 @@ BEGIN
                        'columns', (SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum)
                                    FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                                    AND a.attgenerated = ''))),
-                   coalesce(bool_or(p.oid::text = ANY (string_to_array(current_setting('crossfade.rewritten', true), ' '))), false)
+                   -- Of a table that has parts these are rewritten.
+                   coalesce(bool_or(EXISTS (
+                       SELECT FROM unnest(string_to_array(btrim(current_setting('crossfade.rewritten', true)), ' ')::oid[]) AS r (oid)
+                       WHERE r.oid = p.oid OR p.oid IN (SELECT relid FROM pg_partition_ancestors(r.oid)))), false)
             INTO parts, unlike, touched, rewritten
             FROM placed p JOIN pg_class c ON c.oid = coalesce(p.root, p.oid) JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE p.root IS NOT NULL

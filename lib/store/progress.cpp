@@ -1,5 +1,6 @@
 #include "lib/store/progress.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace crossfade::store {
@@ -21,6 +22,10 @@ model::lsn lsn_at(const pgclient::rows& from, int row, int column) {
     const auto parsed = model::parse_lsn(from.text(row, column));
     return parsed ? *parsed : model::lsn{};
 }
+
+// 1970 and 2200. Beyond that there is nothing that a clock says, and PostgreSQL refuses what an interval doesn't hold.
+constexpr model::source_time earliest{};
+constexpr model::source_time latest{std::chrono::seconds{7'258'118'400}};
 
 // What the statement that moves progress sets, whoever's it is; $5 are microseconds since 1970, exact.
 constexpr std::string_view advanced =
@@ -118,7 +123,7 @@ std::vector<pgclient::parameter> advance_parameters(const std::string& stream, i
                                                     const progress& to) {
     pgclient::parameter at;
     const auto& waits = to.waits_at;
-    if (to.commit_time) at = std::to_string(to.commit_time->time_since_epoch().count());
+    if (to.commit_time) at = std::to_string(std::clamp(*to.commit_time, earliest, latest).time_since_epoch().count());
     return {std::to_string(to.next_offset),
             std::to_string(to.timeline),
             model::to_string(to.commit_lsn),

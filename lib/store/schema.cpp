@@ -33,16 +33,28 @@ CREATE TABLE IF NOT EXISTS crossfade.progress (
     updated_at        timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (stream, partition)
 ) WITH (fillfactor = 50);
--- The timelines that led to this one, and where each was left, as history files have them.
-ALTER TABLE crossfade.progress ADD COLUMN IF NOT EXISTS left_timelines text NOT NULL DEFAULT '';
--- Of a stream that is ordered by key: commit_lsn and ordinal are of the last event, end_lsn is what nothing of this partition is
--- missing before. waiting_*: the event that this partition has come to and does not go past before the others have come so far,
--- too.
-ALTER TABLE crossfade.progress
-    ADD COLUMN IF NOT EXISTS ordinal         bigint NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS waiting_lsn     pg_lsn,
-    ADD COLUMN IF NOT EXISTS waiting_ordinal bigint,
-    ADD COLUMN IF NOT EXISTS waiting_offset  bigint;
+-- What a schema from before lacks. ALTER TABLE and CREATE INDEX lock the table before they look whether there is anything to
+-- do, and who waits for a lock makes the stream wait behind him: so where all is as it should be they are not said.
+DO $guard$
+DECLARE
+    relation oid := 'crossfade.progress'::regclass;
+BEGIN
+    -- The timelines that led to this one, and where each was left, as history files have them.
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = relation AND attname = 'left_timelines') THEN
+        ALTER TABLE crossfade.progress ADD COLUMN left_timelines text NOT NULL DEFAULT '';
+    END IF;
+    -- Of a stream that is ordered by key: commit_lsn and ordinal are of the last event, end_lsn is what nothing of this partition
+    -- is missing before. waiting_*: the event that this partition has come to and does not go past before the others have come so
+    -- far, too.
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = relation AND attname = 'waiting_offset') THEN
+        ALTER TABLE crossfade.progress
+            ADD COLUMN IF NOT EXISTS ordinal         bigint NOT NULL DEFAULT 0,
+            ADD COLUMN IF NOT EXISTS waiting_lsn     pg_lsn,
+            ADD COLUMN IF NOT EXISTS waiting_ordinal bigint,
+            ADD COLUMN IF NOT EXISTS waiting_offset  bigint;
+    END IF;
+END
+$guard$;
 
 CREATE TABLE IF NOT EXISTS crossfade.tables (
     stream      text        NOT NULL,
@@ -54,12 +66,23 @@ CREATE TABLE IF NOT EXISTS crossfade.tables (
     updated_at  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (stream, table_name)
 );
--- Legacy's place in its WAL when a copy that holds the stream had written the table. What proxies had written before that may have
--- been cleared by it.
-ALTER TABLE crossfade.tables ADD COLUMN IF NOT EXISTS filled_lsn pg_lsn;
-
-ALTER TABLE crossfade.tables DROP CONSTRAINT IF EXISTS tables_state_check;
-ALTER TABLE crossfade.tables ADD CONSTRAINT tables_state_check CHECK (state IN ('new', 'copying', 'backfilling', 'live', 'stale'));
+DO $guard$
+DECLARE
+    relation oid := 'crossfade.tables'::regclass;
+BEGIN
+    -- Legacy's place in its WAL when a copy that holds the stream had written the table. What proxies had written before that may
+    -- have been cleared by it.
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = relation AND attname = 'filled_lsn') THEN
+        ALTER TABLE crossfade.tables ADD COLUMN filled_lsn pg_lsn;
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conrelid = relation AND conname = 'tables_state_check'
+                   AND pg_catalog.pg_get_constraintdef(oid) LIKE '%backfilling%') THEN
+        ALTER TABLE crossfade.tables DROP CONSTRAINT IF EXISTS tables_state_check;
+        ALTER TABLE crossfade.tables
+            ADD CONSTRAINT tables_state_check CHECK (state IN ('new', 'copying', 'backfilling', 'live', 'stale'));
+    END IF;
+END
+$guard$;
 
 -- Tables that are copied while the stream runs. asked: from the beginning; copying: up to last_key, in the order of key_columns;
 -- catching_up: all of it is copied, and the stream has not passed settled_lsn yet. Where key_columns is empty the table is copied
@@ -136,15 +159,30 @@ CREATE TABLE IF NOT EXISTS crossfade.dead_letters (
     published_at timestamptz,                  -- when the dead-letter topic had it
     UNIQUE (stream, partition, commit_lsn, ordinal, table_name)
 );
--- state: `refused` by the follower; `behind`, as an earlier change of the same row waits; `replay` and `discard`: asked for by
--- an operator. keys: hashes of the rows that it is about; 0 is every row of the table.
-ALTER TABLE crossfade.dead_letters
-    ADD COLUMN IF NOT EXISTS state text NOT NULL DEFAULT 'refused' CHECK (state IN ('refused', 'behind', 'replay', 'discard')),
-    ADD COLUMN IF NOT EXISTS keys  bigint[] NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS tries int NOT NULL DEFAULT 1;
-CREATE INDEX IF NOT EXISTS dead_letters_asked ON crossfade.dead_letters (stream) WHERE state IN ('replay', 'discard');
-CREATE INDEX IF NOT EXISTS dead_letters_of_ddl ON crossfade.dead_letters (stream) WHERE operation = 'ddl';
-CREATE INDEX IF NOT EXISTS dead_letters_unpublished ON crossfade.dead_letters (id) WHERE published_at IS NULL;
+DO $guard$
+DECLARE
+    relation oid := 'crossfade.dead_letters'::regclass;
+BEGIN
+    -- state: `refused` by the follower; `behind`, as an earlier change of the same row waits; `replay` and `discard`: asked for
+    -- by an operator. keys: hashes of the rows that it is about; 0 is every row of the table.
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = relation AND attname = 'tries') THEN
+        ALTER TABLE crossfade.dead_letters
+            ADD COLUMN IF NOT EXISTS state text NOT NULL DEFAULT 'refused'
+                CHECK (state IN ('refused', 'behind', 'replay', 'discard')),
+            ADD COLUMN IF NOT EXISTS keys  bigint[] NOT NULL DEFAULT '{}',
+            ADD COLUMN IF NOT EXISTS tries int NOT NULL DEFAULT 1;
+    END IF;
+    IF to_regclass('crossfade.dead_letters_asked') IS NULL THEN
+        CREATE INDEX dead_letters_asked ON crossfade.dead_letters (stream) WHERE state IN ('replay', 'discard');
+    END IF;
+    IF to_regclass('crossfade.dead_letters_of_ddl') IS NULL THEN
+        CREATE INDEX dead_letters_of_ddl ON crossfade.dead_letters (stream) WHERE operation = 'ddl';
+    END IF;
+    IF to_regclass('crossfade.dead_letters_unpublished') IS NULL THEN
+        CREATE INDEX dead_letters_unpublished ON crossfade.dead_letters (id) WHERE published_at IS NULL;
+    END IF;
+END
+$guard$;
 
 -- DDL of legacy that the stream has come by. outcome: what was done about it; a table that waits for one has a dead letter of the same
 -- position whose operation is `ddl`. The statement may hold literals.

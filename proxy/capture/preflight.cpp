@@ -105,19 +105,10 @@ std::string topics(const settings::stream& stream) {
     return "topic " + stream.topic() + (stream.json_events ? " or " + stream.json_topic() : "");
 }
 
-// enable.gapless.guarantee makes one fatal error of whatever a request failed of; what that was is only in its text.
-rd_kafka_resp_err_t cause(const kafka::failure& from) {
-    if (from.code != RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE) return from.code;
-    for (const auto known : {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
-                             RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART})
-        if (from.message.find(rd_kafka_err2str(known)) != std::string::npos) return known;
-    return from.code;
-}
-
 }  // namespace
 
 setback judge(const kafka::failure& from, const settings::stream& stream) {
-    switch (cause(from)) {
+    switch (kafka::cause(from)) {
         case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
             if (from.local)
                 return stopped("an event is larger than the proxy's own limit: " + from.message,

@@ -160,6 +160,9 @@ publishing::ending publishing::on_payload(const pgoutput::xlog_data& data) {
                        .way_out = config_.source == settings::side::legacy ? "run `crossfade backfill --resync`"
                                                                            : settings::begin_back_anew(config_),
                        .for_the_topic = true};
+    // Any role may emit a heartbeat. Its commit_time stays what the WAL says, by which it is known when it comes again.
+    if (auto* const beat = std::get_if<model::heartbeat>(&(*event)->body))
+        beat->emitted_at = std::min(beat->emitted_at, data.sent_at);
     // Both by the source's clock.
     if ((*event)->last)
         behind_ = std::chrono::duration_cast<std::chrono::milliseconds>(data.sent_at - (*event)->commit_time);

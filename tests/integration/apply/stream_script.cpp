@@ -59,6 +59,10 @@ model::change_event change(const relation_ptr& rel, row_operation operation, con
     return event;
 }
 
+model::source_time now() {
+    return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+}
+
 }  // namespace
 
 model::change_event insert(const relation_ptr& rel, const values& after) {
@@ -90,7 +94,7 @@ void publisher::send(model::change_event& event) {
     event.at.system_identifier = system;
     event.at.timeline = timeline;
     event.publisher = id_;
-    event.commit_time = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+    if (!std::holds_alternative<model::heartbeat>(event.body)) event.commit_time = now();
     const auto bytes = events::encode(event, relations_);
     while (producer_.produce(topic_, 0, "", bytes, {}, sequence_).value() == kafka::producer::outcome::queue_full)
         flush();
@@ -125,9 +129,13 @@ void publisher::cut_off(std::vector<model::change_event> events, std::size_t mos
 }
 
 void publisher::heartbeat() {
+    heartbeat(now());
+}
+
+void publisher::heartbeat(model::source_time emitted_at) {
     model::change_event event;
-    event.body =
-        model::heartbeat{std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now())};
+    event.body = model::heartbeat{emitted_at};
+    event.commit_time = emitted_at;
     event.at.commit_lsn = model::lsn{next_ + 0xff};
     event.previous = model::lsn{end_};
     event.last = true;

@@ -37,7 +37,8 @@ class publisher {
     std::uint64_t commit(std::vector<model::change_event> events);
     // The first `most` events of one, as of a publisher that dies. The next commit() is another transaction.
     void cut_off(std::vector<model::change_event> events, std::size_t most);
-    void heartbeat();
+    void heartbeat();  // of now
+    void heartbeat(model::source_time emitted_at);
     void flush();
 
     std::uint64_t end() const { return end_; }  // of the last transaction

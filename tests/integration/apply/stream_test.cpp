@@ -89,6 +89,25 @@ TEST(stream, repeats_and_zombies_are_told_by_position) {
     EXPECT_EQ(at.one(counted), "4 4");
 }
 
+// Anybody may emit one on legacy, and what an earlier publisher has passed on is in the topic.
+TEST(stream, a_heartbeat_may_say_any_time) {
+    using namespace std::chrono_literals;
+    journal_stream at;
+    for (const auto time : {std::chrono::microseconds::max(), std::chrono::microseconds::min()}) {
+        for (int i = 0; i < 3000; ++i) at.from.heartbeat(model::source_time{time});
+        at.from.flush();
+        ASSERT_TRUE(at.applied(at.from)) << at.cdc->log();
+        EXPECT_EQ(at.one("SELECT commit_time BETWEEN '1970-01-01 UTC' AND now() FROM crossfade.progress"), "t");
+    }
+    at.from.heartbeat(std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now() + 1h));
+    at.from.flush();
+    ASSERT_TRUE(at.applied(at.from)) << at.cdc->log();
+    EXPECT_EQ(at.one("SELECT commit_time <= now() FROM crossfade.progress"), "t") << "receipts would be given up";
+    at.write({1});
+    ASSERT_TRUE(at.applied(at.from)) << at.cdc->log();
+    EXPECT_EQ(at.one(counted), "1 1");
+}
+
 // Legacy was set back, and the copy is of an older place than what was applied.
 TEST(stream, goes_on_from_progress_that_was_set_back) {
     journal_stream at;

@@ -1,7 +1,10 @@
 // Tables that are other than most: which rows of the follower a change is of.
 #include <gtest/gtest.h>
 
+#include <csignal>
+
 #include "tests/integration/apply/stream_script.hpp"
+#include "tests/support/eventually.hpp"
 
 namespace crossfade::cdc {
 namespace {
@@ -141,6 +144,66 @@ TEST_F(tables, that_are_copied_have_the_rows_that_came_again) {
     at->cdc->start();
     ASSERT_TRUE(at->applied(*from)) << at->cdc->log();
     EXPECT_EQ(at->all("SELECT * FROM items"), "7|new");
+}
+
+// By a migration on the follower, once rows have been written there.
+TEST_F(tables, that_come_to_be_partitioned_have_the_changes_that_are_meant) {
+    const auto items = table("items", {"id!", "note"});
+    begin("CREATE TABLE public.items (id int PRIMARY KEY, note text)");
+    apply({insert(items, {"7", "a"}), insert(items, {"8", "b"})});
+    at->exec(
+        "BEGIN; ALTER TABLE items RENAME TO items_1;"
+        "CREATE TABLE public.items (LIKE items_1 INCLUDING ALL) PARTITION BY RANGE (id);"
+        "ALTER TABLE items ATTACH PARTITION items_1 FOR VALUES FROM (0) TO (100); COMMIT");
+    apply({remove(items, {"7", "~"})});
+    apply({update(items, {"8", "c"})});
+    EXPECT_EQ(at->all("SELECT * FROM items"), "8|c");
+    EXPECT_EQ(letters(), "");
+    EXPECT_EQ(at->all(all_drift), "");
+}
+
+// Rows that are refused are met by the new columns, too.
+TEST_F(tables, that_get_other_types_are_written_as_they_are_now) {
+    const auto items = table("items", {"id!", "at", "r", "n"});
+    begin("CREATE TABLE public.items (id int PRIMARY KEY, at date, r real, n int CHECK (n <> 3))");
+    apply({insert(items, {"1", "2024-05-05", "0.5", "1"})});
+    at->exec("ALTER TABLE items ALTER at TYPE timestamp, ALTER r TYPE double precision");
+    apply({insert(items, {"2", "2024-05-05 13:14:15", "0.1", "1"})});
+    at->exec("ALTER TABLE items ALTER r TYPE numeric, ALTER n TYPE bigint");
+    apply({insert(items, {"3", "2024-05-05 13:14:15", "0.12345678901234567890", "3000000000"}),
+           insert(items, {"4", "2024-05-05 13:14:15", "0.1", "3"})});
+    EXPECT_EQ(at->all("SELECT * FROM items ORDER BY id"),
+              "1|2024-05-05 00:00:00|0.5|1;2|2024-05-05 13:14:15|0.1|1;"
+              "3|2024-05-05 13:14:15|0.12345678901234567890|3000000000");
+    EXPECT_EQ(letters(), "insert|23514");
+}
+
+// Once the batch knows them, and before it has written there.
+TEST_F(tables, that_get_other_types_in_the_middle_of_a_batch_are_written_as_they_are_then) {
+    const auto items = table("items", {"id!", "at"});
+    begin("CREATE TABLE public.items (id int PRIMARY KEY, at date)");
+    at->cdc->stop();
+    at->cdc->start({{"CROSSFADE_FAILPOINT", "apply.careful:1:stop"}});
+    from->commit({remove(items, {"9", "~"}), insert(items, {"1", "2024-05-05 13:14:15"})});
+    from->flush();
+    ASSERT_TRUE(support::eventually(std::chrono::seconds{20}, [&] { return at->cdc->stopped(); })) << at->cdc->log();
+    at->exec("ALTER TABLE items ALTER at TYPE timestamp");
+    at->cdc->signal(SIGCONT);
+    ASSERT_TRUE(at->applied(*from)) << at->cdc->log();
+    EXPECT_EQ(at->all("SELECT * FROM items"), "1|2024-05-05 13:14:15");
+    EXPECT_EQ(at->all("SELECT kind, state, seen FROM crossfade.drift"), "delete_missing|repaired|1");
+}
+
+TEST_F(tables, that_the_follower_publishes_without_an_identity_hold_up_no_others) {
+    const auto log = table("log", {"day", "what"}, replica_identity::full);
+    const auto items = table("items", {"id!"});
+    begin(
+        "CREATE TABLE public.log (day int, what text); CREATE TABLE public.items (id int PRIMARY KEY);"
+        "CREATE PUBLICATION back FOR TABLE log");
+    apply({insert(log, {"1", "a"})});
+    apply({update(log, {"1", "a"}, {"1", "b"}), insert(items, {"1"})});
+    EXPECT_EQ(at->all("SELECT * FROM items"), "1");
+    EXPECT_EQ(letters(), "update|55000");
 }
 
 }  // namespace

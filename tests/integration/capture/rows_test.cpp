@@ -132,6 +132,23 @@ TEST_F(capture_rows, f01_a_heartbeat_right_before_a_commit_keeps_apart) {
     EXPECT_EQ(seen, 1U);
 }
 
+// Any role may emit one, and say of it what it likes.
+TEST_F(capture_rows, a_heartbeat_is_not_of_a_time_to_come) {
+    stream_.table("a", "id int PRIMARY KEY");
+    begin();
+    stream_.sql(
+        "SELECT count(pg_logical_emit_message(false, 'crossfade.heartbeat', (extract(epoch FROM later) * 1000000)::int8"
+        "::text)) FROM generate_series(now(), now() + '1 hour', '10 min') AS later");
+    stream_.sql("INSERT INTO rows.a VALUES (1)");
+    const auto events = published(stream_);
+    const auto now = std::chrono::system_clock::now();
+    EXPECT_THAT(rows_of(events, start_), ElementsAre("insert a (1)"));
+    for (const auto& each : events) {
+        const auto* heartbeat = std::get_if<model::heartbeat>(&each.body);
+        EXPECT_TRUE(heartbeat == nullptr || heartbeat->emitted_at <= now);
+    }
+}
+
 TEST_F(capture_rows, f04_heartbeats_move_an_idle_stream) {
     stream_.table("a", "id int PRIMARY KEY");
     stream_.sql("CREATE TABLE rows.other (v text)");

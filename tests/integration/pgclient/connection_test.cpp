@@ -83,6 +83,7 @@ TEST_F(a_database, is_seen_the_same_way_whatever_its_defaults) {
         "ALTER DATABASE app SET lc_monetary = 'C.UTF-8'; ALTER DATABASE app SET xmloption = document;"
         "ALTER DATABASE app SET statement_timeout = '1min'; ALTER DATABASE app SET lock_timeout = '1min';"
         "ALTER DATABASE app SET idle_in_transaction_session_timeout = '1min';"
+        "ALTER DATABASE app SET idle_session_timeout = '1min';"
         "ALTER DATABASE app SET default_transaction_isolation = serializable;"
         "ALTER DATABASE app SET default_transaction_read_only = on");
     for (const bool replication : {false, true}) {
@@ -96,6 +97,7 @@ TEST_F(a_database, is_seen_the_same_way_whatever_its_defaults) {
                                " current_setting('lc_monetary'), current_setting('xmloption'),"
                                " current_setting('statement_timeout'), current_setting('lock_timeout'),"
                                " current_setting('idle_in_transaction_session_timeout'),"
+                               " current_setting('idle_session_timeout'),"
                                " current_setting('transaction_isolation'), current_setting('transaction_read_only')")
                              .value();
         const std::vector<std::string> expected{"2026-01-31 00:00:00+00",
@@ -109,12 +111,32 @@ TEST_F(a_database, is_seen_the_same_way_whatever_its_defaults) {
                                                 "0",
                                                 "0",
                                                 "0",
+                                                "0",
                                                 "read committed",
                                                 "off"};
         for (int i = 0; i < static_cast<int>(expected.size()); ++i)
             EXPECT_EQ(got.text(0, i), expected[static_cast<std::size_t>(i)]) << i << ' ' << replication;
     }
     cluster_->exec("BEGIN READ WRITE; ALTER DATABASE app RESET ALL; COMMIT");
+}
+
+TEST(a_newer_database, has_no_timeout_of_transactions_either) {
+    if (!support::postgres_cluster::available(support::postgres_18_bin_dir()))
+        GTEST_SKIP() << "no PostgreSQL 18: script/bootstrap --postgres-18";
+    support::postgres_cluster cluster{{.bin_dir = support::postgres_18_bin_dir()}};
+    cluster.start();
+    cluster.exec(
+        "ALTER DATABASE app SET transaction_timeout = '200ms'; ALTER DATABASE app SET idle_session_timeout = '1min'");
+    for (const bool replication : {false, true}) {
+        open_options options;
+        options.replication = replication;
+        auto to = connection::open(cluster.dsn(), options).value();
+        const auto got =
+            to.exec("SELECT current_setting('transaction_timeout'), current_setting('idle_session_timeout')").value();
+        EXPECT_EQ(got.text(0, 0), "0") << replication;
+        EXPECT_EQ(got.text(0, 1), "0") << replication;
+        EXPECT_TRUE(to.exec("SELECT pg_sleep(0.4)")) << replication;
+    }
 }
 
 TEST_F(a_database, takes_replication_commands_on_a_walsender) {

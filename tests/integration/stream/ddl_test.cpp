@@ -23,9 +23,13 @@ using table = support::postgres_cluster::table;
 constexpr const char* schema = R"sql(
     CREATE TABLE stock (id int PRIMARY KEY, note text);
     CREATE TABLE other (id int PRIMARY KEY);
+    CREATE TABLE visits (id int PRIMARY KEY, at timestamp);
+    CREATE TABLE days (id int PRIMARY KEY, at date, r real, n int);
+    CREATE TABLE parent (id int PRIMARY KEY, note text);
+    CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parent);
     CREATE TYPE mood AS ENUM ('good', 'bad');
     CREATE TABLE person (id int PRIMARY KEY, mood mood);
-    CREATE TABLE parted (id int, part int, PRIMARY KEY (id, part)) PARTITION BY LIST (part);
+    CREATE TABLE parted (id int, part int, at timestamp, PRIMARY KEY (id, part)) PARTITION BY LIST (part);
     CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
 )sql";
 
@@ -176,6 +180,24 @@ TEST(ddl_waiting, has_a_bound_beyond_which_everything_waits) {
     EXPECT_EQ(world.modern.value("SELECT count(*) FROM public.other"), "2");
 }
 
+// The first part of it is what is held.
+TEST(ddl_waiting, lets_go_of_a_transaction_larger_than_a_batch_that_comes_next) {
+    if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
+    chaos::landscape world{{.schema = schema, .cdc_settings = ", ddl_waiting_changes: 5, batch_bytes: 65536"}};
+    world.legacy.exec("UPDATE crossfade.ddl_streams SET policy = 'pause'");
+    world.legacy.exec("ALTER TABLE public.stock ADD COLUMN v int");
+    world.legacy.exec("INSERT INTO public.stock SELECT n, 'x', 1 FROM generate_series(1, 7) n");
+    ASSERT_TRUE(support::eventually(30s, [&] {
+        return world.modern.value("SELECT count(*) FROM crossfade.dead_letters WHERE operation <> 'ddl'") == "7";
+    })) << world.logs();
+    world.legacy.exec("INSERT INTO public.stock SELECT n, repeat('x', 200), 1 FROM generate_series(100, 1600) n");
+    ASSERT_TRUE(support::eventually(60s, [&] { return status_of(world.cdc, "state") == "held"; })) << world.logs();
+    world.modern.exec("ALTER TABLE public.stock ADD COLUMN v int");
+    const auto resumed = world.crossfade({"ddl", "resume", "1"});
+    EXPECT_EQ(resumed.exit_code, 0) << resumed.output << resumed.errors << world.logs();
+    EXPECT_EQ(world.settle(30s), "") << world.logs();
+}
+
 // Of a change that modern could apply, and must not yet.
 TEST_P(ddl, of_a_table_that_waits_holds_its_truncate_as_well) {
     policy("pause");
@@ -229,6 +251,35 @@ TEST_P(ddl, pauses_for_what_the_rows_do_not_show) {
     EXPECT_TRUE(equal()) << world_->logs();
 }
 
+// What was known of modern's columns when the rows were put aside is too old.
+TEST_P(ddl, lets_go_of_rows_as_modern_has_the_columns_by_then) {
+    policy("pause");
+    legacy("INSERT INTO public.days VALUES (1, '2024-05-05', 0.5, 1)");
+    const std::string wider =
+        "ALTER TABLE public.days ALTER at TYPE timestamp, ALTER r TYPE double precision, ALTER n TYPE bigint";
+    legacy(wider);
+    legacy("INSERT INTO public.days VALUES (2, '2024-05-05 13:14:15', 0.1, 3000000000)");
+    ASSERT_TRUE(caught_up()) << world_->logs();
+    ASSERT_EQ(waiting(), "1");
+    world_->modern.exec(wider);
+    const auto resumed = world_->crossfade({"ddl", "resume", newest()});
+    EXPECT_EQ(resumed.exit_code, 0) << resumed.output << resumed.errors << world_->logs();
+    legacy("INSERT INTO public.days VALUES (3, '2024-05-05 13:14:15', 0.1, 3000000000)");
+    EXPECT_TRUE(equal()) << world_->logs();
+    EXPECT_EQ(waiting(), "0");
+}
+
+// Nobody names them.
+TEST_P(ddl, pauses_parts_and_heirs_whose_rows_were_computed_anew) {
+    policy("pause");
+    legacy("ALTER TABLE public.parent ALTER note TYPE text USING note || '!'");
+    legacy("ALTER TABLE public.parted ALTER at TYPE timestamp USING at + interval '1 day'");
+    ASSERT_TRUE(caught_up()) << world_->logs();
+    EXPECT_EQ(world_->modern.exec("SELECT table_name FROM crossfade.dead_letters WHERE operation = 'ddl' ORDER BY 1"),
+              (table{{"public.child"}, {"public.parent"}, {"public.parted"}}));
+    EXPECT_THAT(advice(), HasSubstr("crossfade backfill --tables public.parted"));
+}
+
 TEST_P(ddl, is_passed_on_at_its_place) {
     policy("pass");
     legacy("CREATE ROLE app LOGIN; GRANT ALL ON SCHEMA public TO app; ALTER TABLE public.stock OWNER TO app");
@@ -263,14 +314,78 @@ TEST_P(ddl, that_can_not_be_passed_on_pauses) {
     legacy("ALTER TABLE public.stock ADD COLUMN at timestamptz DEFAULT now()");
     ASSERT_TRUE(caught_up());
     EXPECT_THAT(advice(), HasSubstr("not passed on: a new column's default is no constant"));
+    EXPECT_THAT(advice(), HasSubstr("crossfade backfill --tables public.stock"));
     EXPECT_EQ(world_->crossfade({"ddl", "skip", newest()}).exit_code, 0);
     world_->modern.exec("ALTER TABLE public.stock ADD COLUMN at timestamptz");
 
-    world_->modern.exec("CREATE VIEW public.in_the_way AS SELECT note FROM public.stock");
-    legacy("ALTER TABLE public.stock ALTER note TYPE varchar(20)");
+    world_->modern.exec("CREATE VIEW public.in_the_way AS SELECT id FROM public.stock");
+    legacy("ALTER TABLE public.stock ALTER id TYPE bigint");
     ASSERT_TRUE(caught_up());
     EXPECT_THAT(advice(), HasSubstr("modern has refused it: cannot alter type of a column used by a view"));
     EXPECT_EQ(world_->modern.value("SELECT string_agg(outcome, ',') FROM crossfade.ddl"), "paused,paused,paused");
+}
+
+TEST_P(ddl, that_has_a_default_by_its_type_is_not_passed_on) {
+    policy("pass");
+    const std::string type = "CREATE DOMAIN public.stamp AS timestamptz DEFAULT now()";
+    world_->modern.exec(type);
+    legacy(type);
+    legacy("ALTER TABLE public.other ADD COLUMN at public.stamp");
+    ASSERT_TRUE(caught_up()) << world_->logs();
+    EXPECT_EQ(seen(), (table{{"ALTER TABLE", "public.other", "paused"}}));
+    EXPECT_THAT(advice(), HasSubstr("modern has refused it: a new column has the default of its type, public.stamp"));
+    legacy("ALTER TABLE public.stock ADD COLUMN at public.stamp DEFAULT NULL, ADD COLUMN v int");
+    ASSERT_TRUE(caught_up()) << world_->logs();
+    EXPECT_EQ(seen().back(), (table::value_type{"ALTER TABLE", "public.stock", "passed"}));
+}
+
+// A row of before has what legacy gave it then, and not what modern gives new ones.
+TEST_P(ddl, is_not_passed_on_while_earlier_changes_wait) {
+    policy("pass");
+    world_->modern.exec("ALTER TABLE public.stock ADD CONSTRAINT fussy CHECK (note <> 'refused')");
+    legacy("INSERT INTO public.stock VALUES (7, 'refused')");
+    legacy("ALTER TABLE public.stock ADD COLUMN v int DEFAULT 7");
+    legacy("ALTER TABLE public.stock ALTER v DROP DEFAULT");
+    ASSERT_TRUE(caught_up()) << world_->logs();
+    EXPECT_EQ(seen(), (table{{"ALTER TABLE", "public.stock", "paused"}, {"ALTER TABLE", "public.stock", "paused"}}));
+    EXPECT_THAT(
+        world_->modern.value("SELECT advice FROM crossfade.ddl ORDER BY id LIMIT 1"),
+        HasSubstr("not passed on: earlier changes of the table wait (crossfade deadletters list): replay them"));
+    world_->modern.exec("ALTER TABLE public.stock DROP CONSTRAINT fussy");
+    EXPECT_EQ(world_->crossfade({"deadletters", "replay", "--all"}).exit_code, 0);
+    ASSERT_TRUE(support::eventually(30s, [&] { return waiting() == "0"; })) << world_->logs();
+    world_->modern.exec(
+        "ALTER TABLE public.stock ADD COLUMN v int DEFAULT 7; ALTER TABLE public.stock ALTER v DROP DEFAULT");
+    for (const auto* id : {"1", "2"}) EXPECT_EQ(world_->crossfade({"ddl", "resume", id}).exit_code, 0);
+    EXPECT_TRUE(equal()) << world_->logs();
+}
+
+// In Berlin noon is at eleven. Of a table that has parts these are rewritten, and not the table.
+TEST_P(ddl, that_converts_as_its_session_s_settings_say_pauses) {
+    policy("pass");
+    legacy(
+        "INSERT INTO public.visits VALUES (1, '2026-01-01 12:00'); INSERT INTO public.parted VALUES (1, 1, '2026-01-01 "
+        "12:00')");
+    auto app = pgclient::connection::open(world_->legacy.dsn(), {}).value();
+    for (const char* sql :
+         {"SET timezone = 'Europe/Berlin'", "ALTER TABLE public.visits ALTER at TYPE timestamptz",
+          "ALTER TABLE public.parted ALTER at TYPE timestamptz", "ALTER TABLE public.stock ALTER note TYPE varchar"})
+        ASSERT_TRUE(app.exec(sql)) << sql;
+    ASSERT_TRUE(caught_up()) << world_->logs();
+    EXPECT_EQ(seen(), (table{{"ALTER TABLE", "public.visits", "paused"},
+                             {"ALTER TABLE", "public.parted", "paused"},
+                             {"ALTER TABLE", "public.stock", "passed"}}));
+    for (const std::string name : {"public.visits", "public.parted"}) {
+        EXPECT_THAT(
+            world_->modern.value("SELECT advice FROM crossfade.ddl WHERE tables = '{" + name + "}'"),
+            AllOf(HasSubstr("crossfade backfill --tables " + name), HasSubstr("may depend on the session's settings")));
+        world_->modern.exec("ALTER TABLE " + name + " ALTER at TYPE timestamptz");
+        const auto copied = world_->crossfade({"backfill", "--tables", name});
+        EXPECT_EQ(copied.exit_code, 0) << copied.output << copied.errors;
+        for (const auto* side : {&world_->legacy, &world_->modern})
+            EXPECT_EQ(side->value("SELECT at = '2026-01-01 11:00+00' FROM " + name), "t") << name;
+    }
+    EXPECT_TRUE(equal()) << world_->logs();
 }
 
 TEST_P(ddl, is_refused_by_legacy_whoever_sends_it) {

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "lib/pgclient/connection.hpp"
 #include "tests/integration/stream/ddl_world.hpp"
 #include "tests/support/eventually.hpp"
 
@@ -196,6 +197,24 @@ TEST_P(ddl_truncate, is_missed_where_somebody_has_switched_it_off_and_check_says
     legacy("TRUNCATE parted_1; TRUNCATE parted_2_low");
     expect_equal();
     EXPECT_EQ(modern("SELECT count(*) FROM parted"), "50");
+}
+
+// It has locked the partition, and gives way with all that it has done.
+TEST_P(ddl_truncate, keeps_nobody_waiting_for_a_row_that_others_hold) {
+    fill();
+    expect_equal();
+    auto holder = pgclient::connection::open(world_->modern.dsn(), {}).value();
+    holder.exec("BEGIN; SELECT FROM public.parted_2 WHERE id = 1 FOR UPDATE").value();
+    legacy("BEGIN; TRUNCATE parted_1; UPDATE parted SET note = 'y' WHERE id = 1; COMMIT");
+    ASSERT_TRUE(support::eventually(20s, [&] {
+        return modern("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted") == "t";
+    })) << world_->logs();
+    auto reader = pgclient::connection::open(world_->modern.dsn(), {}).value();
+    reader.exec("SET statement_timeout = '5s'").value();
+    EXPECT_TRUE(reader.exec("SELECT count(*) FROM public.parted_1"));
+    holder.exec("COMMIT").value();
+    expect_equal();
+    EXPECT_EQ(modern("SELECT count(*) FROM parted WHERE part = 1"), "0");
 }
 
 // Whoever is killed where.

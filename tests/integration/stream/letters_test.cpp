@@ -5,6 +5,7 @@
 
 #include "tests/chaos/landscape.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/http.hpp"
 
 namespace crossfade {
 namespace {
@@ -67,6 +68,41 @@ TEST(deadletters, are_listed_shown_replayed_and_discarded) {
     EXPECT_TRUE(support::eventually(30s, [&] {
         return world.modern.value("SELECT count(*) FROM crossfade.dead_letters") == "0";
     })) << world.logs();
+}
+
+TEST(deadletters, that_are_too_large_for_their_topic_hold_up_no_others) {
+    if (!support::kafka_broker::available()) GTEST_SKIP() << "no Kafka: script/bootstrap --kafka";
+    chaos::landscape world{{.schema = "CREATE TABLE notes (id int PRIMARY KEY, text text);"}};
+    world.modern.exec("ALTER TABLE notes ADD CONSTRAINT none CHECK (id < 0)");
+    support::alter_topic(world.broker.config(), "crossfade.app.deadletters", {{"max.message.bytes", "20000"}});
+    // Together they would be too many, too.
+    world.legacy.exec(
+        "INSERT INTO notes SELECT n, CASE WHEN n IN (3, 17) THEN (SELECT string_agg(md5(n || '/' || i), '') FROM"
+        " generate_series(1, 2000) i) ELSE repeat(md5(n::text), 50) END FROM generate_series(1, 40) n");
+    std::string left;
+    EXPECT_TRUE(support::eventually(
+        60s,
+        [&] {
+            left = world.modern.value(
+                "SELECT (SELECT count(*) FROM crossfade.dead_letters) || ' letters, not published: ' || string_agg("
+                "CASE WHEN length(event) > 20000 THEN 'large' ELSE 'small' END, ', ') FROM crossfade.dead_letters"
+                " WHERE published_at IS NULL");
+            return left == "40 letters, not published: large, large";
+        }))
+        << left << world.logs();
+    const auto too_large = [&] {
+        return support::sample_value(support::http_get(world.cdc.admin_port(), "/metrics").body,
+                                     "crossfade_dead_letters_too_large{stream=\"app\"}");
+    };
+    EXPECT_TRUE(support::eventually(30s, [&] { return too_large() == 2; })) << world.logs();
+    EXPECT_THAT(world.logs(), HasSubstr("is larger than topic crossfade.app.deadletters takes"));
+
+    world.legacy.exec("INSERT INTO notes VALUES (41, 'later')");
+    EXPECT_TRUE(support::eventually(60s, [&] {
+        return world.modern.value("SELECT count(*) FROM crossfade.dead_letters WHERE published_at IS NOT NULL") == "39";
+    })) << world.logs();
+    ASSERT_EQ(world.crossfade({"deadletters", "discard", "--all"}).exit_code, 0);
+    EXPECT_TRUE(support::eventually(30s, [&] { return too_large() == 0; }));
 }
 
 }  // namespace

@@ -342,6 +342,36 @@ TEST_F(receipts, of_transactions_that_legacy_has_lost_are_given_up) {
     EXPECT_EQ(world_->complaints(), "");
 }
 
+// The new primary gives the number once more, and the stream comes by another transaction than the receipt is of.
+TEST_F(receipts, of_lost_transactions_whose_number_another_has_are_given_up) {
+    constexpr const char* given_up = "crossfade_mirror_given_up_total";
+    const auto before = metric(given_up);
+    world_->legacy.exec("INSERT INTO public.items VALUES (1301, 'had by both', 1)");
+    ASSERT_EQ(world_->settle(30s), "");
+    mirrored{
+        *world_,
+        "INSERT INTO public.items VALUES (1302, 'new', 1)",
+        "INSERT INTO public.items VALUES (1300, 'phantom', 1); UPDATE public.items SET note = 'lost' WHERE id = 1301",
+        {"1300", "1301"}}
+        .commit();
+    EXPECT_TRUE(support::eventually(20s, [&] { return metric(given_up) == before + 1; })) << world_->logs();
+    // What is left of it is found by a comparison.
+    EXPECT_EQ(world_->modern.value("SELECT note FROM public.items WHERE id = 1302"), "new");
+    EXPECT_EQ(world_->modern.value("SELECT count(*) FROM crossfade.receipts"), "0");
+    world_->modern.exec("DELETE FROM public.items WHERE id = 1300");
+    world_->modern.exec("UPDATE public.items SET note = 'had by both' WHERE id = 1301");
+    EXPECT_EQ(world_->settle(30s), "");
+    // Of a row that is written twice, and of two that one becomes, all is in the stream.
+    mirrored{*world_,
+             "INSERT INTO public.items VALUES (1310, 'a', 1); UPDATE public.items SET note = 'b' WHERE id = 1310;"
+             "DELETE FROM public.items WHERE id = 1310; UPDATE public.items SET note = note WHERE id = 1302",
+             "UPDATE public.items SET note = 'new' WHERE id = 1302",
+             {"1310", "1302"}}
+        .commit();
+    EXPECT_TRUE(judges(2));
+    EXPECT_EQ(metric(given_up), before + 1);
+}
+
 class receipts_that_nobody_told_of : public receipts {
   protected:
     static void SetUpTestSuite() { begin("legacy-primary"); }

@@ -61,15 +61,50 @@ TEST(ddl_decision, knows_a_column_that_only_modern_has) {
                 HasSubstr("demands column w"));
 }
 
+TEST(ddl_decision, pauses_where_modern_computes_what_legacy_has_values_of) {
+    auto written = notice(ddl_policy::pause, "ALTER TABLE public.t ALTER v DROP EXPRESSION");
+    const std::vector<shape_column> generating{{"id", "integer"}, {"v", "text", false, true}};
+    EXPECT_EQ(
+        outcome(written, generating),
+        "paused or pause: modern's table public.t generates v, which legacy has values of: make the same change on "
+        "modern");
+    written.tables.front().columns = {{"id", "integer"}};
+    EXPECT_THAT(outcome(written, generating), testing::StartsWith("noted")) << "it is generated on both";
+}
+
 TEST(ddl_decision, pauses_where_rows_were_computed_anew) {
-    auto converted = notice(ddl_policy::pause, "ALTER TABLE public.t ALTER v TYPE text");
+    auto converted = notice(ddl_policy::pause, "ALTER TABLE public.t ALTER id TYPE int");
     converted.rewritten = true;
     EXPECT_THAT(outcome(converted, fitting), testing::StartsWith("noted"));
+    // Of a time, perhaps, as the session writes it.
+    auto written = notice(ddl_policy::pause, "ALTER TABLE public.t ALTER v TYPE text");
+    EXPECT_THAT(outcome(written, fitting), testing::StartsWith("noted"));
+    written.rewritten = true;
+    EXPECT_THAT(outcome(written, fitting), HasSubstr("paused or pause: legacy has computed rows anew"));
+    written.policy = ddl_policy::pass;
+    EXPECT_THAT(outcome(written, fitting), HasSubstr("not passed on: legacy has computed rows anew"));
+    written.rewritten = false;
+    EXPECT_THAT(outcome(written, fitting), testing::StartsWith("passed:"));
     auto computed = notice(ddl_policy::pause, "ALTER TABLE public.t ALTER v TYPE text USING v || '!'");
     computed.rewritten = true;
     EXPECT_THAT(outcome(computed, fitting), HasSubstr("paused or pause: legacy has computed rows anew"));
     computed.policy = ddl_policy::pass;
     EXPECT_THAT(outcome(computed, fitting), HasSubstr("not passed on: USING may compute something else"));
+}
+
+// The same default again would have computed other values on modern.
+TEST(ddl_decision, says_that_a_column_of_computed_values_is_to_be_copied) {
+    auto random = notice(ddl_policy::pause, "ALTER TABLE public.t ADD v text DEFAULT gen_random_uuid()");
+    random.rewritten = true;
+    const std::string copy = "legacy has computed rows anew, which are not in the stream: copy it again: ";
+    EXPECT_EQ(outcome(random, without_v),
+              "paused or pause: modern's table public.t has no column v: make the same change on modern; " + copy +
+                  "crossfade backfill --tables public.t");
+    const auto at_once = notice(ddl_policy::pause, "ALTER TABLE public.t ADD v text DEFAULT now()");
+    EXPECT_THAT(outcome(at_once, without_v), HasSubstr(copy));
+    EXPECT_EQ(outcome(at_once, fitting), "paused or pause: " + copy + "crossfade backfill --tables public.t");
+    EXPECT_THAT(outcome(notice(ddl_policy::pause, "ALTER TABLE public.t ADD v text DEFAULT 'a'"), without_v),
+                testing::Not(HasSubstr(copy)));
 }
 
 TEST(ddl_decision, passes_one_whole_statement_on_one_captured_table) {

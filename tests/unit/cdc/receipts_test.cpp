@@ -217,6 +217,20 @@ TEST(mark_of, needs_a_key_and_a_mapping) {
     EXPECT_EQ(mark_of(*mapping, change, row_side::before), std::nullopt);
 }
 
+TEST(receipts, are_of_a_transaction_that_has_changes_of_all_their_rows) {
+    const auto mapping = items();
+    mirrored_rows mirrored;
+    mirrored.take({{5, {mark("1"), mark("2"), mark("3")}}, {6, {mark("1")}}, {7, {}}});
+    const auto met = [&](const std::string& word) {
+        mirrored.meet(static_cast<store::source_xid>(word[0] - '0'), change_of(word, *mapping), *mapping);
+    };
+    for (const auto* word : {"5+1", "5=1", "5-1", "5=2>3", "5+4", "7+1"}) met(word);
+    EXPECT_EQ(mirrored.unmet, (decltype(mirrored.unmet){{6, {mark("1")}}}));
+    met("6+2");
+    EXPECT_EQ(mirrored.unmet.size(), 1U);
+    EXPECT_TRUE(mirrored.wrote(5, mark("2")));
+}
+
 TEST(receipts, are_asked_for_by_transactions_of_32_bits) {
     const std::vector<store::source_xid> transactions{7, 4294967295};
     EXPECT_EQ(wait_for_mirroring(transactions).parameters, (std::vector<sql_parameter>{"1667657074", "{7,-1}"}));

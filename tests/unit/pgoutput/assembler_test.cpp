@@ -155,6 +155,15 @@ TEST(assembler, empty_transactions_and_messages_of_others_leave_no_trace) {
     EXPECT_THAT(s.said(), ElementsAre("insert a @200/1 prev 50 last 220"));
 }
 
+// Any role may emit one. It would be the stream's time.
+TEST(assembler, a_heartbeat_of_no_clock_s_time_leaves_no_trace) {
+    script s;
+    for (const auto* time : {"9223372036854775807", "-9223372036854775808", "-1", "7258118400000001"})
+        s.beats(150, time);
+    s.beats(160, "7258118400000000").beats(170, "0");
+    EXPECT_THAT(s.said(), ElementsAre("heartbeat @159/0 prev 50 last 160", "heartbeat @169/0 prev 160 last 170"));
+}
+
 TEST(assembler, a_heartbeat_within_a_transaction_is_left_out) {
     script s;
     s.describes(1, "a").begins(100).inserts(1).beats(90).inserts(1).commits(100, 120);

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 
+#include "lib/sql/shape.hpp"
 #include "lib/sql/understand.hpp"
 
 namespace crossfade::sql {
@@ -51,6 +52,83 @@ TEST(row_writes, name_their_target_as_returning_does) {
         {"WITH x AS (SELECT * FROM b) DELETE FROM a USING x", "remove a as \"a\""},
     };
     expect_all(samples);
+}
+
+// What a mirrored statement's rows are asked for by.
+TEST(row_writes, say_which_plainly_are_of_any_number) {
+    std::string values = "INSERT INTO a VALUES (0)";
+    for (int i = 1; i < 500; ++i) values += ", (0)";
+    const std::string bounded[] = {
+        values,
+        "INSERT INTO a DEFAULT VALUES",
+        "INSERT INTO a SELECT 1, now()",
+        "INSERT INTO a SELECT $1 WHERE NOT EXISTS (SELECT FROM a WHERE b > 1)",
+        "INSERT INTO a SELECT 1 UNION ALL SELECT 2",
+        "INSERT INTO a SELECT * FROM b WHERE c > 1 AND (id = $1 AND true)",
+        "INSERT INTO a SELECT * FROM b ORDER BY c LIMIT 999",
+        "INSERT INTO a SELECT * FROM b LIMIT $1::int",
+        "INSERT INTO a SELECT * FROM b FETCH FIRST 5 ROWS ONLY",
+        "INSERT INTO a SELECT coalesce(max(id), 0) + 1 FROM a",
+        "INSERT INTO a SELECT * FROM unnest($1::int[], $2::text[])",
+        "INSERT INTO a SELECT r.* FROM jsonb_to_recordset($1) AS r (id int)",
+        "INSERT INTO a SELECT * FROM (VALUES (1), (2)) AS v JOIN (SELECT 3) AS w ON true",
+        "INSERT INTO a SELECT n FROM generate_series(1, 999) n",
+        "INSERT INTO a SELECT generate_series(100, 100 + 1) LIMIT 7",
+        "INSERT INTO a SELECT generate_series(0, 999, 2)",
+        "WITH x AS (SELECT 1), y AS (TABLE x) INSERT INTO a TABLE y",
+        "INSERT INTO a WITH x AS (SELECT * FROM b WHERE id = 1) SELECT * FROM x, x AS z",
+        "UPDATE a SET n = 1 WHERE id = 1",
+        "UPDATE a SET n = 1 WHERE 1 = a.id AND n < 2",
+        "UPDATE a SET n = 1 WHERE lower(name) = $1 OR id IN (1, 2)",
+        "UPDATE a SET n = 1 WHERE id = ANY($1)",
+        "UPDATE a SET n = 1 WHERE (b, c) = (1, 2)",
+        "UPDATE a SET n = v.n FROM (VALUES (1, 2)) AS v (id, n) WHERE a.id = v.id",
+        "UPDATE a SET n = 1 WHERE id IN (SELECT id FROM a ORDER BY id LIMIT 10 FOR UPDATE SKIP LOCKED)",
+        "DELETE FROM a WHERE id IN (SELECT id FROM b WHERE c = 3)",
+        "DELETE FROM a WHERE CURRENT OF c",
+    };
+    const std::string any[] = {
+        values + ", (0)",
+        "INSERT INTO a TABLE b",
+        "INSERT INTO a SELECT * FROM b WHERE c > 1",
+        "INSERT INTO a SELECT * FROM b LIMIT 1000",
+        "INSERT INTO a SELECT * FROM b LIMIT ALL",
+        "INSERT INTO a SELECT * FROM b WHERE id = 1 UNION ALL TABLE c",
+        "INSERT INTO a SELECT max(id) FROM b GROUP BY c",
+        "INSERT INTO a SELECT max(id) OVER () FROM b",
+        "INSERT INTO a SELECT * FROM unnest((SELECT array_agg(id) FROM b))",
+        "INSERT INTO a SELECT generate_series(1, 1000000)",
+        "INSERT INTO a SELECT n FROM generate_series(1, $1) n",
+        "INSERT INTO a SELECT n FROM (VALUES (1)) v, generate_series(now(), 'infinity', '1 s') n",
+        "INSERT INTO a SELECT 'x' || generate_series(1, 1000)",
+        "INSERT INTO a SELECT 1 FROM (SELECT 1) AS x, b",
+        "WITH x AS (TABLE b) INSERT INTO a TABLE x",
+        "WITH RECURSIVE x AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM x) INSERT INTO a TABLE x",
+        "UPDATE a SET n = 1",
+        "UPDATE a SET n = 1 WHERE id > 1",
+        "UPDATE a SET n = 1 WHERE 1 = 1",
+        "UPDATE a SET n = 1 WHERE id = 1 OR n > 2",
+        "UPDATE a SET n = 1 WHERE NOT id = 1",
+        "UPDATE a SET n = 1 WHERE id NOT IN (1, 2)",
+        "UPDATE a SET n = 1 WHERE id <> ALL($1)",
+        "UPDATE a SET n = 1 WHERE b IS NULL",
+        "DELETE FROM a",
+        "DELETE FROM a WHERE ts < now() - interval '90 days'",
+        "DELETE FROM a WHERE id IN (SELECT id FROM b WHERE ts < now())",
+        "DELETE FROM a WHERE EXISTS (SELECT FROM b WHERE b.id = a.id)",
+        "DELETE FROM a USING b",
+    };
+    const auto is_unbounded = [](const std::string& text) {
+        const auto known = understand(text);
+        EXPECT_TRUE(known && known->size() == 1 && known->front().rows) << text;
+        return known && known->front().rows && known->front().rows->unbounded;
+    };
+    for (const auto& text : bounded) EXPECT_FALSE(is_unbounded(text)) << text;
+    for (const auto& text : any) EXPECT_TRUE(is_unbounded(text)) << text;
+    // As they are understood by their shape alone.
+    std::string scratch;
+    for (const auto& text : bounded) EXPECT_FALSE(is_unbounded(std::string{shape_of(text, scratch)})) << text;
+    for (const auto& text : any) EXPECT_TRUE(is_unbounded(std::string{shape_of(text, scratch)})) << text;
 }
 
 TEST(row_writes, list_each_assigned_column_once) {

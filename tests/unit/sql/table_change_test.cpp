@@ -19,7 +19,9 @@ TEST(table_change, may_be_repeated_where_every_part_comes_out_the_same) {
           "ALTER TABLE public.t ADD COLUMN a text DEFAULT 'now' CHECK (a <> '')",
           "ALTER TABLE public.t ADD COLUMN IF NOT EXISTS a numeric(10,2) DEFAULT -1.5",
           "ALTER TABLE public.t ADD COLUMN a jsonb DEFAULT '{}'::jsonb;", "ALTER TABLE ONLY public.t DROP COLUMN a",
-          "ALTER TABLE public.t ALTER a TYPE bigint", "ALTER TABLE public.t ALTER a SET NOT NULL",
+          "ALTER TABLE public.t ALTER a TYPE bigint", "ALTER TABLE public.t ALTER a TYPE varchar(20)",
+          "ALTER TABLE public.t ADD a int8range DEFAULT '[1,5)'", "ALTER TABLE public.t ADD a mood DEFAULT NULL",
+          "ALTER TABLE public.t ADD a text[] DEFAULT ARRAY['b']::text[]", "ALTER TABLE public.t ALTER a SET NOT NULL",
           "ALTER TABLE public.t ALTER a SET DEFAULT now()", "ALTER TABLE public.t RENAME a TO b",
           "-- why\nALTER TABLE public.t ADD CONSTRAINT few CHECK (a < 5) NOT VALID"})
         EXPECT_EQ(verdict(text), "public|t") << text;
@@ -31,6 +33,24 @@ TEST(table_change, is_not_to_be_repeated_where_something_else_could_come_out) {
              {"ALTER TABLE t ADD a timestamptz DEFAULT now()", "no: a new column's default is no constant"},
              {"ALTER TABLE t ADD a timestamptz DEFAULT 'now'", "no: a new column's default is a time"},
              {"ALTER TABLE t ADD a text DEFAULT 'today'::date::text", "no: a new column's default is a time"},
+             {"ALTER TABLE t ADD a tstzrange DEFAULT '[2024-01-01,)'", "no: a new column's default is a time"},
+             {"ALTER TABLE t ADD a tstzmultirange DEFAULT '{[2024-01-01,)}'", "no: a new column's default is a time"},
+             {"ALTER TABLE t ADD a interval DEFAULT '-1 2:03'", "no: a new column's default is a time"},
+             {"ALTER TABLE t ADD a date[] DEFAULT '{01/02/2024}'", "no: a new column's default is a time"},
+             {"ALTER TABLE t ADD a text[] DEFAULT ARRAY[now()]::text[]", "no: a new column's default is no constant"},
+             {"ALTER TABLE t ADD a money DEFAULT 5",
+              "no: what a new column's default is read as may depend on the session's settings"},
+             {"ALTER TABLE t ADD a since DEFAULT '2024-01-01'",
+              "no: what a new column's default is read as may depend on the session's settings"},
+             {"ALTER TABLE t ADD a ours.int4 DEFAULT '2024-01-01'",
+              "no: what a new column's default is read as may depend on the session's settings"},
+             {"ALTER TABLE t ADD a text DEFAULT 'a\\n'",
+              "no: what a new column's default is read as may depend on the session's settings"},
+             {"ALTER TABLE t ALTER a TYPE timestamptz", "no: the conversion may depend on the session's settings"},
+             {"ALTER TABLE t ALTER a TYPE date, ALTER b TYPE int",
+              "no: the conversion may depend on the session's settings"},
+             {"ALTER TABLE t ALTER a TYPE money", "no: the conversion may depend on the session's settings"},
+             {"ALTER TABLE t ALTER a TYPE mood", "no: the conversion may depend on the session's settings"},
              {"ALTER TABLE t ADD a uuid DEFAULT gen_random_uuid()", "no: a new column's default is no constant"},
              {"ALTER TABLE t ADD a bigserial", "no: a new column draws its values from a sequence"},
              {"ALTER TABLE t ADD a int GENERATED ALWAYS AS IDENTITY",
@@ -60,7 +80,21 @@ TEST(table_change, tells_a_conversion_from_values_computed_anew) {
     EXPECT_EQ(read_table_change("ALTER TABLE t ALTER a TYPE bigint, ADD b int").retyped, std::vector<std::string>{"a"});
     EXPECT_FALSE(read_table_change("ALTER TABLE t ALTER a TYPE bigint USING a * 2").converts);
     EXPECT_FALSE(read_table_change("ALTER TABLE t ADD a uuid DEFAULT gen_random_uuid()").converts);
+    EXPECT_TRUE(read_table_change("ALTER TABLE t ALTER a TYPE int[], ALTER b TYPE jsonb").converts);
+    // By TimeZone, DateStyle and kin, of whatever type it was.
+    for (const auto* type : {"timestamptz", "timestamp", "date", "time", "text", "varchar(20)", "char(3)", "numeric",
+                             "money", "interval", "timestamptz[]", "ours.int8"})
+        EXPECT_FALSE(read_table_change("ALTER TABLE t ALTER a TYPE " + std::string{type}).converts) << type;
     EXPECT_FALSE(read_table_change("SELECT f()").converts);
+}
+
+// Once for all rows, and so without rewriting one.
+TEST(table_change, tells_what_each_database_computes_for_itself) {
+    for (const auto* computed : {"DEFAULT now()", "DEFAULT gen_random_uuid()", "DEFAULT '2024-01-01'"})
+        EXPECT_TRUE(read_table_change("ALTER TABLE t ADD a timestamptz " + std::string{computed}).computes) << computed;
+    for (const auto* told : {"ADD a mood DEFAULT 'glad'", "ADD a int DEFAULT 7", "ADD a timestamptz",
+                             "ALTER a SET DEFAULT now()", "ALTER a TYPE text USING a::text"})
+        EXPECT_FALSE(read_table_change("ALTER TABLE t " + std::string{told}).computes) << told;
 }
 
 }  // namespace
