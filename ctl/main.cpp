@@ -318,7 +318,7 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", std::string{telemetry::version});
     app.add_option("--config", config_path, "Configuration file of the two programs")->required();
     app.add_flag("--json", json, "Answer in JSON");
-    app.add_flag("--back", back, "Of the stream from modern to legacy: deadletters, drift and ddl");
+    app.add_flag("--back", back, "Of the stream from modern to legacy: deadletters, drift, ddl and backfill");
     app.require_subcommand(1);
     app.fallthrough();
     order ordered;
@@ -336,8 +336,10 @@ int main(int argc, char** argv) {
     }
     if (back) {
         const auto named = [&](const char* each) { return app.got_subcommand(each); };
-        if (!config->stream.both_ways || !(named("deadletters") || named("drift") || named("ddl"))) {
-            std::cerr << "crossfade: --back goes with deadletters, drift and ddl of a stream with stream.both_ways\n";
+        if (!config->stream.both_ways ||
+            !(named("deadletters") || named("drift") || named("ddl") || named("backfill"))) {
+            std::cerr << "crossfade: --back goes with deadletters, drift, ddl and backfill of a stream with"
+                         " stream.both_ways\n";
             return static_cast<int>(exit_code::usage);
         }
         config = settings::turned(*config);

@@ -3,13 +3,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <memory>
 #include <set>
 
 #include "ctl/audit/record.hpp"
 #include "ctl/backfill/crew.hpp"
 #include "ctl/backfill/interrupt.hpp"
 #include "ctl/backfill/live.hpp"
+#include "ctl/backfill/permission.hpp"
 #include "ctl/backfill/plan.hpp"
 #include "ctl/catalog/database.hpp"
 #include "ctl/catalog/read.hpp"
@@ -20,7 +20,6 @@
 #include "ctl/stream/source.hpp"
 #include "ctl/stream/topic.hpp"
 #include "lib/failpoint/failpoint.hpp"
-#include "lib/handover/coordinator.hpp"
 #include "lib/pgwire/array_literal.hpp"
 #include "lib/store/backfill.hpp"
 #include "lib/store/schema.hpp"
@@ -37,19 +36,21 @@ constexpr int most_snapshots = 10;
 // The slot and the publication must be older than the snapshot: what commits after it has to be in the stream.
 void require_stream(const context& in, const std::vector<catalog::table>& tables, pgclient::connection& legacy,
                     pgclient::connection& modern) {
+    const std::string follower{in.config.follower_name()};
     const auto slot = catalog::read_slot(legacy, in.config.stream.slot());
     const auto publication = catalog::read_publication(legacy, in.config.stream.publication());
     const auto store = catalog::read_store(modern, in.config.stream.name);
     if (ask(modern, "reading crossfade.tables",
             "SELECT FROM pg_attribute WHERE attrelid = 'crossfade.tables'::regclass AND attname = 'filled_lsn'")
             .empty())
-        throw stop(exit_code::no, "modern's schema crossfade is of an older program", "crossfade init");
+        throw stop(exit_code::no, follower + "'s schema crossfade is of an older program", "crossfade init");
     if (!slot || !publication || !store.progress)
         throw stop(exit_code::no, "the stream is not set up: changes during the copy would be lost", "crossfade init");
     if (slot->wal_status == "lost")
-        throw stop(
-            exit_code::no, "slot " + in.config.stream.slot() + " is lost",
-            "SELECT pg_drop_replication_slot('" + in.config.stream.slot() + "'); then crossfade backfill --resync");
+        throw stop(exit_code::no, "slot " + in.config.stream.slot() + " is lost",
+                   is_back(in) ? "crossfade status says what can be done"
+                               : "SELECT pg_drop_replication_slot('" + in.config.stream.slot() +
+                                     "'); then crossfade backfill --resync");
     if (const auto other = stream::object_to_partitions(in.config.stream, *store.progress))
         throw stop(exit_code::no, other->what, other->way_out);
     // The copy is of the timeline that legacy is on now; what the stream has yet to bring of an older one would seem
@@ -57,8 +58,8 @@ void require_stream(const context& in, const std::vector<catalog::table>& tables
     auto replication = catalog::connect_replication(in.config, settings::side::legacy);
     if (const auto now = stream::identify(replication).timeline; now != store.progress->timeline())
         throw stop(exit_code::no,
-                   "legacy is on timeline " + std::to_string(now) + ", and modern is on timeline " +
-                       std::to_string(store.progress->timeline()) + " yet",
+                   std::string{in.config.source_name()} + " is on timeline " + std::to_string(now) + ", and " +
+                       follower + " is on timeline " + std::to_string(store.progress->timeline()) + " yet",
                    "see that crossfade-proxy publishes and crossfade-cdc applies (crossfade status), then again");
     const std::set<model::table_name> published(publication->tables.begin(), publication->tables.end());
     for (const auto& table : tables)
@@ -228,7 +229,8 @@ exit_code report(const context& in, const std::vector<task>& tasks, const crew& 
                << " rows in " << output::seconds_text(sum.seconds) << ", as of " << to_string(at) << '\n';
     } else {
         in.out << "incomplete: " << sum.tables_done << " of " << sum.tables
-               << " tables; nothing is applied until the rest is copied: crossfade backfill\n";
+               << " tables; nothing is applied until the rest is copied: crossfade "
+               << (is_back(in) ? "--back backfill\n" : "backfill\n");
     }
     return fine ? exit_code::fine : exit_code::no;
 }
@@ -311,10 +313,10 @@ void plan_anew(const context& in, const crew& at_work, std::vector<task>& tasks)
         auto& each = tasks[i];
         const auto now = std::ranges::find(tables, each.table, &catalog::table::name);
         if (now == tables.end()) {
-            each.refused = to_string(each.table) + " is gone on legacy";
+            each.refused = to_string(each.table) + " is gone on " + std::string{in.config.source_name()};
             continue;
         }
-        auto planned = make_plan({*now}, modern_tables, keys, order::side_by_side);
+        auto planned = make_plan({*now}, modern_tables, keys, order::side_by_side, in.config.follower_name());
         if (planned.problems.empty())
             each = std::move(planned.tasks.front());
         else
@@ -322,54 +324,19 @@ void plan_anew(const context& in, const crew& at_work, std::vector<task>& tasks)
     }
 }
 
-// What is copied must not come back to legacy, meet the fence, or go over what modern's clients have written.
-void require_way_forth(const context& in, const catalog::role& role, pgclient::connection& modern) {
-    if (!in.config.stream.both_ways) return;
-    if (!role.origins || !role.replica_role)
-        throw stop(exit_code::no,
-                   role.name +
-                       " may not use replication origins on modern, or may not set session_replication_role: "
-                       "with stream.both_ways nothing is copied without",
-                   "crossfade check");
-    auto legacy = catalog::connect(in.config, settings::side::legacy);
-    const auto now = catalog::newest_authority(in.config.stream.name, legacy, modern);
-    if (!now || now->authorities == settings::assignment{settings::side::legacy, {}}) return;
-    throw stop(
-        exit_code::no,
-        "modern is the authority" +
-            std::string{now->authorities.everything == settings::side::modern ? "" : " of some groups or tenants"} +
-            ": legacy's rows would go over its own",
-        "crossfade flip --to legacy");
-}
-
-// While it lives no flip is under way, and the next one's gates see what was asked for meanwhile. Null: there are none.
-std::unique_ptr<handover::coordinator> keep_flips_off(const context& in, const catalog::role& role,
-                                                      pgclient::connection& modern) {
-    if (!in.config.stream.both_ways) return nullptr;
-    auto made = std::make_unique<handover::coordinator>(in.config, [](const std::string&) {});
-    try {
-        if (!made->claim())
-            throw stop(exit_code::no, "a flip is under way", "wait for its end (crossfade flip --history), then again");
-        const auto now = made->newest();
-        if (now && now->state != store::handover_state::settled)
-            throw stop(exit_code::no, "a flip was left behind", "crossfade flip --settle");
-    } catch (const handover::trouble& why) {
-        throw stop(exit_code::unreachable, why.what());
-    }
-    require_way_forth(in, role, modern);
-    return made;
-}
-
 }  // namespace
 
 exit_code run(const context& in, const options& with) {
     if (with.how == manner::pause) return pause_live(in, with);
     const bool anew = with.start == stream_start::anew;
+    if (is_back(in) && (anew || with.how != manner::hold))
+        throw stop(exit_code::usage, "--back copies what legacy lacks, while the way back waits",
+                   "leave out --resync, --live and --pause");
     if (anew && !with.tables.empty()) throw stop(exit_code::usage, "--resync copies every table", "leave out --tables");
     auto modern = catalog::connect(in.config, settings::side::modern);
     const auto role = catalog::read_role(modern);
     if (with.how == manner::live) require_live(in.config.stream, role);
-    require_way_forth(in, role, modern);
+    require_way(in, role, modern);
     if (anew) init::prepare_anew(in, {.slot_timeout = with.slot_timeout});
 
     auto legacy = catalog::connect(in.config, settings::side::legacy);
@@ -380,16 +347,20 @@ exit_code run(const context& in, const options& with) {
                                         [&](const auto& each) { return model::matches(each, table.name); });
         });
     if (tables.empty()) throw stop(exit_code::usage, "no table of the stream matches");
+    if (is_back(in)) leave_what_is_whole(in, tables, modern);
     if (!anew) require_stream(in, tables, legacy, modern);
 
     const auto modern_tables = catalog::read_tables(modern, in.config.stream.tables);
-    auto planned = make_plan(tables, modern_tables, catalog::read_foreign_keys(modern, modern_tables),
-                             role.replica_role ? order::side_by_side : order::by_foreign_keys);
+    auto planned =
+        make_plan(tables, modern_tables, catalog::read_foreign_keys(modern, modern_tables),
+                  role.replica_role ? order::side_by_side : order::by_foreign_keys, in.config.follower_name());
     if (!planned.problems.empty())
         throw stop(exit_code::no, "nothing was copied:\n  " + output::joined(planned.problems, "\n  "),
                    "crossfade check");
 
-    auto no_flips = keep_flips_off(in, role, modern);
+    auto no_flips = keep_flips_off(in);
+    require_way(in, role, modern);
+    if (is_back(in)) require_own(in, tables, legacy, modern);
     if (with.how == manner::live) {
         const auto asked = anew ? begin_anew_live(in, with, planned.tasks, legacy, modern)
                                 : request_live(in, with, planned.tasks, modern);
@@ -412,8 +383,8 @@ exit_code run(const context& in, const options& with) {
     crew copying(planned.tasks);
     const auto first = copy_from_snapshot(in, with.parallel, role, planned.tasks, interrupt, copying);
     for (int attempt = 1; copying.overtaken() > 0 && attempt < most_snapshots && !interrupt.flag(); ++attempt) {
-        in.notes << output::count_text(copying.overtaken())
-                 << " tables were truncated, rewritten or altered on legacy meanwhile: again, from another snapshot\n";
+        in.notes << output::count_text(copying.overtaken()) << " tables were truncated, rewritten or altered on "
+                 << in.config.source_name() << " meanwhile: again, from another snapshot\n";
         plan_anew(in, copying, planned.tasks);
         copy_from_snapshot(in, with.parallel, role, planned.tasks, interrupt, copying);
     }

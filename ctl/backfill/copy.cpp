@@ -109,11 +109,10 @@ void write_down(const task& what, const copy_order& how, pgclient::connection& s
         "UPDATE crossfade.drift SET state = 'repaired', last_seen = now()"
         " WHERE stream = $1 AND table_name = $2 AND state IN ('suspect', 'confirmed')",
         {how.stream, table});
-    // Their rows are in the copy, as they were at its place in the stream; to replay one now would bring back old
-    // values.
+    // To replay one now would bring back old values. Nobody applies while tables are copied so, and all letters are of
+    // before; by their LSNs that is not to be told, as legacy may have begun anew at lower ones.
     ask(target, "writing crossfade.dead_letters",
-        "DELETE FROM crossfade.dead_letters WHERE stream = $1 AND table_name = $2 AND commit_lsn < $3::pg_lsn",
-        {how.stream, table, at});
+        "DELETE FROM crossfade.dead_letters WHERE stream = $1 AND table_name = $2", {how.stream, table});
 }
 
 // Both sessions usable again after a copy that was broken off anywhere.

@@ -16,7 +16,7 @@ bool binary_is_safe(const catalog::column& legacy, const catalog::column& modern
            !legacy.type.starts_with("reg") && legacy.type != "oid" && legacy.type != "oid[]";
 }
 
-void plan_columns(const catalog::table& legacy, const catalog::table& modern, task& into,
+void plan_columns(const catalog::table& legacy, const catalog::table& modern, const std::string& follower, task& into,
                   std::vector<std::string>& problems) {
     bool binary = true;
     for (const auto& column : legacy.columns) {
@@ -25,9 +25,9 @@ void plan_columns(const catalog::table& legacy, const catalog::table& modern, ta
             std::ranges::find_if(modern.columns, [&](const auto& each) { return each.name == column.name; });
         const std::string name = to_string(legacy.name) + '.' + column.name;
         if (other == modern.columns.end()) {
-            problems.push_back(name + " is missing on modern");
+            problems.push_back(name + " is missing on " + follower);
         } else if (other->generated) {
-            problems.push_back(name + " is generated on modern alone");
+            problems.push_back(name + " is generated on " + follower + " alone");
         } else {
             binary = binary && binary_is_safe(column, *other);
             into.columns.push_back({column.name, column.type});
@@ -70,12 +70,13 @@ std::string names(const std::vector<task>& of) {
 }
 
 plan make_plan(const std::vector<catalog::table>& legacy, const std::vector<catalog::table>& modern,
-               const std::vector<catalog::foreign_key>& modern_keys, order by) {
+               const std::vector<catalog::foreign_key>& modern_keys, order by, std::string_view follower) {
+    const std::string on{follower};
     plan made;
     for (const auto& table : legacy) {
         const auto other = std::ranges::find_if(modern, [&](const auto& each) { return each.name == table.name; });
         if (other == modern.end()) {
-            made.problems.push_back(to_string(table.name) + " is missing on modern");
+            made.problems.push_back(to_string(table.name) + " is missing on " + on);
             continue;
         }
         task each{.table = table.name,
@@ -86,7 +87,7 @@ plan make_plan(const std::vector<catalog::table>& legacy, const std::vector<cata
                   .clear = clearing::truncate,
                   .estimated_rows = table.rows,
                   .bytes = table.bytes};
-        plan_columns(table, *other, each, made.problems);
+        plan_columns(table, *other, on, each, made.problems);
         // TRUNCATE is refused for a table that another one refers to, whatever the session's role.
         if (std::ranges::any_of(modern_keys,
                                 [&](const auto& key) { return key.to == table.name && key.from != table.name; }))

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ctl/catalog/facts.hpp"
@@ -36,8 +37,8 @@ struct plan {
 // referenced tables come first; tables that refer to each other in a circle are a problem.
 enum class order { side_by_side, by_foreign_keys };
 
-// Pure. `modern_keys` are the foreign keys on modern with either end among the tables.
+// Pure. `follower`: modern's name. `modern_keys` are the foreign keys on modern with either end among the tables.
 plan make_plan(const std::vector<catalog::table>& legacy, const std::vector<catalog::table>& modern,
-               const std::vector<catalog::foreign_key>& modern_keys, order by);
+               const std::vector<catalog::foreign_key>& modern_keys, order by, std::string_view follower = "modern");
 
 }  // namespace crossfade::ctl::backfill

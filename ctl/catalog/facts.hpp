@@ -15,6 +15,9 @@
 // What was found in a database, as data alone: check judges it, init and backfill plan with it.
 namespace crossfade::ctl::catalog {
 
+// pgoutput's option `messages`, without which no stream begins, and pg_xact_commit_timestamp_origin() came with 14.
+inline constexpr int oldest_server = 140000;
+
 struct column {
     std::string name;
     std::string type;  // as format_type() prints it, user types with their schema: "numeric(10,2)", "public.mood"

@@ -1,6 +1,8 @@
 #include "ctl/check/command.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <random>
 
 #include "ctl/catalog/database.hpp"
 #include "ctl/catalog/read.hpp"
@@ -22,6 +24,22 @@ void gather(const settings::configuration& config, settings::side side, std::opt
     } catch (const stop& why) {
         problem = why.what();
     }
+}
+
+// What a copy of a database's files doesn't share with it, not even a standby: locks.
+bool are_one_server(const settings::configuration& config) {
+    auto legacy = catalog::connect(config, settings::side::legacy);
+    auto modern = catalog::connect(config, settings::side::modern);
+    std::random_device drawn;
+    const auto key = std::to_string(std::uniform_int_distribution<std::int64_t>{}(drawn));
+    catalog::ask(legacy, "locking on legacy", "SELECT pg_advisory_lock_shared($1::bigint)", {key});
+    return !catalog::ask(modern, "locking on modern", "SELECT pg_try_advisory_lock($1::bigint)", {key}).boolean(0, 0);
+}
+
+void gather_settings(const settings::configuration& config, evidence& into) {
+    auto legacy = catalog::connect(config, settings::side::legacy);
+    auto modern = catalog::connect(config, settings::side::modern);
+    into.unknown_settings = handover::unknown_settings(legacy, modern);
 }
 
 void print_json(const findings& found, exit_code code, std::ostream& out) {
@@ -79,6 +97,8 @@ exit_code run(const context& in) {
     of.flags = in.config.flags;
     gather(in.config, settings::side::legacy, of.legacy, of.legacy_problem);
     gather(in.config, settings::side::modern, of.modern, of.modern_problem);
+    if (of.legacy && of.modern && look_alike(*of.legacy, *of.modern)) of.one_server = are_one_server(in.config);
+    if (of.legacy && of.modern) gather_settings(in.config, of);
     of.kafka = kafka::read_facts(in.config);
 
     auto found = judge(of);

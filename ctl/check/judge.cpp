@@ -6,14 +6,11 @@ namespace crossfade::ctl::check {
 
 namespace {
 
-// pgoutput's truncate and publish_via_partition_root need 13.
-constexpr int oldest_source = 130000;
-constexpr int oldest_target = 130000;
-
-void judge_server(const std::string& side, const catalog::database& of, int oldest, findings& into) {
-    if (of.version < oldest) {
-        into.fail(side + ".version", "PostgreSQL " + of.version_text,
-                  "Crossfade needs PostgreSQL " + std::to_string(oldest / 10000) + " or later on this side");
+void judge_server(const std::string& side, const catalog::database& of, findings& into) {
+    if (of.version < catalog::oldest_server) {
+        into.fail(
+            side + ".version", "PostgreSQL " + of.version_text,
+            "Crossfade needs PostgreSQL " + std::to_string(catalog::oldest_server / 10000) + " or later on this side");
     } else {
         into.ok(side + ".version", "PostgreSQL " + of.version_text);
     }
@@ -29,7 +26,7 @@ void judge_server(const std::string& side, const catalog::database& of, int olde
 findings judge(const evidence& of) {
     findings found;
     if (of.legacy) {
-        judge_server("legacy", *of.legacy, oldest_source, found);
+        judge_server("legacy", *of.legacy, found);
         judge_source(of, *of.legacy, found);
         judge_parts(*of.legacy, found);
         judge_ddl(of, *of.legacy, found);
@@ -37,7 +34,7 @@ findings judge(const evidence& of) {
         found.fail("legacy.reachable", of.legacy_problem, "start the database, or correct legacy.dsn");
     }
     if (of.modern) {
-        judge_server("modern", *of.modern, oldest_target, found);
+        judge_server("modern", *of.modern, found);
         judge_target(of, *of.modern, found);
     } else {
         found.fail("modern.reachable", of.modern_problem, "start the database, or correct modern.dsn");

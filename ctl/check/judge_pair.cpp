@@ -43,13 +43,19 @@ void judge_sequences(const evidence& of, const catalog::database& legacy, const 
 
 }  // namespace
 
+bool look_alike(const catalog::database& legacy, const catalog::database& modern) {
+    return legacy.system_identifier == modern.system_identifier && legacy.database_oid == modern.database_oid;
+}
+
 void judge_pair(const evidence& of, const catalog::database& legacy, const catalog::database& modern, findings& into) {
-    if (legacy.system_identifier == modern.system_identifier && legacy.database_oid == modern.database_oid) {
+    const bool alike = look_alike(legacy, modern);
+    if (alike && of.one_server) {
         into.fail("same_database", "legacy and modern are one and the same database (" + legacy.name + ")",
                   "correct legacy.dsn or modern.dsn");
         return;
     }
-    into.ok("same_database", legacy.system_identifier == modern.system_identifier
+    into.ok("same_database", alike ? "two servers, one of which began as a copy of the other's files"
+                             : legacy.system_identifier == modern.system_identifier
                                  ? "two databases of one cluster"
                                  : "two clusters, " + legacy.system_identifier + " and " + modern.system_identifier);
     if (modern.store.progress && modern.store.progress->system_identifier != legacy.system_identifier)
@@ -76,6 +82,7 @@ void judge_pair(const evidence& of, const catalog::database& legacy, const catal
                  "ALTER DATABASE " + model::quote_identifier(modern.name) + " SET timezone = '" + legacy.time_zone +
                      "'; (rows are carried in UTC and not touched by this)",
                  into);
+    judge_settings(of, into);
     judge_schema(legacy, modern, into);
     judge_ties(of, legacy, modern, into);
     judge_sequences(of, legacy, modern, into);

@@ -1,9 +1,11 @@
 #include <charconv>
+#include <map>
 #include <set>
 
 #include "ctl/backfill/command.hpp"
 #include "ctl/check/judge.hpp"
 #include "ctl/check/listing.hpp"
+#include "ctl/output/table.hpp"
 #include "ctl/stream/progress.hpp"
 #include "lib/store/schema.hpp"
 
@@ -39,19 +41,27 @@ void judge_store(const evidence& of, const catalog::database& modern, findings& 
                         to_string(store.progress->commit_lsn()));
     }
 
-    std::vector<std::string> copying;
-    std::vector<std::string> stale;
-    for (const auto& [table, state] : store.table_states) {
-        if (state == "copying") copying.push_back(table);
-        if (state == "stale" || state == "new") stale.push_back(table);
+    std::map<std::string, std::vector<std::string>> by_state;
+    for (const auto& [table, state] : store.table_states) by_state[state == "new" ? "stale" : state].push_back(table);
+    const std::string backfill = of.source == "legacy" ? "crossfade backfill" : "crossfade --back backfill";
+    if (const auto& copying = by_state["copying"]; !copying.empty()) {
+        into.fail("modern.tables", "an unfinished backfill (or one that runs now): " + listing(copying), backfill);
+        return;
     }
-    if (!copying.empty()) {
-        into.fail("modern.tables", "an unfinished backfill (or one that runs now): " + listing(copying),
-                  "crossfade backfill");
-    } else if (!stale.empty()) {
-        into.warn("modern.tables", "changes are missing in " + listing(stale), "crossfade backfill --tables for these");
-    } else {
+    std::vector<std::string> what;
+    std::vector<std::string> mend;
+    if (const auto& stale = by_state["stale"]; !stale.empty()) {
+        what.push_back("changes are missing in " + listing(stale));
+        mend.push_back(backfill + " --tables for these");
+    }
+    if (const auto& live = by_state["backfilling"]; !live.empty()) {
+        what.push_back("copied beside the stream, and not whole: " + listing(live));
+        mend.emplace_back("crossfade status shows how far they are, and why one stands still");
+    }
+    if (what.empty()) {
         into.ok("modern.tables", "no unfinished copies");
+    } else {
+        into.warn("modern.tables", output::joined(what, "; "), output::joined(mend, "; "));
     }
 }
 

@@ -6,6 +6,9 @@
 #include "ctl/catalog/database.hpp"
 #include "ctl/catalog/read.hpp"
 #include "ctl/flip/prepare.hpp"
+#include "ctl/init/install.hpp"
+#include "ctl/init/joining.hpp"
+#include "ctl/init/publication.hpp"
 #include "ctl/output/json.hpp"
 #include "ctl/output/pattern.hpp"
 #include "ctl/output/table.hpp"
@@ -31,65 +34,12 @@ using model::quoted;
 
 constexpr std::chrono::milliseconds kafka_patience = 10s;
 
-// What was done, in order.
-class journal {
-  public:
-    void note(std::string what, std::string outcome) { entries_.push_back({std::move(what), std::move(outcome)}); }
-    std::size_t size() const { return entries_.size(); }
-
-    // From the one behind the first `begin` on.
-    boost::json::array steps(std::size_t begin = 0) const {
-        boost::json::array all;
-        for (std::size_t i = begin; i < entries_.size(); ++i)
-            all.push_back({{"what", entries_[i].what}, {"outcome", entries_[i].outcome}});
-        return all;
-    }
-
-    void print(const context& in, bool fresh) const {
-        const std::string next = fresh ? "copy what is there already: crossfade backfill" : "crossfade status";
-        if (in.json()) {
-            in.out << output::pretty({{"steps", steps()}, {"next", next}});
-            return;
-        }
-        output::table table({{"what"}, {"outcome"}});
-        for (const auto& each : entries_) table.add({each.what, each.outcome});
-        in.out << table.render() << "\nready; next: " << next << '\n';
-    }
-
-    void remark(std::ostream& notes) const {
-        for (const auto& each : entries_) notes << each.what << ": " << each.outcome << '\n';
-    }
-
-  private:
-    struct entry {
-        std::string what;
-        std::string outcome;
-    };
-    std::vector<entry> entries_;
-};
-
 int topic_partitions(const settings::configuration& config, const std::string& topic) {
     const auto described = crossfade::kafka::describe_topic(config.kafka, topic, kafka_patience);
     if (!described)
         throw stop(exit_code::unreachable, "Kafka (" + config.kafka.brokers + "): " + to_string(described.error()));
     return described->partitions;
 }
-
-// One direction of a stream: its two ends, and what is to be done about them.
-struct way {
-    settings::configuration config;
-    pgclient::connection source;
-    pgclient::connection follower;
-    pgclient::connection replication;  // to the source
-    stream::source_identity identity;
-    situation found;
-    plan planned;
-    std::vector<std::string> left_out;  // tables that the follower has not
-
-    bool back() const { return config.source != settings::side::legacy; }
-    std::string source_name() const { return std::string{config.source_name()}; }
-    std::string follower_name() const { return std::string{config.follower_name()}; }
-};
 
 // Legacy need not have what is new on modern.
 std::vector<std::string> leave_out_new(situation& found) {
@@ -110,6 +60,8 @@ void look(way& at) {
     found.stream = config.stream;
     found.source = at.source_name();
     found.follower = at.follower_name();
+    found.source_version = at.source.server_version();
+    found.follower_version = at.follower.server_version();
     if (at.back()) found.begin_anew = settings::begin_back_anew(config);
     found.legacy_system_identifier = at.identity.system_identifier;
     found.legacy_database =
@@ -122,6 +74,13 @@ void look(way& at) {
     found.progress = catalog::read_store(at.follower, config.stream.name).progress;
     found.topic_partitions = topic_partitions(config, config.stream.topic());
     if (found.topic_partitions == config.stream.topic_partitions()) found.topic = stream::read_tails(config);
+}
+
+settings::assignment authorities_of(way& at) {
+    if (!at.config.stream.both_ways) return {};
+    const auto known = catalog::newest_authority(settings::forth_stream(at.config), at.back() ? at.follower : at.source,
+                                                 at.back() ? at.source : at.follower);
+    return known ? known->authorities : settings::assignment{};
 }
 
 // What is applied without these would come back by the other stream, from the moment that has its slot.
@@ -154,14 +113,17 @@ way explore(const settings::configuration& config, const options& with, purpose 
            .follower = catalog::connect(config, settings::side::modern),
            .replication = catalog::connect_replication(config, settings::side::legacy),
            .identity = {},
+           .authorities = {},
            .found = {},
            .planned = {},
            .left_out = {}};
     at.identity = stream::identify(at.replication);
+    at.authorities = authorities_of(at);
     look(at);
     at.planned = make_plan(at.found, with.unfit, of);
     if (auto unfit = object_to_role(at)) at.planned.objections.push_back(std::move(*unfit));
     if (auto unfit = object_to_authority(at)) at.planned.objections.push_back(std::move(*unfit));
+    if (auto unfit = object_to_joining(at)) at.planned.objections.push_back(std::move(*unfit));
     return at;
 }
 
@@ -173,35 +135,6 @@ void refuse(const std::vector<objection>& objections) {
         way_out += (way_out.empty() ? "" : "\n  ") + each.way_out;
     }
     throw stop(exit_code::no, what, way_out);
-}
-
-void install_schema(way& at, journal& done) {
-    auto& follower = at.follower;
-    const bool existed =
-        !ask(follower, "asking " + at.follower_name(), "SELECT 1 FROM pg_namespace WHERE nspname = 'crossfade'")
-             .empty();
-    ask(follower, "creating schema crossfade", "SET client_min_messages = warning");
-    ask(follower, "creating schema crossfade",
-        "BEGIN; " + std::string{store::schema_sql()} + "; " + std::string{store::audit_sql()} + "; " +
-            (at.config.stream.both_ways ? std::string{store::authority_sql()} + "; " : "") + "COMMIT");
-    done.note("schema crossfade on " + at.follower_name(), existed ? "existed" : "created");
-}
-
-// The way back has seen to it, where there is one. Else the stream needs nothing of its own on its source, and goes on
-// without: what is done to the follower is written down there.
-void install_audit_at_source(way& at, journal& done) {
-    if (at.config.stream.both_ways) return;
-    const std::string what = "audit log on " + at.source_name();
-    ask(at.source, what, "SET client_min_messages = warning; BEGIN");
-    const auto made = at.source.exec(std::string{store::audit_sql()});
-    if (!made && made.error().sqlstate != "42501") throw stop(exit_code::no, what + ": " + to_string(made.error()));
-    ask(at.source, what, made ? "COMMIT" : "ROLLBACK");
-    done.note(what,
-              made ? "kept" : "not kept: it needs the right to create on the database, and on what is there already");
-}
-
-std::string publication_target(const catalog::table& table) {
-    return (table.kind == catalog::table_kind::plain ? "ONLY " : "") + quoted(table.name);
 }
 
 void prepare_source(way& at, journal& done) {
@@ -234,6 +167,7 @@ void prepare_source(way& at, journal& done) {
     std::vector<std::string> names;
     for (const auto& table : found.tables) {
         if (std::ranges::find(planned.add_to_publication, table.name) == planned.add_to_publication.end()) continue;
+        if (joins_by_itself(at, table)) continue;
         targets.push_back(publication_target(table));
         names.push_back(to_string(table.name));
     }
@@ -254,6 +188,7 @@ void prepare_source(way& at, journal& done) {
     if (!targets.empty())
         ask(source, what, "ALTER PUBLICATION " + publication + " ADD TABLE " + output::joined(targets));
     done.note(what, targets.empty() ? "existed" : "added " + output::joined(names));
+    join_way_back(at, done);
 }
 
 // Each in a transaction of its own: a trigger waits for those who write to the table, and who comes behind it waits,
@@ -296,19 +231,6 @@ void watch_ddl(way& at, journal& done) {
     ask(source, what, "COMMIT");
     done.note(what, "policy " + std::string{to_string(stream.ddl)});
     watch_truncates(at, done);
-}
-
-// Rows that are in a new table already, and those of transactions that run while it is added, are not in the stream.
-// Before it is added: no change of it is to find a follower that has not got its row.
-// Of the way back all are copied: legacy is where they come from.
-void mark_new(way& at, journal& done) {
-    const auto& planned = at.planned;
-    if (at.back() || planned.create_publication || planned.add_to_publication.empty() || !at.found.progress) return;
-    const auto now = ask(at.source, "asking " + at.source_name(), "SELECT pg_current_wal_lsn()::text");
-    for (const auto& table : planned.add_to_publication) {
-        stream::mark_new(at.follower, at.found.stream, table, std::string{now.text(0, 0)});
-        done.note("table " + to_string(table), "new in the stream; crossfade backfill --tables " + to_string(table));
-    }
 }
 
 void ensure_topics(const settings::configuration& config, const options& with, journal& done) {
@@ -389,7 +311,7 @@ void begin_stream(way& at, const options& with, journal& done) {
 void take_steps(way& at, const options& with, journal& done) {
     install_schema(at, done);
     install_audit_at_source(at, done);
-    mark_new(at, done);
+    mark_joining(at, done);
     prepare_source(at, done);
     watch_ddl(at, done);
     ensure_topics(at.config, with, done);

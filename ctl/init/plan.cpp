@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "ctl/catalog/ties.hpp"
 #include "ctl/output/table.hpp"
@@ -9,6 +10,16 @@
 namespace crossfade::ctl::init {
 
 namespace {
+
+void plan_servers(const situation& found, plan& into) {
+    for (const auto& [side, version] :
+         {std::pair{found.source, found.source_version}, {found.follower, found.follower_version}})
+        if (version < catalog::oldest_server)
+            into.objections.push_back(
+                {side + " is PostgreSQL " + std::to_string(version / 10000) +
+                     ", which can't say or be asked what the stream needs",
+                 "PostgreSQL " + std::to_string(catalog::oldest_server / 10000) + " or later on both sides"});
+}
 
 void plan_tables(const situation& found, unfit_identity unfit, plan& into) {
     if (found.tables.empty())
@@ -151,6 +162,7 @@ void plan_stream(const situation& found, purpose of, plan& into) {
 
 plan make_plan(const situation& found, unfit_identity unfit, purpose of) {
     plan made;
+    plan_servers(found, made);
     plan_tables(found, unfit, made);
     plan_ties(found, unfit, made);
     plan_publication(found, made);

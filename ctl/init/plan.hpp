@@ -26,7 +26,9 @@ struct situation {
     std::optional<catalog::progress> progress;
     int topic_partitions = 0;               // 0: no such topic
     std::vector<stream::topic_tail> topic;  // by partition; empty unless it has as many as by the file
-    std::string source = "legacy";          // what stands in legacy's place, and in modern's: for messages
+    int source_version = catalog::oldest_server;
+    int follower_version = catalog::oldest_server;
+    std::string source = "legacy";  // what stands in legacy's place, and in modern's: for messages
     std::string follower = "modern";
     std::string begin_anew{stream::begin_anew};
 };

@@ -29,6 +29,7 @@ bool describe(const settings::kafka& config, const std::string& topic, topic_fac
 facts read_facts(const settings::configuration& config) {
     facts found;
     found.brokers = config.kafka.brokers;
+    found.largest_message = crossfade::kafka::largest_message_of(config.kafka);
     const auto cluster = crossfade::kafka::describe_cluster(config.kafka, patience);
     if (!cluster) {
         found.problem = to_string(cluster.error());

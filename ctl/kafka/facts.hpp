@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@ struct facts {
     std::string brokers;
     std::string problem;  // why nothing could be asked; empty when it could
     int broker_count = 0;
+    std::uint64_t largest_message = 0;  // that is produced
     topic_facts changes;
     topic_facts dead_letters;
     topic_facts json;  // asked for where stream.json_events says so

@@ -118,11 +118,12 @@ void assess_modern(const picture& of, assessment& into) {
     if (const auto other = stream::object_to_partitions(of.config.stream, progress))
         into.troubles.push_back(other->what + ". Way out: " + other->way_out);
 
+    const std::string ask = of.config.source == settings::side::legacy ? "crossfade " : "crossfade --back ";
     std::map<std::string, std::vector<std::string>> by_state;
     for (const auto& [table, state] : of.store.table_states) by_state[state].push_back(table);
     if (!by_state["copying"].empty())
-        into.troubles.push_back("a backfill runs or was broken off (crossfade backfill): " +
-                                output::joined(by_state["copying"]));
+        into.troubles.push_back("a backfill runs or was broken off (" + ask +
+                                "backfill): " + output::joined(by_state["copying"]));
     for (const auto& each : of.backfills) {
         if (each.now == store::backfill::stage::done) continue;
         into.lines.emplace_back(
@@ -136,18 +137,17 @@ void assess_modern(const picture& of, assessment& into) {
                                     " stands still (crossfade backfill --live): " + each.reason);
     }
     if (!by_state["new"].empty())
-        into.troubles.push_back("never copied, and left out until they are (crossfade backfill --tables): " +
-                                output::joined(by_state["new"]));
+        into.troubles.push_back("never copied, and left out until they are (" + ask +
+                                "backfill --tables): " + output::joined(by_state["new"]));
     if (!by_state["stale"].empty())
-        into.troubles.push_back("changes are missing (crossfade backfill --tables): " +
-                                output::joined(by_state["stale"]));
+        into.troubles.push_back("changes are missing (" + ask +
+                                "backfill --tables): " + output::joined(by_state["stale"]));
     into.lines.emplace_back("copies", std::to_string(by_state["live"].size()) + " live, " +
                                           std::to_string(by_state["new"].size()) + " new, " +
                                           std::to_string(by_state["copying"].size()) + " copying, " +
                                           std::to_string(by_state["backfilling"].size()) + " copied live, " +
                                           std::to_string(by_state["stale"].size()) + " stale");
 
-    const std::string ask = of.config.source == settings::side::legacy ? "crossfade " : "crossfade --back ";
     const auto rows = [&](const char* state) {
         const auto found = of.drift.find(state);
         return found == of.drift.end() ? std::int64_t{0} : found->second;

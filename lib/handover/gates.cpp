@@ -19,6 +19,7 @@ namespace {
 using gates::ask;
 using gates::column;
 using gates::end;
+using model::quoted;
 using preflight::findings;
 using preflight::listing;
 using settings::side;
@@ -76,7 +77,7 @@ void look_at_fence(const judgement& by, const end& on, findings& into) {
 }
 
 // Their rows would stay where they are, and the sessions that write to them would not.
-std::vector<std::string> left_out(const settings::configuration& config, const end& of) {
+std::vector<std::string> left_out(const settings::configuration& config, const end& of, const end& other) {
     const auto found =
         ask(of.db, "looking for tables that are not in the stream",
             "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE"
@@ -88,8 +89,13 @@ std::vector<std::string> left_out(const settings::configuration& config, const e
     std::vector<std::string> all;
     for (int i = 0; i < found.size(); ++i) {
         const model::table_name table{std::string{found.text(i, 0)}, std::string{found.text(i, 1)}};
-        if (std::ranges::any_of(config.stream.tables,
-                                [&](const auto& pattern) { return model::matches(pattern, table); }))
+        if (std::ranges::none_of(config.stream.tables,
+                                 [&](const auto& pattern) { return model::matches(pattern, table); }))
+            continue;
+        // What is new on modern, and not on legacy, may stay there.
+        if (of.which == side::legacy || ask(other.db, "looking for tables that are on both sides",
+                                            "SELECT to_regclass($1::text) IS NOT NULL", {quoted(table)})
+                                            .boolean(0, 0))
             all.push_back(to_string(table));
     }
     return all;
@@ -115,15 +121,16 @@ void look_at_tables(const judgement& by, const end& from, const end& to, finding
     if (!odd.empty())
         return into.fail("tables", "carried one way alone: " + listing(odd),
                          "create it on the side that lacks it, or drop it on the other; then crossfade init");
-    // What is new on modern, and not on legacy, may stay there.
-    if (from.which == side::legacy)
-        if (const auto none = left_out(by.config, from); !none.empty())
-            return into.fail("tables", "of stream.tables, and not in the stream: " + listing(none),
-                             "create them on " + to.name + ", crossfade init, crossfade backfill --tables ...");
+    if (const auto none = left_out(by.config, from, to); !none.empty())
+        return into.fail("tables", "of stream.tables, and not in the stream: " + listing(none),
+                         from.which == side::legacy
+                             ? "create them on " + to.name + ", crossfade init, crossfade backfill --tables ..."
+                             : "crossfade init, and what it says of them; or drop them on " + to.name);
 
     const auto lacking = column(ask(to.db, "reading crossfade.tables", not_whole_sql, {from.stream}));
     if (!lacking.empty())
-        return into.fail("tables", to.name + " lacks rows of " + listing(lacking), "crossfade backfill --live");
+        return into.fail("tables", to.name + " lacks rows of " + listing(lacking),
+                         to.which == side::legacy ? "crossfade --back backfill" : "crossfade backfill --live");
     const auto copies = column(ask(to.db, "reading crossfade.backfills", unfinished_copies_sql,
                                    {from.stream, names_of_moving(by.what, by.config.flags, from.tables)}));
     if (!copies.empty())
@@ -402,6 +409,7 @@ findings look(const settings::configuration& config, const intent& what, pgclien
     gates::look_at_differences(config.flags, what, from, onto, found);
     look_at_transactions(from, found);
     gates::look_at_sessions(from, found);
+    gates::look_at_settings(from, onto, found);
     gates::look_at_way(from, onto, give_up, found);
     gates::look_at_way(onto, from, give_up, found);
     return found;

@@ -40,5 +40,7 @@ void look_at_differences(const settings::flag_set& flags, const intent& what, co
 void look_at_way(const end& from, const end& to, const std::stop_token& give_up, preflight::findings& into);
 // Those that will not go along, as far as the database shows them (docs/adr/0031).
 void look_at_sessions(const end& from, preflight::findings& into);
+// What sessions have of `from` alone, and `onto` doesn't take.
+void look_at_settings(const end& from, const end& onto, preflight::findings& into);
 
 }  // namespace crossfade::handover::gates

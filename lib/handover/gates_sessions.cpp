@@ -1,7 +1,9 @@
 // Sessions that a flip will close.
+#include <algorithm>
 #include <map>
 
 #include "lib/handover/gates_parts.hpp"
+#include "lib/handover/unknown_settings.hpp"
 #include "lib/preflight/listing.hpp"
 
 namespace crossfade::handover::gates {
@@ -63,6 +65,19 @@ void look_at_sessions(const end& from, findings& into) {
                   std::to_string(all) + " (" + counts + ")" + (who.empty() ? "" : ": " + listing(who)) +
                   (nameless > 0 ? "; PostgreSQL before 16 does not say whose temporary objects are" : "") + unseen,
               "wait until they have let go of it, or let their clients connect again");
+}
+
+void look_at_settings(const end& from, const end& onto, findings& into) {
+    const auto unknown = unknown_settings(from.db, onto.db);
+    if (unknown.empty()) return into.ok("settings", onto.name + " takes what " + from.name + " says to every session");
+    const auto found =
+        onto.name + " doesn't take what " + from.name + " says to every session: " + listing(texts_of(unknown));
+    if (std::ranges::all_of(unknown, [](const auto& each) { return each.is_left_behind; }))
+        return into.note("settings", found + "; who hasn't set it leaves it behind, and writes by " + onto.name + "'s",
+                         "install the locale on " + onto.name + "'s host and restart the server");
+    into.warn(
+        "settings", found + "; who has it is closed with 57P01, and has another one when it connects again",
+        "make it known on " + onto.name + ", or say something else on " + from.name + " by ALTER DATABASE ... SET");
 }
 
 }  // namespace crossfade::handover::gates

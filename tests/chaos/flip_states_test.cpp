@@ -97,6 +97,29 @@ TEST_F(flip_states, a_transaction_that_spans_it) {
     expect_both_have("after");
 }
 
+// It isn't waited for, and stays where it is.
+TEST_F(flip_states, a_transaction_in_another_database_of_the_server) {
+    for (const auto* side : {&world().legacy, &world().modern}) {
+        side->exec("CREATE DATABASE reports", "postgres");
+        side->exec("CREATE TABLE orders (tag text)", "reports");
+    }
+    auto reports = world().client_dsn();
+    reports.replace(reports.rfind("/app"), 4, "/reports");
+    const auto client = connect(reports);
+    ASSERT_TRUE(client);
+    ASSERT_EQ(execute(client.get(), "BEGIN; INSERT INTO orders (tag) VALUES ('before')"), answer::done);
+    const auto made = flip("modern", {"--hold-max", "3000", "--wait", "0"});
+    EXPECT_EQ(made.exit_code, 0) << told(made) << world().logs();
+    EXPECT_EQ(execute(client.get(), "INSERT INTO orders (tag) VALUES ('behind'); COMMIT"), answer::done);
+    EXPECT_EQ(execute(client.get(), "INSERT INTO orders (tag) VALUES ('later')"), answer::done);
+    const auto late = connect(reports);
+    ASSERT_TRUE(late);
+    EXPECT_EQ(execute(late.get(), "INSERT INTO orders (tag) VALUES ('late')"), answer::done);
+    EXPECT_EQ(world().legacy.value("SELECT count(*) FROM orders", "reports"), "4");
+    EXPECT_EQ(world().modern.value("SELECT count(*) FROM orders", "reports"), "0");
+    expect_nothing_lost();
+}
+
 TEST_F(flip_states, a_prepared_transaction_and_a_lock_that_go_round_the_proxy) {
     auto client = connect(world().client_dsn());
     ASSERT_TRUE(client);

@@ -116,6 +116,21 @@ TEST_F(flip_way, a_topic_that_is_gone_is_noticed) {
     expect_refused("a row from modern was not applied on legacy within 5 s");
 }
 
+TEST_F(flip_way, settings_that_the_other_side_does_not_know_are_said_before) {
+    EXPECT_THAT(look().output, HasSubstr("modern takes what legacy says to every session"));
+    world().legacy.exec(
+        "CREATE TEXT SEARCH CONFIGURATION public.own (COPY = pg_catalog.simple);"
+        "ALTER DATABASE app SET default_text_search_config = 'public.own'");
+    const auto made = look();
+    EXPECT_EQ(made.exit_code, 1) << told(made);
+    EXPECT_THAT(made.output, AllOf(HasSubstr("modern doesn't take what legacy says to every session: "
+                                             "default_text_search_config public.own; who has it is closed with 57P01"),
+                                   HasSubstr("make it known on modern")));
+    world().legacy.exec(
+        "ALTER DATABASE app RESET default_text_search_config; DROP TEXT SEARCH CONFIGURATION public.own");
+    EXPECT_EQ(look().exit_code, 0);
+}
+
 TEST_F(flip_way, sessions_that_cannot_go_along_are_counted_before) {
     EXPECT_THAT(look().output, HasSubstr("none on legacy is known to hold what can't go along"));
     auto locks = connect(world().client_dsn() + "?application_name=locker");

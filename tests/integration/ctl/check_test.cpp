@@ -1,5 +1,6 @@
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
+#include <filesystem>
 #include <map>
 
 #include "tests/integration/ctl/shop.hpp"
@@ -50,6 +51,29 @@ TEST(ctl_check, names_every_fault_of_a_broken_set_up) {
     EXPECT_EQ(at.run({"check"}).exit_code, 1);
 }
 
+// What a session has by it, modern can't have.
+TEST(ctl_check, what_legacy_says_to_every_session_is_tried_on_modern) {
+    const shop at;
+    at.create_schema();
+    const auto settings = [&] {
+        const auto answer = at.run_json({"check"});
+        for (const auto& each : answer.at("checks").as_array())
+            if (each.at("id") == "settings") return boost::json::serialize(each);
+        return std::string{"not asked"};
+    };
+    EXPECT_THAT(settings(), testing::HasSubstr(R"("verdict":"ok")"));
+    at.legacy.exec(
+        "CREATE TEXT SEARCH CONFIGURATION public.own (COPY = simple);"
+        "ALTER ROLE crossfade IN DATABASE app SET default_text_search_config = 'public.own';"
+        "ALTER DATABASE app SET TimeZone = 'Asia/Tokyo'");
+    EXPECT_THAT(settings(),
+                testing::AllOf(testing::HasSubstr(R"("verdict":"warn")"),
+                               testing::HasSubstr("to every session: default_text_search_config public.own; a flip "
+                                                  "closes who has it")));
+    at.modern.exec("CREATE TEXT SEARCH CONFIGURATION public.own (COPY = simple)");
+    EXPECT_THAT(settings(), testing::HasSubstr(R"("verdict":"ok")"));
+}
+
 TEST(ctl_check, one_database_given_twice_is_refused) {
     const shop at;
     at.create_schema();
@@ -60,6 +84,24 @@ TEST(ctl_check, one_database_given_twice_is_refused) {
                      " user=crossfade dbname=app");
     std::ofstream(at.config_path()) << same;
     EXPECT_EQ(verdicts(at.run_json({"check"}))["same_database"], "fail");
+}
+
+// Of one system identifier with legacy, and of its databases' OIDs: as from a snapshot of the disk.
+TEST(ctl_check, a_copy_of_legacys_files_is_not_taken_for_legacy) {
+    shop at;
+    at.create_schema();
+    at.legacy.stop();
+    at.modern.stop();
+    std::filesystem::remove_all(at.modern.data_dir());
+    ASSERT_EQ(support::run({"cp", "-a", at.legacy.data_dir().string(), at.modern.data_dir().string()},
+                           std::chrono::minutes{1})
+                  .exit_code,
+              0);
+    at.legacy.start();
+    at.modern.start();
+    auto found = verdicts(at.run_json({"check"}));
+    EXPECT_EQ(found["same_database"], "ok");
+    EXPECT_EQ(found["schema.columns"], "ok");
 }
 
 TEST(ctl_check, what_does_not_answer_is_named) {

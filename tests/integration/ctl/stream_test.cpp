@@ -91,14 +91,65 @@ TEST(ctl_init, half_a_stream_is_refused_and_a_resync_is_the_way_out) {
     EXPECT_EQ(refused.exit_code, 1);
     EXPECT_NE(refused.errors.find("--resync"), std::string::npos) << refused.errors;
 
+    // Of a history at higher LSNs, which legacy had before it was replaced.
+    at.modern.exec(
+        "INSERT INTO crossfade.dead_letters (stream, topic, partition, kafka_offset, system_identifier, timeline,"
+        " commit_lsn, ordinal, table_name, operation, sqlstate, reason, event)"
+        " SELECT 'app', 'crossfade.app.changes', 0, 1, 1, 1, 'FF/0', 1, name, 'update', '23514', 'of before', ''"
+        " FROM unnest('{public.orders,public.parts}'::text[]) AS name");
     const auto mended = at.run({"backfill", "--resync"});
     ASSERT_EQ(mended.exit_code, 0) << mended.errors << mended.output;
+    EXPECT_EQ(at.modern.value("SELECT count(*) FROM crossfade.dead_letters"), "0");
     EXPECT_EQ(at.run({"verify"}).exit_code, 0);
     // Nothing lies between what the slot keeps and what counts as applied.
     EXPECT_EQ(at.modern.value("SELECT p.end_lsn >= '" +
                               at.legacy.value("SELECT confirmed_flush_lsn FROM pg_replication_slots") +
                               "' FROM crossfade.progress p"),
               "t");
+    EXPECT_EQ(at.run({"init"}).exit_code, 0);
+}
+
+// As behind an upgrade, with the hook of the chart: pg_dump of modern, say, has its tables open meanwhile.
+TEST(ctl_init, locks_nothing_that_is_as_it_should_be) {
+    const shop at;
+    at.create_schema();
+    ASSERT_EQ(at.run({"init", "--replica-identity-full"}).exit_code, 0);
+    auto reader = pgclient::connection::open(at.modern.dsn(), {}).value();
+    const std::string tables = at.modern.value(
+        "SELECT string_agg('crossfade.' || tablename, ', ') FROM pg_tables WHERE schemaname ="
+        " 'crossfade' AND tablename <> 'meta'");
+    ASSERT_TRUE(reader.exec("BEGIN; LOCK TABLE " + tables + " IN ACCESS SHARE MODE"));
+    const auto again = at.run({"init"});
+    EXPECT_EQ(again.exit_code, 0) << again.errors;
+    // As crossfade-cdc has it, for dead letters.
+    ASSERT_TRUE(reader.exec("LOCK TABLE " + tables + " IN ROW EXCLUSIVE MODE"));
+    EXPECT_EQ(at.run({"init"}).exit_code, 0);
+}
+
+TEST(ctl_init, does_not_stand_in_the_streams_way_for_a_lock) {
+    const shop at;
+    at.create_schema();
+    ASSERT_EQ(at.run({"init", "--replica-identity-full"}).exit_code, 0);
+    at.modern.exec("ALTER TABLE crossfade.progress DROP COLUMN left_timelines");  // as an older program has it
+    auto reader = pgclient::connection::open(at.modern.dsn(), {}).value();
+    ASSERT_TRUE(reader.exec("BEGIN; LOCK TABLE crossfade.progress IN ACCESS SHARE MODE"));
+    support::temp_dir logs;
+    support::child_process initing(
+        {.argv = {support::program_path("crossfade").string(), "--config", at.config_path(), "init"},
+         .log = logs.path() / "log"});
+    ASSERT_TRUE(support::eventually(20s, [&] {
+        return at.modern.value(
+                   "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'crossfade-ctl'"
+                   " AND wait_event_type = 'Lock'") == "1";
+    })) << support::read_file(logs.path() / "log");
+    auto stream = pgclient::connection::open(at.modern.dsn(), {}).value();
+    ASSERT_TRUE(stream.exec("SET lock_timeout = '10s'"));
+    EXPECT_TRUE(stream.exec("UPDATE crossfade.progress SET updated_at = now()"));
+    EXPECT_EQ(initing.wait_exit(60s), 1);
+    const auto told = support::read_file(logs.path() / "log");
+    EXPECT_NE(told.find("could not be locked within 20 s: process "), std::string::npos) << told;
+    EXPECT_NE(told.find("then crossfade init again"), std::string::npos) << told;
+    ASSERT_TRUE(reader.exec("COMMIT"));
     EXPECT_EQ(at.run({"init"}).exit_code, 0);
 }
 

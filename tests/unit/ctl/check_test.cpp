@@ -59,11 +59,12 @@ evidence healthy_pair() {
     made.modern->store.version = store::schema_version;
     made.modern->store.progress = catalog::progress{.system_identifier = "1", .partitions = {{}}};
     made.kafka.broker_count = 1;
+    made.kafka.largest_message = 64 << 20;
     made.kafka.changes = {
         .partitions = 1,
         .settings = std::map<std::string, std::string>{
-            {"cleanup.policy", "delete"}, {"retention.ms", "604800000"}, {"max.message.bytes", "1048588"}}};
-    made.kafka.dead_letters.partitions = 1;
+            {"cleanup.policy", "delete"}, {"retention.ms", "604800000"}, {"max.message.bytes", "68157440"}}};
+    made.kafka.dead_letters = made.kafka.changes;
     return made;
 }
 
@@ -86,6 +87,24 @@ TEST(check, says_who_sets_sequences_ahead) {
     EXPECT_EQ(found(),
               "1 on legacy, 1 behind on modern; a flip sets ahead those that the stream's tables draw from, and those"
               " that no table owns");
+}
+
+TEST(check, topics_that_take_what_is_sent_are_enough) {
+    auto of = healthy_pair();
+    of.kafka.largest_message = 1'000'000;  // message.max.bytes in kafka.properties
+    (*of.kafka.changes.settings)["max.message.bytes"] = "1048588";
+    EXPECT_EQ(judge(of).count(verdict::warn), 0);
+}
+
+// A standby that was promoted, a copy of the disk.
+TEST(check, a_copy_of_legacys_files_is_another_database) {
+    auto of = healthy_pair();
+    of.modern->system_identifier = of.legacy->system_identifier;
+    of.modern->encoding = "LATIN1";
+    const auto judged = judge(of);
+    EXPECT_EQ(judged.count(verdict::fail), 1);
+    for (const auto& each : judged.all())
+        EXPECT_EQ(each.outcome, each.id == "encoding" ? verdict::fail : verdict::ok) << each.id << ": " << each.found;
 }
 
 // Of four partitions.
@@ -143,7 +162,8 @@ using enum verdict;
 INSTANTIATE_TEST_SUITE_P(
     all, check_faults,
     testing::Values(
-        fault{"legacy.version", fail, [](auto& of) { of.legacy->version = 120004; }, "PostgreSQL 13"},
+        fault{"legacy.version", fail, [](auto& of) { of.legacy->version = 130022; }, "PostgreSQL 14"},
+        fault{"modern.version", fail, [](auto& of) { of.modern->version = 130022; }, "PostgreSQL 14"},
         fault{"legacy.primary", fail, [](auto& of) { of.legacy->in_recovery = true; }, "primary"},
         fault{"legacy.wal_level", fail, [](auto& of) { of.legacy->settings["wal_level"] = "replica"; },
               "ALTER SYSTEM SET wal_level = 'logical'"},
@@ -277,7 +297,19 @@ INSTANTIATE_TEST_SUITE_P(
               "--resync"},
         fault{"modern.tables", fail, [](auto& of) { of.modern->store.table_states["public.items"] = "copying"; },
               "crossfade backfill"},
-        fault{"same_database", fail, [](auto& of) { of.modern->system_identifier = "1"; }, "dsn"},
+        fault{"modern.tables", warn, [](auto& of) { of.modern->store.table_states["public.items"] = "backfilling"; },
+              "crossfade status"},
+        fault{"modern.tables", warn,
+              [](auto& of) {
+                  of.modern->store.table_states = {{"public.items", "backfilling"}, {"public.orders", "new"}};
+              },
+              "crossfade backfill --tables for these; crossfade status"},
+        fault{"same_database", fail,
+              [](auto& of) {
+                  of.modern->system_identifier = "1";
+                  of.one_server = true;
+              },
+              "dsn"},
         fault{"stream_source", fail, [](auto& of) { of.modern->store.progress->system_identifier = "9"; }, "--resync"},
         fault{"encoding", fail, [](auto& of) { of.modern->encoding = "LATIN1"; }, "ENCODING 'UTF8'"},
         fault{"collation", warn, [](auto& of) { of.modern->collation = "de_DE"; }, "ORDER BY"},
@@ -346,6 +378,22 @@ INSTANTIATE_TEST_SUITE_P(
         fault{"kafka.topic_settings", warn,
               [](auto& of) { (*of.kafka.changes.settings)["unclean.leader.election.enable"] = "true"; },
               "enable=false"},
+        fault{"kafka.topic_settings", warn,
+              [](auto& of) { (*of.kafka.changes.settings)["max.message.bytes"] = "1048588"; },
+              "max.message.bytes=68157440"},
+        fault{"kafka.json_topic_settings", warn,
+              [](auto& of) {
+                  of.stream.json_events = true;
+                  of.kafka.json = of.kafka.changes;
+                  (*of.kafka.json.settings)["max.message.bytes"] = "1048588";
+              },
+              "--entity-name crossfade.app.json"},
+        fault{"kafka.dead_letter_topic_settings", warn,
+              [](auto& of) { (*of.kafka.dead_letters.settings)["max.message.bytes"] = "1048588"; },
+              "max.message.bytes=68157440"},
+        fault{"kafka.dead_letter_topic_settings", warn,
+              [](auto& of) { (*of.kafka.dead_letters.settings)["cleanup.policy"] = "compact"; },
+              "cleanup.policy=delete"},
         fault{"kafka.dead_letter_topic", warn, [](auto& of) { of.kafka.dead_letters.partitions = 0; }, "init"}));
 
 // The same questions the other way round, under names of their own.

@@ -74,6 +74,20 @@ TEST(init_plan, makes_everything_once) {
     EXPECT_FALSE(again.begin_progress);
 }
 
+// Neither pgoutput nor the functions that apply asks have what the stream needs.
+TEST(init_plan, needs_postgresql_14_on_both_sides) {
+    for (auto version : {&situation::source_version, &situation::follower_version}) {
+        auto found = complete();
+        found.*version = 130022;
+        const auto objections = make_plan(found, unfit_identity::refuse).objections;
+        ASSERT_EQ(objections.size(), 1U);
+        EXPECT_NE(objections[0].what.find("PostgreSQL 13"), std::string::npos) << objections[0].what;
+        EXPECT_NE(objections[0].way_out.find("PostgreSQL 14"), std::string::npos) << objections[0].way_out;
+        found.*version = 140000;
+        EXPECT_TRUE(make_plan(found, unfit_identity::refuse).objections.empty());
+    }
+}
+
 TEST(init_plan, adds_new_tables) {
     auto found = complete();
     found.tables.push_back(found.tables[0]);
