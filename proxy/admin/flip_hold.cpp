@@ -45,7 +45,8 @@ void flip_hold::begin(const settings::flag_scope& moving) {
         holds_ = true;
         busy_.reset();
     }
-    console::scope held;
+    // The server's other databases stay where they are.
+    console::scope held{.group = {}, .tenant = {}, .database = reload_.current()->config.legacy.dbname};
     if (!moving.group.empty()) held.group = moving.group;
     if (!moving.tenant.empty()) held.tenant = moving.tenant;
     boost::asio::post(home_, [this, mine, held = std::move(held)] {

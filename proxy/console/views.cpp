@@ -156,7 +156,8 @@ std::vector<row> database_rows(const facts& from) {
     const auto& config = from.in_force->config;
     std::map<settings::side, std::int64_t> connections;
     for (const auto& each : from.sessions)
-        if (each.server) ++connections[each.server->side];
+        if (each.server && each.server->database == config.database_of(each.server->side).dbname)
+            ++connections[each.server->side];
     const auto authority = config.authority();
     const auto row_for = [&](settings::side side, const settings::database& of) {
         const bool paused = from.holds.covering({of.dbname, "", {}}, from.now) != nullptr;

@@ -1,5 +1,7 @@
 #include "proxy/frontend/changeover.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 
 #include "lib/pgwire/bytes.hpp"
@@ -15,6 +17,7 @@ namespace {
 namespace backend = pgwire::backend;
 using portrait::heard_facts;
 
+constexpr std::string_view invalid_parameter_value = "22023";
 constexpr std::string_view writability = "default_transaction_read_only";
 // Before the first ReadyForQuery: parameters, notices, a key.
 constexpr int most_messages = 1000;
@@ -99,6 +102,7 @@ asio::awaitable<hindrance> changeover::leave(transport& old, settings::side of, 
         const auto functions = co_await surveys.survey_of(of, database, old, reader_of(old), from_old_);
         if (!functions) co_return refused_to_be_asked(of, functions.error());
         asked_.own_settings = *settings_;
+        asked_.own_settings.insert(ask_also_.begin(), ask_also_.end());
         asked_.own_settings.insert((*functions)->own_settings.begin(), (*functions)->own_settings.end());
         auto with_functions = asked_;
         with_functions.about_functions = true;
@@ -111,6 +115,11 @@ asio::awaitable<hindrance> changeover::leave(transport& old, settings::side of, 
         surveys.forget(of, database, *functions);
     }
     if (only_reads_ == of) take_writability(was_, at_home_.get());
+    // What modern's own database or role says of them is nobody's anywhere else. Legacy's is what the application
+    // knows.
+    if (of == settings::side::modern)
+        std::erase_if(was_.own_settings, [&](const auto& each) { return was_.given.contains(each.first); });
+    for (const auto& each : was_.own_settings) asked_.own_settings.insert(each.first);
     was_.heard = heard;
     was_.heard.functions_known = functions_known;
     was_.unnamed_there = was_.unnamed_there || kept_back_;
@@ -158,7 +167,22 @@ asio::awaitable<hindrance> changeover::hear_welcome() {
     co_return not_let_in(to_, "too many messages", {});
 }
 
-asio::awaitable<hindrance> changeover::settle(transport& old) {
+// Nothing is half done where it is refused.
+asio::awaitable<boost::system::result<std::vector<std::string>, interview_failure>> changeover::make_alike(
+    const portrait::session_portrait& fresh, purpose why) {
+    auto made = co_await become(*next_, *from_next_, was_, fresh, said_by_next_);
+    const bool unknown_there = !made && made.error().sqlstate == invalid_parameter_value;
+    if (!unknown_there || why != purpose::to_stay) co_return made;
+    const auto left = portrait::given_formats(was_, fresh);
+    if (left.empty()) co_return made;
+    for (const auto& name : left) was_.settings.erase(name);
+    spdlog::debug("{} lacks formats that a session had by its server alone: {}", name_of(to_),
+                  listed(left, [](const auto& name) { return name; }));
+    made = co_await become(*next_, *from_next_, was_, fresh, said_by_next_);
+    co_return made;
+}
+
+asio::awaitable<hindrance> changeover::settle(transport& old, purpose why) {
     const auto failed = [this](const interview_failure& how) {
         const bool broken = how.what == interview_failure::kind::broken;
         return unable{broken ? move_result::unreachable : move_result::different,
@@ -169,7 +193,7 @@ asio::awaitable<hindrance> changeover::settle(transport& old) {
     asked.about_unnamed = false;
     const auto fresh = co_await ask(*next_, *from_next_, asked, said_by_next_);
     if (!fresh) co_return failed(fresh.error());
-    const auto made = co_await become(*next_, *from_next_, was_, *fresh, said_by_next_);
+    const auto made = co_await make_alike(*fresh, why);
     if (!made) co_return failed(made.error());
     asked.about_unnamed = was_.unnamed_there;
     const auto is = co_await ask(*next_, *from_next_, asked, said_by_next_);
@@ -212,8 +236,9 @@ asio::awaitable<bool> changeover::come_back(parked_connection to) {
             if (const auto known = was_.reported.find(name); known != was_.reported.end())
                 parameters_[name] = known->second;
         }
-        co_return std::ranges::none_of(to.held.own_settings,
-                                       [&](const auto& each) { return !was_.own_settings.contains(each.first); });
+        co_return std::ranges::none_of(to.held.own_settings, [&](const auto& each) {
+            return portrait::has_more_of_its_own(to.held, was_, each.first);
+        });
     }
     auto asked = asked_;
     asked.about_unnamed = was_.unnamed_there;
@@ -314,6 +339,16 @@ std::map<std::string, std::string> changeover::reported_anew() const {
         return before != known.end() && before->second == one.second;
     });
     return reported;
+}
+
+std::map<std::string, std::string> changeover::reported_again() const {
+    std::map<std::string, std::string> told;
+    for_each_message(from_old_, [&](char type, std::string_view body) {
+        if (type == backend::parameter_status) note(body, told);
+    });
+    auto again = reported_anew();
+    std::erase_if(again, [&](const auto& one) { return !told.contains(one.first); });
+    return again;
 }
 
 std::string changeover::notifications() const {

@@ -42,13 +42,20 @@ class changeover {
     void keep_unnamed(std::string_view parse);
     // It needs none there, as its client has sent another one already.
     void forget_unnamed();
+    // Settings with a dot that it has on a connection of its own, so that they are found on the other one, too.
+    void ask_also(const std::map<std::string, std::string>& settings) {
+        for (const auto& each : settings) ask_also_.insert(each.first);
+    }
 
     // The session of `of` has this database; `surveys` may know it already.
     asio::awaitable<hindrance> leave(transport& old, settings::side of, const std::string& database,
                                      changeover_queue& surveys);
     // By the newest of the connections, to the other side, `of`, with its start-up message.
     asio::awaitable<hindrance> enter(settings::side of, std::string opening, auth::server_login login);
-    asio::awaitable<hindrance> settle(transport& old);
+    // Where it is to stay there, formats that the new database's host hasn't got may be left behind, if they are
+    // nothing but the old server's own: whoever logs in there finds no others.
+    enum class purpose { to_stay, for_a_while };
+    asio::awaitable<hindrance> settle(transport& old, purpose why);
 
     // The session's connection to `of` is one that only reads (docs/adr/0029): what that says of
     // default_transaction_read_only is ours, and the session has what `at_home` says.
@@ -94,6 +101,8 @@ class changeover {
     // the client has been notified of there, whole messages; and what comes behind them from the server.
     transport take_connection() { return std::move(*next_); }
     std::map<std::string, std::string> reported_anew() const;
+    // Of these, what the client was told meanwhile of a transaction that has begun anew.
+    std::map<std::string, std::string> reported_again() const;
     std::string notifications() const;
     std::string take_rest() { return from_next_ ? from_next_->take_rest() : std::string{}; }
     // What the client was told by the old database meanwhile, whole messages; also if it didn't come to that.
@@ -110,11 +119,14 @@ class changeover {
     asio::awaitable<hindrance> hear_welcome();
     // What `from` says of the setting that makes it only read.
     static void take_writability(portrait::session_portrait& to, const portrait::session_portrait* from);
+    asio::awaitable<boost::system::result<std::vector<std::string>, interview_failure>> make_alike(
+        const portrait::session_portrait& fresh, purpose why);
     unable refused_to_be_asked(settings::side side, const interview_failure& failure);
     message_reader& reader_of(transport& old);
 
     portrait::hearing::memory heard_;
     std::shared_ptr<const std::set<std::string>> settings_;
+    std::set<std::string> ask_also_;
     instant began_;
     bool kept_back_ = false;
     bool forgot_unnamed_ = false;

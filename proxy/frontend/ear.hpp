@@ -27,6 +27,8 @@ class ear {
 
     portrait::hearing::memory remembered() const { return heard_.remembered(); }
     bool may_have_unnamed() const { return heard_.may_have_unnamed(); }
+    bool may_have_other_role() const { return heard_.may_have_other_role(); }
+    void more_was_sent(unsigned parses) { heard_.more_was_sent(parses); }
     sql::lexing lexing() const { return heard_.lexing(); }
     std::size_t kept_bytes() const { return heard_.kept_bytes(); }
 

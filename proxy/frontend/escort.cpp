@@ -1,6 +1,7 @@
 #include "proxy/frontend/escort.hpp"
 
 #include <algorithm>
+#include <bitset>
 #include <variant>
 
 #include "lib/pgwire/message_types.hpp"
@@ -34,13 +35,38 @@ bool commits_first(const sql::understanding& known) {
     return false;
 }
 
-// Whether what follows a Parse of the statement without a name binds it, and is all there.
-bool binds_unnamed(std::string_view behind) {
-    if (behind.size() < header_size || behind.front() != frontend::bind || size_of(behind) > behind.size())
-        return false;
+bool begins_with(char type, std::string_view behind) {
+    return behind.size() >= header_size && behind.front() == type && size_of(behind) <= behind.size();
+}
+
+// The portal to which what follows a statement's Parse binds it, if it is all there.
+std::optional<std::string_view> portal_of(std::string_view statement, std::string_view behind) {
+    if (!begins_with(frontend::bind, behind) || size_of(behind) > escort::longest_message) return std::nullopt;
     pgwire::byte_reader in{body_of(behind)};
-    in.cstring();  // the portal
-    return !in.failed() && in.cstring().empty() && size_of(behind) <= escort::longest_message;
+    const auto portal = in.cstring();
+    return in.cstring() == statement && !in.failed() ? std::optional{portal} : std::nullopt;
+}
+
+std::string_view behind_descriptions(std::string_view behind) {
+    while (begins_with(frontend::describe, behind)) behind.remove_prefix(size_of(behind));
+    return behind;
+}
+
+// Whether it is executed by what follows, likewise. A COMMIT that is held so early needs no answer of its own before
+// the rows are written; one of which nobody says yet that it is to be carried out isn't held.
+bool executes(std::string_view portal, std::string_view behind) {
+    const auto next = behind_descriptions(behind);
+    return begins_with(frontend::execute, next) && pgwire::byte_reader{body_of(next)}.cstring() == portal;
+}
+
+bool binds_and_executes(std::string_view statement, std::string_view behind) {
+    const auto next = behind_descriptions(behind);
+    const auto portal = portal_of(statement, next);
+    return portal && executes(*portal, next.substr(size_of(next)));
+}
+
+std::string name_of_ours(unsigned number) {
+    return "crossfade_" + std::to_string(number);
 }
 
 bool ends(const sql::statement& it) {
@@ -101,11 +127,11 @@ escort::client_step escort::on_client(std::string_view from, const circumstances
         case frontend::parse:
             return parse(from, size, now);
         case frontend::bind:
-            return bind(message, now);
+            return bind(from, size, now);
         case frontend::describe:
             return describe(message);
         case frontend::execute:
-            return execute(message);
+            return execute(message, now);
         default:
             return close(message);
     }
@@ -231,7 +257,9 @@ escort::client_step escort::parse(std::string_view from, std::size_t size, const
     }
     const auto known = understand(asked->sql, now.lexing);
     const auto* const it = only(known);
-    if (it != nullptr && commits_now(*it) && must_wait_to_commit(now.where)) return hold_commit();
+    if (it != nullptr && commits_now(*it) && binds_and_executes(asked->statement, from.substr(size)) &&
+        must_wait_to_commit(now.where))
+        return hold_commit();
     if (skipping_) return pass(size);
     const std::string name{asked->statement};
     const bool unnamed = name.empty();
@@ -239,7 +267,7 @@ escort::client_step escort::parse(std::string_view from, std::size_t size, const
     if (unnamed) unnamed_.clear();
     if (known == nullptr || !*known) prepared_.clear();
     auto how = it == nullptr || prepared_.size() >= most_prepared ? std::nullopt : mirrors(*it, now);
-    if (unnamed && !binds_unnamed(from.substr(size))) how.reset();
+    if (unnamed && !portal_of({}, from.substr(size))) how.reset();
     auto& kept = prepared_[name];
     kept.text = known;
     kept.left = left_;
@@ -249,12 +277,15 @@ escort::client_step escort::parse(std::string_view from, std::size_t size, const
         return pass(size);
     }
     const auto [sql, moved] = rewritten(asked->sql, *it);
-    kept.hidden = "crossfade_" + std::to_string(unnamed ? 0 : ++serial_);
-    const auto ours = pgwire::build_parse(kept.hidden, sql, asked->types);
+    kept.hidden = unnamed ? 0 : free_number();
+    // Of a statement that nobody knows any more there may be one by that name: connections outlive escorts.
+    const auto name_of_it = name_of_ours(*kept.hidden);
+    const auto ours =
+        pgwire::build_close(pgwire::named::statement, name_of_it) + pgwire::build_parse(name_of_it, sql, asked->types);
     if (unnamed) {
         // Executed at once, and hardly ever again: the client's own has to be there only if it is.
         unnamed_ = message;
-        out_ = pgwire::build_close(pgwire::named::statement, kept.hidden) + ours;
+        out_ = ours;
         owe({due::kind::close, true});
         owe({due::kind::parse, false, {}, moved});
         return replace(size, "CP", false);
@@ -262,12 +293,24 @@ escort::client_step escort::parse(std::string_view from, std::size_t size, const
     // The client's own is there, too, and is used whenever ours isn't.
     out_ = std::string{message} + ours;
     owe({due::kind::parse});
+    owe({due::kind::close, true});
     owe({due::kind::parse, true});
-    return replace(size, "PP", false);
+    return replace(size, "PCP", false);
 }
 
-escort::client_step escort::bind(std::string_view message, const circumstances& now) {
-    if (skipping_) return pass(message.size());
+// So that no more of ours than `most_prepared` are ever on a connection.
+unsigned escort::free_number() {
+    std::bitset<most_prepared + 1> taken;
+    for (const auto& [name, each] : prepared_)
+        if (each.hidden) taken.set(*each.hidden);
+    do serial_ = serial_ % most_prepared + 1;
+    while (taken.test(serial_));
+    return serial_;
+}
+
+escort::client_step escort::bind(std::string_view from, std::size_t size, const circumstances& now) {
+    if (skipping_) return pass(size);
+    const auto message = from.substr(0, size);
     pgwire::byte_reader in{body_of(message)};
     const std::string portal{in.cstring()};
     const auto name = in.cstring();
@@ -275,15 +318,16 @@ escort::client_step escort::bind(std::string_view message, const circumstances& 
     const auto known = found == prepared_.end() ? known_statement{} : found->second;
     left_ = known.left;
     const auto* const it = only(known.text);
-    if (it != nullptr && commits_now(*it) && must_wait_to_commit(now.where)) return hold_commit();
-    if (const auto why = it != nullptr && is_commit(*it) ? must_not_commit(now) : std::nullopt)
-        return fail_batch(0, *why);
+    const auto* const commit = it == nullptr ? nullptr : std::get_if<effect::commit>(&it->effect);
+    if (commit != nullptr && executes(portal, from.substr(size)))
+        if (const auto step = look_at_commit(*commit, now)) return *step;
     // Flags, tables and roles may be others than when it was prepared.
-    const auto how = known.hidden.empty() ? std::nullopt : mirrors(*it, now);
+    const auto how = known.hidden ? mirrors(*it, now) : std::nullopt;
     if (name.empty() && !how && !unnamed_.empty()) return make_up_for_unnamed();
     if (!how && must_fail(known.text.get(), now)) return fail_batch(message.size(), leave_reason::no_follower);
     portals_[portal] = {};
     if (it != nullptr) portals_[portal].step = savepoint_step_of(*it);
+    if (commit != nullptr) portals_[portal].commit = *commit;
     // It may be anything, a DEALLOCATE or a ROLLBACK TO too.
     if (it == nullptr && found == prepared_.end()) prepared_.clear();
     if (it == nullptr && (batch_mirrors_ || !taken_.rows.empty())) other_write(leave_reason::transaction);
@@ -294,7 +338,7 @@ escort::client_step escort::bind(std::string_view message, const circumstances& 
         batch_controls_ = true;
     }
     owe({due::kind::bind});
-    auto made = how ? rebound(body_of(message), known.hidden) : std::nullopt;
+    auto made = how ? rebound(body_of(message), name_of_ours(*known.hidden)) : std::nullopt;
     if (!made) return pass(message.size());
     portals_[portal] = *how;
     out_ = std::move(*made);
@@ -312,11 +356,15 @@ escort::client_step escort::describe(std::string_view message) {
     return pass(message.size());
 }
 
-escort::client_step escort::execute(std::string_view message) {
+escort::client_step escort::execute(std::string_view message, const circumstances& now) {
+    if (skipping_) return pass(message.size());
     pgwire::byte_reader in{body_of(message)};
     const auto portal = in.cstring();
     const auto most = in.u32();
     const auto found = portals_.find(portal);
+    // It may have been bound when there were no rows.
+    if (found != portals_.end() && found->second.commit)
+        if (const auto step = look_at_commit(*found->second.commit, now)) return *step;
     if (found == portals_.end() || !found->second.strip) {
         owe({due::kind::execute, false, found == portals_.end() ? manner{} : found->second});
         return pass(message.size());
@@ -344,8 +392,8 @@ escort::client_step escort::close(std::string_view message) {
     if (found == prepared_.end()) return pass(message.size());
     const auto hidden = found->second.hidden;
     prepared_.erase(found);
-    if (hidden.empty()) return pass(message.size());
-    out_ = std::string{message} + pgwire::build_close(pgwire::named::statement, hidden);
+    if (!hidden) return pass(message.size());
+    out_ = std::string{message} + pgwire::build_close(pgwire::named::statement, name_of_ours(*hidden));
     owe({due::kind::close, true});
     return replace(message.size(), "CC", false);
 }
@@ -381,12 +429,27 @@ void escort::other_write(leave_reason why) {
 // ---- What becomes of it
 
 escort::errand escort::next() {
+    if (phase_ == phase::settling && due_.empty() && covered_ && !has_known_tables()) other_write(leave_reason::table);
     if (ahead_.doubted) return errand::take_back;
     if (phase_ != phase::settling) return may_send_ahead() ? errand::send_ahead : errand::none;
     if (!due_.empty()) return std::exchange(flushed_, true) ? errand::none : errand::flush;
     if (failed_ || !covered_ || taken_.rows.empty()) return errand::proceed;
     phase_ = phase::writing;
+    ahead_ = {};
     return errand::write;
+}
+
+// Of a table that is known otherwise by now the rows may be in the wrong columns. Who judges them looks out for that as
+// long as it takes until that is known, which a transaction may outlast.
+bool escort::has_known_tables() const {
+    const auto tables = books_.tables();
+    const mirror::table_facts* last = nullptr;
+    for (const auto& each : taken_.rows) {
+        if (each.table.get() == last) continue;
+        last = each.table.get();
+        if (tables == nullptr || tables->find(last->oid).get() != last) return false;
+    }
+    return true;
 }
 
 // With savepoints they may be undone in part, which is not worth following there. What is not answered yet may bring
@@ -398,12 +461,6 @@ bool escort::may_send_ahead() const {
 
 void escort::sent_ahead(bool well) {
     ahead_ = {.rows = well ? taken_.rows.size() : 0, .none = !well};
-}
-
-mirror::mirrored_transaction escort::take_rows() {
-    taken_bytes_ = 0;
-    ahead_ = {};
-    return std::exchange(taken_, {});
 }
 
 escort::ahead escort::go_on(std::optional<leave_reason> why, bool away) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lib/pgwire/session_tracker.hpp"
+#include "lib/sql/effect.hpp"
 #include "proxy/frontend/savepoints.hpp"
 #include "proxy/mirror/keeper.hpp"
 #include "proxy/mirror/row_text.hpp"
@@ -37,7 +38,7 @@ class escort {
     // That are sent ahead together. Fewer are not worth the follower's being woken by them.
     static constexpr std::size_t rows_worth_sending = 16;
     // Prepared statements of a session that it has a version of.
-    static constexpr std::size_t most_prepared = 500;
+    static constexpr unsigned most_prepared = 500;
 
     // `role`: whom the session logged in as.
     escort(mirror::ledger& books, portrait::notebook& notes, std::string role)
@@ -86,17 +87,18 @@ class escort {
         flush,       // have the server answer what it was asked
         send_ahead,  // rows() to the follower, as many as aren't there, without waiting; sent_ahead()
         take_back,   // what was sent ahead isn't so; sent_ahead(false)
-        write,       // take_rows() to the follower, and then go_on()
+        write,       // rows() to the follower, and then go_on()
         proceed,     // nothing: go_on()
     };
     errand next();
     // Whether that is send_ahead, without taking it up.
     bool may_send_ahead() const;
+    bool has_known_tables() const;
+    // Of the transaction, until it has ended: a COMMIT that is held may yet be cancelled.
     const mirror::mirrored_transaction& rows() const { return taken_; }
     // Whether the follower has been given rows(). If not, nothing of this transaction is sent ahead any more, and what
     // was is not to be committed.
     void sent_ahead(bool well);
-    mirror::mirrored_transaction take_rows();
     // The rows are with the follower, or not: `why`. What was held goes on, behind these `bytes` to the server:
     // messages of `types`. `away`: see circumstances.
     struct ahead {
@@ -134,6 +136,7 @@ class escort {
     const std::string& unnamed() const { return unnamed_; }
     // Under another role than it logged in as.
     void distrust() { trusted_ = false; }
+    bool distrusts() const { return !trusted_; }
 
   private:
     enum class phase : std::uint8_t { open, settling, writing, committing };
@@ -147,6 +150,7 @@ class escort {
         bool sets_ties = false;
         std::string table = {};  // as the statement calls it, without its schema
         savepoint_step step{};
+        std::optional<sql::effect::commit> commit = {};  // it is one
     };
     // What was put into a text, in characters: errors name a place behind it.
     struct shift {
@@ -166,16 +170,16 @@ class escort {
     // What is known of a prepared statement.
     struct known_statement {
         std::shared_ptr<const sql::understanding> text;               // null: nothing
-        std::string hidden;                                           // ours; empty: there is none
+        std::optional<unsigned> hidden;                               // the number of ours; nothing: there is none
         mirror::leave_reason left = mirror::leave_reason::statement;  // if there is none of ours
         std::uint64_t round = 0;                                      // in which the client sent it
     };
 
     client_step query(std::string_view message, const circumstances& now);
     client_step parse(std::string_view from, std::size_t size, const circumstances& now);
-    client_step bind(std::string_view message, const circumstances& now);
+    client_step bind(std::string_view from, std::size_t size, const circumstances& now);
     client_step describe(std::string_view message);
-    client_step execute(std::string_view message);
+    client_step execute(std::string_view message, const circumstances& now);
     client_step close(std::string_view message);
     client_step sync(std::string_view message, const circumstances& now);
 
@@ -183,6 +187,7 @@ class escort {
     client_step unread(char type, std::string_view beginning, std::size_t size, const circumstances& now);
     // The client's statement without a name, in front of what needs it to be there.
     client_step make_up_for_unnamed();
+    unsigned free_number();
     // Whether the client is told instead that it can't be mirrored. Notes what has to be, as COMMIT may be too late to
     // tell.
     bool must_fail(const sql::understanding* known, const circumstances& now);
@@ -196,8 +201,11 @@ class escort {
     std::optional<mirror::leave_reason> must_not_commit(const circumstances& now);
     // Whether something has to be with the follower in time, as far as it was sent, and can't be.
     bool would_be_late(const circumstances& now) const;
-    // The transaction fails in any case.
+    static bool is_asked(const due& each);
+    // The transaction fails in any case, unless its client goes back to a savepoint.
     void owe_follower_nothing();
+    // Nothing: it may go on.
+    std::optional<client_step> look_at_commit(const sql::effect::commit& it, const circumstances& now);
     client_step hold_commit();
     // Holds what follows, until it is answered and its rows are written; a Sync of ours ends it.
     void settle_by_sync();
@@ -237,7 +245,10 @@ class escort {
     void capture(std::string_view hidden, const manner& how);
     void follow(const savepoint_step& done);
     void on_end(bool undone);
+    void forget_rows();
     void forget_unseen();
+    // What was written for a COMMIT that hasn't ended the transaction isn't to be committed by another one.
+    void take_back_what_is_written();
     void doubt_what_is_ahead() { ahead_.doubted = ahead_.rows > 0; }
 
     mirror::ledger& books_;
@@ -264,7 +275,7 @@ class escort {
     std::map<std::string, manner, std::less<>> portals_;
     // The Parse of the client's statement without a name, where the server has got ours alone.
     std::string unnamed_;
-    unsigned serial_ = 0;
+    unsigned serial_ = 0;  // of ours that was made last
 
     // Of the transaction.
     mirror::mirrored_transaction taken_;
@@ -285,6 +296,11 @@ class escort {
     bool mirrored_ = false;
     bool has_to_be_mirrored_ = false;  // what was taken, or fails
     bool has_to_be_in_time_ = false;   // likewise what the stream brings
+    struct debt {
+        bool mirrored = false;
+        bool in_time = false;
+    };
+    debt forgiven_;  // of these two, as the transaction fails
     std::optional<mirror::leave_reason> commit_fails_;
     mirror::leave_reason why_ = mirror::leave_reason::statement;
     mirror::leave_reason left_ = mirror::leave_reason::statement;  // why the message at hand is, if it writes

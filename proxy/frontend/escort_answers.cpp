@@ -236,15 +236,29 @@ void escort::on_end(bool undone) {
     if (!undone && !taken_.rows.empty()) other_write(leave_reason::transaction);
     if (undone && covered_) wrote_ = false;
     doubt_what_is_ahead();
+    forget_rows();
+    savepoints_.clear();
+}
+
+void escort::forget_rows() {
     taken_ = {};
     taken_bytes_ = 0;
-    savepoints_.clear();
+}
+
+void escort::take_back_what_is_written() {
+    if (std::exchange(on_follower_, false)) ahead_ = {.doubted = true, .none = true};
 }
 
 void escort::follow(const savepoint_step& done) {
     doubt_what_is_ahead();
+    take_back_what_is_written();
+    if (done.what == savepoint_step::kind::roll_back) {
+        const auto [mirrored, in_time] = std::exchange(forgiven_, {});
+        has_to_be_mirrored_ = has_to_be_mirrored_ || mirrored;
+        has_to_be_in_time_ = has_to_be_in_time_ || in_time;
+    }
     const auto left = savepoints_.follow(done, {taken_.rows.size(), taken_bytes_});
-    if (!left) return other_write(leave_reason::transaction);
+    if (!left || left->rows > taken_.rows.size()) return other_write(leave_reason::transaction);
     if (done.what != savepoint_step::kind::roll_back || !covered_) return;
     taken_.rows.erase(taken_.rows.begin() + static_cast<std::ptrdiff_t>(left->rows), taken_.rows.end());
     taken_bytes_ = left->bytes;
@@ -282,7 +296,8 @@ void escort::on_ready(char status) {
     skipping_ = false;
     if (status != static_cast<char>(pgwire::transaction_status::idle)) {
         failed_ = false;
-        return;
+        commit_fails_.reset();
+        return take_back_what_is_written();
     }
     if (wrote_ && !failed_ && !undone_) {
         if (mirrored_) {
@@ -292,10 +307,10 @@ void escort::on_ready(char status) {
         }
     }
     ended();
-    taken_ = {};
-    taken_bytes_ = 0;
+    forget_rows();
     savepoints_.clear();
     ahead_ = {};
+    forgiven_ = {};
     failed_ = on_follower_ = mirrored_ = ends_explicitly_ = undone_ = has_to_be_mirrored_ = false;
     commit_fails_.reset();
     // What can't be seen may be of messages that were sent already, and aren't answered.
@@ -324,6 +339,7 @@ void escort::ended() {
 void escort::committed(bool well) {
     mirrored_ = well;
     on_follower_ = false;
+    forget_rows();
     if (!well) other_write(leave_reason::refused);
 }
 

@@ -25,7 +25,8 @@ std::string failing_text(leave_reason why) {
 }  // namespace
 
 bool escort::must_fail(const sql::understanding* known, const circumstances& now) {
-    if (!active_ || !may_fail_ || debt_of(known, now.flags, now.facts) != mirror_debt::or_fail) return false;
+    if (!active_ || !may_fail_) return false;
+    if (debt_of(known, now.flags, now.facts, books_.targets().get()) != mirror_debt::or_fail) return false;
     has_to_be_in_time_ = true;
     return now.away && !skipping_;
 }
@@ -37,14 +38,26 @@ std::optional<leave_reason> escort::must_not_commit(const circumstances& now) {
     return leave_reason::no_follower;
 }
 
+// Of the extended protocol, as soon as it is known that it will be carried out.
+std::optional<escort::client_step> escort::look_at_commit(const sql::effect::commit& it, const circumstances& now) {
+    if (!it.chain && must_wait_to_commit(now.where)) return hold_commit();
+    const auto why = must_not_commit(now);
+    return why ? std::optional{fail_batch(0, *why)} : std::nullopt;
+}
+
+bool escort::is_asked(const due& each) {
+    return each.how.or_fail;
+}
+
 bool escort::would_be_late(const circumstances& now) const {
     if (!active_ || !now.away || skipping_) return false;
-    const auto is_asked = [](const due& each) { return each.how.or_fail; };
     return has_to_be_in_time_ || (has_to_be_mirrored_ && wrote_ && !on_follower_) ||
            std::ranges::any_of(due_, is_asked);
 }
 
 void escort::owe_follower_nothing() {
+    forgiven_.mirrored = forgiven_.mirrored || has_to_be_mirrored_ || std::ranges::any_of(due_, is_asked);
+    forgiven_.in_time = forgiven_.in_time || has_to_be_in_time_;
     has_to_be_mirrored_ = has_to_be_in_time_ = false;
     for (auto& each : due_) each.how.or_fail = false;
 }

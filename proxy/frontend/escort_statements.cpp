@@ -71,6 +71,9 @@ std::optional<escort::manner> escort::mirrors(const sql::statement& it, const ci
             : mirror::brings_ties(*table, it) ? leave_reason::ties
                                               : leave_reason::statement;
     if (left_ != leave_reason::statement || !mirror::takes(*table, it, role_)) return std::nullopt;
+    // The server would keep all of their texts, on disk perhaps, for us to throw them away.
+    if (it.rows->unbounded) left_ = leave_reason::too_large;
+    if (it.rows->unbounded) return std::nullopt;
     const auto plan = strategy::decide(now.flags, now.facts, {{&table->name, 1}});
     if (plan.follower != strategy::follower_path::mirror) return std::nullopt;
     const bool ties = mirror::sets_ties(*table, it);

@@ -107,11 +107,12 @@ void event_loop::go_on(const std::shared_ptr<session>& one, const std::exception
     on_session_end_();
 }
 
-void event_loop::send_cancel(settings::snapshot in_force, pgwire::cancel_request request) {
-    asio::post(context_, [this, in_force = std::move(in_force), request = std::move(request)] {
+void event_loop::send_cancel(settings::snapshot in_force, pgwire::cancel_request request,
+                             std::optional<settings::side> to) {
+    asio::post(context_, [this, in_force = std::move(in_force), request = std::move(request), to] {
         // A connection of its own, with its own deadline and end: the session that waits isn't touched.
         auto courier = std::make_shared<session>(stream_socket{context_}, around_, *this);
-        asio::co_spawn(context_, session::send_cancel(std::move(courier), in_force, request),
+        asio::co_spawn(context_, session::send_cancel(std::move(courier), in_force, request, to),
                        [](const std::exception_ptr& thrown) {
                            if (thrown) spdlog::error("a cancel failed");
                        });

@@ -6,6 +6,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <unordered_set>
 #include <vector>
@@ -39,7 +40,8 @@ class event_loop {
 
     // For its sessions, from any thread.
     void take_back(std::shared_ptr<session> one);
-    void send_cancel(settings::snapshot in_force, pgwire::cancel_request request);
+    void send_cancel(settings::snapshot in_force, pgwire::cancel_request request,
+                     std::optional<settings::side> to = std::nullopt);
     // For its sessions, in its thread.
     loop_stats& counters() { return stats_; }
     changeover_queue& changeovers() { return changeovers_; }

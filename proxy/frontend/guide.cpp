@@ -129,6 +129,12 @@ guide::pull guide::pull_of(const request& it, const usher::circumstances& now) {
         else if (!view_.seen(now.at) || !is_there(*table))
             return pull::strong;
     }
+    // What it reads may be any of them, and as the transaction found it there: lag isn't looked at again.
+    const auto is_there_too = [](const auto& each) { return each.ready && each.guarded && each.alike; };
+    if (it.what.unknown) {
+        if (!view_.seen(now.at) || !std::ranges::all_of(all_targets_, is_there_too)) return pull::strong;
+        pulled = pull::weak;
+    }
     if (!it.what.chains) return pulled;
     const auto place = placed(all_targets_, now);
     return place.at_follower ? pull::weak : pull::strong;
@@ -204,8 +210,10 @@ bool guide::read_message(std::string_view from, std::size_t size, sql::lexing ho
     const bool has_text = type == said::query || type == said::parse;
     const bool has_name = has_text || type == said::bind || type == said::close;
     const bool too_long = has_text && size > longest_text;
-    const auto seen = std::min(size, has_text && !too_long ? size : longest_names);
+    auto seen = std::min(size, has_text && !too_long ? size : longest_names);
     if (has_name && from.size() < seen) return false;
+    // What is suspicious in it may come late.
+    if (too_long) seen = std::min(size, from.size());
     pgwire::byte_reader body{from.substr(std::min(header_size, seen), seen - std::min(header_size, seen))};
     switch (type) {
         case said::query:
@@ -285,6 +293,7 @@ void guide::add(request& to, const known_statements::statement& it, carried_out 
         return strategy::add(to.what, *it, when, by_name());
     }
     to.what.what = errand::at_home;
+    to.what.unknown = true;
     if (when == carried_out::now) to.what.alters = to.what.may_write = true;
     to.what.controls = false;
 }
@@ -323,6 +332,7 @@ void guide::look_at_edition() {
     tables_ = view_.tables();
     views_ = view_.views();
     unlike_ = view_.unlike();
+    misshapen_ = view_.misshapen();
     shared_ = {view_.shared(side::legacy), view_.shared(side::modern)};
     targets_.clear();
     all_targets_.clear();
@@ -334,7 +344,8 @@ void guide::look_at_edition() {
     of_scope({});
     for (const auto& [group, ignored] : scopes.groups()) of_scope(group);
     for (const auto& [name, drift] : *tables_)
-        if (drift > 0 || unlike_->contains(name)) all_targets_.push_back(target_named(name));
+        if (drift > 0 || unlike_->contains(name) || misshapen_->contains(name))
+            all_targets_.push_back(target_named(name));
 }
 
 const strategy::read_target& guide::target_of(const sql::table_use& table) {
@@ -356,7 +367,7 @@ const strategy::read_target& guide::target_of(const sql::table_use& table) {
 // Whether rows that are read by the name are legacy's.
 bool guide::is_there(const sql::table_use& table) {
     const auto& of = target_of(table);
-    return (of.ready && of.guarded) || is_view_there(table);
+    return (of.ready && of.guarded && of.alike) || is_view_there(table);
 }
 
 // A view's rows are its tables', and which those are nobody looks up.
@@ -364,7 +375,7 @@ bool guide::is_view_there(const sql::table_use& table) const {
     if (!view_.whole()) return false;
     const auto known = [&](const std::string& schema) {
         const auto name = schema + '.' + table.name;
-        return views_->contains(name) && !unlike_->contains(name);
+        return views_->contains(name) && !unlike_->contains(name) && !misshapen_->contains(name);
     };
     return table.schema.empty() ? is_one_alone(table.name) && std::ranges::any_of(schemas_, known)
                                 : known(table.schema);
@@ -380,8 +391,9 @@ strategy::read_target guide::target_named(std::string_view table) const {
     const model::table_name name{std::string{table.substr(0, dot)}, std::string{table.substr(dot + 1)}};
     const auto flags = scopes.resolve(scopes.group_of(name), session_.tenant);
     const auto state = tables_->find(table);
-    return {flags.hybrid_read_strategy, flags.migration_drift_tolerance, state != tables_->end(),
-            state == tables_->end() ? 0 : state->second, !unlike_->contains(table)};
+    return {flags.hybrid_read_strategy, flags.migration_drift_tolerance,
+            state != tables_->end(),    state == tables_->end() ? 0 : state->second,
+            !unlike_->contains(table),  !misshapen_->contains(table)};
 }
 
 // ---- What became of it

@@ -129,6 +129,7 @@ class guide {
     std::shared_ptr<const reading::table_states> tables_;
     std::shared_ptr<const reading::relation_names> views_;
     std::shared_ptr<const reading::relation_names> unlike_;
+    std::shared_ptr<const reading::relation_names> misshapen_;
     std::array<std::shared_ptr<const reading::shared_names>, 2> shared_;
     std::optional<std::uint64_t> edition_;
 

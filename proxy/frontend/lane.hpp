@@ -107,6 +107,8 @@ class lane {
     }
 
     std::optional<lane_end> ended() const { return ended_; }
+    // What the inspector has left to be seen again.
+    std::string_view held() const { return held_; }
     // Nothing of a message waits here for its rest.
     bool holds_nothing() const { return held_.empty() && !early_; }
     std::size_t memory() const { return held_.capacity() + (early_ ? sizeof *early_ + early_->capacity() : 0); }

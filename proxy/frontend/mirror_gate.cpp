@@ -42,14 +42,15 @@ bool changes_rows(const sql::statement& it) {
 }
 
 // The tables that it writes, whatever their triggers do within their groups. Empty where that isn't certain: a name
-// without a schema may be any table's.
-std::vector<model::table_name> written_by(const sql::statement& it) {
-    if (it.kind != statement_kind::write || it.unknown_tables || it.calls_may_write) return {};
+// without a schema may be any table's, and so may rows that are written by a view's.
+std::vector<model::table_name> written_by(const sql::statement& it, const mirror::write_targets* where) {
+    if (where == nullptr || it.kind != statement_kind::write || it.unknown_tables || it.calls_may_write) return {};
     std::vector<model::table_name> written;
     for (const auto& table : it.tables) {
         if (!table.written) continue;
-        if (table.schema.empty()) return {};
-        written.push_back({table.schema, table.name});
+        const auto found = where->find({table.schema, table.name});
+        if (found == where->end()) return {};
+        written.push_back(found->second);
     }
     return written;
 }
@@ -60,11 +61,11 @@ mirror_debt debt_of_any(const settings::in_force& flags, const strategy::session
 }
 
 mirror_debt debt_of_one(const sql::statement& it, const settings::in_force& flags,
-                        const strategy::session_facts& session) {
+                        const strategy::session_facts& session, const mirror::write_targets* where) {
     if (!changes_rows(it)) return mirror_debt::none;
     // Tables that are made or changed are no rows yet, or brought by nobody.
     if (it.kind == statement_kind::ddl) return mirror_debt::mirror;
-    const auto written = written_by(it);
+    const auto written = written_by(it, where);
     if (written.empty()) return debt_of_any(flags, session);
     const auto plan = strategy::decide(flags, session, {written});
     if (plan.follower != strategy::follower_path::mirror) return mirror_debt::none;
@@ -79,10 +80,10 @@ bool renames_prepared(const sql::statement& it) {
 }
 
 mirror_debt debt_of(const sql::understanding* known, const settings::in_force& flags,
-                    const strategy::session_facts& session) {
+                    const strategy::session_facts& session, const mirror::write_targets* where) {
     if (known == nullptr || !*known) return debt_of_any(flags, session);
     auto worst = mirror_debt::none;
-    for (const auto& each : **known) worst = std::max(worst, debt_of_one(each, flags, session));
+    for (const auto& each : **known) worst = std::max(worst, debt_of_one(each, flags, session, where));
     return worst;
 }
 
@@ -145,7 +146,8 @@ bool mirror_gate::may_write(std::string_view text, std::size_t missing, const se
     const auto known = missing == 0 && sql::legible(text, how) ? notes_.statements.understand(text) : nullptr;
     const bool understood = known != nullptr && *known;
     if (!understood || std::ranges::any_of(**known, renames_prepared)) forget_calm();
-    return debt_of(known.get(), flags, session) != mirror_debt::none;
+    const auto where = books_ == nullptr ? nullptr : books_->targets();
+    return debt_of(known.get(), flags, session, where.get()) != mirror_debt::none;
 }
 
 void mirror_gate::keep_calm(std::string_view statement, bool calm) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "proxy/mirror/keeper.hpp"
 #include "proxy/portrait/notebook.hpp"
 #include "proxy/strategy/plan.hpp"
 
@@ -15,14 +16,14 @@ namespace crossfade::proxy::frontend {
 bool renames_prepared(const sql::statement& it);
 
 // What the client may write with a text, `known`, and mirrored scopes. What isn't known to write nothing counts as a
-// write.
+// write, and what it writes by a name that isn't in `where` as a write of any table; null: none is known.
 enum class mirror_debt : std::uint8_t {
     none,
     mirror,   // of a mirrored scope
     or_fail,  // besides, it is to fail if the follower can't have it: on_mirror_failure
 };
 mirror_debt debt_of(const sql::understanding* known, const settings::in_force& flags,
-                    const strategy::session_facts& session);
+                    const strategy::session_facts& session, const mirror::write_targets* where);
 
 // Of a session that may be mirrored: which of the server's answers say that something is committed that the follower
 // has to have before the client hears it. What a client sends before its last write is answered waits with it. For the
@@ -34,7 +35,8 @@ class mirror_gate {
     // Names of prepared statements that are known to write nothing; others count as writes.
     static constexpr std::size_t most_names = 1000;
 
-    explicit mirror_gate(portrait::notebook& notes) : notes_(notes) {}
+    // `books`: null where nobody keeps any.
+    mirror_gate(portrait::notebook& notes, const mirror::ledger* books) : notes_(notes), books_(books) {}
 
     // How much of a message's body it needs to see.
     std::size_t wanted_of_client(char type) const;
@@ -68,6 +70,7 @@ class mirror_gate {
     void forget_calm();
 
     portrait::notebook& notes_;
+    const mirror::ledger* books_;
     // Prepared statements, each with the round in which the client sent it.
     std::map<std::string, std::uint64_t, std::less<>> calm_;
     std::size_t kept_ = 0;     // their bytes

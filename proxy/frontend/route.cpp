@@ -17,13 +17,17 @@ void set_parameter(pgwire::startup_message& of, std::string_view name, const std
 }  // namespace
 
 std::string_view database_at(settings::side which, const settings::configuration& config, std::string_view asked_for) {
-    const bool renamed = which == settings::side::modern && asked_for == config.legacy.dbname;
-    return renamed ? config.modern.dbname : asked_for;
+    return moves(config, asked_for) ? config.database_of(which).dbname : asked_for;
 }
 
 std::string_view same_database(const settings::configuration& config, std::string_view asked_for) {
     const auto cut = [](std::string_view name) { return name.substr(0, auth::longest_name); };
-    return cut(asked_for) == cut(config.modern.dbname) ? config.legacy.dbname : asked_for;
+    const auto name = cut(asked_for);
+    return name == cut(config.legacy.dbname) || name == cut(config.modern.dbname) ? config.legacy.dbname : asked_for;
+}
+
+bool moves(const settings::configuration& config, std::string_view asked_for) {
+    return same_database(config, asked_for) == config.legacy.dbname;
 }
 
 bool wants_replication(const pgwire::startup_message& opening) {

@@ -87,8 +87,11 @@ asio::awaitable<cancel_result> session::pass_on(pgwire::cancel_request request) 
     const auto packet = pgwire::build(ours ? there : request);
     const auto first = ours ? server : in_force_->config.authority();
     const auto other = first == settings::side::modern ? settings::side::legacy : settings::side::modern;
+    const bool both = !ours && in_force_->config.flags.assigned().has(other);
+    // A session of another database of legacy's server has it too, perhaps, and nobody waits for that one.
+    if (!ours && !both && other == settings::side::legacy) home_.send_cancel(in_force_, request, other);
     bool arrived = false;
-    if (ours || !in_force_->config.flags.assigned().has(other)) {
+    if (!both) {
         arrived = co_await carry_cancel(first, packet);
     } else {
         using namespace asio::experimental::awaitable_operators;
@@ -116,12 +119,17 @@ asio::awaitable<bool> session::carry_cancel(settings::side to, std::string packe
 }
 
 asio::awaitable<void> session::send_cancel(std::shared_ptr<session> courier, settings::snapshot in_force,
-                                           pgwire::cancel_request request) {
+                                           pgwire::cancel_request request, std::optional<settings::side> to) {
     courier->in_force_ = std::move(in_force);
     courier->certificates_ = std::atomic_load(&courier->around_.certificates);
     // A connection that has been made, which takes up to the half of it, may stay silent; and nobody else would end it.
     courier->close_within(2 * courier->in_force_->config.proxy.connect_timeout);
-    co_await courier->cancel_for(std::move(request));
+    if (to) {
+        const auto packet = pgwire::build(request);
+        co_await courier->carry_cancel(*to, packet);
+    } else {
+        co_await courier->cancel_for(std::move(request));
+    }
     courier->close();
 }
 
@@ -136,6 +144,10 @@ asio::awaitable<void> session::serve(pgwire::startup_message opening, std::strin
                         "replication sessions are not relayed: proxy.replication_sessions is false");
         co_return;
     }
+    facts_ = {.tenant = strategy::tenant_of(in_force_->config.tenants, opening.parameters),
+              .moves = moves(in_force_->config, opening.database())};
+    has_other_role_ = strategy::set_at_start("role", opening.parameters) ||
+                      strategy::set_at_start("session_authorization", opening.parameters);
     message_reader from_client{client_, std::move(early)};
     auto who = co_await admit(opening, from_client);
     if (!who || end_) co_return;
@@ -154,7 +166,6 @@ asio::awaitable<void> session::serve(pgwire::startup_message opening, std::strin
                         "too much memory is in use by sessions: proxy.max_memory is reached");
         co_return;
     }
-    facts_.tenant = strategy::tenant_of(in_force_->config.tenants, opening.parameters);
     take_plan();
     server_side_ = plan_.authority;
     if (strategy::may_change_hands(*in_force_, facts_)) papers_ = papers_of(opening, *who);

@@ -74,9 +74,9 @@ class session : public std::enable_shared_from_this<session> {
     void look_at_clock(std::chrono::steady_clock::time_point now, const settings::proxy& limits);
     static void go_home(std::shared_ptr<session> one);
 
-    // A cancel of our own, carried by a session made for it alone.
+    // A cancel of our own, carried by a session made for it alone. `to`: as it is, to that side.
     static asio::awaitable<void> send_cancel(std::shared_ptr<session> courier, settings::snapshot in_force,
-                                             pgwire::cancel_request request);
+                                             pgwire::cancel_request request, std::optional<settings::side> to);
 
     // The following are for the thread that owns it; on a relay_loop carry() is to be called behind them.
 
@@ -221,6 +221,7 @@ class session : public std::enable_shared_from_this<session> {
     bool wait_for_follower();
     bool may_answer_late(std::string_view answer);
     void stop_waiting(bool follower_has_it);
+    void rows_are_there();
     // What the escort wants done.
     void run_errands(relay_loop& by);
     bool follower_is_away() const;
@@ -228,6 +229,9 @@ class session : public std::enable_shared_from_this<session> {
     void take_back_rows();
     void write_to_follower(relay_loop& by);
     void go_on_without_link(relay_loop& by);
+    void begin_wait();
+    void end_wait();
+    void give_up_follower();  // it hasn't answered in time
     bool take_follower(relay_loop& by, std::unique_ptr<mirror::follower_link> one);
     void commit_on_follower();
     void end_on_follower(bool well);
@@ -303,8 +307,10 @@ class session : public std::enable_shared_from_this<session> {
     bool follower_ahead_ = false;  // it has rows of a transaction that hasn't come to its end
     bool wants_follower_ = false;  // there was none for a transaction that has to have one
     std::chrono::steady_clock::time_point follower_due_ = std::chrono::steady_clock::time_point::max();
-    std::unique_ptr<usher> usher_;    // where its tables have several authorities
-    std::unique_ptr<detour> detour_;  // as long as it makes it
+    std::chrono::steady_clock::time_point follower_asked_at_{};
+    std::chrono::steady_clock::duration follower_waited_{};  // for it, by the transaction, up to then
+    std::unique_ptr<usher> usher_;                           // where its tables have several authorities
+    std::unique_ptr<detour> detour_;                         // as long as it makes it
     std::unique_ptr<parked_connection> parked_;
     std::unique_ptr<guide> guide_;  // where its reads go by strategy
     bool away_ = false;             // on modern, which is only read there
@@ -312,7 +318,7 @@ class session : public std::enable_shared_from_this<session> {
     bool renews_unnamed_ = false;   // and answers first what its client hasn't said
     settings::side server_side_ = settings::side::legacy;
     bool is_to_go_over_ = false;   // to the other side, when nothing is under way
-    bool has_other_role_ = false;  // than it logged in by, as it was when it came here
+    bool has_other_role_ = false;  // than it logged in by, perhaps: from the start, or by what it has said since
     std::unique_ptr<papers> papers_;
     std::unique_ptr<changeover> changeover_;                    // at home, while it goes over
     std::unique_ptr<std::map<std::string, std::string>> owed_;  // settings of which its client is to be told

@@ -11,6 +11,7 @@
 #include "proxy/frontend/dial.hpp"
 #include "proxy/frontend/event_loop.hpp"
 #include "proxy/frontend/session.hpp"
+#include "proxy/frontend/unnamed_use.hpp"
 #include "proxy/frontend/whole_message.hpp"
 
 namespace crossfade::proxy::frontend {
@@ -29,8 +30,7 @@ void session::look_at_authority() {
     if (rides_on() == nullptr || over_ || !tracker_.started()) return;
     const auto now = around_.current();
     const auto stands_on = away_ ? guide::home : server_side_;
-    if (now->config.authority_of(facts_.tenant) != stands_on && !strategy::is_divided(*now, facts_))
-        is_to_go_over_ = true;
+    if (strategy::authority_of(*now, facts_) != stands_on && !strategy::is_divided(*now, facts_)) is_to_go_over_ = true;
 }
 
 void session::leave_to_go_over() {
@@ -50,7 +50,7 @@ void session::leave_to_go_over() {
     const bool gives_unnamed_up = away_ && heard.facts.statement == portrait::heard_facts::unnamed::unknown;
     changeover_ =
         std::make_unique<changeover>(std::move(heard), by.notes().names.shared(), std::chrono::steady_clock::now());
-    if (gives_unnamed_up || (detour_ && detour_->replaces_unnamed)) {
+    if (gives_unnamed_up || (detour_ ? detour_->replaces_unnamed : replaces_unnamed(to_server_.held()))) {
         changeover_->forget_unnamed();
     } else if (escort_ && !escort_->unnamed().empty()) {
         changeover_->keep_unnamed(body_of(escort_->unnamed()));
@@ -107,6 +107,7 @@ asio::awaitable<hindrance> session::try_to_go_over() {
     const auto from = server_side_;
     const std::string database{database_at(from, in_force_->config, opening.database())};
     if (away_) changeover_->only_reads_on(from, parked_ ? &parked_->held : nullptr);
+    if (parked_) changeover_->ask_also(parked_->held.own_settings);
     const bool to_read = goes_to_read();
     if (to_read) changeover_->only_reads_on(bound_for(), nullptr);
     const auto leave = [&] { return changeover_->leave(server_, from, database, all); };
@@ -125,7 +126,8 @@ asio::awaitable<hindrance> session::try_to_go_over() {
     auto not_in = co_await insist_on(go);
     all.found(!not_in || not_in->what != move_result::unreachable);
     if (not_in) co_return not_in;
-    const auto settle = [&] { return changeover_->settle(server_); };
+    using purpose = changeover::purpose;
+    const auto settle = [&] { return changeover_->settle(server_, detour_ ? purpose::for_a_while : purpose::to_stay); };
     auto different = co_await insist_on(settle);
     co_return different;
 }
@@ -183,11 +185,15 @@ void session::arrive() {
     auto& there = *changeover_;
     // Who only reads there for a while is told of nothing that is modern's.
     const bool reads = detour_ && detour_->reads;
+    std::map<std::string, std::string> changed;
     if (!reads)
-        for (auto& [name, value] : there.reported_anew()) {
-            if (!owed_) owed_ = std::make_unique<std::map<std::string, std::string>>();
-            (*owed_)[name] = std::move(value);
-        }
+        changed = there.reported_anew();
+    else if (takes_transaction_along())
+        changed = there.reported_again();  // its client was told that they were undone
+    for (auto& [name, value] : changed) {
+        if (!owed_) owed_ = std::make_unique<std::map<std::string, std::string>>();
+        (*owed_)[name] = std::move(value);
+    }
     const auto news = client_waits() ? take_owed() : std::string{};
     to_client_.begin_anew(there.meanwhile() + news + (reads ? std::string{} : there.notifications()) +
                           there.take_rest());
@@ -197,6 +203,7 @@ void session::arrive() {
     server_side_ = bound_for();
     if (cancel_key_ && there.key()) cancel_key_.lead_to(*there.key(), server_side_);
     has_other_role_ = there.has_other_role(place_.user());
+    escort_.reset();  // what it knows is of the other connection
     know_server();
     away_ = reads && server_side_ != guide::home;
     if (reads && guide_) guide_->became_alike();

@@ -40,7 +40,7 @@ asio::awaitable<void> session::open_console(pgwire::startup_message opening, std
 
 bool session::is_held() const {
     if (!tracker_.idle()) return false;
-    if (around_.authority_of(away_ ? guide::home : server_side_).keeps_waiting()) return true;
+    if (facts_.moves && around_.authority_of(away_ ? guide::home : server_side_).keeps_waiting()) return true;
     if (!around_.any_holds.load(std::memory_order_acquire)) return false;
     const auto holds = std::atomic_load(&around_.holds);
     return holds->covering({place_.database(), facts_.tenant, {}}, wall_clock()) != nullptr;

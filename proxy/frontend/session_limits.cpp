@@ -27,8 +27,7 @@ void session::look_at_clock(std::chrono::steady_clock::time_point now, const set
 
 void session::enforce(std::chrono::steady_clock::time_point now, const settings::proxy& limits) {
     if (wants_follower_) write_to_follower(*rides_on());
-    if (now >= follower_due_ && follower_)
-        follower_ahead_ ? take_back_rows() : on_follower(mirror::follower_link::state::failed);
+    if (now >= follower_due_ && follower_) follower_ahead_ ? take_back_rows() : give_up_follower();
     if (!tracker_.started() || farewell_ || !server_.is_open() || waits_for_release_ || waits_for_follower_) return;
     const auto waited = now - since_;
     const auto over = [&](std::chrono::milliseconds limit) { return limit.count() > 0 && waited >= limit; };

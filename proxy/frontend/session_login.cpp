@@ -6,7 +6,6 @@
 #include "proxy/frontend/login.hpp"
 #include "proxy/frontend/peer.hpp"
 #include "proxy/frontend/session.hpp"
-#include "proxy/strategy/tenant.hpp"
 
 namespace crossfade::proxy::frontend {
 namespace {
@@ -35,8 +34,7 @@ asio::awaitable<std::optional<session::identity>> session::admit(pgwire::startup
     const auto gone = co_await negotiate(client_, opening);
     if (gone) co_return std::nullopt;
     const std::string user{opening.parameter("user")};
-    const auto authority =
-        snapshot->config.authority_of(strategy::tenant_of(snapshot->config.tenants, opening.parameters));
+    const auto authority = strategy::authority_of(*snapshot, facts_);
     if (method == auth::access_method::cert) {
         auto found = co_await around_.keeper.find(user, snapshot, authority);
         if (!found) spdlog::warn("log-in by certificate: {}", found.error().reason);

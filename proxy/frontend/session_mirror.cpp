@@ -16,18 +16,24 @@ void session::mirror(relay_loop& by) {
     // What is mirrored has legacy for its authority.
     const bool at_authority = away_ || server_side_ == settings::side::legacy;
     if (around_.follower != nullptr && at_authority && strategy::may_be_mirrored(*in_force_, facts_))
-        gate_ = std::make_unique<mirror_gate>(by.notes());
+        gate_ = std::make_unique<mirror_gate>(by.notes(), around_.mirror_keeper);
     const bool eager = gate_ && around_.mirror_keeper != nullptr && in_force_->config.proxy.mirror_connections > 0;
     const bool may_fail = eager && strategy::may_have_to_fail(*in_force_, facts_);
     if (!escort_ && eager && tracker_.started()) {
         escort_ = std::make_unique<escort>(*around_.mirror_keeper, by.notes(), place_.user());
-        if (has_other_role_) escort_->distrust();
+        // What it has said before is known to who has listened.
+        if (has_other_role_ || !ear_ || ear_->may_have_other_role()) escort_->distrust();
     }
     if (escort_) escort_->mirror(eager, may_fail);
 }
 
 bool session::follower_is_away() const {
     return escort_->may_fail() && (around_.mirror_keeper->away() || around_.follower->now().degraded);
+}
+
+// What the escort has seen of the transaction; what it writes of scopes that aren't mirrored nobody waits for.
+void session::rows_are_there() {
+    if (guide_ && strategy::is_mirrored_whole(*in_force_, facts_)) guide_->follower_has_it();
 }
 
 // Whether the answer has to wait for the follower: `answer` ends a transaction that has written, perhaps.
@@ -40,7 +46,8 @@ bool session::may_answer_late(std::string_view answer) {
     leave_follower(false);
     if (!escort_ || !escort_->wrote_nothing(answer)) return wait_for_follower();
     // There is nothing to be brought.
-    if (guide_) guide_->follower_has_it();
+    follower_waited_ = {};
+    rows_are_there();
     return false;
 }
 
@@ -115,12 +122,26 @@ void session::write_to_follower(relay_loop& by) {
         if (over_) return;
         if (!there) return go_on_without_link(by);
     }
-    wants_follower_ = false;
+    if (std::exchange(wants_follower_, false)) {
+        end_wait();
+    } else {
+        follower_waited_ = {};  // for a COMMIT before, which has failed
+    }
     follower_ahead_ = false;
-    const auto rows = escort_->take_rows();
-    follower_due_ = std::chrono::steady_clock::now() + in_force_->config.proxy.mirror_timeout;
+    begin_wait();
     follower_asked_ = true;
-    on_follower(follower_->write(rows));
+    on_follower(follower_->write(escort_->rows()));
+}
+
+// What one answer waits for modern is proxy.mirror_timeout together, however often it does.
+void session::begin_wait() {
+    follower_asked_at_ = std::chrono::steady_clock::now();
+    follower_due_ = follower_asked_at_ + in_force_->config.proxy.mirror_timeout - follower_waited_;
+}
+
+void session::end_wait() {
+    follower_waited_ += std::chrono::steady_clock::now() - follower_asked_at_;
+    follower_due_ = never;
 }
 
 // All are in use, perhaps, or not yet there: who may be left to the stream is not kept, and who may not asks again.
@@ -128,14 +149,13 @@ void session::go_on_without_link(relay_loop& by) {
     const auto now = std::chrono::steady_clock::now();
     if (escort_->has_to_be_mirrored() && !follower_is_away()) {
         if (!std::exchange(wants_follower_, true)) {
-            follower_due_ = now + in_force_->config.proxy.mirror_timeout;
+            follower_waited_ = {};
+            begin_wait();
             around_.mirror_keeper->count_waited();
         }
         if (now < follower_due_) return by.look_at_clock_by(now);
     }
-    wants_follower_ = false;
-    follower_due_ = never;
-    static_cast<void>(escort_->take_rows());
+    if (std::exchange(wants_follower_, false)) end_wait();
     go_on_to_commit(mirror::leave_reason::no_follower);
 }
 
@@ -153,7 +173,7 @@ void session::hear_follower() {
 
 void session::commit_on_follower() {
     failpoint::pass("mirror.answered");
-    follower_due_ = std::chrono::steady_clock::now() + in_force_->config.proxy.mirror_timeout;
+    begin_wait();
     const auto now = follower_->commit();
     follower_asked_ = true;
     waits_for_follower_ = now == mirror::follower_link::state::busy;
@@ -162,6 +182,7 @@ void session::commit_on_follower() {
 
 void session::end_on_follower(bool well) {
     if (well) failpoint::pass("mirror.committed");
+    if (well) follower_waited_ = {};
     leave_follower(well);
     escort_->committed(well);
     // The stream brings it.
@@ -172,18 +193,24 @@ void session::on_follower(mirror::follower_link::state now) {
     using state = mirror::follower_link::state;
     if (now == state::busy) return rides_on()->want_room(follower_->socket(), follower_watch_, follower_->wants_room());
     const bool well = now == state::done;
+    end_wait();
     follower_asked_ = false;
     if (std::exchange(waits_for_follower_, false)) {
         end_on_follower(well);
         if (waits_for_follower_) return;
         waits_for_follower_ = true;
-        return stop_waiting(well);
+        if (well) rows_are_there();
+        return stop_waiting(false);
     }
-    follower_due_ = never;
     if (well) failpoint::pass("mirror.written");
     const auto why = follower_->lacks_ties() ? mirror::leave_reason::ties : mirror::leave_reason::refused;
     if (!well) leave_follower(false);
     go_on_to_commit(well ? std::nullopt : std::optional{why});
+}
+
+void session::give_up_follower() {
+    around_.mirror_keeper->note_silence();
+    on_follower(mirror::follower_link::state::failed);
 }
 
 void session::leave_follower(bool well) {
@@ -211,11 +238,12 @@ void session::go_on_to_commit(std::optional<mirror::leave_reason> why) {
 
 bool session::wait_for_follower() {
     auto& by = *rides_on();
-    waits_for_follower_ = around_.follower->wait_for_follower([&by, waiting = weak_from_this()](mirror::wait_end how) {
+    const auto tell = [&by, waiting = weak_from_this()](mirror::wait_end how) {
         by.post([waiting, how] {
             if (const auto one = waiting.lock()) one->stop_waiting(how == mirror::wait_end::applied);
         });
-    });
+    };
+    waits_for_follower_ = around_.follower->wait_for_follower(tell, std::exchange(follower_waited_, {}));
     return waits_for_follower_;
 }
 

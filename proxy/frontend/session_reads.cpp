@@ -31,7 +31,11 @@ std::string broken_off() {
 void session::look_at_reads(relay_loop& by) {
     const bool wanted = around_.view != nullptr && strategy::may_read_at_follower(*in_force_, facts_);
     // Who is on modern comes home by it.
-    if (!wanted && !away_) return guide_.reset();
+    if (!wanted && !away_) {
+        // The connection that waits only reads, and would be taken for one that may write.
+        if (std::exchange(guide_, nullptr)) drop_parked();
+        return;
+    }
     using known = known_statements::acquaintance;
     if (!guide_)
         guide_ = std::make_unique<guide>(by.notes(), *around_.view,

@@ -161,12 +161,19 @@ struct session::client_inspector {
                 if (!bytes.empty())
                     heard(bytes.front(), static_cast<std::uint32_t>(body_of(bytes).size()), body_of(bytes));
                 for (const char type : step.types) of.tracker_.on_frontend(type);
+                if (of.ear_) of.ear_->more_was_sent(parses_of_ours(bytes, step.types));
                 out.append(step.instead);
             }
             if (of.gate_ && of.gate_->writes() != writes && !step.mirrored) of.escort_->other_write(step.why);
         }
         if (replaced_) made.instead = out;
         return made;
+    }
+
+    static unsigned parses_of_ours(std::string_view replaced, std::string_view by) {
+        const auto all = static_cast<unsigned>(std::ranges::count(by, pgwire::frontend::parse));
+        const bool one_is_the_clients = !replaced.empty() && replaced.front() == pgwire::frontend::parse;
+        return all > 0 && one_is_the_clients ? all - 1 : all;
     }
 
     // For messages that others go on in the place of.
@@ -404,10 +411,12 @@ progress session::carry_to_client(relay_loop& by) {
 
 void session::leave_loop(std::string goodbye) {
     over_ = true;
+    has_other_role_ = has_other_role_ || (ear_ && ear_->may_have_other_role()) || (escort_ && escort_->distrusts());
     ear_.reset();
     gate_.reset();
     leave_follower(false);
-    escort_.reset();
+    // Who sets out may stay after all.
+    if (!changeover_) escort_.reset();
     goodbye_ = std::move(goodbye);
     auto& from = *rides_on();
     for (auto [socket, watch] : {std::pair{&client_, &client_watch_}, std::pair{&server_, &server_watch_}}) {

@@ -21,6 +21,7 @@ bool is_about_unnamed(pgwire::byte_reader body) {
 }  // namespace
 
 bool replaces_unnamed(std::string_view messages) {
+    if (messages.empty()) return false;
     return messages.front() == said::query ||
            (messages.front() == said::parse && messages.size() > header_size && messages[header_size] == '\0');
 }

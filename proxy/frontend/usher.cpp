@@ -229,7 +229,8 @@ std::optional<usher::message> usher::read(std::string_view from, sql::lexing how
 
 footprint usher::of_text(std::string_view text, bool whole, sql::lexing how, message& into) {
     std::shared_ptr<const sql::understanding> known;
-    if (whole && sql::legible(text, how)) known = notes_.statements.understand(text);
+    if (whole && sql::legible(text, how))
+        known = sql::with_names_in_utf8(notes_.statements.understand(text), how.names);
     into.only = known_statements::only(known);
     prepared_.remember_prepared_by(known);
     into.keeps = known;
@@ -238,6 +239,8 @@ footprint usher::of_text(std::string_view text, bool whole, sql::lexing how, mes
     // Rows are often written by one long text; what else is in it is left to the fence.
     auto target = strategy::written_first(text);
     if (!target) return made;
+    target->schema = sql::name_in_utf8(target->schema, how.names);
+    target->name = sql::name_in_utf8(target->name, how.names);
     auto as_if = std::make_shared<sql::statement>();
     as_if->kind = sql::statement_kind::write;
     as_if->tables.push_back(std::move(*target));

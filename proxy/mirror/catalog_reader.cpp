@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "lib/store/equality.hpp"
 #include "lib/store/ties.hpp"
 
 namespace crossfade::proxy::mirror {
@@ -85,9 +86,25 @@ SELECT a.attrelid::bigint, a.attname, a.attgenerated <> '', coalesce(a.attnum = 
  WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY a.attrelid, a.attnum
 )sql";
+// Who is another role from the start reads by the other's rights.
 constexpr const char* readers_sql = R"sql(
 SELECT t.oid::bigint, r.rolname FROM unnest($1::oid[]) AS t(oid), pg_roles r
  WHERE r.rolcanlogin AND has_table_privilege(r.oid, t.oid, 'SELECT')
+   AND NOT EXISTS (SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS one(setting)
+                    WHERE s.setrole IN (0, r.oid)
+                      AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                      AND lower(split_part(one.setting, '=', 1)) IN ('role', 'session_authorization'))
+)sql";
+
+constexpr const char* write_targets_sql = R"sql(
+SELECT n.nspname, c.relname, m.nspname, r.relname
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_class r ON r.oid = coalesce(pg_partition_root(c.oid), c.oid)
+  JOIN pg_namespace m ON m.oid = r.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND NOT c.relhasrules
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+   AND (c.relkind = 'p' OR NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid))
 )sql";
 
 // Of modern's, those that take rows as they come. A further constraint that ties rows together has some columns left to
@@ -101,7 +118,11 @@ std::string followers_sql() {
 SELECT n.nspname, c.relname, a.attname, a.attgenerated <> '', a.attidentity = 'a',
        coalesce(a.attnum = ANY (i.indkey::int2[]), false), format_type(a.atttypid, -1),
        EXISTS (SELECT FROM tied t WHERE t.oid = c.oid AND t.name = a.attname),
-       EXISTS (SELECT FROM tied t WHERE t.oid = c.oid)
+       EXISTS (SELECT FROM tied t WHERE t.oid = c.oid),
+       CASE WHEN a.attnum = ANY (i.indkey::int2[]) AND a.atttypid >= 16384 THEN )sql" +
+           store::operator_sql("a.atttypid", 3, "=") + R"sql( ELSE '=' END,
+       a.attnum = ANY (i.indkey::int2[]) AND NOT )sql" +
+           store::one_text_sql("a.atttypid", "a.attcollation") + R"sql(
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -123,6 +144,8 @@ struct follower_column {
     std::string type;
     bool tied = false;
     bool of_tied_table = false;
+    std::string equals;
+    bool one_text = true;
 };
 using follower_columns = std::map<std::string, follower_column, std::less<>>;
 
@@ -135,7 +158,9 @@ bool match(table_facts& table, const follower_columns& follower) {
             return false;
         each.settable = !found->second.identity_always;
         each.tied = found->second.tied;
-        if (each.tied) each.type = found->second.type;
+        each.type = found->second.type;
+        each.equals = found->second.equals;
+        each.one_text = found->second.one_text;
         table.tied = found->second.of_tied_table;
         keys += each.key ? 1 : 0;
     }
@@ -148,6 +173,16 @@ bool match(table_facts& table, const follower_columns& follower) {
 }
 
 }  // namespace
+
+pgclient::result<write_targets> read_write_targets(pgclient::connection& legacy) {
+    auto rows = legacy.exec(write_targets_sql, {});
+    if (!rows) return rows.error();
+    write_targets made;
+    for (int i = 0; i < rows->size(); ++i)
+        made.emplace(model::table_name{std::string{rows->text(i, 0)}, std::string{rows->text(i, 1)}},
+                     model::table_name{std::string{rows->text(i, 2)}, std::string{rows->text(i, 3)}});
+    return made;
+}
 
 pgclient::result<std::vector<table_facts>> read_tables(pgclient::connection& legacy, pgclient::connection& modern,
                                                        const std::string& publication, const std::string& stream,
@@ -200,7 +235,8 @@ pgclient::result<std::vector<table_facts>> read_tables(pgclient::connection& leg
         table.emplace(
             followers->text(i, 2),
             follower_column{followers->boolean(i, 3), followers->boolean(i, 4), followers->boolean(i, 5),
-                            std::string{followers->text(i, 6)}, followers->boolean(i, 7), followers->boolean(i, 8)});
+                            std::string{followers->text(i, 6)}, followers->boolean(i, 7), followers->boolean(i, 8),
+                            std::string{followers->text(i, 9)}, !followers->boolean(i, 10)});
     }
     std::erase_if(tables, [&](table_facts& each) {
         const auto found = there.find(each.name);

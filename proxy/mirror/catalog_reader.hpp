@@ -15,4 +15,6 @@ pgclient::result<std::vector<table_facts>> read_tables(pgclient::connection& leg
                                                        const std::string& publication, const std::string& stream,
                                                        bool triggers_sleep);
 
+pgclient::result<write_targets> read_write_targets(pgclient::connection& legacy);
+
 }  // namespace crossfade::proxy::mirror

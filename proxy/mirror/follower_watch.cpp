@@ -67,12 +67,12 @@ follower_watch::follower_watch(std::function<settings::snapshot()> in_force, pro
     if (config()->config.flags.has(settings::write_strategy::mirror)) start();
 }
 
-bool follower_watch::wait_for_follower(waiting_list::release then) {
+bool follower_watch::wait_for_follower(waiting_list::release then, clock::duration waited) {
     const auto timeout = config()->config.proxy.mirror_timeout;
     std::unique_lock hold{mutex_};
     if (stopped_) return false;
     start();
-    if (!list_.enter(clock::now(), timeout, std::move(then))) {
+    if (!list_.enter(clock::now() - waited, timeout, std::move(then))) {
         ends_[static_cast<std::size_t>(wait_end::degraded)]->Increment();
         return false;
     }

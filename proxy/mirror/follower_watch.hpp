@@ -26,14 +26,17 @@ namespace crossfade::proxy::mirror {
 // mirrored, or when somebody waits for the first time. docs/adr/0021 says why it is right.
 class follower_watch {
   public:
+    using clock = waiting_list::clock;
+
     follower_watch(std::function<settings::snapshot()> in_force, prometheus::Registry& metrics);
     ~follower_watch() { stop(); }
     follower_watch(const follower_watch&) = delete;
     follower_watch& operator=(const follower_watch&) = delete;
 
     // What legacy has committed by now. True: `then` will be called, once, in a thread of the watch and without its
-    // lock: by proxy.mirror_timeout at the latest. False: the follower is away or slow, and nobody waits.
-    bool wait_for_follower(waiting_list::release then);
+    // lock: by proxy.mirror_timeout at the latest, of which he has `waited` for so long already. False: the follower is
+    // away or slow, and nobody waits.
+    bool wait_for_follower(waiting_list::release then, clock::duration waited);
 
     // Any thread.
     struct state {
@@ -46,8 +49,6 @@ class follower_watch {
     void stop();
 
   private:
-    using clock = waiting_list::clock;
-
     // Where it isn't yet; with the lock held.
     void start();
     void make_marks(const std::stop_token& stopping);

@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "lib/store/catalog_pace.hpp"
 #include "lib/store/receipts.hpp"
 #include "proxy/mirror/catalog_reader.hpp"
 #include "proxy/mirror/outfit.hpp"
@@ -15,7 +16,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto look_interval = 2s;   // at the catalogs, if no DDL is seen
+constexpr auto look_interval = 2s;  // at the catalogs, if no DDL is seen
+static_assert(4 * look_interval < store::ddl_is_known_within);
 constexpr auto share_of_time = 2;    // at most half of the time is spent on that
 constexpr auto rest_of_table = 10s;  // whose rows the follower has refused
 constexpr auto say_again = 60s;      // why rows were refused, each reason by itself
@@ -118,12 +120,28 @@ bool keeper::doubts::about(const table_facts& table) const {
            });
 }
 
+bool keeper::doubts::about(const model::table_name& table) const {
+    return std::ranges::any_of(of, [&](const auto& each) { return each.name == table.name; });
+}
+
+std::shared_ptr<const write_targets> keeper::doubts::but_for(std::shared_ptr<const write_targets> known) const {
+    if (all || known == nullptr) return nullptr;
+    const auto doubted = [this](const auto& each) { return about(each.first) || about(each.second); };
+    if (std::ranges::none_of(*known, doubted)) return known;
+    auto left = *known;
+    std::erase_if(left, doubted);
+    return std::make_shared<const write_targets>(std::move(left));
+}
+
 void keeper::look_again(const std::vector<model::table_name>& at) {
     {
         const std::lock_guard hold{mutex_};
         look_again_ = true;
         doubted_.add(at);
         doubted_newly_.add(at);
+        doubts now;
+        now.add(at);
+        std::atomic_store(&targets_, now.but_for(targets()));
         const bool matters =
             std::ranges::any_of(known_, [this](const auto& each) { return doubted_.about(*each.second); });
         if (matters && tables() != nullptr) publish_known();
@@ -193,7 +211,7 @@ std::unique_ptr<follower_link> keeper::take_spare() {
 
 // With the lock.
 std::unique_ptr<follower_link> keeper::take(std::size_t leaving) {
-    if (clock::now() < rests_until_) return nullptr;
+    if (silent_ || clock::now() < rests_until_) return nullptr;
     while (idle_.size() > leaving) {
         auto link = std::move(idle_.back());
         idle_.pop_back();
@@ -204,6 +222,17 @@ std::unique_ptr<follower_link> keeper::take(std::size_t leaving) {
     more_wanted_ = true;
     changed_.notify_all();
     return nullptr;
+}
+
+void keeper::note_silence() {
+    bool news = false;
+    {
+        const std::lock_guard hold{mutex_};
+        silent_newly_ = look_again_ = true;
+        news = !silent_.exchange(true) && is_news("silence");
+    }
+    changed_.notify_all();
+    if (news) spdlog::warn("mirror: modern has not answered within proxy.mirror_timeout: the stream brings the rows");
 }
 
 void keeper::give_back(std::unique_ptr<follower_link> link) {
@@ -259,6 +288,12 @@ bool keeper::wanted() const {
 void keeper::run(const std::stop_token& stopping) {
     while (!stopping.stop_requested()) {
         const auto began = clock::now();
+        {
+            const std::lock_guard hold{mutex_};
+            look_again_ = silent_newly_ = false;
+            doubted_newly_ = {};
+        }
+        read_targets();
         if (wanted()) {
             read_catalogs();
             drop_ended();
@@ -267,7 +302,7 @@ void keeper::run(const std::stop_token& stopping) {
             if (tables() != nullptr) publish(nullptr);
             away_ = false;
             const std::lock_guard hold{mutex_};
-            look_again_ = false;
+            silent_ = false;
             made_ -= idle_.size();
             idle_.clear();
         }
@@ -295,12 +330,41 @@ void keeper::publish(std::shared_ptr<const catalog> made) {
     std::atomic_store(&tables_, std::move(made));
 }
 
-void keeper::read_catalogs() {
-    {
-        const std::lock_guard hold{mutex_};
-        look_again_ = false;
-        doubted_newly_ = {};
+// Where all is mirrored alike it makes no difference.
+bool keeper::wants_targets() const {
+    const auto now = config();
+    const auto& scopes = now->config.flags;
+    return scopes.has(settings::write_strategy::mirror) && !scopes.groups().empty();
+}
+
+// What is known stays while legacy can't be asked: no table becomes a view without DDL, and what sessions see of that
+// counts at once.
+void keeper::read_targets() {
+    if (!wants_targets()) return std::atomic_store(&targets_, std::shared_ptr<const write_targets>{});
+    if (!legacy_) {
+        if (auto opened = pgclient::connection::open(config()->config.legacy.dsn, as_mirror()))
+            legacy_.emplace(std::move(*opened));
+        else
+            return miss_targets(opened.error());
     }
+    auto read = read_write_targets(*legacy_);
+    if (!read) {
+        legacy_.reset();
+        return miss_targets(read.error());
+    }
+    no_targets_.clear();
+    const std::lock_guard hold{mutex_};
+    const auto before = targets();
+    if (before != nullptr && *before == *read && doubted_newly_.none()) return;
+    std::atomic_store(&targets_, doubted_newly_.but_for(std::make_shared<const write_targets>(std::move(*read))));
+}
+
+void keeper::miss_targets(const pgclient::failure& why) {
+    if (auto said = pgclient::to_string(why); said != std::exchange(no_targets_, said))
+        spdlog::warn("mirror: which tables are written by which names isn't known anew: {}", said);
+}
+
+void keeper::read_catalogs() {
     auto read = read_tables();
     away_ = !read.has_value();
     if (!read) {
@@ -311,6 +375,7 @@ void keeper::read_catalogs() {
     }
     std::map<std::uint32_t, std::shared_ptr<const table_facts>> known;
     const std::lock_guard hold{mutex_};
+    silent_ = silent_newly_;
     for (auto& each : *read) {
         const auto before = known_.find(each.oid);
         if (before != known_.end() && same(*before->second, each)) {

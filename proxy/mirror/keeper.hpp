@@ -53,6 +53,8 @@ class ledger {
     virtual ~ledger() = default;
     // Null while nothing is known, or nothing is to be mirrored this way.
     virtual std::shared_ptr<const catalog> tables() const = 0;
+    // Null while that isn't known.
+    virtual std::shared_ptr<const write_targets> targets() const = 0;
     // DDL of tables of these names has gone by; none: of whatever it may be. Nothing is known of them until the
     // catalogs have been read again.
     virtual void look_again(const std::vector<model::table_name>& at) = 0;
@@ -76,12 +78,16 @@ class keeper : public ledger {
 
     // Any thread.
     std::shared_ptr<const catalog> tables() const override { return std::atomic_load(&tables_); }
+    std::shared_ptr<const write_targets> targets() const override { return std::atomic_load(&targets_); }
     void look_again(const std::vector<model::table_name>& at) override;
     void count_mirrored() override { mirrored_.Increment(); }
     void count_streamed(leave_reason why) override { streamed_[static_cast<std::size_t>(why)]->Increment(); }
     void count_failed(leave_reason why) override { failed_[static_cast<std::size_t>(why)]->Increment(); }
     // Whether nothing is mirrored, as either database, or crossfade-cdc, is away.
-    bool away() const { return away_; }
+    bool away() const { return away_ || silent_; }
+    // Modern hasn't answered within proxy.mirror_timeout. There are no connections until it answers who reads the
+    // catalogs, who asks at once: others need not find out by waiting, too.
+    void note_silence();
 
     // Null: there is none by now. Nor is there one for a while when one table's rows after the other's were refused:
     // where the stream is behind, rows aren't as they have to be, and who tries all the same is in its way.
@@ -104,6 +110,9 @@ class keeper : public ledger {
     std::unique_ptr<follower_link> take(std::size_t leaving);
     void run(const std::stop_token& stopping);
     bool wanted() const;
+    bool wants_targets() const;
+    void read_targets();
+    void miss_targets(const pgclient::failure& why);
     void read_catalogs();
     pgclient::result<std::vector<table_facts>> read_tables();
     void drop_ended();
@@ -129,7 +138,10 @@ class keeper : public ledger {
     prometheus::Gauge& tables_resting_;
 
     std::atomic<bool> away_ = false;
-    std::shared_ptr<const catalog> tables_;  // by std::atomic_load and std::atomic_store
+    std::atomic<bool> silent_ = false;  // set with the lock
+    // By std::atomic_load and std::atomic_store.
+    std::shared_ptr<const catalog> tables_;
+    std::shared_ptr<const write_targets> targets_;
 
     mutable std::mutex mutex_;
     std::condition_variable_any changed_;
@@ -141,6 +153,7 @@ class keeper : public ledger {
     clock::time_point rests_until_{};
     std::chrono::milliseconds rest_{0};  // the last one
     bool look_again_ = false;
+    bool silent_newly_ = false;  // since the reading that is under way began
     // What look_again() was told.
     struct doubts {
         bool all = false;
@@ -148,6 +161,8 @@ class keeper : public ledger {
 
         void add(const std::vector<model::table_name>& at);
         bool about(const table_facts& table) const;
+        bool about(const model::table_name& table) const;
+        std::shared_ptr<const write_targets> but_for(std::shared_ptr<const write_targets> known) const;
         bool none() const { return !all && of.empty(); }
     };
     doubts doubted_;        // since the catalogs were read
@@ -171,6 +186,7 @@ class keeper : public ledger {
     std::uint64_t serial_ = 0;
     clock::time_point opens_at_{};  // connections, after one that could not be made; with the lock
     std::string no_more_;
+    std::string no_targets_;
     std::string said_;
     std::jthread thread_;
 };

@@ -24,9 +24,28 @@ std::string place(table_facts::row_sql& in, std::size_t of) {
     return "$" + std::to_string(in.parameters.size());
 }
 
+// Whatever the column's own collation takes for equal.
+std::string to_the_letter(const std::string& one, const std::string& other) {
+    return one + "::text COLLATE \"C\" = " + other + "::text";
+}
+
+// Not the row of an equal key: the receipt is about this one.
 std::string where_key(const table_facts& of, table_facts::row_sql& in) {
     return list(of, " AND ", [&](std::size_t i, const column& each) {
-        return each.key ? model::quote_identifier(each.name) + " = " + place(in, i) : std::string{};
+        if (!each.key) return std::string{};
+        const auto name = model::quote_identifier(each.name);
+        const bool plain = each.equals == "=" && each.one_text;
+        const auto value = place(in, i) + (plain ? std::string{} : "::" + each.type);
+        const auto found = name + ' ' + each.equals + ' ' + value;
+        return each.one_text ? found : found + " AND " + to_the_letter(name, '(' + value + ')');
+    });
+}
+
+// Likewise, of ON CONFLICT; empty where it makes no difference.
+std::string where_same_key(const table_facts& of) {
+    return list(of, " AND ", [](std::size_t, const column& each) {
+        const auto name = model::quote_identifier(each.name);
+        return each.key && !each.one_text ? to_the_letter("crossfade." + name, "excluded." + name) : std::string{};
     });
 }
 
@@ -56,6 +75,8 @@ void write_row_sql(table_facts& of, std::uint64_t serial) {
     });
     of.put.text =
         of.insert.text + " ON CONFLICT (" + key + ") DO " + (replaced.empty() ? "NOTHING" : "UPDATE SET " + replaced);
+    const auto same_key = where_same_key(of);
+    if (!replaced.empty() && !same_key.empty()) of.put.text += " WHERE " + same_key;
 
     of.update = {name("u"), {}, {}};
     auto set = list(of, ", ", [&](std::size_t i, const column& each) {

@@ -27,7 +27,11 @@ struct table_facts {
         bool settable = true;  // by UPDATE on the follower; an identity that is GENERATED ALWAYS isn't
         // A constraint of the follower's beside its primary key looks at it: what it is there is the stream's affair.
         bool tied = false;
-        std::string type = {};  // the follower's, without modifier, where it is tied
+        // The follower's, without modifier. With another one there are other statements: what was prepared keeps its
+        // parameters' types.
+        std::string type = {};
+        std::string equals = "=";  // of a key, in SQL (store/equality.hpp)
+        bool one_text = true;      // of a key: all values that are equal to one have its text
 
         friend bool operator==(const column&, const column&) = default;
     };
@@ -90,6 +94,10 @@ class catalog {
     std::unordered_map<std::string, std::shared_ptr<const table_facts>> by_name_;
     rests_until resting_;
 };
+
+// By the name of a table of an authority: by which name the rows are mirrored that a statement writes by it. That of a
+// partition is its root's. What isn't here may be rows of any table: views, tables with rules or with children.
+using write_targets = std::unordered_map<model::table_name, model::table_name>;
 
 // Whether what the statement does to the table, on behalf of the role, is all in its rows.
 bool takes(const table_facts& table, const sql::statement& it, std::string_view role);

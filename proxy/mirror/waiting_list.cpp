@@ -17,9 +17,9 @@ std::string_view to_string(wait_end how) {
     return "";
 }
 
-bool waiting_list::enter(clock::time_point now, milliseconds timeout, release tell) {
+bool waiting_list::enter(clock::time_point since, milliseconds timeout, release tell) {
     if (degraded_) return false;
-    unmarked_.push_back({now, now + timeout, std::move(tell)});
+    unmarked_.push_back({since, since + timeout, std::move(tell)});
     return true;
 }
 

@@ -44,8 +44,8 @@ class waiting_list {
         release tell;
     };
 
-    // False: it need not wait, as the list is degraded.
-    bool enter(clock::time_point now, milliseconds timeout, release tell);
+    // False: it need not wait, as the list is degraded. `since`: it does already, for others of the same follower.
+    bool enter(clock::time_point since, milliseconds timeout, release tell);
 
     // Whether somebody waits without a mark, or may have missed the news of his, and none is being made.
     bool wants_mark() const { return !making_ && (!unmarked_.empty() || (missed_ && !marked_.empty())); }

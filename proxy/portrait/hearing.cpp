@@ -28,6 +28,12 @@ bool ascii_is_itself(std::string_view client_encoding) {
     return std::ranges::find(treacherous, client_encoding) == treacherous.end();
 }
 
+sql::spelling spelling_of(std::string_view client_encoding) {
+    // SQL_ASCII is whatever the database has.
+    if (client_encoding == "UTF8" || client_encoding == "SQL_ASCII") return sql::spelling::utf8;
+    return client_encoding == "LATIN1" ? sql::spelling::latin1 : sql::spelling::other;
+}
+
 bool means_on(const std::vector<std::string>& values) {
     constexpr std::array<std::string_view, 4> on{"on", "true", "yes", "1"};
     return values.size() == 1 && std::ranges::find(on, values[0]) != on.end();
@@ -55,6 +61,7 @@ hearing::hearing(notebook& shared, since when)
       unclear_(when == since::later),
       strings_changed_(when == since::later),
       sequence_values_(when == since::later),
+      other_role_(when == since::later),
       // Until the server has said it.
       lexing_{.standard_conforming_strings = false, .ascii_is_itself = false},
       statement_(when == since::later ? unnamed::unknown : unnamed::none) {}
@@ -90,11 +97,8 @@ std::size_t hearing::wanted_of_server(char type) const {
 void hearing::client_said(char type, std::uint32_t length, std::string_view beginning,
                           const pgwire::session_tracker& where) {
     follow(static_cast<std::size_t>(beginning.data() - chunk_.data()));
-    if (!span_.open) {
-        span_ = {};
-        span_.open = true;
-        span_.began_idle = where.idle();
-    }
+    open_span();
+    span_.at_rest = where.idle();
     switch (type) {
         case frontend::query:
             span_.touched = true;
@@ -103,6 +107,7 @@ void hearing::client_said(char type, std::uint32_t length, std::string_view begi
             return text_said(beginning.substr(0, beginning.find('\0')), length - beginning.size(), stands_in::query);
         case frontend::parse:
             span_.extended = true;
+            ++span_.parses;
             return parse_said(length, beginning);
         case frontend::close:
             span_.extended = true;
@@ -123,6 +128,16 @@ void hearing::client_said(char type, std::uint32_t length, std::string_view begi
     }
 }
 
+void hearing::more_was_sent(unsigned parses) {
+    if (parses == 0) return;
+    open_span();
+    span_.parses += parses;
+}
+
+void hearing::open_span() {
+    if (!span_.open) span_ = {.open = true};
+}
+
 void hearing::parse_said(std::uint32_t length, std::string_view beginning) {
     const bool whole = length == beginning.size();
     const auto name = beginning.find('\0');
@@ -130,6 +145,7 @@ void hearing::parse_said(std::uint32_t length, std::string_view beginning) {
     if (name == 0) {
         span_.touched = true;
         span_.statement = whole ? unnamed::kept : unnamed::unknown;
+        span_.parses_up_to_it = span_.parses;
         if (whole)
             parse_.assign(beginning);
         else
@@ -161,7 +177,11 @@ void hearing::note(const sql::statement& it, std::string_view text, stands_in me
     namespace effect = sql::effect;
     if (const auto* prepared = std::get_if<effect::prepare>(&it.effect))
         return note(*prepared->prepared, text, message);
-    if (const auto* set = std::get_if<effect::set_parameter>(&it.effect)) note_set(*set);
+    if (const auto* set = std::get_if<effect::set_parameter>(&it.effect)) {
+        note_set(*set);
+        note_role(set->name);
+    }
+    for (const auto& name : it.called.settings) note_role(name);
     for (const auto& name : it.called.settings) note_setting(name);
     if (it.called.unknown_setting) {
         lexing_in_flux_ = strings_changed_ = true;
@@ -173,17 +193,23 @@ void hearing::note(const sql::statement& it, std::string_view text, stands_in me
 
     const auto* discard = std::get_if<effect::discard>(&it.effect);
     const bool discards_all = discard != nullptr && discard->what == effect::discarded::all;
-    // A Parse need not be executed.
-    if (message == stands_in::query && (discards_all || std::holds_alternative<effect::reset_all>(it.effect))) {
+    // A Parse need not be executed; and what is said before all is answered may be in a transaction by then.
+    if (message == stands_in::query && span_.at_rest &&
+        (discards_all || std::holds_alternative<effect::reset_all>(it.effect))) {
         span_.reset = true;
         span_.discarded = span_.discarded || discards_all;
         span_.unclear_since_reset = false;
+        span_.role_since_reset = false;
     }
 }
 
 void hearing::note_set(const sql::effect::set_parameter& set) {
     if (set.name == strings && lexing_.standard_conforming_strings && means_on(set.values)) return;
     if (set.name == strings || set.name == encoding || !set.local) note_setting(set.name);
+}
+
+void hearing::note_role(std::string_view name) {
+    if (name == "role" || name == "session_authorization") span_.role = span_.role_since_reset = true;
 }
 
 void hearing::note_setting(std::string_view name) {
@@ -197,6 +223,7 @@ void hearing::note_setting(std::string_view name) {
 
 void hearing::doubt() {
     span_.unclear = span_.unclear_since_reset = true;
+    span_.role = span_.role_since_reset = true;
     long_left_ = 0;
 }
 
@@ -215,6 +242,8 @@ void hearing::follow(std::size_t up_to) {
 
 void hearing::server_said(char type, std::string_view beginning) {
     if (type == backend::error_response) span_.error = true;
+    // Behind an error the server skips what is there, up to what nobody here follows.
+    if (type == backend::parse_complete && !span_.error) ++span_.parsed;
     if (type != backend::parameter_status) return;
     const auto told = pgwire::parse_parameter_status(beginning);
     if (!told) return;
@@ -225,23 +254,25 @@ void hearing::server_said(char type, std::string_view beginning) {
         lexing_.standard_conforming_strings = now;
     } else if (told->name == encoding) {
         lexing_.ascii_is_itself = ascii_is_itself(told->value);
+        lexing_.names = spelling_of(told->value);
     }
 }
 
 void hearing::settled(pgwire::transaction_status status) {
     if (span_.touched) {
-        // An error makes the server skip what follows, and we don't know which of it.
-        statement_ = span_.error && span_.extended ? unnamed::unknown : span_.statement;
+        // An error makes the server skip what follows, and we don't know which of it; but not what had been parsed.
+        const bool is_there = span_.statement == unnamed::kept && span_.parsed >= span_.parses_up_to_it;
+        statement_ = span_.error && span_.extended && !is_there ? unnamed::unknown : span_.statement;
         if (statement_ != unnamed::kept) forget(parse_);
     }
-    const bool reset = span_.reset && span_.began_idle && !span_.error && !span_.controls &&
-                       status == pgwire::transaction_status::idle;
+    const bool reset = span_.reset && !span_.error && !span_.controls && status == pgwire::transaction_status::idle;
     if (reset) {
         unclear_ = span_.unclear_since_reset;
         if (span_.discarded) sequence_values_ = false;
     } else {
         unclear_ = unclear_ || span_.unclear;
     }
+    other_role_ = reset && span_.discarded ? span_.role_since_reset : other_role_ || span_.role;
     lexing_in_flux_ = false;
     span_ = {};
 }

@@ -52,6 +52,10 @@ class hearing {
     heard_facts facts() const;
     // Whether the client may mean to bind a statement without a name that it has sent before.
     bool may_have_unnamed() const { return (span_.open && span_.touched) || statement_ != heard_facts::unnamed::none; }
+    // Than it logged in by, perhaps; of one that has come back from where nobody listens, since then.
+    bool may_have_other_role() const { return other_role_ || span_.role; }
+    // Behind the client's message: so many that aren't its own, in front of what it says next.
+    void more_was_sent(unsigned parses);
     // How the database reads the next text, as far as that is known.
     sql::lexing lexing() const { return lexing_in_flux_ ? sql::lexing{false, false} : lexing_; }
     bool clear() const { return !unclear_; }
@@ -61,7 +65,7 @@ class hearing {
     // What passes until all is answered.
     struct span {
         bool open = false;
-        bool began_idle = false;
+        bool at_rest = false;  // nothing was under way when the message at hand came
         bool error = false;
         bool extended = false;
         bool controls = false;  // transactions, by words
@@ -69,10 +73,16 @@ class hearing {
         bool unclear_since_reset = false;
         bool reset = false;
         bool discarded = false;
-        bool touched = false;  // the unnamed statement
+        bool role = false;  // may be another one by something in it, or...
+        bool role_since_reset = false;
+        unsigned parses = 0;
+        unsigned parsed = 0;           // of these, before an error
+        bool touched = false;          // the unnamed statement
+        unsigned parses_up_to_it = 0;  // with its own
         heard_facts::unnamed statement = heard_facts::unnamed::none;
     };
 
+    void open_span();
     // `missing`: bytes of the message behind the beginning that was seen.
     void text_said(std::string_view text, std::size_t missing, stands_in message);
     // Looks through a long text up to there in the chunk.
@@ -80,6 +90,7 @@ class hearing {
     void note(const sql::statement& it, std::string_view text, stands_in message);
     void note_setting(std::string_view name);
     void note_set(const sql::effect::set_parameter& set);
+    void note_role(std::string_view name);
     void parse_said(std::uint32_t length, std::string_view beginning);
     void doubt();
 
@@ -88,6 +99,7 @@ class hearing {
     bool unclear_;
     bool strings_changed_;
     bool sequence_values_;
+    bool other_role_ = false;
     bool strings_told_ = false;
     bool lexing_in_flux_ = false;
     sql::lexing lexing_;

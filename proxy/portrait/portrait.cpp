@@ -16,15 +16,26 @@ bool has_backslash(std::string_view text) {
     return text.find('\\') != std::string_view::npos;
 }
 
-template <class Map>
-void compare(const Map& one, const Map& other, std::string_view kind, std::vector<std::string>& found) {
+using texts = std::map<std::string, std::string>;
+
+// `counts`: of a name that only the other one has.
+template <class Map, class Counts>
+void compare(const Map& one, const Map& other, std::string_view kind, std::vector<std::string>& found, Counts counts) {
     const auto note = [&](const std::string& name) { found.push_back(std::string{kind} + ' ' + name); };
     for (const auto& [name, value] : one) {
         const auto same = other.find(name);
         if (same == other.end() || !(same->second == value)) note(name);
     }
     for (const auto& [name, value] : other)
-        if (!one.contains(name)) note(name);
+        if (!one.contains(name) && counts(name)) note(name);
+}
+
+// What is empty is left out.
+texts told_of(const texts& settings) {
+    texts told;
+    for (const auto& each : settings)
+        if (!each.second.empty()) told.insert(each);
+    return told;
 }
 
 }  // namespace
@@ -104,7 +115,26 @@ std::size_t bytes_of(const session_portrait& it) {
     for (const auto& [name, statement] : it.prepared)
         bytes += each + name.size() + statement.text.size() + statement.parameters.size() * sizeof(parameter_type);
     for (const auto& name : it.channels) bytes += each + name.size();
+    for (const auto& name : it.given) bytes += each + name.size();
     return bytes;
+}
+
+bool has_more_of_its_own(const session_portrait& other, const session_portrait& than, const std::string& name) {
+    const auto found = other.own_settings.find(name);
+    return found != other.own_settings.end() && !found->second.empty() && !other.given.contains(name) &&
+           !than.own_settings.contains(name);
+}
+
+std::vector<std::string> given_formats(const session_portrait& found, const session_portrait& there) {
+    std::vector<std::string> names;
+    for (const std::string name : {"lc_monetary", "lc_numeric", "lc_time"}) {
+        const auto has = found.settings.find(name);
+        const auto is = there.settings.find(name);
+        if (has != found.settings.end() && is != there.settings.end() && found.given.contains(name) &&
+            has->second != is->second)
+            names.push_back(name);
+    }
+    return names;
 }
 
 std::vector<std::string> differences(const session_portrait& one, const session_portrait& other) {
@@ -114,9 +144,12 @@ std::vector<std::string> differences(const session_portrait& one, const session_
     };
     if_so(one.user != other.user, "user");
     if_so(one.role != other.role, "role");
-    compare(one.settings, other.settings, "setting", found);
-    compare(one.own_settings, other.own_settings, "setting", found);
-    compare(one.prepared, other.prepared, "prepared statement", found);
+    const auto is_not_given = [&](const std::string& name) { return !other.given.contains(name); };
+    compare(one.settings, other.settings, "setting", found, is_not_given);
+    compare(told_of(one.own_settings), told_of(other.own_settings), "setting", found, [&](const std::string& name) {
+        return one.own_settings.contains(name) || has_more_of_its_own(other, one, name);
+    });
+    compare(one.prepared, other.prepared, "prepared statement", found, [](const std::string&) { return true; });
     std::vector<std::string> channels;
     std::ranges::set_symmetric_difference(one.channels, other.channels, std::back_inserter(channels));
     for (const auto& name : channels) found.push_back("channel " + name);

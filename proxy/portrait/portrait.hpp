@@ -49,7 +49,10 @@ struct session_portrait {
     // Set by the session or its start-up, and those that decide what a text means or how a value is written, whoever
     // set them. As the database spells the names.
     std::map<std::string, std::string> settings{};
-    std::map<std::string, std::string> own_settings{};  // the application's: "app.tenant", in lower case
+    // Those with a dot, in lower case: the application's, as "app.tenant", and libraries'.
+    std::map<std::string, std::string> own_settings{};
+    // Of both, what nobody is known to have set in a session: the database, the role or the server says so.
+    std::set<std::string> given{};
     std::map<std::string, prepared_statement> prepared{};
     std::set<std::string> channels{};  // of LISTEN
     // Of the settings that PostgreSQL tells clients of by itself: what this client was told last, whoever set them.
@@ -91,9 +94,19 @@ bool same_unnamed(const session_portrait& one, const session_portrait& other);
 // Memory for it, about.
 std::size_t bytes_of(const session_portrait& it);
 
-// What isn't the same in two sessions, by kind and name, never by value: "setting search_path". What only the messages
-// tell is left out, and so is `reported`: the client can be told.
+// Whether the other one has a setting with a dot that this one lacks, and not by what its own database or role says
+// alone. What is empty is as good as not there: PostgreSQL leaves it so where it is set in a transaction that has
+// ended.
+bool has_more_of_its_own(const session_portrait& other, const session_portrait& than, const std::string& name);
+
+// What isn't the same in the other one, a session that was made to be as `one`, by kind and name, never by value:
+// "setting search_path". What only the messages tell is left out, and so is `reported`: the client can be told; and
+// what the other's own database, role or server says of settings that the first knows nothing of.
 inline constexpr std::string_view setting_prefix = "setting ";
 std::vector<std::string> differences(const session_portrait& one, const session_portrait& other);
+
+// Of how numbers, money and dates are written, what a server says whose host may have other locales: `found` has it by
+// nobody else, and `there` otherwise.
+std::vector<std::string> given_formats(const session_portrait& found, const session_portrait& there);
 
 }  // namespace crossfade::proxy::portrait

@@ -18,25 +18,48 @@ namespace {
 // Named, as a Parse without a name would replace the client's unnamed statement.
 constexpr std::array own_names{"crossfade 1", "crossfade 2"};
 constexpr std::uint32_t text_array = 1009;
+constexpr std::string_view given = "given";
 
-// The timeout is taken away for the rest of the transaction, as it may be shorter than the question takes; the CTE says
-// what it was before. Like all below: every name and operator is qualified, because search_path may have others, and
-// texts go as bytes, because the client's encoding may lack a character of theirs. Statements under the escort's names
-// (frontend/escort.hpp) aren't the client's.
+// The timeouts are taken away for the rest of the transaction, as they may be shorter than the question takes; the CTE
+// says what they were before. PostgreSQL has transaction_timeout from 17 on: where nothing was set it is not told, so
+// that the others are no different by it. Like all below: every name and operator is qualified, because search_path may
+// have others, and texts go as bytes, because the client's encoding may lack a character of theirs. Statements under
+// the escort's names (frontend/escort.hpp) aren't the client's.
 constexpr std::string_view timeout_text = R"sql(/* crossfade: what this session holds */
-WITH before (value) AS MATERIALIZED (SELECT pg_catalog.current_setting('statement_timeout'))
-SELECT 'setting', pg_catalog.convert_to('statement_timeout', e.name), pg_catalog.convert_to(before.value, e.name),
-    CAST(NULL AS pg_catalog.bytea), pg_catalog.convert_to(pg_catalog.set_config('statement_timeout', '0', true), e.name)
+WITH before (name, value, kind) AS MATERIALIZED (
+    SELECT s.name, pg_catalog.current_setting(s.name), CASE
+        WHEN s.name OPERATOR(pg_catalog.=) 'statement_timeout'
+          OR s.source OPERATOR(pg_catalog.=) ANY (ARRAY['session', 'client', 'interactive']) THEN 'setting'
+        ELSE 'lifted' END
+    FROM pg_catalog.pg_settings AS s
+    WHERE s.name OPERATOR(pg_catalog.=) ANY (ARRAY['statement_timeout', 'transaction_timeout'])
+)
+SELECT before.kind, pg_catalog.convert_to(before.name, e.name), pg_catalog.convert_to(before.value, e.name),
+    CAST(NULL AS pg_catalog.bytea), pg_catalog.convert_to(pg_catalog.set_config(before.name, '0', true), e.name)
 FROM before, (SELECT pg_catalog.getdatabaseencoding()) AS e (name))sql";
 
+// A setting with a dot is a library's or the application's: the same one is the application's as far as a session is
+// told that hasn't loaded the library. So they are one kind here, whichever they are. Of those that PostgreSQL shows it
+// is known whether the session has set them, of the others where their names are from.
 constexpr std::string_view question_text = R"sql(/* crossfade: what this session holds */
 WITH e (name) AS (SELECT pg_catalog.getdatabaseencoding()),
-own (name) AS (
-    SELECT heard.name FROM pg_catalog.unnest($1) AS heard (name)
+shown AS MATERIALIZED (
+    SELECT s.name, s.setting, s.context, pg_catalog.strpos(s.name, '.') OPERATOR(pg_catalog.>) 0 AS dotted,
+        s.source OPERATOR(pg_catalog.=) ANY (ARRAY['session', 'client', 'interactive']) AS by_session
+    FROM pg_catalog.pg_settings AS s
+    WHERE s.context OPERATOR(pg_catalog.=) ANY (ARRAY['user', 'superuser'])
+),
+named (name, heard) AS (
+    SELECT heard.name, true FROM pg_catalog.unnest($1) AS heard (name)
     UNION ALL
-    SELECT pg_catalog.split_part(entry.text, '=', 1)
+    SELECT pg_catalog.split_part(entry.text, '=', 1), false
     FROM pg_catalog.pg_db_role_setting AS r, pg_catalog.unnest(r.setconfig) AS entry (text)
     WHERE pg_catalog.strpos(pg_catalog.split_part(entry.text, '=', 1), '.') OPERATOR(pg_catalog.>) 0
+    UNION ALL
+    SELECT s.name, false FROM shown AS s WHERE s.dotted AND s.by_session
+),
+own (name, heard) AS (
+    SELECT pg_catalog.lower(named.name COLLATE pg_catalog."C"), pg_catalog.bool_or(named.heard) FROM named GROUP BY 1
 ),
 prepared AS (
     SELECT p.* FROM pg_catalog.pg_prepared_statements AS p
@@ -53,15 +76,19 @@ found (kind, name, value, more, place) AS (
     UNION ALL
     SELECT 'session', 'functions', @functions, NULL, NULL
     UNION ALL
-    SELECT 'setting', s.name, s.setting, NULL, NULL FROM pg_catalog.pg_settings AS s
-    WHERE s.context OPERATOR(pg_catalog.=) ANY (ARRAY['user', 'superuser'])
-      AND NOT s.name OPERATOR(pg_catalog.=) ANY (ARRAY['statement_timeout', 'transaction_isolation',
-          'transaction_read_only', 'transaction_deferrable'])
-      AND (s.source OPERATOR(pg_catalog.=) ANY (ARRAY['session', 'client', 'interactive'])
-        OR s.name OPERATOR(pg_catalog.=) ANY (ARRAY[@always]))
+    SELECT 'setting', s.name, s.setting, CASE WHEN NOT s.by_session THEN 'given' END, NULL FROM shown AS s
+    WHERE NOT s.dotted
+      AND NOT s.name OPERATOR(pg_catalog.=) ANY (ARRAY['statement_timeout', 'transaction_timeout',
+          'transaction_isolation', 'transaction_read_only', 'transaction_deferrable'])
+      AND (s.by_session OR s.name OPERATOR(pg_catalog.=) ANY (ARRAY[@always]))
     UNION ALL
-    SELECT 'own setting', own.name, pg_catalog.current_setting(own.name, true), NULL, NULL FROM own
-    WHERE 'NO_SHOW_ALL' OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_settings_get_flags(own.name))
+    SELECT 'own setting', own.name, pg_catalog.current_setting(own.name, true),
+        CASE WHEN NOT own.heard THEN 'given' END, NULL
+    FROM own WHERE 'NO_SHOW_ALL' OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_settings_get_flags(own.name))
+    UNION ALL
+    SELECT 'own setting', own.name, pg_catalog.current_setting(s.name), CASE WHEN NOT s.by_session THEN 'given' END, NULL
+    FROM own JOIN shown AS s ON pg_catalog.lower(s.name COLLATE pg_catalog."C") OPERATOR(pg_catalog.=) own.name
+    WHERE s.dotted AND (s.by_session OR s.context OPERATOR(pg_catalog.=) 'user')
     UNION ALL
     SELECT 'prepared', p.name, p.statement, CASE WHEN p.from_sql THEN 'sql' END, NULL FROM prepared AS p
     UNION ALL
@@ -106,7 +133,7 @@ constexpr std::string_view always =
     "'transform_null_equals', 'DateStyle', 'IntervalStyle', 'TimeZone', 'timezone_abbreviations', 'bytea_output', "
     "'extra_float_digits', 'xmlbinary', 'xmloption', 'lc_monetary', 'lc_numeric', 'lc_time', "
     "'default_text_search_config', 'default_transaction_isolation', 'row_security', 'quote_all_identifiers', "
-    "'gin_fuzzy_search_limit', 'lo_compat_privileges', 'check_function_bodies'";
+    "'gin_fuzzy_search_limit', 'check_function_bodies'";
 
 // GUC_REPORT of PostgreSQL 15 to 18, which no view tells: protocol-flow.html, "Asynchronous Operations".
 constexpr std::string_view reported =
@@ -228,9 +255,12 @@ void answer::put(std::string_view kind, std::string name, std::string value, std
         if (name == "encoding") portrait_.encoding = std::move(value);
         if (name == "functions") portrait_.functions = std::move(value);
     } else if (kind == "setting") {
+        if (more == given) portrait_.given.insert(name);
         portrait_.settings[std::move(name)] = std::move(value);
     } else if (kind == "own setting") {
-        portrait_.own_settings[pgwire::lower_case(std::move(name))] = std::move(value);
+        name = pgwire::lower_case(std::move(name));
+        if (more == given) portrait_.given.insert(name);
+        portrait_.own_settings[std::move(name)] = std::move(value);
     } else if (kind == "reported") {
         portrait_.reported[std::move(name)] = std::move(value);
     } else if (kind == "prepared") {

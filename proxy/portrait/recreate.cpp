@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::string_view client_encoding = "client_encoding";
 constexpr std::string_view statement_timeout = "statement_timeout";
+constexpr std::string_view transaction_timeout = "transaction_timeout";
 
 std::string execute_unnamed(const std::vector<std::optional<std::string>>& values = {}) {
     return pgwire::build_bind("", "", values) + pgwire::build_execute("", 0);
@@ -35,15 +36,15 @@ class settings_script {
     void set(std::string_view name, std::string_view value) {
         to_ += execute_unnamed({std::string{name}, std::string{value}});
     }
-    void reset_others(const std::map<std::string, std::string>& wanted,
-                      const std::map<std::string, std::string>& there) {
+    void reset_others(const std::map<std::string, std::string>& wanted, const std::map<std::string, std::string>& there,
+                      const std::set<std::string>& given) {
         for (const auto& [name, value] : there)
-            if (!wanted.contains(name)) to_ += execute_unnamed({name, std::nullopt});
+            if (!wanted.contains(name) && !given.contains(name)) to_ += execute_unnamed({name, std::nullopt});
     }
     template <class Map>
     void set_what_differs(const Map& wanted, const Map& there) {
         for (const auto& [name, value] : wanted) {
-            if (name == client_encoding || name == statement_timeout) continue;
+            if (name == client_encoding || name == statement_timeout || name == transaction_timeout) continue;
             const auto same = there.find(name);
             if (same == there.end() || same->second != value) set(name, value);
         }
@@ -68,9 +69,11 @@ std::string recreate(const session_portrait& wanted, const session_portrait& ont
         settings_script settings(messages);
         // The texts below are in the encoding of the database that they came from.
         settings.set(client_encoding, wanted.encoding);
-        settings.reset_others(wanted.settings, onto.settings);
+        settings.reset_others(wanted.settings, onto.settings, onto.given);
         settings.set_what_differs(wanted.settings, onto.settings);
         settings.set_what_differs(wanted.own_settings, onto.own_settings);
+        for (const auto& [name, value] : onto.own_settings)
+            if (has_more_of_its_own(onto, wanted, name)) settings.set(name, {});
         // Last of the settings, because they may take away the right to the rest; the role after the user, as SET
         // SESSION AUTHORIZATION resets it.
         if (wanted.user != onto.user) settings.set("session_authorization", wanted.user);
@@ -93,7 +96,7 @@ std::string recreate(const session_portrait& wanted, const session_portrait& ont
         if (!onto.channels.contains(channel)) messages += run("LISTEN " + quoted(channel));
     {
         settings_script settings(messages);
-        for (const auto name : {client_encoding, statement_timeout})
+        for (const auto name : {client_encoding, statement_timeout, transaction_timeout})
             if (const auto value = wanted.settings.find(std::string{name}); value != wanted.settings.end())
                 settings.set(name, value->second);
     }

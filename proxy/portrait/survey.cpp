@@ -19,8 +19,11 @@ std::string run(std::string_view name, std::string_view sql) {
 
 }  // namespace
 
-// A null is a call of set_config whose first argument is more than a literal, or a SET that is put together from text.
-// OIDs below 16384 are PostgreSQL's own functions.
+// A null is a call of set_config whose first argument is more than a literal, or a SET, not a local one, whose name is
+// put together when the function runs, all of it or a part: by format(), a text's end and an operator, or whatever a
+// language has for that. The SET of an UPDATE is none; it stands behind a table, which may be put together, too. (The
+// first quantifier makes the whole of that expression take as little as it can.) OIDs below 16384 are PostgreSQL's own
+// functions.
 std::string_view survey_sql() {
     return R"sql(/* crossfade: what functions may set */
 WITH bodies (text) AS (
@@ -38,7 +41,11 @@ SELECT said.match[1] FROM bodies AS b,
         '\mset\s+(?:session\s+|local\s+)?("?[a-z_][\w$]*"?(?:\."?[a-z_][\w$]*"?)+)\s*(?:=|to\M)', 'gi') AS said (match)
 UNION ALL
 SELECT NULL FROM bodies AS b
-WHERE b.text OPERATOR(pg_catalog.~*) '\mset\s+(session\s+|local\s+)?(%|''\s*\|\|)')sql";
+WHERE pg_catalog.regexp_replace(b.text,
+        '\mupdate\s+?(only\s+)?([^\s;]+(\s+as)?(\s+[^\s;]+)?\s+|[^\s;]*[''"$]\s*(\|\||\+|,)([^;\n]|\|\|\s*\n|\n\s*\|\|)*)?set\M',
+        'update', 'gi')
+    OPERATOR(pg_catalog.~*)
+    '\mset\s+(session\s+)?["\w.]*(%|\{|\$|[''"]\s*(\|\||,|\+|\.\s*\$))|''set''\s*\|\|')sql";
 }
 
 void add(function_survey& to, std::optional<std::string_view> name) {
@@ -49,14 +56,20 @@ void add(function_survey& to, std::optional<std::string_view> name) {
     std::string plain;
     for (const char letter : *name)
         if (letter != '"') plain += pgwire::lower(letter);
-    if (plain.find('.') != std::string::npos) to.own_settings.insert(std::move(plain));
+    if (plain.find_first_of("%{$") != std::string::npos) {
+        to.complete = false;  // a literal that is filled in before it is said
+    } else if (plain.find('.') != std::string::npos) {
+        to.own_settings.insert(std::move(plain));
+    }
 }
 
 std::string build_survey() {
     // Under the question's names, which it leaves out of what it tells. The text has backslashes.
     return run("crossfade 1",
                "SELECT pg_catalog.set_config('statement_timeout', '0', true), "
-               "pg_catalog.set_config('standard_conforming_strings', 'on', true)") +
+               "pg_catalog.set_config('standard_conforming_strings', 'on', true), "
+               "(SELECT pg_catalog.set_config(s.name, '0', true) FROM pg_catalog.pg_settings AS s "
+               "WHERE s.name OPERATOR(pg_catalog.=) 'transaction_timeout')") +
            // In front of the survey: a function that comes in between is then one that came later.
            run("crossfade 1", "SELECT " + std::string{edition_sql}) + run("crossfade 2", survey_sql()) +
            pgwire::build_sync();

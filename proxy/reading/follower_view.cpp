@@ -37,6 +37,10 @@ void follower_view::set_unlike(relation_names now) {
     replace(unlike_, std::move(now));
 }
 
+void follower_view::set_misshapen(relation_names now) {
+    replace(misshapen_, std::move(now));
+}
+
 void follower_view::set_whole(bool is) {
     if (whole_.exchange(is, std::memory_order_acq_rel) != is) edition_.fetch_add(1, std::memory_order_acq_rel);
 }

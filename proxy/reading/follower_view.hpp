@@ -51,6 +51,8 @@ class follower_view {
     std::shared_ptr<const relation_names> views() const { return std::atomic_load(&views_); }
     // Tables and views that not the same roles may read on both sides, or not the same rows. Never null.
     std::shared_ptr<const relation_names> unlike() const { return std::atomic_load(&unlike_); }
+    // Those whose rows don't look alike on both sides, or that have more rows than their own. Never null.
+    std::shared_ptr<const relation_names> misshapen() const { return std::atomic_load(&misshapen_); }
     // Whether all that the authority has tables for, whatever they are called, is live on the follower.
     bool whole() const { return whole_.load(std::memory_order_acquire); }
     std::uint64_t edition() const { return edition_.load(std::memory_order_acquire); }
@@ -65,6 +67,7 @@ class follower_view {
     void set_tables(table_states now);
     void set_views(relation_names now);
     void set_unlike(relation_names now);
+    void set_misshapen(relation_names now);
     void set_whole(bool is);
     void set_shared(settings::side on, shared_names now);
 
@@ -90,6 +93,7 @@ class follower_view {
     std::shared_ptr<const table_states> tables_ = std::make_shared<const table_states>();
     std::shared_ptr<const relation_names> views_ = std::make_shared<const relation_names>();
     std::shared_ptr<const relation_names> unlike_ = std::make_shared<const relation_names>();
+    std::shared_ptr<const relation_names> misshapen_ = std::make_shared<const relation_names>();
     std::array<std::shared_ptr<const shared_names>, 2> shared_;
     std::function<void()> tell_;
 };

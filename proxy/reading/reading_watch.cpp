@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 
 #include "lib/pgclient/notified.hpp"
 #include "lib/pgwire/array_literal.hpp"
@@ -26,6 +27,7 @@ constexpr auto look_at_tables_every = 1s;
 static_assert(look_at_tables_every < follower_view::longest_unseen);
 static_assert(follower_view::longest_unseen < store::until_known_of);
 constexpr milliseconds look_again_after{50};  // where something is amiss
+constexpr std::size_t most_said = 20;
 
 // $1 the stream. What is being copied, or waits for DDL, is not what legacy has, however far the stream is.
 constexpr const char* live_tables =
@@ -160,7 +162,7 @@ void reading_watch::make_marks(const std::stop_token& stopping) {
         if (clock::now() - looked >= look_at_tables_every) {
             looked = clock::now();
             if (!look_at_names(*legacy, settings::side::legacy) || !look_for_more(*legacy) ||
-                !look_at_rights(*legacy, settings::side::legacy)) {
+                !look_at_rights(*legacy, settings::side::legacy) || !look_at_shapes(*legacy, settings::side::legacy)) {
                 legacy.reset();
                 continue;
             }
@@ -225,8 +227,9 @@ void reading_watch::listen(const std::stop_token& stopping) {
         bool well = true;
         if (clock::now() - looked >= (amiss_ ? look_again_after : milliseconds{look_at_tables_every})) {
             looked = clock::now();
-            well = look_at_tables(*modern) && look_at_names(*modern, settings::side::modern) &&
-                   look_at_rights(*modern, settings::side::modern);
+            // The tables last: of one that is live by then it is known whether it is fit.
+            well = look_at_names(*modern, settings::side::modern) && look_at_rights(*modern, settings::side::modern) &&
+                   look_at_shapes(*modern, settings::side::modern) && look_at_tables(*modern);
             if (well) view_.set_looked(looked);
             amiss_ = amiss_ && !well;
             take_news();
@@ -316,6 +319,36 @@ bool reading_watch::look_at_rights(pgclient::connection& at, settings::side whic
     }
     view_.set_unlike(std::move(unlike));
     return true;
+}
+
+bool reading_watch::look_at_shapes(pgclient::connection& at, settings::side which) {
+    auto found = load_shapes(at);
+    if (!found) return false;
+    const std::lock_guard alone{mutex_};
+    shapes_[static_cast<std::size_t>(which)] = std::move(*found);
+    const auto& of_legacy = shapes_[static_cast<std::size_t>(settings::side::legacy)];
+    relation_names misshapen;
+    for (const auto& [name, shape] : shapes_[static_cast<std::size_t>(settings::side::modern)]) {
+        const auto other = of_legacy.find(name);
+        if (other == of_legacy.end() || other->second != shape || shape.has_inheritors) misshapen.insert(name);
+    }
+    if (!of_legacy.empty()) say(misshapen);
+    view_.set_misshapen(std::move(misshapen));
+    return true;
+}
+
+// Of those that would be read on modern otherwise; with the lock.
+void reading_watch::say(const relation_names& misshapen) {
+    const auto live = view_.tables();
+    relation_names now;
+    std::ranges::copy_if(misshapen, std::inserter(now, now.end()),
+                         [&](const auto& name) { return live->contains(name); });
+    std::size_t news = 0;
+    for (const auto& name : now)
+        if (!said_misshapen_.contains(name) && ++news <= most_said)
+            spdlog::warn("{} is read from legacy alone: its columns differ on modern, or tables inherit from it", name);
+    if (news > most_said) spdlog::warn("and {} further tables are, too", news - most_said);
+    said_misshapen_ = std::move(now);
 }
 
 void reading_watch::note_lag() {

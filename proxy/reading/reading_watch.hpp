@@ -18,6 +18,7 @@
 #include "lib/store/rights.hpp"
 #include "proxy/reading/follower_view.hpp"
 #include "proxy/reading/mark_book.hpp"
+#include "proxy/reading/table_shapes.hpp"
 
 namespace crossfade::proxy::reading {
 
@@ -47,6 +48,8 @@ class reading_watch {
     bool look_at_tables(pgclient::connection& modern);
     bool look_for_more(pgclient::connection& legacy);
     bool look_at_rights(pgclient::connection& at, settings::side which);
+    bool look_at_shapes(pgclient::connection& at, settings::side which);
+    void say(const relation_names& misshapen);
     bool look_at_names(pgclient::connection& at, settings::side which);
     void lose_modern();
     void note_lag();
@@ -69,8 +72,10 @@ class reading_watch {
 
     store::marker marker_;  // of the thread that makes marks
 
-    std::mutex mutex_;                              // for the rights and the book
+    std::mutex mutex_;                              // for what follows, up to the book
     std::array<store::rights_by_table, 2> rights_;  // by settings::side
+    std::array<table_shapes, 2> shapes_;            // likewise
+    relation_names said_misshapen_;                 // live tables, of those
     std::condition_variable_any changed_;
     mark_book book_;
     std::jthread marks_thread_;

@@ -55,7 +55,10 @@ void add(footprint& to, const sql::statement& it, const group_sides& sides, cons
     if (const auto* run = std::get_if<effect::execute>(&it.effect)) {
         // What runs another one by its name may run itself: PostgreSQL refuses it, and nothing is known of it.
         const auto inner = prepared(run->name);
-        if (inner && !has_effect<effect::execute>(*inner)) return add(to, *inner, sides, prepared);
+        if (inner && !has_effect<effect::execute>(*inner)) {
+            to.repeatable = to.repeatable && run->calm_arguments;
+            return add(to, *inner, sides, prepared);
+        }
     }
     for (const auto& table : it.tables) {
         const auto place = sides.of(table.schema, table.name);

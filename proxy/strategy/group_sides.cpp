@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lib/sql/builtins.hpp"
+
 namespace crossfade::proxy::strategy {
 namespace {
 
@@ -19,10 +21,12 @@ bool names_one_table(std::string_view pattern) {
 }  // namespace
 
 bool is_postgresqls(std::string_view schema, std::string_view table) {
-    return schema == "pg_catalog" || schema == "information_schema" || (schema.empty() && table.starts_with("pg_"));
+    return schema == "pg_catalog" || schema == "information_schema" ||
+           (schema.empty() && sql::is_of_the_catalogs(table));
 }
 
 bool is_divided(const settings::in_force& flags, const session_facts& session) {
+    if (!session.moves) return false;
     const auto& scopes = flags.config.flags;
     const auto home = settings::authority(scopes.resolve({}, session.tenant));
     return std::ranges::any_of(scopes.groups(), [&](const auto& group) {

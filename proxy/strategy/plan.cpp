@@ -54,6 +54,7 @@ std::string_view to_string(follower_path path) {
 }
 
 plan decide(const settings::in_force& flags, const session_facts& session, const statement_facts& statement) {
+    if (!session.moves) return {.epoch = flags.epoch};
     const auto& scopes = flags.config.flags;
     const auto around = scopes.resolve({}, session.tenant);
     plan made{settings::authority(around), effective_strategy(around), flags.epoch};
@@ -70,10 +71,15 @@ plan decide(const settings::in_force& flags, const session_facts& session, const
     return made;
 }
 
+settings::side authority_of(const settings::in_force& flags, const session_facts& session) {
+    return session.moves ? flags.config.authority_of(session.tenant) : settings::side::legacy;
+}
+
 namespace {
 
 template <class Is>
 bool any_scope(const settings::in_force& flags, const session_facts& session, Is is) {
+    if (!session.moves) return false;
     const auto& scopes = flags.config.flags;
     const auto holds = [&](std::string_view group) { return is(scopes.resolve(group, session.tenant)); };
     return holds({}) || std::ranges::any_of(scopes.groups(), [&](const auto& group) { return holds(group.first); });
@@ -88,6 +94,11 @@ bool may_change_hands(const settings::in_force& flags, const session_facts& sess
 
 bool may_be_mirrored(const settings::in_force& flags, const session_facts& session) {
     return any_scope(flags, session, [](const auto& of) { return effective_strategy(of) == write_strategy::mirror; });
+}
+
+bool is_mirrored_whole(const settings::in_force& flags, const session_facts& session) {
+    return session.moves &&
+           !any_scope(flags, session, [](const auto& of) { return effective_strategy(of) != write_strategy::mirror; });
 }
 
 bool may_have_to_fail(const settings::in_force& flags, const session_facts& session) {

@@ -13,6 +13,9 @@ namespace crossfade::proxy::strategy {
 // What is known of a session once it has started.
 struct session_facts {
     std::string tenant;  // tenant_of() of its start-up parameters; empty: none
+    // Whether its database is the one that moves. Another one of legacy's server has no stream, no fence and no way
+    // back: its sessions are legacy's, whatever the flags say.
+    bool moves = true;
 };
 
 // What is known of a statement. The relay of this version looks at no SQL: it asks with no tables.
@@ -45,12 +48,18 @@ struct plan {
 // scopes share one authority, which settings::load() and reload_objections() see to.
 plan decide(const settings::in_force& flags, const session_facts& session, const statement_facts& statement);
 
+// Of the session's statements whose tables aren't known.
+settings::side authority_of(const settings::in_force& flags, const session_facts& session);
+
 // Whether a flip may give the session another authority some day: any of its scopes keeps the other side up to date.
 // As cheap as its groups are few; to be asked once for each configuration.
 bool may_change_hands(const settings::in_force& flags, const session_facts& session);
 
 // Whether any of the session's scopes is mirrored.
 bool may_be_mirrored(const settings::in_force& flags, const session_facts& session);
+
+// Whether all of them are.
+bool is_mirrored_whole(const settings::in_force& flags, const session_facts& session);
 
 // Whether, in any of them, a transaction that can't be mirrored is to fail.
 bool may_have_to_fail(const settings::in_force& flags, const session_facts& session);

@@ -149,7 +149,8 @@ bool may_read_at_follower(const settings::in_force& flags, const session_facts& 
     const auto may = [&](std::string_view group) {
         return settings::may_read_at_follower(scopes.resolve(group, session.tenant));
     };
-    if (flags.config.authority_of(session.tenant) != settings::side::legacy || is_divided(flags, session)) return false;
+    if (!session.moves || authority_of(flags, session) != settings::side::legacy || is_divided(flags, session))
+        return false;
     return may({}) || std::ranges::any_of(scopes.groups(), [&](const auto& group) { return may(group.first); });
 }
 
@@ -157,7 +158,10 @@ void add(intent& to, const sql::statement& it, carried_out when, const prepared_
     if (const auto* run = std::get_if<effect::execute>(&it.effect)) {
         const auto inner = it.kind == statement_kind::execute ? prepared(run->name) : nullptr;
         // One that runs another may run itself: PostgreSQL refuses it, and nothing is known of it.
-        if (inner && !has_effect<effect::execute>(*inner)) return add(to, *inner, when, prepared);
+        const bool known = inner && !has_effect<effect::execute>(*inner);
+        to.unknown = to.unknown || !known;
+        if (known) add(to, *inner, when, prepared);
+        if (known && run->calm_arguments) return;
     }
     to.what = behind(to.what, errand_of(it));
     to.strays = to.strays || strays(it);
@@ -185,6 +189,8 @@ std::string_view to_string(fallback why) {
             return "drift";
         case fallback::rights:
             return "rights";
+        case fallback::shape:
+            return "shape";
     }
     return "session";
 }
@@ -199,6 +205,7 @@ read_place place_of(std::span<const read_target> targets, const read_circumstanc
     if (!now.there) return back(fallback::away);
     if (!std::ranges::all_of(targets, &read_target::ready)) return back(fallback::not_ready);
     if (!std::ranges::all_of(targets, &read_target::guarded)) return back(fallback::rights);
+    if (!std::ranges::all_of(targets, &read_target::alike)) return back(fallback::shape);
     // What modern hasn't got for all that the stream has come may be what the session has written.
     const bool lacks = std::ranges::any_of(targets, [](const auto& each) { return each.drift > 0; });
     if (now.last_write && (lacks || !now.fresh_to || *now.fresh_to < *now.last_write))

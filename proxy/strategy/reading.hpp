@@ -35,14 +35,17 @@ struct intent {
     // Of what stands in a READ ONLY transaction: has an effect there that the follower's would not be, or one by which
     // the session could not leave the follower any more.
     bool strays = false;
-    bool chains = false;  // begins a transaction behind the one that it is in: COMMIT AND CHAIN
-    bool runs = false;    // something is carried out
+    bool chains = false;   // begins a transaction behind the one that it is in: COMMIT AND CHAIN
+    bool unknown = false;  // has something in it that nobody knows, and that may be any of that, or read anything
+    bool runs = false;     // something is carried out
     bool controls =
         false;  // and all that is leaves nothing but the transaction's own state: BEGIN, SAVEPOINT, SET LOCAL
     std::vector<const sql::table_use*> tables{};  // read; in what was given to add()
 
     // Nobody knows: a text that isn't understood.
-    static intent of_unknown() { return {.what = errand::at_home, .alters = true, .may_write = true, .runs = true}; }
+    static intent of_unknown() {
+        return {.what = errand::at_home, .alters = true, .may_write = true, .unknown = true, .runs = true};
+    }
 };
 // What was prepared under the name; null: not known.
 using prepared_by_name = std::function<std::shared_ptr<const sql::statement>(std::string_view name)>;
@@ -59,8 +62,9 @@ enum class fallback : std::uint8_t {
     lag,         // modern lacks what is older than proxy.max_read_lag
     drift,       // more rows of a table differ than migration_drift_tolerance says
     rights,      // not the same roles may read a table on modern, or not the same rows of it
+    shape,       // it has other columns there, or tables that inherit from it
 };
-inline constexpr std::size_t fallbacks = 7;
+inline constexpr std::size_t fallbacks = 8;
 std::string_view to_string(fallback why);
 
 // A table that is read, or a scope as far as its flags go.
@@ -70,6 +74,7 @@ struct read_target {
     bool ready = false;
     double drift = 0;     // share of its rows that are known to differ
     bool guarded = true;  // who may read which rows is as on legacy
+    bool alike = true;    // what a row looks like is, too, and all rows are its own
 };
 struct read_circumstances {
     using instant = std::chrono::steady_clock::time_point;

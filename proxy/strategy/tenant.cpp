@@ -65,25 +65,29 @@ std::optional<std::string> from_options(std::string_view options, std::string_vi
     return value;
 }
 
+std::optional<std::string> exactly(std::string_view name, parameter_list parameters) {
+    return last_of(parameters, name, [](std::string_view given, std::string_view wanted) { return given == wanted; });
+}
+
 }  // namespace
 
+std::optional<std::string> set_at_start(std::string_view name, parameter_list parameters) {
+    if (auto own = last_of(parameters, name, same_name)) return own;
+    return from_options(exactly("options", parameters).value_or(""), name);
+}
+
 std::string tenant_of(const settings::tenancy& by, parameter_list parameters) {
-    const auto exactly = [&](std::string_view name) {
-        return last_of(parameters, name,
-                       [](std::string_view given, std::string_view wanted) { return given == wanted; });
-    };
     switch (by.session) {
         case settings::tenant_source::none:
             break;
         case settings::tenant_source::user:
-            return exactly("user").value_or("");
+            return exactly("user", parameters).value_or("");
         case settings::tenant_source::database: {
-            const auto database = exactly("database");
-            return database && !database->empty() ? *database : exactly("user").value_or("");
+            const auto database = exactly("database", parameters);
+            return database && !database->empty() ? *database : exactly("user", parameters).value_or("");
         }
         case settings::tenant_source::parameter:
-            if (auto own = last_of(parameters, by.parameter, same_name)) return *own;
-            return from_options(exactly("options").value_or(""), by.parameter).value_or("");
+            return set_at_start(by.parameter, parameters).value_or("");
     }
     return {};
 }

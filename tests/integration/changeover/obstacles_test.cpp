@@ -1,6 +1,10 @@
 // Sessions that can't go over are told so and closed.
+#include <cstdlib>
+
 #include "tests/integration/changeover/two_sides.hpp"
 #include "tests/scripted/proxy/peer.hpp"
+#include "tests/support/process.hpp"
+#include "tests/support/temp_dir.hpp"
 
 namespace crossfade::proxy::test {
 namespace {
@@ -51,6 +55,33 @@ TEST_F(left_behind, for_what_the_other_database_lacks) {
     EXPECT_TRUE(become("different", 1));
     EXPECT_THAT(last_words(client), HasSubstr("the modern database doesn't take what the session holds: 42P01"));
     legacy_->exec("DROP TABLE here_alone; DROP ROLE here_alone");
+}
+
+// A locale is the host's.
+TEST_F(left_behind, by_formats_only_where_the_session_has_set_them) {
+    const support::temp_dir host;
+    const auto locale = (host.path() / "de_DE.UTF-8").string();
+    const auto made = support::run({"localedef", "-i", "de_DE", "-f", "UTF-8", locale}, std::chrono::minutes{1});
+    if (made.exit_code != 0) GTEST_SKIP() << "no localedef: " << made.output;
+    support::postgres_cluster german{{.extra_settings = {"lc_monetary=de_DE.UTF-8", "lc_numeric=de_DE.UTF-8"}}};
+    ::setenv("LOCPATH", host.path().c_str(), 1);
+    german.start();
+    ::unsetenv("LOCPATH");
+    german.exec("CREATE TABLE side AS SELECT 'legacy' AS name");
+    front_ = std::make_unique<front_of_two>(german.dsn("app") + "?sslmode=disable",
+                                            modern_->dsn("app_modern") + "?sslmode=disable", "legacy-primary", "");
+    const auto client = connect();
+    const auto wants_it = connect();
+    const auto written = [&](const connection& by) { return run(by, "SELECT to_char(1234.5, 'FM9G999D9')"); };
+    EXPECT_EQ(written(client), "1.234,5");
+    run(wants_it, "SET lc_numeric = 'de_DE.UTF-8'");
+    front_->flip(modern_side);
+    EXPECT_TRUE(moved(1));
+    EXPECT_TRUE(become("different", 1));
+    EXPECT_EQ(where(client), "modern");
+    EXPECT_EQ(written(client), written(connect())) << "as for who logs in there";
+    EXPECT_THAT(last_words(wants_it), HasSubstr("the modern database doesn't take what the session holds: 22023"));
+    front_.reset();
 }
 
 TEST_F(left_behind, where_the_other_database_is_away) {

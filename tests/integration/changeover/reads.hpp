@@ -18,9 +18,9 @@ class reads : public two_sides {
     void SetUp() override { begin("prefer-modern"); }
 
     // `more`: further keys of the section proxy, each behind a comma.
-    void begin(const std::string& strategy, const std::string& writes = "legacy-primary",
-               const std::string& more = {}) {
-        start(writes + ", hybrid_read_strategy: " + strategy, "max_read_lag: 1h" + more);
+    void begin(const std::string& strategy, const std::string& writes = "legacy-primary", const std::string& more = {},
+               const std::string& groups = "{}") {
+        start(writes + ", hybrid_read_strategy: " + strategy, "max_read_lag: 1h" + more, groups);
         auto& view = front_->view();
         view.set_tables({{"public.side", 0}, {"public.accounts", 0}, {"public.here_alone", 0}, {"public.noted", 0}});
         for (const auto each : {legacy_side, modern_side}) view.set_shared(each, {});

@@ -76,6 +76,13 @@ TEST_F(reads, of_a_read_only_transaction_find_legacys_sequences_and_catalogs) {
     EXPECT_EQ(run(client, here), "1");
     EXPECT_EQ(run(client, "SELECT last_value FROM drawn"), "XF009");
     EXPECT_EQ(run(client, "ROLLBACK"), "");
+    // Of a text as long as that nobody knows what it reads.
+    is_fresh();
+    const auto another = connect();
+    EXPECT_EQ(run(another, "BEGIN READ ONLY"), "");
+    EXPECT_EQ(where(another), "modern");
+    EXPECT_EQ(run(another, "/*" + std::string(9 << 10, ' ') + "*/ SELECT last_value FROM drawn"), "4711");
+    EXPECT_EQ(run(another, "COMMIT"), "");
 }
 
 TEST_F(reads, of_a_read_only_transaction_notice_when_a_table_is_no_more_as_it_was) {
@@ -98,6 +105,33 @@ TEST_F(reads, of_a_chain_of_read_only_transactions_come_home) {
     EXPECT_EQ(where(client), "legacy");
     EXPECT_EQ(run(client, "SHOW transaction_read_only"), "on");
     EXPECT_EQ(run(client, "COMMIT"), "");
+}
+
+// What it has set for itself is undone, which its client is told, and set again.
+TEST_F(reads, of_a_read_only_transaction_that_begins_anew_are_told_what_it_has_set) {
+    const auto client = connect();
+    const auto told = [&](const char* name) { return std::string{PQparameterStatus(client.get(), name)}; };
+    const auto zone = told("TimeZone");
+    EXPECT_EQ(run(client, "BEGIN"), "");
+    EXPECT_EQ(run(client, "SET LOCAL client_encoding = 'LATIN1'"), "");
+    EXPECT_EQ(run(client, "SET LOCAL TimeZone = 'Asia/Tokyo'"), "");
+    EXPECT_EQ(run(client, "SET TRANSACTION READ ONLY"), "");
+    EXPECT_EQ(where(client), "modern");
+    EXPECT_EQ(told("client_encoding"), "LATIN1");
+    EXPECT_EQ(told("TimeZone"), "Asia/Tokyo");
+    EXPECT_EQ(run(client, "COMMIT"), "");
+    EXPECT_EQ(told("client_encoding"), "UTF8");
+    EXPECT_EQ(told("TimeZone"), zone);
+    // And home again.
+    is_fresh();
+    EXPECT_EQ(run(client, "BEGIN READ ONLY"), "");
+    EXPECT_EQ(where(client), "modern");
+    EXPECT_EQ(run(client, "SET LOCAL DateStyle = 'German'"), "");
+    EXPECT_EQ(run(client, "SELECT pg_try_advisory_xact_lock(1)"), "t");
+    EXPECT_EQ(where(client), "legacy");
+    EXPECT_EQ(told("DateStyle"), "German, DMY");
+    EXPECT_EQ(run(client, "COMMIT"), "");
+    EXPECT_EQ(told("DateStyle"), "ISO, MDY");
 }
 
 // Longer than what is looked at together.

@@ -247,6 +247,18 @@ TEST_F(reads, find_what_functions_set_that_are_younger_than_the_session) {
     modern_->exec("DROP FUNCTION set_late", "app_modern");
 }
 
+// No stream feeds it there.
+TEST_F(reads, of_another_database_are_legacys) {
+    make_other_databases();
+    const auto client = connect("dbname=other");
+    EXPECT_EQ(where(client), "legacy");
+    EXPECT_EQ(run(client, "BEGIN READ ONLY"), "");
+    EXPECT_EQ(where(client), "legacy");
+    EXPECT_EQ(run(client, "COMMIT"), "");
+    EXPECT_EQ(read_at("modern"), 0);
+    EXPECT_EQ(where(connect("dbname=app_modern")), "modern") << "which is the one that moves";
+}
+
 TEST_F(reads, are_held_with_all_else_and_follow_a_flip) {
     const auto client = connect();
     const auto idle = connect();
@@ -271,6 +283,23 @@ TEST_F(reads, are_held_with_all_else_and_follow_a_flip) {
     EXPECT_EQ(run(client, "SELECT current_database()"), "app");
     is_fresh();
     EXPECT_EQ(where(client), "modern");
+}
+
+// The connection that waits has been made one that only reads.
+TEST_F(reads, leave_no_connection_to_a_group_that_moves) {
+    begin("prefer-modern", "legacy-primary", "", "{ shop: { tables: [\"public.accounts\"] } }");
+    const auto client = connect();
+    EXPECT_EQ(where(client), "modern");
+    EXPECT_EQ(run(client, "UPDATE side SET name = name"), "");
+    front_->decide({legacy_side, {{{"shop", ""}, modern_side}}});
+    EXPECT_EQ(run(client, "UPDATE accounts SET balance = 7 WHERE id = 1"), "");
+    EXPECT_EQ(run(client, "SELECT current_database()"), "app_modern");
+    EXPECT_EQ(run(client, "SHOW default_transaction_read_only"), "off");
+    EXPECT_EQ(run(client, "UPDATE side SET name = name"), "");
+    EXPECT_EQ(run(client, "SELECT current_database()"), "app");
+    EXPECT_EQ(run(client, "SHOW default_transaction_read_only"), "off");
+    EXPECT_EQ(count("modern", "accounts WHERE balance = 7"), "1");
+    modern_->exec("UPDATE accounts SET balance = 0", "app_modern");
 }
 
 TEST_F(reads, are_in_order_where_many_are_sent_at_once) {

@@ -59,6 +59,40 @@ TEST_F(a_session, that_is_idle_goes_over_by_itself) {
     EXPECT_EQ(front_->metric("crossfade_session_move_seconds_count"), 2);
 }
 
+TEST_F(a_session, of_another_database_stays_with_legacy) {
+    make_other_databases();
+    const auto client = connect("dbname=other");
+    const auto writes = connect("dbname=other");
+    EXPECT_EQ(run(writes, "BEGIN"), "");
+    EXPECT_EQ(run(writes, "INSERT INTO side VALUES ('one')"), "");
+    const auto goes = connect();
+    front_->flip(modern_side);
+    EXPECT_TRUE(moved(1));
+    EXPECT_EQ(where(goes), "modern");
+    EXPECT_EQ(where(client), "legacy");
+    EXPECT_EQ(run(writes, "COMMIT"), "");
+    EXPECT_EQ(run(writes, "INSERT INTO side VALUES ('two')"), "");
+    const auto late = connect("dbname=other");
+    EXPECT_EQ(run(late, "INSERT INTO side VALUES ('three')"), "");
+    EXPECT_EQ(legacy_->value("SELECT count(*) FROM side", "other"), "4");
+    EXPECT_EQ(modern_->value("SELECT count(*) FROM side", "other"), "1");
+    for (const auto& each : front_->sessions())
+        EXPECT_EQ(each.server->side, each.database == "other" ? legacy_side : modern_side);
+    front_->flip(legacy_side);
+    EXPECT_TRUE(moved(2)) << "nobody else";
+    EXPECT_EQ(where(client), "legacy");
+}
+
+TEST_F(a_session, asks_for_the_database_that_moves_by_either_of_its_names) {
+    const auto client = connect("dbname=app_modern");
+    EXPECT_EQ(where(client), "legacy");
+    EXPECT_EQ(run(client, "SELECT current_database()"), "app");
+    front_->flip(modern_side);
+    EXPECT_TRUE(moved(1));
+    for (const auto* name : {"dbname=app", "dbname=app_modern"}) EXPECT_EQ(where(connect(name)), "modern");
+    EXPECT_EQ(where(client), "modern");
+}
+
 TEST_F(a_session, keeps_its_settings) {
     const auto client = connect("application_name=shop options='-c work_mem=5MB -c app.region=north'");
     run(client, "SET search_path = public, pg_catalog; SET TimeZone = 'Asia/Tokyo'; SET app.tenant = 'ac''me\\n'");
@@ -86,6 +120,53 @@ TEST_F(a_session, keeps_its_settings) {
     EXPECT_EQ(where(client), "legacy");
     EXPECT_EQ(ask("app.tenant"), "other");
     EXPECT_EQ(run(client, "SELECT current_user"), "crossfade");
+}
+
+TEST_F(a_session, keeps_its_settings_whatever_libraries_and_databases_say) {
+    legacy_->exec(
+        "ALTER DATABASE app SET plpgsql.print_strict_params = on; ALTER DATABASE app SET app.region = 'north'");
+    modern_->exec(
+        "ALTER DATABASE app_modern SET plpgsql.print_strict_params = on; ALTER DATABASE app_modern SET app.side = 'm'",
+        "app_modern");
+    const auto client = connect();
+    run(client, "DO $$ BEGIN END $$");
+    run(client, "SET plpgsql.extra_warnings = 'all'");
+    const auto ask = [&](const std::string& setting) {
+        return run(client, "SELECT coalesce(current_setting('" + setting + "', true), 'none')");
+    };
+    for (const auto* side : {"modern", "legacy", "modern", "legacy"}) {
+        front_->flip(side == std::string{"modern"} ? modern_side : legacy_side);
+        EXPECT_EQ(where(client), side);
+        EXPECT_EQ(ask("plpgsql.extra_warnings"), "all");
+        EXPECT_EQ(ask("plpgsql.print_strict_params"), "on");
+        EXPECT_EQ(ask("app.region"), "north");
+        EXPECT_EQ(ask("app.side"), side == std::string{"modern"} ? "m" : "none") << "each its own";
+    }
+    legacy_->exec("ALTER DATABASE app RESET ALL");
+    modern_->exec("ALTER DATABASE app_modern RESET ALL", "app_modern");
+}
+
+// As pools give a connection back behind a statement that failed, and take it again.
+TEST_F(a_session, whose_last_statement_without_a_name_is_not_known_goes_over) {
+    const auto asked = [](const connection& by, const std::string& sql) {
+        return outcome(answer{PQexecParams(by.get(), sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0)});
+    };
+    const auto client = connect();
+    EXPECT_EQ(asked(client, "INSERT INTO accounts VALUES (1, 1)"), "23505");
+    // Too long to be kept, but what waits is sent in its place.
+    const auto another = connect();
+    EXPECT_EQ(asked(another, "SELECT '" + std::string(5000, 'x') + "' = ''"), "f");
+    front_->hold();
+    ASSERT_EQ(PQsendQueryParams(another.get(), "SELECT name FROM side", 0, nullptr, nullptr, nullptr, nullptr, 0), 1);
+    EXPECT_TRUE(support::eventually(5s, [&] {
+        return std::ranges::any_of(front_->sessions(),
+                                   [](const auto& each) { return each.state == console::session_state::paused; });
+    }));
+    front_->decide(modern_side);
+    front_->let_go();
+    EXPECT_EQ(received(another), "modern");
+    EXPECT_EQ(asked(client, "SELECT name FROM side"), "modern");
+    EXPECT_TRUE(moved(2));
 }
 
 TEST_F(a_session, keeps_its_statements) {

@@ -145,10 +145,20 @@ class two_sides : public testing::Test {
     }
     void TearDown() override { front_.reset(); }
 
-    void start(const std::string& strategy = "legacy-primary", const std::string& more = {}) {
+    void start(const std::string& strategy = "legacy-primary", const std::string& more = {},
+               const std::string& groups = "{}") {
         front_.reset();
-        front_ = std::make_unique<front_of_two>(legacy_->dsn("app") + "?sslmode=disable",
-                                                modern_->dsn("app_modern") + "?sslmode=disable", strategy, more);
+        front_ =
+            std::make_unique<front_of_two>(legacy_->dsn("app") + "?sslmode=disable",
+                                           modern_->dsn("app_modern") + "?sslmode=disable", strategy, more, groups);
+    }
+
+    // `other`, beside the one that moves; once in a suite.
+    static void make_other_databases() {
+        for (const auto& [name, server] : {std::pair{"legacy", legacy_.get()}, {"modern", modern_.get()}}) {
+            server->exec("CREATE DATABASE other", "postgres");
+            server->exec("CREATE TABLE side AS SELECT '" + std::string{name} + "' AS name", "other");
+        }
     }
 
     std::string conninfo(const std::string& more = {}) const {

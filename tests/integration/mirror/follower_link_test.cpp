@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "lib/store/schema.hpp"
+#include "proxy/mirror/catalog_reader.hpp"
 #include "tests/support/certificates.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/postgres.hpp"
@@ -29,6 +32,7 @@ class a_follower_link : public testing::Test {
         cluster_->exec(std::string{store::schema_sql()});
         cluster_->exec("CREATE TABLE public.t (id int PRIMARY KEY, note text)");
         cluster_->exec("CREATE TABLE public.tied (id int PRIMARY KEY, note text, at timestamptz UNIQUE)");
+        cluster_->exec("CREATE PUBLICATION all_of_it");
     }
     static void TearDownTestSuite() { cluster_.reset(); }
 
@@ -212,6 +216,108 @@ TEST_F(a_follower_link, writes_no_row_over_other_ties) {
     EXPECT_EQ(settled(link_->write({9, {update("2", "c", "2024-01-01 15:00+02", true)}})), state::failed);
     EXPECT_TRUE(link_->roll_back());
     EXPECT_EQ(cluster_->value("SELECT string_agg(note, ' ') FROM public.tied"), "b b");
+}
+
+// By what the catalogs say of a table, which is the same one on both sides here.
+class a_follower_link_to_a_table : public a_follower_link {
+  protected:
+    void make(const std::string& name, const std::string& columns, const std::string& before = {}) {
+        name_ = name;
+        cluster_->exec("SET search_path = public; " + before + "CREATE TABLE " + name + " (" + columns + ");" +
+                       "ALTER PUBLICATION all_of_it ADD TABLE " + name);
+        read();
+    }
+    void read() {
+        auto legacy = pgclient::connection::open(cluster_->dsn(), {}).value();
+        auto modern = pgclient::connection::open(cluster_->dsn(), {}).value();
+        auto tables = read_tables(legacy, modern, "all_of_it", "s", true).value();
+        const auto found = std::ranges::find_if(tables, [&](const auto& each) { return each.name.name == name_; });
+        ASSERT_NE(found, tables.end());
+        // As the keeper does.
+        auto before = table_->oid == found->oid ? table_->columns : std::vector<table_facts::column>{};
+        if (before == found->columns) return;
+        write_row_sql(*found, ++serial_);
+        table_ = std::make_shared<const table_facts>(*found);
+    }
+    state tried(change what, std::vector<std::optional<std::string>> values) {
+        const auto now = settled(link_->write({++id_, {{table_, what, std::move(values)}}}));
+        if (now == state::done) return settled(link_->commit());
+        EXPECT_TRUE(link_->roll_back());
+        return now;
+    }
+    std::string all() const {
+        return cluster_->value("SELECT string_agg(t::text, ' ' ORDER BY t::text) FROM public." + name_ + " t");
+    }
+
+    std::string name_;
+    std::uint64_t serial_ = 100;
+    store::source_xid id_ = 100;
+};
+
+// A prepared statement keeps the types of its parameters, whatever becomes of the columns.
+TEST_F(a_follower_link_to_a_table, takes_values_for_what_the_columns_are_now) {
+    make("typed", "id int PRIMARY KEY, r real, at date, n int, z timestamp");
+    ASSERT_EQ(tried(change::insert, {"1", "0.25", "2024-01-01", "1", "2024-01-01 00:00:00"}), state::done);
+    const auto before = table_->insert.name;
+    cluster_->exec(
+        "ALTER TABLE public.typed ALTER r TYPE double precision, ALTER at TYPE timestamp, ALTER n TYPE bigint,"
+        " ALTER z TYPE timestamptz USING z AT TIME ZONE 'UTC'");
+    read();
+    EXPECT_NE(table_->insert.name, before);
+    ASSERT_EQ(tried(change::insert, {"2", "0.1", "2024-01-01 12:30:00", "3000000000", "2024-01-01 12:00:00+02"}),
+              state::done);
+    EXPECT_EQ(cluster_->value("SELECT r || ' ' || at || ' ' || n || ' ' || (z AT TIME ZONE 'UTC') FROM public.typed"
+                              " WHERE id = 2"),
+              "0.1 2024-01-01 12:30:00 3000000000 2024-01-01 10:00:00");
+}
+
+// Our sessions look in pg_catalog alone.
+TEST_F(a_follower_link_to_a_table, finds_rows_by_operators_of_extensions) {
+    for (const auto* type : {"ltree", "citext"}) {
+        make(std::string{"by_"} + type, std::string{"id "} + type + " PRIMARY KEY, note text",
+             std::string{"CREATE EXTENSION "} + type + ';');
+        ASSERT_EQ(tried(change::insert, {"a", "new"}), state::done);
+        EXPECT_EQ(tried(change::update, {"a", "changed"}), state::done) << pgclient::to_string(link_->why());
+        EXPECT_EQ(tried(change::put, {"a", "put"}), state::done);
+        EXPECT_EQ(all(), "(a,put)");
+        auto db = pgclient::connection::open(cluster_->dsn(), {}).value();
+        const std::string where = table_->remove.text.substr(table_->remove.text.find("WHERE"));
+        for (const std::string& sql :
+             {"PREPARE q AS SELECT FROM public." + name_ + ' ' + where,
+              std::string{"SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan"}})
+            db.exec(sql).value();
+        const auto plan = db.exec("EXPLAIN (COSTS OFF) EXECUTE q ('a')").value();
+        std::string text;
+        for (int i = 0; i < plan.size(); ++i) text += plan.text(i, 0);
+        EXPECT_NE(text.find("Index Cond"), std::string::npos) << text;
+        EXPECT_EQ(tried(change::remove, {"a", {}}), state::done);
+        EXPECT_EQ(all(), "");
+    }
+}
+
+// It is about the row of this key alone that the receipt tells.
+TEST_F(a_follower_link_to_a_table, writes_no_row_of_an_equal_key) {
+    struct equal {
+        const char* type;
+        const char* there;
+        const char* other;
+    };
+    cluster_->exec(
+        "CREATE COLLATION public.any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)");
+    int tables = 0;
+    for (const auto& [type, there, other] : {equal{"numeric", "1.0", "1.00"}, equal{"interval", "1 day", "24:00:00"},
+                                             equal{"text COLLATE public.any_case", "a", "A"}}) {
+        make("equal" + std::to_string(++tables), std::string{"id "} + type + " PRIMARY KEY, note text");
+        ASSERT_EQ(tried(change::insert, {there, "new"}), state::done) << type;
+        for (const auto what : {change::update, change::put, change::remove}) {
+            EXPECT_EQ(tried(what, {other, "wrong"}), state::failed) << type;
+            if (what != change::remove) {
+                EXPECT_EQ(tried(what, {there, "right"}), state::done) << type;
+            }
+        }
+        EXPECT_EQ(cluster_->value("SELECT id || note FROM public." + name_), std::string{there} + "right");
+        EXPECT_EQ(tried(change::remove, {there, {}}), state::done) << type;
+    }
 }
 
 }  // namespace

@@ -65,8 +65,8 @@ class database_session {
         survey_answer reading;
         return read_with(reading, build_survey());
     }
-    recreation::outcome become(const session_portrait& wanted) {
-        const auto now = portrait();
+    recreation::outcome become(const session_portrait& wanted, const question& asked = {}) {
+        const auto now = portrait(asked);
         recreation reading;
         return read_with(reading, recreate(wanted, now));
     }

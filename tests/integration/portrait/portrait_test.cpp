@@ -30,6 +30,7 @@ TEST_F(portrait_of, a_fresh_session_shows_what_decides_meanings_and_what_its_sta
     EXPECT_THAT(found.settings, Contains(Pair("search_path", "\"$user\", public")));
     EXPECT_THAT(found.settings, Contains(Pair("statement_timeout", "0")));
     EXPECT_EQ(found.settings.contains("random_page_cost"), false);
+    EXPECT_EQ(found.settings.contains("lo_compat_privileges"), false) << "which a superuser alone may set elsewhere";
     EXPECT_THAT(obstacles(found), IsEmpty());
 }
 
@@ -155,6 +156,39 @@ TEST_F(portrait_of, a_question_that_takes_longer_than_statement_timeout_is_answe
     const auto found = session.portrait();
     EXPECT_THAT(found.settings, Contains(Pair("statement_timeout", "300ms")));
     EXPECT_THAT(session.run("SELECT pg_sleep(10)"), ElementsAre("57014")) << "it holds again";
+}
+
+// Which ends the session and not the statement.
+TEST_F(portrait_of, a_question_that_takes_longer_than_transaction_timeout_is_answered) {
+    const auto newer = support::postgres_18_bin_dir();
+    if (!support::postgres_cluster::available(newer))
+        GTEST_SKIP() << "no PostgreSQL 18: script/bootstrap --postgres-18";
+    support::postgres_cluster server{{.bin_dir = newer}};
+    server.start();
+    server.exec("ALTER ROLE crossfade SET app.of_role = 'r'");
+    database_session session(server.port());
+    database_session plain(server.port());
+    EXPECT_FALSE(plain.portrait().settings.contains("transaction_timeout"));
+    session.run("SET transaction_timeout = '300ms'; SET work_mem = '9MB'");
+    for (const auto* catalog : {"pg_db_role_setting", "pg_language"}) {
+        database_session blocker(server.port());
+        database_session watcher(server.port());
+        ASSERT_NO_FATAL_FAILURE(hold_back(blocker, watcher, catalog));
+        if (std::string_view{catalog} == "pg_language") {
+            EXPECT_TRUE(std::holds_alternative<function_survey>(session.survey()));
+        } else {
+            EXPECT_THAT(session.portrait().settings, Contains(Pair("transaction_timeout", "300ms")));
+        }
+    }
+    // It may take longer to be made anew, too.
+    const auto found = session.portrait();
+    const auto messages = recreate(found, plain.portrait());
+    EXPECT_GT(messages.find("transaction_timeout"), messages.find("work_mem"));
+    ASSERT_TRUE(std::holds_alternative<recreation::done>(plain.become(found)));
+    EXPECT_THAT(differences(found, plain.portrait()), IsEmpty());
+    database_session older(here_->port());
+    EXPECT_THAT(differences(older.portrait(), database_session(server.port()).portrait()), IsEmpty());
+    EXPECT_THROW(session.run("BEGIN; SELECT pg_sleep(10)"), std::runtime_error) << "it holds again";
 }
 
 TEST_F(portrait_of, texts_that_the_clients_encoding_lacks_are_read) {

@@ -21,7 +21,7 @@ class recreated : public two_databases {
                                    const heard_facts& heard = database_session::all_heard()) {
         const auto wanted = from.portrait(asked, heard);
         EXPECT_THAT(obstacles(wanted), IsEmpty());
-        const auto outcome = onto.become(wanted);
+        const auto outcome = onto.become(wanted, asked);
         if (const auto* no = std::get_if<recreation::refused>(&outcome)) return {"refused: " + no->sqlstate};
         return differences(wanted, onto.portrait(asked));
     }
@@ -29,6 +29,7 @@ class recreated : public two_databases {
 
 TEST_F(recreated, settings_with_any_value) {
     auto session = here();
+    session.run("DO $$ BEGIN END $$");  // so that one of the settings with a dot is a library's, on this side alone
     session.run("SET search_path = \"we ird\", 'qu''ote', \"dou\"\"ble\", pg_catalog, public");
     session.run("SET app.tenant = E'a\\nb\\\\c''d\"e\\t$1;--'; SET app.empty = ''");
     session.run("SET TIME ZONE INTERVAL '-08:30'; SET DateStyle = German; SET IntervalStyle = iso_8601");
@@ -42,6 +43,25 @@ TEST_F(recreated, settings_with_any_value) {
     EXPECT_EQ(other.value("SHOW search_path"), session.value("SHOW search_path"));
     EXPECT_EQ(other.value("SHOW TimeZone"), session.value("SHOW TimeZone"));
     EXPECT_EQ(other.value("SHOW transaction_read_only"), "on");
+}
+
+TEST_F(recreated, settings_that_the_databases_say) {
+    for (auto* one : {here_, there_})
+        one->exec("ALTER DATABASE app SET plpgsql.print_strict_params = on; ALTER DATABASE app SET app.same = 's'");
+    here_->exec("ALTER DATABASE app SET app.region = 'north'");
+    there_->exec("ALTER DATABASE app SET app.there = 't'; ALTER DATABASE app SET app.heard = 'h'");
+    auto session = here();
+    session.run("DO $$ BEGIN END $$");
+    const auto asked = [](std::set<std::string> names) { return question{.own_settings = std::move(names)}; };
+    const auto found = session.portrait(asked({"app.heard"}));
+    EXPECT_THAT(found.own_settings, testing::Contains(testing::Pair("plpgsql.print_strict_params", "on")));
+    auto other = there();
+    EXPECT_THAT(lacks(session, other, asked({"app.heard", "app.region"})), IsEmpty());
+    EXPECT_EQ(other.value("SELECT current_setting('app.region')"), "north");
+    EXPECT_EQ(other.value("SELECT current_setting('app.there')"), "t") << "its own";
+    EXPECT_EQ(other.value("SELECT current_setting('app.heard')"), "") << "a session's, which this one hasn't set";
+    EXPECT_EQ(other.value("SHOW plpgsql.print_strict_params"), "on");
+    for (auto* one : {here_, there_}) one->exec("ALTER DATABASE app RESET ALL");
 }
 
 TEST_F(recreated, statements_prepared_either_way) {

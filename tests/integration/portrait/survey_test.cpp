@@ -18,10 +18,19 @@ function_survey survey_of(const support::postgres_cluster& server, const std::st
 }
 
 struct sample {
-    const char* function;
+    std::string function;
     std::vector<std::string> names;
     bool complete;
 };
+
+std::string by_execute(const std::string& text) {
+    return "f(a text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE " + text + "; END $$";
+}
+
+// A body that isn't looked into when it is created.
+std::string as_said_elsewhere(const std::string& body) {
+    return "f() RETURNS void LANGUAGE plpgsql AS $f$ BEGIN /*" + body + "*/ END $f$";
+}
 
 TEST(survey, finds_what_functions_set) {
     if (!support::postgres_cluster::available()) GTEST_SKIP() << "no PostgreSQL";
@@ -42,10 +51,46 @@ TEST(survey, finds_what_functions_set) {
         {"f(a text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE format('SET %I = 1', a); END $$", {}, false},
         {"f(a text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'set ' || a || ' = 1'; END $$", {}, false},
         {"f(a text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN UPDATE t SET a = f.a; END $$", {}, true},
+        // A part of the name.
+        {by_execute("format('SET app.%I = %L', a, a)"), {}, false},
+        {by_execute("format('SET SESSION app.%I = %L', a, a)"), {}, false},
+        {by_execute("format('SET app.of_%s = %L', a, a)"), {}, false},
+        {by_execute("format('SET \"%s\".tenant = 1', a)"), {}, false},
+        {by_execute("'SET app.' || a || ' = 1'"), {}, false},
+        {by_execute("'SET' || ' app.' || a || ' = 1'"), {}, false},
+        {by_execute("$q$SET app.$q$ || quote_ident(a) || ' = 1'"), {}, false},
+        {by_execute("concat('SET ', a, ' = 1')"), {}, false},
+        {by_execute("concat('SET app.', a, ' = 1')"), {}, false},
+        {by_execute("format('SELECT set_config(''app.%s'', ''x'', false)', a)"), {}, false},
+        {by_execute("format($q$SELECT set_config('app.%s', 'x', false)$q$, a)"), {}, false},
+        {by_execute("'SET app.whole = ' || quote_literal(a)"), {"app.whole"}, true},
+        {by_execute("format('SET LOCAL app.%I = %L', a, a)"), {}, true},
+        // As in languages that needn't be here.
+        {as_said_elsewhere(R"(plpy.execute(f"SET {k} = 1"))"), {}, false},
+        {as_said_elsewhere(R"(plpy.execute(f"SET app.{k} = 1"))"), {}, false},
+        {as_said_elsewhere(R"(plpy.execute("SET app." + k + " = 1"))"), {}, false},
+        {as_said_elsewhere(R"(spi_exec_query("SET app.$k = 1"))"), {}, false},
+        {as_said_elsewhere(R"(spi_exec_query('SET ' . $k . ' = 1'))"), {}, false},
+        {as_said_elsewhere(R"(plv8.execute(`SET app.${k} = 1`))"), {}, false},
+        // Of an UPDATE.
+        {by_execute("format('UPDATE %I SET %I = $1', a, a)"), {}, true},
+        {by_execute("format('UPDATE ONLY %I.%I AS t SET %I = 1', a, a, a)"), {}, true},
+        {by_execute("'UPDATE ' || quote_ident(a) || ' t SET ' || a || ' = 1'"), {}, true},
+        {by_execute("'UPDATE ' || quote_ident(a)\n || ' SET ' || a || ' = 1'"), {}, true},
+        {by_execute("format('INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET %I = 1', a)"), {}, true},
+        {by_execute("format('UPDATE %I SET %I = 1', a, a); EXECUTE format('SET app.%I = 1', a)"), {}, false},
+        {"f(a text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN IF a = 'UPDATE' THEN EXECUTE format('SET app.%I = 1', a);"
+         " END IF; END $$",
+         {},
+         false},
+        {"f() RETURNS void LANGUAGE plpgsql AS $$ DECLARE r record; BEGIN FOR r IN SELECT k FROM t FOR UPDATE LOOP "
+         "EXECUTE 'SET app.' || r.k || ' = 1'; END LOOP; END $$",
+         {},
+         false},
     };
     for (const auto& each : samples) {
         server.exec("CREATE DATABASE of_sample");
-        server.exec(std::string{"CREATE FUNCTION "} + each.function, "of_sample");
+        server.exec("CREATE FUNCTION " + each.function, "of_sample");
         const auto found = survey_of(server, "of_sample");
         EXPECT_THAT(found.own_settings, testing::ElementsAreArray(each.names)) << each.function;
         EXPECT_EQ(found.complete, each.complete) << each.function;

@@ -38,6 +38,9 @@ class two_databases : public testing::Test {
     void hold_back(database_session& blocker, const std::string& catalog) {
         // Before the lock: whoever logs in reads catalogs, too.
         auto watcher = here();
+        hold_back(blocker, watcher, catalog);
+    }
+    static void hold_back(database_session& blocker, database_session& watcher, const std::string& catalog) {
         blocker.send(pgwire::build_query("BEGIN; LOCK TABLE " + catalog + "; SELECT pg_sleep(0.9); COMMIT"));
         ASSERT_TRUE(support::eventually(std::chrono::seconds{10}, [&] {
             return watcher.value(

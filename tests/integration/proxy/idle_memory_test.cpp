@@ -42,7 +42,7 @@ TEST(idle_memory, a_plain_session_takes_at_most_8_kib) {
 
     const auto opening = build(startup_message{{},
                                                {{"user", "storefront_service"},
-                                                {"database", "storefront_production"},
+                                                {"database", "app"},
                                                 {"application_name", "storefront-worker 7f9c4d"},
                                                 {"client_encoding", "UTF8"}}});
     std::string welcome = build_authentication(authentication::ok);

@@ -39,10 +39,10 @@ TEST_F(mirror_ahead, is_there_before_the_commit_and_seen_behind_it) {
     run("UPDATE accounts SET balance = 1 WHERE id % 2 = 1");
     EXPECT_TRUE(comes_to("1"));
     run("SELECT 1");
-    run("UPDATE accounts SET balance = 2");
+    run("UPDATE accounts SET balance = 2 WHERE id = id");
     run("DELETE FROM accounts WHERE id = 3");
     run("INSERT INTO accounts VALUES (3, 33)");
-    run("UPDATE accounts SET note = 'all'");
+    run("UPDATE accounts SET note = 'all' WHERE id = id");
     EXPECT_EQ(balance(1), "0");
     run("COMMIT");
     EXPECT_EQ(world_->difference(), "");
@@ -153,7 +153,7 @@ TEST_F(mirror_ahead, is_sent_again_where_modern_did_not_take_it) {
     other.exec("COMMIT").value();
     for (int i = 0; i < 20; ++i) {
         run("BEGIN");
-        run("UPDATE accounts SET balance = balance + 1");
+        run("UPDATE accounts SET balance = balance + 1 WHERE id = id");
         run("COMMIT");
         EXPECT_EQ(world_->difference(), "");
     }

@@ -1,4 +1,7 @@
 // Transactions under mirror that are rolled back, or end in parts.
+#include <chrono>
+#include <csignal>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -27,7 +30,7 @@ TEST_F(mirror_rows, follow_savepoints_and_transactions_in_a_row) {
     run("ROLLBACK TO s");
     run("UPDATE accounts SET balance = 11 WHERE id = 1");
     run("SAVEPOINT s");
-    run("UPDATE accounts SET balance = balance + 1");
+    run("UPDATE accounts SET balance = balance + 1 WHERE id = id");
     run("ROLLBACK TO SAVEPOINT s");
     run("RELEASE s");
     run("INSERT INTO accounts VALUES (4, 40, 'kept')");
@@ -35,7 +38,7 @@ TEST_F(mirror_rows, follow_savepoints_and_transactions_in_a_row) {
     equal_by_the_proxy("savepoints");
 
     run("SET DateStyle = German; SET IntervalStyle = iso_8601; SET extra_float_digits = 0");
-    run("UPDATE accounts SET note = 'of types whose texts depend on no setting'");
+    run("UPDATE accounts SET note = 'of types whose texts depend on no setting' WHERE id = id");
     equal_by_the_proxy("settings");
 
     run("BEGIN");
@@ -146,10 +149,10 @@ TEST_F(mirror_rows, wait_for_connections_no_longer_than_for_modern) {
     begin("3s", "mirror\n  on_mirror_failure: fail", support::postgres_bin_dir(), ", mirror_ahead: 1m");
     // Their rows are sent ahead, and keep a connection each for as long as they go on.
     std::vector<pgclient::connection> others;
-    for (const std::string id : {"100", "200"}) {
+    for (const std::string range : {"100, 120", "200, 220"}) {
         auto& own = others.emplace_back(pgclient::connection::open(world_->client_dsn(), {}).value());
         ASSERT_TRUE(own.exec("BEGIN"));
-        ASSERT_TRUE(own.exec("INSERT INTO public.keys SELECT generate_series(" + id + ", " + id + " + 20)"));
+        ASSERT_TRUE(own.exec("INSERT INTO public.keys SELECT generate_series(" + range + ")"));
     }
     ASSERT_TRUE(support::eventually(2s, [&] {
         return world_->modern.value(
@@ -212,7 +215,7 @@ TEST_F(mirror_rows, or_nothing) {
     world_->modern.exec("INSERT INTO public.keys VALUES (2)");
     EXPECT_EQ(refused("INSERT INTO keys VALUES (2)"), "XF003");
     run("BEGIN");
-    run("UPDATE accounts SET balance = 11");
+    run("UPDATE accounts SET balance = 11 WHERE id = 1");
     run("INSERT INTO keys VALUES (2)");
     EXPECT_EQ(refused("COMMIT"), "XF003");
     EXPECT_EQ(PQtransactionStatus(client_->native()), PQTRANS_IDLE) << "as behind any COMMIT that fails";
@@ -239,6 +242,120 @@ TEST_F(mirror_rows, or_nothing) {
     ASSERT_TRUE(support::eventually(60s, [&] {
         return client_->exec("UPDATE accounts SET note = 'both have it' WHERE id = 1").has_value();
     })) << world_->logs();
+    expect_nothing_left();
+}
+
+// Neither a COMMIT that is only prepared ends a transaction, nor one that fails within a batch.
+TEST_F(mirror_rows, are_those_that_a_transaction_has_when_it_ends) {
+    begin("10s", "mirror\n  on_mirror_failure: fail");
+    auto* const conn = client_->native();
+    const auto prepare = [&](const char* name) {
+        const pgclient::rows got{PQprepare(conn, name, "COMMIT", 0, nullptr)};
+        EXPECT_EQ(PQresultStatus(got.native()), PGRES_COMMAND_OK) << PQerrorMessage(conn);
+    };
+    const auto commit = [&](const char* name) {
+        const pgclient::rows got{PQexecPrepared(conn, name, 0, nullptr, nullptr, nullptr, 0)};
+        const char* const state = PQresultErrorField(got.native(), PG_DIAG_SQLSTATE);
+        return std::string{state == nullptr ? PQcmdStatus(got.native()) : state};
+    };
+    run("BEGIN");
+    run("INSERT INTO keys VALUES (1)");
+    run("SAVEPOINT s");
+    run("INSERT INTO keys VALUES (2)");
+    prepare("c");
+    run("ROLLBACK TO s");
+    run("INSERT INTO keys VALUES (3)");
+    EXPECT_EQ(commit("c"), "COMMIT");
+    EXPECT_EQ(world_->difference(), "");
+
+    run("BEGIN");
+    run("SAVEPOINT s");
+    run("INSERT INTO keys VALUES (4)");
+    prepare("d");
+    run("ROLLBACK TO s");
+    run("COMMIT");
+    EXPECT_EQ(world_->difference(), "") << "nothing was committed";
+
+    world_->modern.exec("INSERT INTO public.keys VALUES (5)");
+    run("BEGIN");
+    run("INSERT INTO keys VALUES (6)");
+    run("SAVEPOINT s");
+    run("INSERT INTO keys VALUES (5)");
+    EXPECT_EQ(commit("c"), "XF003") << "modern has it";
+    EXPECT_EQ(PQtransactionStatus(conn), PQTRANS_INERROR);
+    run("ROLLBACK TO s");
+    run("INSERT INTO keys VALUES (7)");
+    EXPECT_EQ(commit("d"), "COMMIT");
+    world_->modern.exec("DELETE FROM public.keys WHERE id = 5");
+    EXPECT_EQ(world_->difference(), "");
+    EXPECT_EQ(world_->modern.value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM public.keys"), "1 3 6 7");
+    expect_nothing_left();
+}
+
+class mirror_rows_strictly : public mirror_rows, public testing::WithParamInterface<bool> {};
+
+// Nothing is refused, and nothing answered.
+TEST_P(mirror_rows_strictly, feel_a_modern_that_stands_still_once) {
+    const bool or_nothing = GetParam();
+    begin("3s", or_nothing ? "mirror\n  on_mirror_failure: fail" : "mirror");
+    run("INSERT INTO keys VALUES (0)");
+    int id = 0;
+    const auto outcome = [&] {
+        const auto done = client_->exec("INSERT INTO keys VALUES (" + std::to_string(++id) + ")");
+        return done ? "" : done.error().sqlstate;
+    };
+    const auto time_of = [&](int transactions) {
+        const auto began = std::chrono::steady_clock::now();
+        for (; transactions > 0; --transactions) EXPECT_EQ(outcome(), or_nothing ? "XF003" : "");
+        return std::chrono::steady_clock::now() - began;
+    };
+    world_->signal(chaos::victim::modern, SIGSTOP);
+    const auto first = time_of(1);
+    const auto others = time_of(8);
+    world_->signal(chaos::victim::modern, SIGCONT);
+    EXPECT_GE(first, 2900ms);
+    EXPECT_LT(first, 5s) << "for its rows, and then for the stream";
+    EXPECT_LT(others, 2500ms);
+    EXPECT_TRUE(support::eventually(60s, [&] {
+        const auto before = mirrored();
+        return outcome().empty() && mirrored() > before;
+    })) << world_->logs();
+    expect_nothing_left();
+}
+
+INSTANTIATE_TEST_SUITE_P(, mirror_rows_strictly, testing::Bool(),
+                         [](const auto& each) { return std::string{each.param ? "or_nothing" : "or_by_the_stream"}; });
+
+// By the name of a view, or of a partition, that is in no group.
+TEST_F(mirror_rows, or_nothing_of_a_group_by_whatever_name_it_is_written) {
+    world_ = std::make_unique<chaos::landscape>(chaos::landscape_options{
+        .schema = schema_ + "CREATE VIEW excluded_view AS SELECT * FROM excluded;"
+                            "CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id);"
+                            "CREATE TABLE parts_low PARTITION OF parts FOR VALUES FROM (0) TO (1000)",
+        .proxy_settings = ", mirror_timeout: 2s, mirror_connections: 8",
+        .scopes = "groups: { strict: { tables: [public.excluded, public.parts], flags: { dual_write_strategy: mirror, "
+                  "on_mirror_failure: fail } } }\n"});
+    auto opened = pgclient::connection::open(world_->client_dsn(), {});
+    ASSERT_TRUE(opened) << world_->logs();
+    client_.emplace(std::move(*opened));
+    int id = 0;
+    const auto outcome = [&](const std::string& table) {
+        const auto done = client_->exec("INSERT INTO public." + table + " VALUES (" + std::to_string(++id) + ")");
+        return done ? "" : done.error().sqlstate;
+    };
+    const auto all_go_well = [&] {
+        for (const auto* table : {"excluded", "excluded_view", "parts_low", "accounts"})
+            if (!outcome(table).empty()) return false;
+        return true;
+    };
+    ASSERT_TRUE(support::eventually(60s, all_go_well)) << world_->logs();
+    world_->kill(chaos::victim::modern);
+    ASSERT_TRUE(support::eventually(20s, [&] { return outcome("excluded") == "XF003"; })) << world_->logs();
+    EXPECT_EQ(outcome("excluded_view"), "XF003");
+    EXPECT_EQ(outcome("parts_low"), "XF003");
+    EXPECT_EQ(outcome("accounts"), "") << "which is in no group";
+    world_->revive(chaos::victim::modern);
+    EXPECT_TRUE(support::eventually(60s, all_go_well)) << world_->logs();
     expect_nothing_left();
 }
 

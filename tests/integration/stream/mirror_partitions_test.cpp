@@ -49,7 +49,7 @@ TEST_F(mirror_partitions, are_the_table_s_that_they_are_of) {
     expect_at_once({
         "INSERT INTO parted VALUES (1, 'north', 'a'), (2, 'south', 'b'), (3, 'west', 'c'), (4, 'south', NULL)",
         "INSERT INTO parted (id, region) VALUES (5, 'south')",
-        "UPDATE parted SET note = coalesce(note, '-') || region",
+        "UPDATE parted SET note = coalesce(note, '-') || region WHERE id = id",
         "UPDATE public.parted AS p SET note = 'of one' WHERE region = 'south' AND id = 2 RETURNING p.*",
         "INSERT INTO parted VALUES (1, 'north'), (6, 'north') ON CONFLICT (id, region) DO UPDATE SET note = 'again'",
         "DELETE FROM parted WHERE region IN ('west', 'south') AND id > 2",
@@ -59,7 +59,7 @@ TEST_F(mirror_partitions, are_the_table_s_that_they_are_of) {
     expect_by_the_stream("UPDATE parted_north SET note = 'by its own name' WHERE id = 1");
     expect_by_the_stream("INSERT INTO parted_south VALUES ('by its own name', 'south', 7)");
     expect_by_the_stream("TRUNCATE parted_north");
-    EXPECT_TRUE(eventually_mirrored("UPDATE parted SET note = 'last'"));
+    EXPECT_TRUE(eventually_mirrored("UPDATE parted SET note = 'last' WHERE id = id"));
     expect_nothing_left();
 }
 
@@ -74,7 +74,7 @@ TEST_F(mirror_partitions, may_be_others_on_modern) {
         run("INSERT INTO parted VALUES (" + std::to_string(++id) + ", 'south')");
         return mirrored() > before;
     }));
-    run("UPDATE parted SET note = 'x'");
+    run("UPDATE parted SET note = 'x' WHERE id = id");
     run("DELETE FROM parted WHERE id = 1");
     const auto rows = [](const support::postgres_cluster& of) {
         return of.value("SELECT string_agg(id || region || note, ' ' ORDER BY id) FROM public.parted");

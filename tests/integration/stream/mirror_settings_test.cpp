@@ -60,7 +60,7 @@ TEST_F(mirror_settings, that_keys_are_shown_by_are_those_of_the_stream) {
         EXPECT_EQ(left() - were.second, each.is_mirrored ? 0 : 4);
         EXPECT_EQ(world_->settle(30s), "");
     }
-    run("UPDATE days SET at = '2024-01-02 00:00', hash = '\\x0304ff'");
+    run("UPDATE days SET at = '2024-01-02 00:00', hash = '\\x0304ff' WHERE day = day");
     EXPECT_EQ(world_->difference(), "") << "values are read alike, whatever they look like";
     expect_nothing_left();
 }
@@ -108,6 +108,64 @@ TEST_F(mirror_settings, by_which_legacy_does_not_flush_count_when_it_commits) {
     run("COMMIT");
     EXPECT_EQ(mirrored() - were.first, 2);
     EXPECT_EQ(left() - were.second, 0);
+    expect_nothing_left();
+}
+
+// Whose rights aren't those of the name that it logs in by.
+TEST_F(mirror_rows, of_who_is_another_role_from_the_start) {
+    begin("10s");
+    world_->legacy.exec(
+        "CREATE ROLE clerk LOGIN; CREATE ROLE writer; GRANT writer TO clerk; GRANT SELECT, INSERT ON accounts TO clerk;"
+        "GRANT INSERT ON accounts TO writer");
+    auto dsn = world_->client_dsn();
+    dsn.replace(dsn.find("crossfade@"), 9, "clerk");
+    int id = 0;
+    const auto inserted = [&](const std::string& as) {
+        auto own = pgclient::connection::open(as, {});
+        const auto done = own ? own->exec("INSERT INTO public.accounts VALUES (" + std::to_string(++id) + ")")
+                              : pgclient::result<pgclient::rows>{own.error()};
+        return done ? "" : done.error().sqlstate;
+    };
+    ASSERT_TRUE(support::eventually(20s, [&] {
+        const auto before = mirrored();
+        EXPECT_EQ(inserted(dsn), "");
+        return mirrored() > before;
+    })) << world_->logs();
+    EXPECT_EQ(inserted(dsn + "?options=-c%20role%3Dwriter"), "");
+    world_->legacy.exec("ALTER ROLE clerk SET role = 'writer'");
+    // Once the proxy has looked at the catalogs again.
+    ASSERT_TRUE(support::eventually(20s, [&] { return inserted(dsn).empty(); })) << world_->logs();
+    EXPECT_EQ(inserted(dsn), "");
+    expect_nothing_left();
+}
+
+// Of which the proxy has only heard: nothing of it was mirrored then.
+TEST_F(mirror_rows, of_who_was_another_role_before_the_flags_said_so) {
+    begin("10s");
+    world_->legacy.exec("CREATE ROLE writer; GRANT INSERT ON accounts TO writer");
+    const auto now = world_->configuration();
+    const std::string strategy = "dual_write_strategy: mirror";
+    double reloads = 0;
+    const auto reload = [&](const std::string& text) {
+        world_->proxy.configure(text);
+        ASSERT_TRUE(support::eventually(
+            30s, [&] { return metric("crossfade_config_reloads_total{result=\"applied\"}") == reloads + 1; }));
+        ++reloads;
+    };
+    auto before = now;
+    ASSERT_NO_FATAL_FAILURE(
+        reload(before.replace(before.find(strategy), strategy.size(), "dual_write_strategy: legacy-primary")));
+    auto own = pgclient::connection::open(world_->client_dsn(), {}).value();
+    ASSERT_TRUE(own.exec("SET ROLE writer"));
+    ASSERT_NO_FATAL_FAILURE(reload(now));
+    int id = 0;
+    ASSERT_TRUE(support::eventually(20s, [&] {
+        const auto last = mirrored();
+        run("INSERT INTO accounts VALUES (" + std::to_string(++id) + ")");
+        return mirrored() > last;
+    })) << world_->logs();
+    const auto done = own.exec("INSERT INTO public.accounts VALUES (" + std::to_string(++id) + ")");
+    EXPECT_TRUE(done) << pgclient::to_string(done.error());
     expect_nothing_left();
 }
 

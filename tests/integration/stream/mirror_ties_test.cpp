@@ -42,9 +42,9 @@ TEST_F(mirror_ties, leave_the_other_columns_to_the_proxy) {
     world_->cdc.signal(SIGSTOP);
     expect_at_once({
         "UPDATE seats SET note = 'new' WHERE id = 1",
-        "UPDATE seats SET note = place || 'x'",
+        "UPDATE seats SET note = place || 'x' WHERE id = id",
         "UPDATE seats SET note = 'as an ORM has it', place = 'b' WHERE id = 2",
-        "UPDATE seats SET place = place",
+        "UPDATE seats SET place = place WHERE id = id",
         "DELETE FROM seats WHERE id = 3 RETURNING place",
     });
     run("BEGIN");
@@ -65,7 +65,7 @@ TEST_F(mirror_ties, leave_the_other_columns_to_the_proxy) {
 TEST_F(mirror_ties, are_no_refusals) {
     begin("10s");
     run("INSERT INTO seats VALUES (1, 'a0')");
-    for (int i = 1; i <= 20; ++i) run("UPDATE seats SET place = 'a" + std::to_string(i) + "'");
+    for (int i = 1; i <= 20; ++i) run("UPDATE seats SET place = 'a" + std::to_string(i) + "' WHERE id = 1");
     EXPECT_EQ(left(), 21);
     EXPECT_EQ(metric("crossfade_mirror_streamed_total{reason=\"refused\"}"), 0);
     const auto before = mirrored();
@@ -77,10 +77,10 @@ TEST_F(mirror_ties, are_no_refusals) {
 TEST_F(mirror_ties, are_no_failures_either) {
     begin("10s", "mirror\n  on_mirror_failure: fail");
     run("INSERT INTO seats VALUES (1, 'a')");
-    run("UPDATE seats SET place = 'b'");
+    run("UPDATE seats SET place = 'b' WHERE id = 1");
     run("BEGIN");
-    run("UPDATE seats SET note = 'x'");
-    run("UPDATE seats SET place = 'c'");
+    run("UPDATE seats SET note = 'x' WHERE id = 1");
+    run("UPDATE seats SET place = 'c' WHERE id = 1");
     run("COMMIT");
     EXPECT_EQ(world_->difference(), "");
     EXPECT_EQ(left(), 3);

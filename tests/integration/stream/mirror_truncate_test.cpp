@@ -33,7 +33,7 @@ class mirror_truncate : public mirror_rows, public testing::WithParamInterface<c
         run("INSERT INTO " + table + " SELECT 2, " + values +
             ", string_agg(md5(n::text), '') FROM generate_series(1, 300) n");
         run("INSERT INTO " + table + " VALUES (3, " + values + ", 'short')");
-        run("UPDATE " + table + " SET balance = balance + 1");
+        run("UPDATE " + table + " SET balance = balance + 1 WHERE id = id");
         run("UPDATE " + table + " SET balance = balance + 1 WHERE id = 2");
         EXPECT_EQ(mirrored(), before + 4);
         // So that all of it is there at once.

@@ -181,6 +181,45 @@ TEST_F(reads_by_strategy, of_what_not_the_same_roles_may_read_are_legacys) {
     EXPECT_TRUE(support::eventually(20s, there)) << "where both say the same";
 }
 
+// What a client was told of a table, or knows, is legacy's.
+TEST_F(reads_by_strategy, of_what_has_other_columns_there_are_legacys) {
+    const auto row = [&] {
+        const auto got = client_->exec("SELECT * FROM accounts WHERE id = 1");
+        std::string text;
+        for (int column = 0; got && column < PQnfields(got->native()); ++column)
+            text += std::string{column == 0 ? "" : ", "} + PQfname(got->native(), column) + ' ' +
+                    std::to_string(PQftype(got->native(), column)) + ' ' +
+                    std::to_string(PQfmod(got->native(), column)) + ' ' + std::string{got->text(0, column)};
+        return text;
+    };
+    const std::string as_ever = "id 23 -1 1, balance 20 -1 0, note 25 -1 ";
+    for (const auto& [other, back] :
+         {std::pair{"ADD extra int DEFAULT 7", "DROP extra"},
+          {"ALTER note TYPE varchar(80)", "ALTER note TYPE text"},
+          {"DROP note, ADD note text GENERATED ALWAYS AS ('made') STORED", "DROP note, ADD note text"},
+          {"RENAME note TO remark", "RENAME remark TO note"},
+          {"DROP balance, ADD balance bigint NOT NULL DEFAULT 0", "DROP note, ADD note text"}}) {
+        world_->modern.exec("ALTER TABLE accounts " + std::string{other});
+        EXPECT_TRUE(comes_home_for("shape")) << other;
+        for (int again = 0; again < 20; ++again) EXPECT_EQ(row(), as_ever) << other;
+        world_->modern.exec("ALTER TABLE accounts " + std::string{back});
+        EXPECT_TRUE(goes_to("modern")) << back;
+        EXPECT_EQ(row(), as_ever) << back;
+    }
+    EXPECT_NE(world_->proxy.log().find("public.accounts is read from legacy alone: its columns differ"),
+              std::string::npos);
+}
+
+// The stream carries each table by itself, and a read of the parent is one of its children, too.
+TEST_F(reads_by_strategy, of_what_others_inherit_from_are_legacys) {
+    world_->legacy.exec("CREATE SCHEMA apart; CREATE TABLE apart.child () INHERITS (accounts)");
+    world_->legacy.exec("INSERT INTO apart.child VALUES (4711, 0)");
+    EXPECT_TRUE(comes_home_for("shape")) << world_->logs();
+    for (int again = 0; again < 50; ++again) EXPECT_EQ(value("SELECT count(*) FROM accounts"), "2");
+    world_->legacy.exec("DROP TABLE apart.child");
+    EXPECT_TRUE(goes_to("modern"));
+}
+
 // What modern refuses alone is no row there, however far the stream is.
 TEST_F(reads_by_strategy, find_what_modern_could_not_take) {
     run("INSERT INTO accounts SELECT n, 0 FROM generate_series(100, 50000) AS n");
@@ -327,6 +366,80 @@ TEST_F(reads_under_mirror, go_by_prepared_statements_and_transactions_too) {
         EXPECT_EQ(balance(), round % 2 == 0 ? "-1" : std::to_string(2 * round));
     }
     EXPECT_GE(read_at("modern"), there + 40);
+    done(PQprepare(native, "note", "UPDATE accounts SET note = $1 WHERE id = 1", 0, nullptr));
+    const auto before = mirrored();
+    const std::array<const char*, 1> note{"as good as new"};
+    done(PQexecPrepared(native, "note", 1, note.data(), nullptr, nullptr, 0));
+    EXPECT_EQ(value("SELECT note FROM accounts WHERE id = 1"), note[0]);
+    EXPECT_EQ(mirrored(), before + 1);
+    expect_nothing_left();
+}
+
+// Its statement without a name is the proxy's own on legacy, where another one has stayed.
+TEST_F(reads_under_mirror, that_stay_after_all_leave_the_session_the_statement_that_was_meant) {
+    auto* native = client_->native();
+    using result = std::unique_ptr<PGresult, decltype(&PQclear)>;
+    const auto asked = [&](const char* sql, const char* value) {
+        const result got{PQexecParams(native, sql, 1, nullptr, &value, nullptr, nullptr, 0), &PQclear};
+        return PQresultStatus(got.get());
+    };
+    const auto prepared = [&](const char* name, const char* value) {
+        const result got{PQexecPrepared(native, name, 1, &value, nullptr, nullptr, 0), &PQclear};
+        const char* state = PQresultErrorField(got.get(), PG_DIAG_SQLSTATE);
+        return state == nullptr ? std::string{PQcmdStatus(got.get())} : std::string{state};
+    };
+    PQclear(PQprepare(native, "get", "SELECT balance FROM accounts WHERE id = $1", 0, nullptr));
+    run("SELECT pg_advisory_lock(7)");
+    run("SET application_name = 'stays'");
+    const auto stayed = [&] { return metric("crossfade_session_detours_total{result=\"stayed\"}"); };
+    const auto before = stayed();
+    int id = 10;
+    ASSERT_TRUE(support::eventually(
+        20s,
+        [&] {
+            const auto rows = mirrored();
+            EXPECT_EQ(asked("SELECT pg_backend_pid() + $1::int", "1"), PGRES_TUPLES_OK);
+            EXPECT_EQ(asked("INSERT INTO accounts (id) VALUES ($1)", std::to_string(++id).c_str()), PGRES_COMMAND_OK);
+            EXPECT_EQ(mirrored(), rows + 1);
+            EXPECT_EQ(prepared("get", "1"), "SELECT 1");
+            return stayed() > before;
+        }))
+        << fallbacks("session") << ' ' << fallbacks("own_writes") << ' ' << fallbacks("lag");
+    EXPECT_EQ(prepared("", std::to_string(++id).c_str()), "INSERT 0 1");
+    EXPECT_EQ(world_->settle(30s), "");
+    EXPECT_EQ(world_->modern.value("SELECT max(id) FROM accounts WHERE id < 1000000"), std::to_string(id));
+    // Whom it has become before.
+    world_->legacy.exec("CREATE ROLE writer; GRANT INSERT ON accounts TO writer");
+    run("SET ROLE writer");
+    const auto so_far = stayed();
+    ASSERT_TRUE(support::eventually(20s, [&] {
+        EXPECT_EQ(prepared("get", "1"), "42501");
+        return stayed() > so_far;
+    }));
+    run("INSERT INTO accounts (id) VALUES (9)");
+    run("RESET ROLE");
+    expect_nothing_left();
+}
+
+TEST_F(reads, find_what_the_session_has_written_in_a_group_that_is_not_mirrored) {
+    ASSERT_NO_FATAL_FAILURE(begin_with(
+        {.proxy_settings = ", max_read_lag: 1h",
+         .strategy = "mirror\n  hybrid_read_strategy: prefer-modern",
+         .scopes = "groups: { late: { tables: [public.keys, public.late], flags: { dual_write_strategy: legacy-primary "
+                   "} } }\n"}));
+    int id = 0;
+    ASSERT_TRUE(support::eventually(60s, [&] {
+        run("INSERT INTO public.accounts VALUES (" + std::to_string(++id) + ")");
+        return mirrored() > 0 && goes_to("modern");
+    })) << world_->logs();
+    ASSERT_EQ(world_->settle(30s), "");
+    world_->cdc.signal(SIGSTOP);
+    run("BEGIN");
+    run("INSERT INTO public.keys VALUES (1)");
+    run("UPDATE public.accounts SET balance = 7 WHERE id = 1");
+    run("COMMIT");
+    EXPECT_EQ(value("SELECT count(*) FROM public.keys"), "1");
+    world_->cdc.signal(SIGCONT);
     expect_nothing_left();
 }
 

@@ -37,23 +37,28 @@ void modern_only(settings::configuration& config) {
     config.flags = settings::flag_set{flags, {}, {}};
 }
 
-TEST(login, the_database_is_renamed_only_where_modern_is_the_authority) {
-    proxy_between proxy{modern_only};
-    const std::pair<const char*, const char*> names[] = {{"app", "app_modern"}, {"postgres", "postgres"}};
-    for (const auto& [asked, told] : names) {
-        auto client = proxy.client();
-        client.send(opening(asked));
-        auto server = proxy.modern.accept();
-        const auto head = server.read(4);
-        byte_reader length{head};
-        const auto size = length.u32();
-        std::string packet;
-        put_u32(packet, size);
-        packet += server.read(size - 4);
-        const auto parsed = parse_startup(packet);
-        ASSERT_TRUE(parsed);
-        EXPECT_EQ(std::get<startup_message>(*parsed).database(), told);
-        EXPECT_EQ(std::get<startup_message>(*parsed).parameter("options"), "-c work_mem=1MB");
+TEST(login, the_database_that_moves_has_each_sides_name_there_and_others_are_legacys) {
+    for (const bool flipped : {false, true}) {
+        proxy_between proxy{[&](settings::configuration& config) {
+            if (flipped) modern_only(config);
+        }};
+        const std::string moves = flipped ? "app_modern" : "app";
+        for (const auto& [asked, told] :
+             {std::pair{"app", moves}, {"app_modern", moves}, {"postgres", "postgres"}, {"app2", "app2"}}) {
+            auto client = proxy.client();
+            client.send(opening(asked));
+            auto server = (told == "app_modern" ? proxy.modern : proxy.legacy).accept();
+            const auto head = server.read(4);
+            byte_reader length{head};
+            const auto size = length.u32();
+            std::string packet;
+            put_u32(packet, size);
+            packet += server.read(size - 4);
+            const auto parsed = parse_startup(packet);
+            ASSERT_TRUE(parsed);
+            EXPECT_EQ(std::get<startup_message>(*parsed).database(), told);
+            EXPECT_EQ(std::get<startup_message>(*parsed).parameter("options"), "-c work_mem=1MB");
+        }
     }
 }
 
@@ -75,7 +80,7 @@ TEST(login, modern_s_name_of_the_database_goes_round_no_rule) {
         }
         auto other = proxy.client();
         other.send(opening("postgres"));
-        (flipped ? proxy.modern : proxy.legacy).accept();
+        proxy.legacy.accept();
     }
 }
 

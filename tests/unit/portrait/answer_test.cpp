@@ -61,18 +61,22 @@ std::string sqlstate(const answer::outcome& of) {
 }
 
 TEST(answer_to_the_question, is_a_portrait) {
-    const auto outcome = read(first + framed('N', "Cx\0\0"s) + framed('S', "a\0b\0"s) +
-                              second(facts() + row({"own setting", "App.Tenant", "acme", {}, {}}) +
-                                     row({"parameter", "p", "pg_catalog.int4", "23", "2"}) +
-                                     row({"prepared", "p", "SELECT $2", {}, {}}) +
-                                     row({"prepared", "q", "SELECT 1; PREPARE q AS SELECT 2 ; SELECT 3", "sql", {}}) +
-                                     row({"channel", "c", "", {}, {}}) + row({"of a later version", "c", "", {}, {}})) +
-                              ready());
+    const auto outcome = read(
+        first + framed('N', "Cx\0\0"s) + framed('S', "a\0b\0"s) +
+        second(facts() + row({"own setting", "App.Tenant", "acme", {}, {}}) +
+               row({"own setting", "App.Region", "north", "given", {}}) +
+               row({"setting", "lc_time", "C", "given", {}}) + row({"lifted", "transaction_timeout", "0", {}, {}}) +
+               row({"parameter", "p", "pg_catalog.int4", "23", "2"}) + row({"prepared", "p", "SELECT $2", {}, {}}) +
+               row({"prepared", "q", "SELECT 1; PREPARE q AS SELECT 2 ; SELECT 3", "sql", {}}) +
+               row({"channel", "c", "", {}, {}}) + row({"of a later version", "c", "", {}, {}})) +
+        ready());
     ASSERT_TRUE(std::holds_alternative<session_portrait>(outcome));
     const auto& found = std::get<session_portrait>(outcome);
     EXPECT_EQ(found.user, "ann");
-    EXPECT_THAT(found.settings, ElementsAre(testing::Pair("statement_timeout", "1s")));
-    EXPECT_THAT(found.own_settings, ElementsAre(testing::Pair("app.tenant", "acme")));
+    EXPECT_THAT(found.settings, ElementsAre(testing::Pair("lc_time", "C"), testing::Pair("statement_timeout", "1s")));
+    EXPECT_THAT(found.own_settings,
+                ElementsAre(testing::Pair("app.region", "north"), testing::Pair("app.tenant", "acme")));
+    EXPECT_THAT(found.given, ElementsAre("app.region", "lc_time"));
     EXPECT_THAT(found.prepared.at("p").parameters,
                 ElementsAre(parameter_type{}, parameter_type{23, "pg_catalog.int4"}));
     EXPECT_EQ(found.prepared.at("q").text, " PREPARE q AS SELECT 2 ");

@@ -133,6 +133,9 @@ TEST_F(listened_to, a_reset_counts_if_it_surely_took_place) {
     client(build_parse("", "RESET ALL") + build_sync());
     server(framed('1', {}) + ready());
     EXPECT_FALSE(clear()) << "never executed";
+    client(build_query("BEGIN") + build_query("RESET ALL") + build_query("ROLLBACK"));
+    server(done() + ready('T') + done() + ready('T') + done() + ready());
+    EXPECT_FALSE(clear()) << "one behind the other";
     run("RESET ALL; SELECT set_config($1, 'x', false)");
     EXPECT_FALSE(clear());
     run("SELECT set_config($1, 'x', false); SELECT 1; RESET ALL");
@@ -157,7 +160,10 @@ TEST_F(listened_to, backslashes_are_read_as_the_session_reads_them) {
     run("SET app.c = 'a\\b'");
     EXPECT_FALSE(clear());
     run("RESET ALL");
+    server(build_parameter_status("client_encoding", "LATIN1"));
+    EXPECT_EQ(heard.lexing().names, sql::spelling::latin1);
     server(build_parameter_status("client_encoding", "SJIS"));
+    EXPECT_EQ(heard.lexing().names, sql::spelling::other);
     run("SET app.d = '\u00e4'");
     EXPECT_FALSE(clear());
 }
@@ -248,6 +254,59 @@ TEST_F(listened_to, an_unnamed_statement_in_a_batch_that_fails_is_unknown) {
     EXPECT_EQ(heard.facts().statement, unnamed::kept) << "an error that doesn't concern it";
 }
 
+// As drivers do it that prepare nothing: the statement fails when it is executed.
+TEST_F(listened_to, an_unnamed_statement_that_was_there_before_the_error_is_kept) {
+    const auto parse = build_parse("", "insert into t values (1)");
+    const auto runs = build_bind("", "", {}) + build_execute("", 0) + build_sync();
+    const auto parsed = framed('1', {});
+    client(parse + runs);
+    server(parsed + framed('2', {}) + error() + ready());
+    EXPECT_EQ(heard.facts().statement, unnamed::kept);
+    EXPECT_EQ(heard.facts().parse, parse.substr(5));
+    client(build_parse("p", "select 1") + parse + runs);
+    server(parsed + error() + ready());
+    EXPECT_EQ(heard.facts().statement, unnamed::unknown) << "that was the named one";
+    client(parse + build_parse("p", "select (") + build_sync());
+    server(parsed + error() + ready());
+    EXPECT_EQ(heard.facts().statement, unnamed::kept);
+    client(parse + build_close(named::statement, "") + runs);
+    server(parsed + framed('3', {}) + error() + ready());
+    EXPECT_EQ(heard.facts().statement, unnamed::unknown) << "touched again";
+    client(parse + runs + parse + runs);
+    server(parsed + error() + ready() + parsed + framed('2', {}) + done() + ready());
+    EXPECT_EQ(heard.facts().statement, unnamed::unknown) << "nobody follows what is behind an error";
+    // One of the proxy's own in front of it.
+    client(build_bind("", "q", {}));
+    heard.more_was_sent(1);
+    client(parse + runs);
+    server(parsed + error() + ready());
+    EXPECT_EQ(heard.facts().statement, unnamed::unknown);
+    heard.more_was_sent(1);
+    client(parse + runs);
+    server(parsed + parsed + framed('2', {}) + error() + ready());
+    EXPECT_EQ(heard.facts().statement, unnamed::kept);
+}
+
+TEST_F(listened_to, another_role_is_noted) {
+    run("SET work_mem = '1MB'; SELECT 1");
+    EXPECT_FALSE(heard.may_have_other_role());
+    for (const auto* sql : {"SET ROLE team", "SET SESSION AUTHORIZATION ann", "SELECT set_config('role', 'x', false)",
+                            "SELECT set_config($1, 'x', false)", "SET ROLE TO TO", "DO $$ begin execute 'x'; end $$"}) {
+        run(sql);
+        EXPECT_TRUE(heard.may_have_other_role()) << sql;
+        run("RESET ALL");
+        EXPECT_TRUE(heard.may_have_other_role()) << "which leaves it";
+        notebook elsewhere({});
+        EXPECT_FALSE(hearing(elsewhere, heard.remembered()).may_have_other_role()) << "who takes it along knows it";
+        run("DISCARD ALL");
+        EXPECT_FALSE(heard.may_have_other_role()) << sql;
+    }
+    client(build_query("DISCARD ALL"));
+    server(error() + ready());
+    client(build_query("SET ROLE team"));
+    EXPECT_TRUE(heard.may_have_other_role()) << "not yet answered";
+}
+
 TEST_F(listened_to, an_unnamed_statement_that_is_too_long_is_not_kept) {
     client(build_parse("", "select '" + std::string(hearing::longest_heard, 'x') + "'") + build_sync());
     server(framed('1', {}) + ready());
@@ -260,9 +319,11 @@ TEST_F(late_listener, knows_nothing_of_before) {
     EXPECT_FALSE(clear());
     EXPECT_TRUE(heard.facts().strings_changed);
     EXPECT_TRUE(heard.facts().sequence_values);
+    EXPECT_TRUE(heard.may_have_other_role());
     EXPECT_EQ(heard.facts().statement, unnamed::unknown);
     run("DISCARD ALL");
     EXPECT_TRUE(clear());
+    EXPECT_FALSE(heard.may_have_other_role());
     EXPECT_FALSE(heard.facts().sequence_values);
     EXPECT_EQ(heard.facts().statement, unnamed::none);
 }

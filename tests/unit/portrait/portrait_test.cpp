@@ -135,6 +135,29 @@ TEST(differences_of, name_what_differs_and_no_value) {
     EXPECT_THAT(differences(one, other), ElementsAre("prepared statement p"));
 }
 
+TEST(differences_of, leave_out_what_the_other_database_says_alone) {
+    auto one = plain();
+    auto other = plain();
+    other.own_settings["app.x"] = "of the database";
+    EXPECT_THAT(differences(one, other), ElementsAre("setting app.x"));
+    other.given = {"app.x"};
+    EXPECT_THAT(differences(one, other), IsEmpty());
+    EXPECT_THAT(differences(other, one), ElementsAre("setting app.x"));
+    one.own_settings["app.x"] = "";
+    EXPECT_THAT(differences(one, other), ElementsAre("setting app.x"));
+    other.own_settings.clear();
+    EXPECT_THAT(differences(one, other), IsEmpty()) << "as good as not there";
+    EXPECT_THAT(differences(other, one), IsEmpty());
+    other.settings["lc_time"] = "C";
+    other.given = {"lc_time"};
+    EXPECT_THAT(differences(one, other), IsEmpty());
+    one.settings["lc_time"] = "de_DE";
+    EXPECT_THAT(differences(one, other), ElementsAre("setting lc_time"));
+    EXPECT_THAT(given_formats(one, other), IsEmpty()) << "the session has set it";
+    one.given = {"lc_time"};
+    EXPECT_THAT(given_formats(one, other), ElementsAre("lc_time"));
+}
+
 TEST(text_of_a_prepare, is_taken_out_of_what_was_sent) {
     struct sample {
         const char* name;

@@ -59,6 +59,7 @@ inline std::string hidden(const std::string& fields, const std::string& transact
 
 struct books : mirror::ledger {
     std::shared_ptr<const mirror::catalog> known;
+    std::shared_ptr<const mirror::write_targets> by_name;
     int mirrored = 0;
     int looked = 0;
     std::vector<model::table_name> doubted;
@@ -66,6 +67,7 @@ struct books : mirror::ledger {
     std::vector<mirror::leave_reason> failed;
 
     std::shared_ptr<const mirror::catalog> tables() const override { return known; }
+    std::shared_ptr<const mirror::write_targets> targets() const override { return by_name; }
     void look_again(const std::vector<model::table_name>& at) override {
         ++looked;
         doubted = at;

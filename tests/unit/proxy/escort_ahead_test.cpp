@@ -47,7 +47,7 @@ TEST_F(an_escort_ahead, sends_rows_as_they_come) {
     EXPECT_EQ(escort_.rows().rows.size(), 33U);
     EXPECT_EQ(say(pgwire::build_query("COMMIT")), "");
     ASSERT_EQ(escort_.next(), errand::write);
-    EXPECT_EQ(escort_.take_rows().rows.size(), 33U);
+    EXPECT_EQ(escort_.rows().rows.size(), 33U);
     go_on();
     say("");
     hear(complete("COMMIT") + ready('I'));
@@ -77,7 +77,7 @@ TEST_F(an_escort_ahead, does_not_send_what_nobody_takes) {
     EXPECT_EQ(escort_.next(), errand::none);
     EXPECT_EQ(say(pgwire::build_query("COMMIT")), "");
     EXPECT_EQ(escort_.next(), errand::write);
-    EXPECT_EQ(escort_.take_rows().rows.size(), 32U);
+    EXPECT_EQ(escort_.rows().rows.size(), 32U);
 }
 
 TEST_F(an_escort_ahead, takes_back_what_may_be_undone) {

@@ -27,7 +27,6 @@ TEST_F(a_strict_escort, rolls_back_in_place_of_a_commit) {
     insert();
     EXPECT_EQ(say(pgwire::build_query("COMMIT")), "");
     ASSERT_EQ(escort_.next(), errand::write);
-    escort_.take_rows();
     EXPECT_FALSE(go_on(leave_reason::refused));
     const auto sent = say("");
     EXPECT_THAT(sent, HasSubstr("ROLLBACK; DO "));
@@ -56,7 +55,6 @@ TEST_F(a_strict_escort, fails_within_the_batch_that_commits) {
     insert();
     EXPECT_EQ(say(parse + commit), "");
     ASSERT_EQ(escort_.next(), errand::write);
-    escort_.take_rows();
     EXPECT_FALSE(go_on(leave_reason::no_follower));
     const auto sent = say("");
     EXPECT_THAT(sent, HasSubstr("XF003"));
@@ -70,11 +68,96 @@ TEST_F(a_strict_escort, fails_within_the_batch_that_commits) {
     EXPECT_TRUE(books_.streamed.empty());
 }
 
+// As rollback(savepoint) of JDBC does.
+TEST_F(a_strict_escort, asks_for_all_that_is_left_where_its_client_goes_back_behind_a_failure) {
+    const std::string run = pgwire::build_bind("", "", {}) + pgwire::build_execute("", 0) + pgwire::build_sync();
+    const auto commit = pgwire::build_parse("", "COMMIT") + run;
+    const auto fails = [&] { hear(parsed + closed + parsed + bound + refused_ + ready('E')); };
+    begin();
+    insert("1");
+    did("SAVEPOINT a", "SAVEPOINT");
+    insert("2");
+    EXPECT_EQ(say(commit), "");
+    ASSERT_EQ(escort_.next(), errand::write);
+    go_on(leave_reason::refused);
+    EXPECT_THAT(say(""), HasSubstr("XF003"));
+    fails();
+    did("ROLLBACK TO a", "ROLLBACK");
+    EXPECT_EQ(say(commit), "");
+    ASSERT_EQ(escort_.next(), errand::write);
+    EXPECT_EQ(escort_.rows().rows.size(), 1U);
+    go_on(leave_reason::refused);
+    EXPECT_THAT(say(""), HasSubstr("XF003")) << "again";
+    fails();
+
+    // What is left of it has to be there as before.
+    did("ROLLBACK TO a", "ROLLBACK");
+    away_ = true;
+    EXPECT_THAT(say(pgwire::build_parse("", "COMMIT AND CHAIN") + run), HasSubstr("XF003"));
+    fails();
+    did("ROLLBACK TO a", "ROLLBACK");
+    EXPECT_EQ(say(commit), "");
+    ASSERT_EQ(escort_.next(), errand::write);
+    go_on(leave_reason::no_follower);
+    EXPECT_THAT(say(""), HasSubstr("XF003"));
+    fails();
+    did("ROLLBACK TO a", "ROLLBACK");
+    escort_.other_write(leave_reason::too_large);
+    EXPECT_THAT(say(commit), HasSubstr("XF003"));
+    fails();
+    did("ROLLBACK TO a", "ROLLBACK");
+    EXPECT_THAT(say(commit), HasSubstr("XF003"));
+    fails();
+    did("ROLLBACK", "ROLLBACK", 'I');
+    EXPECT_EQ(books_.failed.size(), 6U);
+    EXPECT_TRUE(books_.streamed.empty());
+}
+
+TEST_F(a_strict_escort, keeps_in_mind_what_was_written_before_a_savepoint) {
+    const std::string commit = pgwire::build_parse("", "COMMIT") + pgwire::build_bind("", "", {}) +
+                               pgwire::build_execute("", 0) + pgwire::build_sync();
+    begin();
+    say(pgwire::build_query("COPY t FROM STDIN"));
+    escort_.other_write();
+    hear(complete("COPY 1") + ready('T'));
+    did("SAVEPOINT a", "SAVEPOINT");
+    away_ = true;
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_THAT(say(commit), HasSubstr("XF003"));
+        hear(parsed + closed + parsed + bound + refused_ + ready('E'));
+        did("ROLLBACK TO a", "ROLLBACK");
+    }
+    EXPECT_THAT(books_.failed, ElementsAre(leave_reason::no_follower, leave_reason::no_follower));
+}
+
+TEST_F(a_strict_escort, fails_a_commit_that_was_bound_before_there_were_rows) {
+    const auto execute = pgwire::build_execute("p", 0) + pgwire::build_sync();
+    for (const bool away : {false, true}) {
+        begin();
+        say(pgwire::build_parse("c", "COMMIT") + pgwire::build_bind("p", "c", {}) + pgwire::build_sync());
+        hear(parsed + bound + ready('T'));
+        insert();
+        if (away) escort_.other_write(leave_reason::too_large);
+        away_ = away;
+        EXPECT_EQ(say(execute).empty(), !away);
+        if (!away) {
+            ASSERT_EQ(escort_.next(), errand::write);
+            go_on(leave_reason::refused);
+            const auto sent = say("");
+            EXPECT_THAT(sent, HasSubstr("XF003"));
+            EXPECT_TRUE(sent.ends_with(execute)) << "to be skipped";
+        }
+        hear(closed + parsed + bound + refused_ + ready('E'));
+        did("ROLLBACK", "ROLLBACK", 'I');
+        away_ = false;
+    }
+    EXPECT_THAT(books_.failed, ElementsAre(leave_reason::refused, leave_reason::no_follower));
+}
+
 TEST_F(a_strict_escort, fails_a_statement_s_own_transaction) {
     say(pgwire::build_query("INSERT INTO t VALUES (1)"));
     hear(parsed + bound + row({hidden("1,")}) + complete("INSERT 0 1"));
     ASSERT_EQ(escort_.next(), errand::write);
-    escort_.take_rows();
     EXPECT_TRUE(go_on(leave_reason::refused));
     EXPECT_THAT(ahead_, HasSubstr("XF003"));
     EXPECT_TRUE(ahead_.ends_with(pgwire::build_sync()));
@@ -83,6 +166,30 @@ TEST_F(a_strict_escort, fails_a_statement_s_own_transaction) {
     EXPECT_EQ(hear(ready('I')), ready('I'));
     EXPECT_EQ(say(pgwire::build_query("SELECT 1")), pgwire::build_query("SELECT 1"));
     EXPECT_THAT(books_.failed, ElementsAre(leave_reason::refused));
+}
+
+// By its name alone one would take it for a table of no group.
+TEST_F(a_strict_escort, refuses_what_is_written_by_another_name_while_the_follower_is_away) {
+    const auto config = settings::parse(
+        "legacy: { dsn: \"host=a dbname=x\" }\nmodern: { dsn: \"host=b dbname=x\" }\n"
+        "kafka: { brokers: \"k:9092\" }\nstream: { name: app, tables: [\"public.*\"] }\n"
+        "groups: { strict: { tables: [public.t], flags: { dual_write_strategy: mirror, on_mirror_failure: fail } } }\n",
+        "f.yaml", [](std::string_view) { return std::nullopt; });
+    flags_.config.flags = config.value().flags;
+    const model::table_name own{"public", "t"};
+    const model::table_name part{"public", "t_2024"};
+    const model::table_name other{"public", "other"};
+    books_.by_name =
+        std::make_shared<const mirror::write_targets>(mirror::write_targets{{own, own}, {part, own}, {other, other}});
+    away_ = true;
+    books_.known = nullptr;
+    const auto free = pgwire::build_query("INSERT INTO public.other VALUES (1)");
+    EXPECT_EQ(say(free), free);
+    hear(complete("INSERT 0 1") + ready('I'));
+    for (const std::string each : {"t", "t_2024", "t_view"}) {
+        EXPECT_THAT(say(pgwire::build_query("INSERT INTO public." + each + " VALUES (1)")), HasSubstr("XF003")) << each;
+        hear(refused_ + ready('I'));
+    }
 }
 
 // What it was promised for is known no more when its rows come.
@@ -162,11 +269,11 @@ TEST_F(a_strict_escort, refuses_writes_while_the_follower_is_known_to_be_away) {
 // It may not be mirrored at all, which is no reason to fail, unless the stream would bring it late.
 TEST_F(a_strict_escort, lets_rows_take_the_stream_s_way_whose_ties_are_others) {
     know_ties();
-    const auto update = pgwire::build_query("UPDATE t SET note = 'b'");
+    const auto update = pgwire::build_query("UPDATE t SET note = 'b' WHERE id = 1");
     say(update);
     hear(parsed + bound + row({hidden("1,b")}) + complete("UPDATE 1"));
     ASSERT_EQ(escort_.next(), errand::write);
-    EXPECT_TRUE(escort_.take_rows().rows[0].sets_ties);
+    EXPECT_TRUE(escort_.rows().rows[0].sets_ties);
     EXPECT_TRUE(go_on(leave_reason::ties));
     EXPECT_EQ(ahead_, pgwire::build_sync());
     EXPECT_FALSE(escort_.wrote_nothing(ready('I')));
@@ -179,7 +286,6 @@ TEST_F(a_strict_escort, lets_rows_take_the_stream_s_way_whose_ties_are_others) {
     hear(columns({"row"}) + row({hidden("1,b")}) + complete("UPDATE 1") + ready('T'));
     EXPECT_EQ(say(pgwire::build_query("COMMIT")), "");
     ASSERT_EQ(escort_.next(), errand::write);
-    escort_.take_rows();
     EXPECT_FALSE(go_on(leave_reason::ties));
     away_ = true;
     EXPECT_THAT(say(""), HasSubstr("XF003")) << "and the stream is away";
@@ -257,7 +363,6 @@ TEST_F(a_strict_escort, commits_what_is_on_modern_whatever_becomes_of_the_stream
     EXPECT_EQ(say(pgwire::build_query("COMMIT")), "");
     away_ = true;
     ASSERT_EQ(escort_.next(), errand::write);
-    escort_.take_rows();
     EXPECT_FALSE(go_on());
     EXPECT_EQ(say(""), pgwire::build_query("COMMIT"));
 }
@@ -269,7 +374,7 @@ class a_strict_escort_of_a_pipeline : public a_strict_escort {
             {"b", "BEGIN"}, {"i", "INSERT INTO t VALUES (1)"}, {"s", "SELECT 1"}, {"c", "COMMIT"}};
         for (const auto& [name, text] : all) {
             say(pgwire::build_parse(name, text) + pgwire::build_sync());
-            hear(parsed + (*name == 'i' ? parsed : "") + ready('I'));
+            hear(parsed + (*name == 'i' ? closed + parsed : "") + ready('I'));
         }
     }
     static std::string run(const std::string& name) {
@@ -285,7 +390,6 @@ TEST_F(a_strict_escort_of_a_pipeline, holds_the_commit_behind_rows_that_have_not
     ASSERT_EQ(escort_.next(), errand::flush);
     hear(bound + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T'));
     ASSERT_EQ(escort_.next(), errand::write) << "the stream is away, and modern isn't, perhaps";
-    escort_.take_rows();
     go_on(leave_reason::no_follower);
     EXPECT_THAT(say(""), HasSubstr("XF003"));
 }
@@ -335,10 +439,10 @@ TEST_F(an_escort, fails_by_the_flags_in_force_when_a_statement_is_bound) {
     const std::string insert = pgwire::build_execute("", 0) + pgwire::build_sync();
     const auto bind = [](const char* name) { return pgwire::build_bind("", name, {}); };
     say(pgwire::build_parse("lenient", "INSERT INTO t VALUES (1)") + pgwire::build_sync());
-    hear(parsed + parsed + ready('I'));
+    hear(parsed + closed + parsed + ready('I'));
     is(strict, true);
     say(pgwire::build_parse("strict", "INSERT INTO t VALUES (1)") + pgwire::build_sync());
-    hear(parsed + parsed + ready('I'));
+    hear(parsed + closed + parsed + ready('I'));
 
     knows_of(true);
     EXPECT_THAT(say(bind("lenient") + insert), HasSubstr("XF003"));
@@ -347,7 +451,6 @@ TEST_F(an_escort, fails_by_the_flags_in_force_when_a_statement_is_bound) {
     say(bind("lenient") + insert);
     hear(bound + row({hidden("1,")}) + complete("INSERT 0 1"));
     ASSERT_EQ(escort_.next(), errand::write);
-    escort_.take_rows();
     go_on(leave_reason::no_follower);
     EXPECT_THAT(ahead_, HasSubstr("XF003"));
     hear(closed + parsed + bound + error("1") + ready('I'));
@@ -356,7 +459,6 @@ TEST_F(an_escort, fails_by_the_flags_in_force_when_a_statement_is_bound) {
     say(bind("strict") + insert);
     hear(bound + row({hidden("1,")}) + complete("INSERT 0 1"));
     ASSERT_EQ(escort_.next(), errand::write);
-    escort_.take_rows();
     go_on(leave_reason::no_follower);
     EXPECT_EQ(ahead_, pgwire::build_sync());
     hear(ready('I'));

@@ -19,7 +19,7 @@ TEST_P(an_escort_of_pieces, keeps_a_statement_s_own_transaction_open_until_its_r
     EXPECT_EQ(hear(parsed + bound + row({hidden("1,a")}) + complete("INSERT 0 1")), "") << "it isn't committed";
     EXPECT_EQ(say(pgwire::build_query("SELECT 1")), "") << "held";
     ASSERT_EQ(escort_.next(), errand::write);
-    const auto rows = escort_.take_rows();
+    const auto rows = escort_.rows();
     EXPECT_EQ(rows.id, 90U);
     ASSERT_EQ(rows.rows.size(), 1U);
     EXPECT_EQ(rows.rows[0].values, (std::vector<std::optional<std::string>>{"1", "a"}));
@@ -37,7 +37,6 @@ TEST_P(an_escort_of_pieces, calls_nothing_complete_that_fails_when_it_is_committ
     say(pgwire::build_query("INSERT INTO t VALUES (1, 'a')"));
     hear(parsed + bound + row({hidden("1,a")}) + complete("INSERT 0 1"));
     ASSERT_EQ(escort_.next(), errand::write);
-    escort_.take_rows();
     go_on();
     EXPECT_EQ(hear(error("") + ready('I')), error("") + ready('I'));
     EXPECT_EQ(say(pgwire::build_query("SELECT 1")), pgwire::build_query("SELECT 1"));
@@ -45,21 +44,21 @@ TEST_P(an_escort_of_pieces, calls_nothing_complete_that_fails_when_it_is_committ
 }
 
 TEST_P(an_escort_of_pieces, strips_what_the_client_has_not_asked_for) {
-    const auto text = "UPDATE t SET note = 'b' RETURNING id, note"s;
+    const auto text = "UPDATE t SET note = 'b' WHERE id < 3 AND id IN (1, 2) RETURNING id, note"s;
     EXPECT_EQ(say(pgwire::build_query(text)),
-              pgwire::build_parse("", rewritten("UPDATE t SET note = 'b'", "id, note")) +
+              pgwire::build_parse("", rewritten("UPDATE t SET note = 'b' WHERE id < 3 AND id IN (1, 2)", "id, note")) +
                   pgwire::build_bind("", "", {}) + pgwire::build_describe(pgwire::named::portal, "") +
                   pgwire::build_execute("", 0) + pgwire::build_flush());
     EXPECT_EQ(hear(parsed + bound + columns({"row", "id", "note"}) + row({hidden("1,b"), "1", "b"}) +
                    row({hidden("2,b"), "2", "b"}) + complete("UPDATE 2")),
               columns({"id", "note"}) + row({"1", "b"}) + row({"2", "b"}));
     EXPECT_EQ(escort_.next(), errand::write);
-    EXPECT_EQ(escort_.take_rows().rows.size(), 2U);
+    EXPECT_EQ(escort_.rows().rows.size(), 2U);
 }
 
 TEST_P(an_escort_of_pieces, lets_rows_pass_that_are_too_long) {
     const std::string longest(70'000, 'x');
-    say(pgwire::build_query("UPDATE t SET note = 'b' RETURNING id, note"));
+    say(pgwire::build_query("UPDATE t SET note = 'b' WHERE id < 3 AND id IN (1, 2) RETURNING id, note"));
     EXPECT_EQ(hear(parsed + bound + columns({"row", "id", "note"}) + row({hidden("1," + longest), "1", longest}) +
                    row({hidden("2,b"), "2", "b"}) + complete("UPDATE 2")),
               columns({"id", "note"}) + row({"1", longest}) + row({"2", "b"}));
@@ -104,10 +103,11 @@ TEST_F(an_escort, gives_the_statement_without_a_name_back) {
 TEST_F(an_escort, has_a_version_of_its_own_of_a_prepared_statement) {
     const auto parse = pgwire::build_parse("s", "INSERT INTO t VALUES ($1) RETURNING id, note");
     EXPECT_EQ(say(parse + pgwire::build_describe(pgwire::named::statement, "s") + pgwire::build_sync()),
-              parse + pgwire::build_parse("crossfade_1", rewritten("INSERT INTO t VALUES ($1)", "id, note")) +
+              parse + pgwire::build_close(pgwire::named::statement, "crossfade_1") +
+                  pgwire::build_parse("crossfade_1", rewritten("INSERT INTO t VALUES ($1)", "id, note")) +
                   pgwire::build_describe(pgwire::named::statement, "s") + pgwire::build_sync());
     const auto described = framed('t', "\0\1\0\0\0\x17"s) + columns({"id", "note"});
-    EXPECT_EQ(hear(parsed + parsed + described + ready('I')), parsed + described + ready('I'));
+    EXPECT_EQ(hear(parsed + closed + parsed + described + ready('I')), parsed + described + ready('I'));
 
     std::string bind;
     for (const auto* name : {"", "s"}) pgwire::put_cstring(bind, name);
@@ -124,7 +124,6 @@ TEST_F(an_escort, has_a_version_of_its_own_of_a_prepared_statement) {
     EXPECT_EQ(hear(bound + columns({"row", "id", "note"}) + row({hidden("5,"), "5", ""}) + complete("INSERT 0 1")),
               bound + columns({"id", "note"}) + row({"5", ""}) + complete("INSERT 0 1"));
     EXPECT_EQ(escort_.next(), errand::write);
-    escort_.take_rows();
     EXPECT_TRUE(go_on());
     hear(ready('I'));
 
@@ -135,13 +134,30 @@ TEST_F(an_escort, has_a_version_of_its_own_of_a_prepared_statement) {
     EXPECT_EQ(say(framed('B', bind)), framed('B', bind));
 }
 
+// As many as there may be of a connection that outlives it, however often the client prepares others.
+TEST_F(an_escort, has_no_more_versions_of_its_own_than_it_may_know) {
+    const auto prepare = [this](const std::string& name) {
+        const auto sent = say(pgwire::build_parse(name, "INSERT INTO t VALUES ($1)") + pgwire::build_sync());
+        hear(parsed + closed + parsed + ready('I'));
+        const auto at = sent.rfind("crossfade_");
+        return at == std::string::npos ? "none" : std::string{sent.data() + at};
+    };
+    EXPECT_EQ(prepare("kept"), "crossfade_1");
+    for (unsigned other = 2; other <= escort::most_prepared; ++other)
+        EXPECT_EQ(prepare("other"), "crossfade_" + std::to_string(other));
+    EXPECT_EQ(prepare("other"), "crossfade_2") << "as the first is still in use";
+    for (unsigned more = 3; more <= escort::most_prepared; ++more) prepare(std::to_string(more));
+    EXPECT_EQ(prepare("one too many"), "none");
+    EXPECT_TRUE(say(pgwire::build_bind("", "kept", {{"1"}})).find("crossfade_1") != std::string::npos);
+}
+
 TEST_F(an_escort, tells_of_no_rows_where_none_were_asked_for) {
     const auto bind = pgwire::build_bind("", "", {});
     const auto describe = pgwire::build_describe(pgwire::named::portal, "");
-    EXPECT_EQ(say(pgwire::build_parse("", "DELETE FROM t") + bind + describe + pgwire::build_execute("", 1) +
-                  pgwire::build_sync()),
+    EXPECT_EQ(say(pgwire::build_parse("", "DELETE FROM t WHERE id = 1") + bind + describe +
+                  pgwire::build_execute("", 1) + pgwire::build_sync()),
               pgwire::build_close(pgwire::named::statement, "crossfade_0") +
-                  pgwire::build_parse("crossfade_0", rewritten("DELETE FROM t")) +
+                  pgwire::build_parse("crossfade_0", rewritten("DELETE FROM t WHERE id = 1")) +
                   pgwire::build_bind("", "crossfade_0", {}) + describe + pgwire::build_execute("", 0) +
                   pgwire::build_flush());
     EXPECT_EQ(hear(closed + parsed + bound + columns({"row"}) + row({hidden("1,")}) + row({hidden("2,")}) +
@@ -175,7 +191,8 @@ TEST_F(an_escort, is_careful_with_texts_of_others) {
     hear(complete("INSERT 0 1") + ready('I'));
     say(pgwire::build_query("SET ROLE other"));
     hear(complete("SET") + ready('I'));
-    EXPECT_EQ(say(pgwire::build_query("DELETE FROM t")), pgwire::build_query("DELETE FROM t")) << "may it read?";
+    const auto remove = pgwire::build_query("DELETE FROM t WHERE id = 1");
+    EXPECT_EQ(say(remove), remove) << "may it read?";
 }
 
 TEST_F(an_escort, believes_no_rows_of_other_settings_or_tables) {
@@ -203,7 +220,7 @@ TEST_F(an_escort, asks_for_the_stream_s_own_settings_where_a_key_depends_on_them
         hear(parsed + bound + row({"(90,7,\"UTF8/1/postgres/ISO, MDY/" + std::string{settings} + "\",1,)"}) +
              complete("INSERT 0 1"));
         const auto made = escort_.next();
-        if (made == errand::write) escort_.take_rows();
+        if (made == errand::write) escort_.rows();
         go_on();
         if (made == errand::write) escort_.committed(true);
         hear(ready('I'));
@@ -244,7 +261,7 @@ TEST_F(an_escort, believes_a_partition_s_rows_of_its_own_table_alone) {
         return escort_.next();
     };
     ASSERT_EQ(next("t"), errand::write);
-    EXPECT_EQ(escort_.take_rows().rows.front().table->oid, 7U);
+    EXPECT_EQ(escort_.rows().rows.front().table->oid, 7U);
     go_on();
     hear(ready('I'));
     EXPECT_EQ(next("u"), errand::proceed);
@@ -261,6 +278,8 @@ TEST_F(an_escort, says_why_a_statement_is_left_to_the_stream) {
         {"INSERT INTO t VALUES (1) ON CONFLICT (id) DO UPDATE SET note = 'b'", mirror::leave_reason::ties},
         {"DELETE FROM other", mirror::leave_reason::table},
         {"UPDATE t SET id = 2", mirror::leave_reason::statement},
+        {"UPDATE t SET note = 'b'", mirror::leave_reason::too_large},
+        {"DELETE FROM t WHERE id > 2", mirror::leave_reason::too_large},
         {"COPY t FROM STDIN", mirror::leave_reason::statement}};
     const auto left = [&](const std::string& bytes) {
         const auto step = escort_.on_client(bytes, {flags_, {}, tracker_, {true, true}, away_});
@@ -281,7 +300,7 @@ TEST_F(an_escort, says_why_a_statement_is_left_to_the_stream) {
 // Its statements are rewritten as ever: one that is prepared now may be used for hours.
 TEST_F(an_escort, leaves_the_rows_of_a_table_that_rests_to_the_stream) {
     say(pgwire::build_parse("s", "INSERT INTO t VALUES (1)") + pgwire::build_sync());
-    hear(parsed + parsed + ready('I'));
+    hear(parsed + closed + parsed + ready('I'));
     const auto next = [&] {
         say(pgwire::build_bind("", "s", {}) + pgwire::build_execute("", 0) + pgwire::build_sync());
         hear(bound + row({hidden("1,")}) + complete("INSERT 0 1"));
@@ -300,7 +319,7 @@ TEST_F(an_escort, leaves_the_rows_of_a_table_that_rests_to_the_stream) {
 // It was bound when nothing spoke against that.
 TEST_F(an_escort, mirrors_no_new_row_by_what_it_knew_of_the_table) {
     say(pgwire::build_parse("s", "INSERT INTO t VALUES (1)") + pgwire::build_sync());
-    hear(parsed + parsed + ready('I'));
+    hear(parsed + closed + parsed + ready('I'));
     say(pgwire::build_bind("", "s", {}) + pgwire::build_execute("", 0) + pgwire::build_sync());
     know_ties();
     hear(bound + row({hidden("1,")}) + complete("INSERT 0 1"));
@@ -312,11 +331,11 @@ TEST_F(an_escort, mirrors_no_new_row_by_what_it_knew_of_the_table) {
 
 TEST_F(an_escort, mirrors_what_leaves_the_ties_alone) {
     know_ties();
-    for (const auto* text : {"DELETE FROM t", "UPDATE t SET note = 'b'"}) {
+    for (const auto* text : {"DELETE FROM t WHERE id = 1", "UPDATE t SET note = 'b' WHERE id = 1"}) {
         say(pgwire::build_query(text));
         hear(parsed + bound + row({hidden("1,b")}) + complete("x"));
         ASSERT_EQ(escort_.next(), errand::write) << text;
-        EXPECT_EQ(escort_.take_rows().rows[0].sets_ties, text[0] == 'U');
+        EXPECT_EQ(escort_.rows().rows[0].sets_ties, text[0] == 'U');
         go_on();
         escort_.committed(true);
         hear(ready('I'));

@@ -16,7 +16,7 @@ TEST_F(an_escort, holds_the_commit_of_a_transaction_until_its_rows_are_written) 
     EXPECT_EQ(escort_.next(), errand::none);
     EXPECT_EQ(say(pgwire::build_query("COMMIT")), "");
     ASSERT_EQ(escort_.next(), errand::write);
-    EXPECT_EQ(escort_.take_rows().rows.size(), 2U);
+    EXPECT_EQ(escort_.rows().rows.size(), 2U);
     EXPECT_FALSE(go_on());
     EXPECT_EQ(say(""), pgwire::build_query("COMMIT"));
     EXPECT_EQ(say(pgwire::build_query("SELECT 1")), "") << "until the COMMIT is answered";
@@ -26,6 +26,30 @@ TEST_F(an_escort, holds_the_commit_of_a_transaction_until_its_rows_are_written) 
     hear(complete("COMMIT") + ready('I'));
     EXPECT_EQ(books_.mirrored, 1);
     EXPECT_EQ(say(""), pgwire::build_query("SELECT 1"));
+}
+
+// Which the rows' columns may have been read by.
+TEST_F(an_escort, leaves_rows_of_a_table_to_the_stream_that_is_known_otherwise_by_now) {
+    for (const bool ahead : {false, true}) {
+        begin();
+        insert();
+        insert("2");
+        if (ahead) escort_.sent_ahead(true);
+        auto other = facts();
+        other.columns[1].name = "other";
+        know(other);
+        say(pgwire::build_query("COMMIT"));
+        if (ahead) {
+            ASSERT_EQ(escort_.next(), errand::take_back);
+            escort_.sent_ahead(false);
+        }
+        EXPECT_EQ(escort_.next(), errand::proceed);
+        EXPECT_FALSE(go_on());
+        say("");
+        hear(complete("COMMIT") + ready('I'));
+        know(facts());
+    }
+    EXPECT_EQ(books_.streamed, (std::vector{mirror::leave_reason::table, mirror::leave_reason::table}));
 }
 
 TEST_F(an_escort, holds_the_commit_in_the_middle_of_a_pipeline) {
@@ -42,7 +66,7 @@ TEST_F(an_escort, holds_the_commit_in_the_middle_of_a_pipeline) {
     EXPECT_EQ(escort_.next(), errand::none) << "once";
     hear(parsed + bound + complete("BEGIN") + closed + parsed + bound + row({hidden("1,")}) + complete("INSERT 0 1"));
     ASSERT_EQ(escort_.next(), errand::write);
-    EXPECT_EQ(escort_.take_rows().rows.size(), 1U);
+    EXPECT_EQ(escort_.rows().rows.size(), 1U);
     EXPECT_FALSE(go_on());
     EXPECT_EQ(say(""), commit + pgwire::build_sync());
     EXPECT_EQ(hear(parsed + bound), parsed + bound);
@@ -56,7 +80,7 @@ TEST_F(an_escort, holds_the_commit_in_the_middle_of_a_pipeline) {
 // Its version of a statement was made by other flags.
 TEST_F(an_escort, is_done_with_what_was_prepared_before_the_session_left_the_mirror) {
     say(pgwire::build_parse("s", "INSERT INTO t VALUES (1)") + pgwire::build_sync());
-    hear(parsed + parsed + ready('I'));
+    hear(parsed + closed + parsed + ready('I'));
     const std::string own = pgwire::build_bind("", "s", {}) + pgwire::build_execute("", 0) + pgwire::build_sync();
     const auto commit = pgwire::build_query("COMMIT");
     escort_.mirror(false, false);
@@ -77,7 +101,7 @@ TEST_F(an_escort, is_done_with_what_was_prepared_before_the_session_left_the_mir
 
 TEST_F(an_escort, goes_by_the_flags_in_force_when_a_statement_is_bound) {
     say(pgwire::build_parse("s", "INSERT INTO t VALUES (1)") + pgwire::build_sync());
-    hear(parsed + parsed + ready('I'));
+    hear(parsed + closed + parsed + ready('I'));
     flags_.config.flags = with_flags("dual_write_strategy: legacy-primary").flags;
     const std::string own = pgwire::build_bind("", "s", {}) + pgwire::build_execute("", 0) + pgwire::build_sync();
     EXPECT_EQ(say(own), own);
@@ -90,7 +114,6 @@ TEST_F(an_escort, gives_the_statement_without_a_name_back_where_the_flags_are_ot
     say(parse + own);
     hear(closed + parsed + bound + row({hidden("1,")}) + complete("INSERT 0 1"));
     ASSERT_EQ(escort_.next(), errand::write);
-    escort_.take_rows();
     go_on();
     hear(ready('I'));
     escort_.mirror(false, false);
@@ -102,7 +125,7 @@ TEST_F(an_escort, gives_the_statement_without_a_name_back_where_the_flags_are_ot
 // Its rows are asked for, and not there yet.
 TEST_F(an_escort, holds_the_commit_behind_a_statement_that_is_not_answered) {
     say(pgwire::build_parse("s", "INSERT INTO t VALUES (1)") + pgwire::build_sync());
-    hear(parsed + parsed + ready('I'));
+    hear(parsed + closed + parsed + ready('I'));
     const std::string insert = pgwire::build_bind("", "s", {}) + pgwire::build_execute("", 0) + pgwire::build_sync();
     const auto answer = bound + row({hidden("1,")}) + complete("INSERT 0 1") + ready('T');
     const std::string by_messages = pgwire::build_parse("", "COMMIT") + pgwire::build_bind("", "", {}) +
@@ -114,7 +137,7 @@ TEST_F(an_escort, holds_the_commit_behind_a_statement_that_is_not_answered) {
         ASSERT_EQ(escort_.next(), errand::flush);
         hear(answer);
         ASSERT_EQ(escort_.next(), errand::write);
-        EXPECT_EQ(escort_.take_rows().rows.size(), 1U);
+        EXPECT_EQ(escort_.rows().rows.size(), 1U);
         EXPECT_FALSE(go_on());
         EXPECT_EQ(say(""), commit);
         EXPECT_TRUE(escort_.commits(complete("COMMIT") + ready('I')));
@@ -169,7 +192,6 @@ TEST_F(an_escort, leaves_to_the_stream_what_legacy_may_commit_without_a_flush_af
         did(way, "SET");
         EXPECT_EQ(say(pgwire::build_query("COMMIT")), "") << way;
         ASSERT_EQ(escort_.next(), errand::write);
-        escort_.take_rows();
         go_on();
         say("");
         escort_.committed(true);
@@ -184,7 +206,7 @@ TEST_F(an_escort, knows_portals_for_as_long_as_the_server_does) {
     const std::string longest(20'000, 'x');
     for (const auto& answer : {parsed + ready('I'), error("1") + ready('I')}) {
         say(parse + pgwire::build_sync());
-        hear(parsed + parsed + ready('I'));
+        hear(parsed + closed + parsed + ready('I'));
         say(pgwire::build_parse("other", "SELECT 1") + pgwire::build_sync());
         say(pgwire::build_bind("p", "s", {{"1"}}));
         say(pgwire::build_bind("q", "other", {{longest}}));
@@ -193,7 +215,7 @@ TEST_F(an_escort, knows_portals_for_as_long_as_the_server_does) {
         EXPECT_EQ(hear(bound + bound + row({hidden("1,")}) + complete("INSERT 0 1")),
                   bound + bound + complete("INSERT 0 1"));
         ASSERT_EQ(escort_.next(), errand::write);
-        EXPECT_EQ(escort_.take_rows().rows.size(), 1U);
+        EXPECT_EQ(escort_.rows().rows.size(), 1U);
         go_on();
         EXPECT_EQ(hear(ready('I')), ready('I'));
     }
@@ -239,7 +261,7 @@ TEST_F(an_escort, holds_no_commit_that_the_server_skips) {
 TEST_F(an_escort, knows_prepared_statements_that_were_there_before_an_error) {
     const auto insert = "INSERT INTO t VALUES ($1)";
     say(pgwire::build_parse("before", insert) + pgwire::build_sync());
-    hear(parsed + parsed + ready('I'));
+    hear(parsed + closed + parsed + ready('I'));
     say(pgwire::build_parse("wrong", "SELECT nope") + pgwire::build_parse("skipped", insert) + pgwire::build_sync());
     hear(error("1") + ready('I'));
     const auto bind = [](const char* name) { return pgwire::build_bind("", name, {{"1"}}); };
@@ -270,7 +292,7 @@ TEST_F(an_escort, forgets_what_is_rolled_back) {
     say(pgwire::build_query("INSERT INTO t VALUES (2)"));
     hear(parsed + bound + row({hidden("2,", "91")}) + complete("INSERT 0 1"));
     ASSERT_EQ(escort_.next(), errand::write);
-    EXPECT_EQ(escort_.take_rows().id, 91U);
+    EXPECT_EQ(escort_.rows().id, 91U);
 }
 
 TEST_F(an_escort, follows_savepoints) {
@@ -298,7 +320,7 @@ TEST_F(an_escort, follows_savepoints) {
     EXPECT_EQ(say(pgwire::build_query("COMMIT")), "");
     ASSERT_EQ(escort_.next(), errand::write);
     std::string ids;
-    for (const auto& each : escort_.take_rows().rows) ids += *each.values[0];
+    for (const auto& each : escort_.rows().rows) ids += *each.values[0];
     EXPECT_EQ(ids, "157");
     EXPECT_TRUE(books_.streamed.empty());
 }

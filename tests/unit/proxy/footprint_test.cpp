@@ -60,9 +60,13 @@ TEST(tables_of_groups, are_found_by_name_too) {
         EXPECT_EQ(place->group, group) << name.first << '.' << name.second;
         EXPECT_EQ(place->at, group == "shop" ? side::modern : side::legacy) << name.first << '.' << name.second;
     }
-    for (const auto& [schema, name] : {std::pair{"pg_catalog", "pg_class"}, std::pair{"", "pg_stat_activity"},
-                                       std::pair{"information_schema", "tables"}})
+    for (const auto& [schema, name] :
+         {std::pair{"pg_catalog", "pg_class"}, std::pair{"", "pg_stat_activity"}, std::pair{"", "pg_wait_events"},
+          std::pair{"pg_catalog", "pg_of_a_later_version"}, std::pair{"information_schema", "tables"}})
         EXPECT_FALSE(sides.of(schema, name)) << name;
+    const group_sides others{flags("groups: { shop: { tables: [\"public.pg_search_documents\"] } }\n", apart), {}};
+    EXPECT_EQ(others.of("", "pg_search_documents")->group, "shop") << "of the application, as any other's";
+    EXPECT_EQ(others.of("", "pg_search_others")->group, "");
 }
 
 class a_text : public testing::Test {
@@ -70,7 +74,7 @@ class a_text : public testing::Test {
     footprint of(const std::string& text) {
         known_ = sql::understand(text);
         return footprint_of(&known_, sides_, [this](std::string_view name) {
-            const auto& it = name == "p" ? prepared_ : name == "itself" ? circular_ : nullptr;
+            const auto& it = name == "p" ? prepared_ : name == "r" ? reading_ : name == "itself" ? circular_ : nullptr;
             return it ? std::shared_ptr<const sql::statement>{it, &(**it).front()} : nullptr;
         });
     }
@@ -80,6 +84,8 @@ class a_text : public testing::Test {
     sql::understanding known_ = sql::understand("");
     std::shared_ptr<const sql::understanding> prepared_ =
         std::make_shared<const sql::understanding>(sql::understand("DELETE FROM orders"));
+    std::shared_ptr<const sql::understanding> reading_ =
+        std::make_shared<const sql::understanding>(sql::understand("SELECT * FROM users WHERE name = $1"));
     // A client's Parse may say so.
     std::shared_ptr<const sql::understanding> circular_ =
         std::make_shared<const sql::understanding>(sql::understand("EXECUTE itself"));
@@ -159,7 +165,7 @@ TEST_F(a_text, can_be_said_again) {
          {"BEGIN", "START TRANSACTION READ ONLY", "SET LOCAL app.x = 1", "SET work_mem = '1MB'", "SHOW work_mem",
           "RESET work_mem", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SAVEPOINT s", "ROLLBACK TO s; RELEASE s",
           "SELECT 1", "SELECT now()", "SELECT current_setting('a.b')", "SELECT set_config('a.b', 'c', true)",
-          "SELECT * FROM users", "", "SET ROLE team"})
+          "SELECT * FROM users", "", "SET ROLE team", "EXECUTE r(lower('X'))"})
         EXPECT_TRUE(of(text).repeatable) << text;
     for (const auto* text : {"COMMIT",
                              "PREPARE q AS SELECT 1",
@@ -181,6 +187,7 @@ TEST_F(a_text, can_be_said_again) {
                              "BEGIN; DELETE FROM users",
                              "PREPARE TRANSACTION 'x'",
                              "EXECUTE p",
+                             "EXECUTE r(nextval('s'))",
                              "SELECT mine() FROM users"})
         EXPECT_FALSE(of(text).repeatable && !of(text).writes[0]) << text;
 }

@@ -267,11 +267,14 @@ TEST_F(a_guide, has_a_read_only_transaction_begin_anew_before_what_would_keep_th
              pgwire::build_query("CALL own()"),
              pgwire::build_query("SET app.x = '" + long_value + "'"),
              pgwire::build_query("SET app.x = not understood"),
+             pgwire::build_query("/*" + std::string(9 << 10, ' ') + "*/ SELECT set_config('app.x', 'y', false)"),
              pgwire::framed('F', std::string(10, '\0')),
          }) {
         EXPECT_EQ(asked(pgwire::build_query("BEGIN READ ONLY"), "CZ", "T"), side::modern);
         EXPECT_EQ(look(each), action::go_again) << each.substr(0, 60);
+        EXPECT_EQ(look(), action::refuse) << each.substr(0, 60);
         left_.clear();
+        guide_.refused();
         EXPECT_EQ(asked(pgwire::build_query("COMMIT")), side::modern);
     }
 }
@@ -355,6 +358,26 @@ TEST_F(a_guide, leaves_to_legacy_what_not_the_same_roles_may_read_there) {
     }
 }
 
+TEST_F(a_guide, leaves_to_legacy_what_looks_otherwise_there) {
+    take("flags: { hybrid_read_strategy: modern }\n");
+    const auto begin = pgwire::build_query("BEGIN READ ONLY");
+    EXPECT_EQ(asked(begin, "CZ", "T"), side::modern);
+    view_.set_misshapen({"public.orders", "public.totals"});
+    view_.set_views({"public.totals"});
+    EXPECT_EQ(asked(pgwire::build_query("SELECT * FROM users"), "CZ", "T"), side::modern);
+    for (const auto* each : {"SELECT * FROM totals", "SELECT * FROM orders"}) {
+        EXPECT_EQ(look(pgwire::build_query(each)), action::go_again) << each;
+        left_.clear();
+        guide_.refused();
+    }
+    EXPECT_EQ(asked(pgwire::build_query("COMMIT")), side::modern);
+    guide_.take_read();
+    for (const auto& each : {select, begin}) {
+        EXPECT_EQ(asked(each, "CZ", each == begin ? "T" : "I"), side::legacy);
+        EXPECT_EQ(guide_.take_read()->why, fallback::shape);
+    }
+}
+
 TEST_F(a_guide, looks_again_at_a_view_of_which_nobody_knows_the_tables) {
     take("flags: { hybrid_read_strategy: prefer-modern }\n");
     const auto view = pgwire::build_query("SELECT * FROM totals");
@@ -384,6 +407,47 @@ TEST_F(a_guide, leads_a_read_only_transaction_home_to_what_is_no_table_of_the_st
     EXPECT_EQ(look(), action::pass) << "modern's own say something, too";
     answer("CZ", "T");
     EXPECT_EQ(asked(catalog, "CZ", "T"), side::modern) << "which isn't tried twice";
+}
+
+// Which may read a sequence, or a table that is being copied; or lock what others heed.
+TEST_F(a_guide, leads_a_read_only_transaction_home_with_what_is_not_known) {
+    take("flags: { hybrid_read_strategy: prefer-modern }\n");
+    const auto begin = pgwire::build_query("BEGIN READ ONLY");
+    for (const auto& each : {
+             pgwire::build_query("SELECT * FROM orders WHERE x = '" + std::string(9 << 10, 'x') + "'"),
+             pgwire::build_query("SELECT 1_000, last_value FROM orders_id_seq"),
+             pgwire::build_query("EXECUTE unheard_of"),
+             pgwire::build_bind("", "unheard_of", {}) + pgwire::build_execute("", 0) + sync,
+             batch("SELECT 1_000 FROM orders") + sync,
+         }) {
+        EXPECT_EQ(asked(begin, "CZ", "T"), side::modern);
+        EXPECT_EQ(look(each), action::go_again) << each.substr(0, 60);
+        now_ += 1min;
+        EXPECT_EQ(look(), action::pass) << "where that can't be done modern's tables say something, too";
+        EXPECT_EQ(left_, "");
+        answer(each.ends_with(sync) ? "12CZ" : "CZ", "T");
+        EXPECT_EQ(asked(pgwire::build_query("COMMIT")), side::modern);
+        EXPECT_EQ(asked(begin, "CZ", "T"), side::legacy) << "as modern is late by now";
+        EXPECT_EQ(asked(pgwire::build_query("COMMIT")), side::legacy);
+        view_.set_fresh_to(now_);
+
+        EXPECT_EQ(asked(begin, "CZ", "T"), side::modern);
+        view_.set_whole(false);
+        EXPECT_EQ(look(each), action::go_again) << each.substr(0, 60);
+        EXPECT_EQ(look(), action::refuse) << "not all of which is there";
+        left_.clear();
+        guide_.refused();
+        view_.set_whole(true);
+        EXPECT_EQ(asked(pgwire::build_query("COMMIT")), side::modern);
+    }
+}
+
+TEST_F(a_guide, knows_what_a_statement_is_executed_with) {
+    take("flags: { hybrid_read_strategy: prefer-modern }\n");
+    EXPECT_EQ(asked(pgwire::build_query("PREPARE r AS SELECT * FROM orders WHERE x = $1")), side::legacy);
+    guide_.became_alike();
+    EXPECT_EQ(asked(pgwire::build_query("EXECUTE r('1')")), side::modern);
+    EXPECT_EQ(asked(pgwire::build_query("EXECUTE r(pg_advisory_lock(1)::text)")), side::legacy);
 }
 
 TEST_F(a_guide, leads_home_with_each_transaction_that_follows_by_itself) {

@@ -23,6 +23,23 @@ std::string ready(char status) {
     return from_server('Z', std::string_view{&status, 1});
 }
 
+struct books : mirror::ledger {
+    std::shared_ptr<const mirror::write_targets> by_name;
+
+    void know(const std::vector<std::pair<const char*, const char*>>& names) {
+        mirror::write_targets made;
+        for (const auto& [name, root] : names)
+            made.emplace(model::table_name{"public", name}, model::table_name{"public", root});
+        by_name = std::make_shared<const mirror::write_targets>(std::move(made));
+    }
+    std::shared_ptr<const mirror::catalog> tables() const override { return nullptr; }
+    std::shared_ptr<const mirror::write_targets> targets() const override { return by_name; }
+    void look_again(const std::vector<model::table_name>&) override {}
+    void count_mirrored() override {}
+    void count_streamed(mirror::leave_reason) override {}
+    void count_failed(mirror::leave_reason) override {}
+};
+
 class a_mirror_gate : public testing::Test {
   protected:
     static settings::in_force flags(const std::string& more) {
@@ -52,7 +69,8 @@ class a_mirror_gate : public testing::Test {
 
     portrait::notebook notes_{{}};
     settings::in_force flags_ = flags("flags: { dual_write_strategy: mirror }\n");
-    mirror_gate gate_{notes_};
+    books books_;
+    mirror_gate gate_{notes_, &books_};
 };
 
 TEST_F(a_mirror_gate, knows_what_may_have_written) {
@@ -165,10 +183,18 @@ TEST_F(a_mirror_gate, knows_what_has_to_fail_rather_than_be_late) {
         "flags: { dual_write_strategy: mirror }\n"
         "groups:\n  strict: { tables: [public.ledger], flags: { on_mirror_failure: fail } }\n"
         "  plain: { tables: [public.log], flags: { dual_write_strategy: legacy-primary } }\n");
+    books_.know(
+        {{"ledger", "ledger"}, {"ledger_2024", "ledger"}, {"other", "other"}, {"log", "log"}, {"log_2024", "log"}});
     const std::pair<const char*, mirror_debt> all[] = {
         {"INSERT INTO public.ledger VALUES (1)", mirror_debt::or_fail},
         {"INSERT INTO public.other VALUES (1)", mirror_debt::mirror},
         {"INSERT INTO public.log VALUES (1)", mirror_debt::none},
+        {"INSERT INTO public.ledger_2024 VALUES (1)", mirror_debt::or_fail},
+        {"INSERT INTO public.log_2024 VALUES (1)", mirror_debt::none},
+        {"INSERT INTO public.a_view VALUES (1)", mirror_debt::or_fail},
+        {"UPDATE public.a_parent SET a = 1", mirror_debt::or_fail},
+        {"SELECT * FROM public.a_view", mirror_debt::none},
+        {"INSERT INTO public.led\xe4ger VALUES (1)", mirror_debt::or_fail},  // of LATIN1
         {"INSERT INTO anyone_s VALUES (1)", mirror_debt::or_fail},
         {"INSERT INTO public.log VALUES (1); DELETE FROM public.ledger", mirror_debt::or_fail},
         {"SELECT mine()", mirror_debt::or_fail},
@@ -177,9 +203,11 @@ TEST_F(a_mirror_gate, knows_what_has_to_fail_rather_than_be_late) {
         {"CREATE TABLE anyone_s (a int)", mirror_debt::mirror},
     };
     for (const auto& [text, owed] : all)
-        EXPECT_EQ(debt_of(notes_.statements.understand(text).get(), in_force, {}), owed) << text;
-    EXPECT_EQ(debt_of(nullptr, in_force, {}), mirror_debt::or_fail);
-    EXPECT_EQ(debt_of(nullptr, flags_, {}), mirror_debt::mirror);
+        EXPECT_EQ(debt_of(notes_.statements.understand(text).get(), in_force, {}, books_.by_name.get()), owed) << text;
+    EXPECT_EQ(debt_of(nullptr, in_force, {}, books_.by_name.get()), mirror_debt::or_fail);
+    EXPECT_EQ(debt_of(nullptr, flags_, {}, books_.by_name.get()), mirror_debt::mirror);
+    const auto known = notes_.statements.understand("INSERT INTO public.log VALUES (1)");
+    EXPECT_EQ(debt_of(known.get(), in_force, {}, nullptr), mirror_debt::or_fail) << "nobody knows by now whose it is";
 }
 
 TEST_F(a_mirror_gate, keeps_no_more_names_than_its_bound) {
@@ -195,9 +223,12 @@ TEST_F(a_mirror_gate, looks_at_the_tables_where_groups_differ) {
     flags_ = flags(
         "flags: { dual_write_strategy: legacy-primary }\n"
         "groups:\n  orders: { tables: [public.orders], flags: { dual_write_strategy: mirror } }\n");
+    books_.know({{"orders", "orders"}, {"orders_2024", "orders"}, {"users", "users"}});
     EXPECT_TRUE(waits("INSERT INTO public.orders VALUES (1)"));
     EXPECT_FALSE(waits("INSERT INTO public.users VALUES (1)"));
     EXPECT_FALSE(waits("INSERT INTO public.users SELECT * FROM public.orders"));
+    EXPECT_TRUE(waits("INSERT INTO public.orders_2024 VALUES (1)")) << "a partition";
+    EXPECT_TRUE(waits("DELETE FROM public.a_view")) << "of whatever tables it is";
     EXPECT_TRUE(waits("INSERT INTO users VALUES (1)")) << "search_path may lead anywhere";
     EXPECT_TRUE(waits("INSERT INTO public.users SELECT mine()"));
     EXPECT_TRUE(waits("WITH w AS (DELETE FROM public.orders RETURNING *) INSERT INTO public.users SELECT * FROM w"));

@@ -131,6 +131,7 @@ TEST(a_read, is_answered_by_who_may) {
     for (const auto& each : {prefers, modern}) {
         EXPECT_EQ(place(with(each, [](auto& of) { of.ready = false; })), "not_ready");
         EXPECT_EQ(place(with(each, [](auto& of) { of.guarded = false; })), "rights");
+        EXPECT_EQ(place(with(each, [](auto& of) { of.alike = false; })), "shape");
         EXPECT_EQ(place(each, [](auto& as) { as.there = false; }), "away");
         EXPECT_EQ(place(each, [](auto& as) { as.session_stays = true; }), "session");
         const auto answered = [](auto& as) { as.last_write = *as.fresh_to; };
@@ -152,7 +153,9 @@ TEST(a_session, reads_by_strategy_where_its_flags_say) {
             "kafka: { brokers: \"k:9092\" }\nstream: { name: app, tables: [\"public.*\"], both_ways: true }\n" +
             flags;
         auto config = settings::parse(text, "f.yaml", [](std::string_view) { return std::nullopt; }).value();
-        return may_read_at_follower({std::move(config), 1}, {tenant});
+        const settings::in_force now{std::move(config), 1};
+        EXPECT_FALSE(may_read_at_follower(now, {tenant, false})) << "of another database";
+        return may_read_at_follower(now, {tenant});
     };
     EXPECT_FALSE(may(""));
     EXPECT_TRUE(may("flags: { hybrid_read_strategy: prefer-modern }"));

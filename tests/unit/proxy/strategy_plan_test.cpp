@@ -58,6 +58,18 @@ TEST(decide, follows_strategy_and_master_switch) {
     }
 }
 
+TEST(decide, leaves_other_databases_to_legacy) {
+    const session_facts elsewhere{.tenant = "acme", .moves = false};
+    for (const auto each : {legacy_primary, mirror, prefer_modern, modern_only}) {
+        const auto now = in_force(flag_set(apply(strategy_of(each), flags{}), {}, {{"acme", {strategy_of(each), {}}}}));
+        EXPECT_EQ(decide(now, elsewhere, {}), (plan{side::legacy, legacy_only, 42, follower_path::none}));
+        EXPECT_EQ(authority_of(now, elsewhere), side::legacy);
+        EXPECT_EQ(authority_of(now, {"acme"}), decide(now, {"acme"}, {}).authority);
+        EXPECT_FALSE(may_change_hands(now, elsewhere));
+        EXPECT_FALSE(may_be_mirrored(now, elsewhere));
+    }
+}
+
 struct by_scope {
     const char* tenant;
     std::vector<model::table_name> tables;

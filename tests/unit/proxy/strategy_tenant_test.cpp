@@ -43,6 +43,14 @@ TEST(tenant_of, reads_the_start_up_parameters) {
             << (each.parameters.empty() ? "" : each.parameters.back().first + '=' + each.parameters.back().second);
 }
 
+TEST(set_at_start, tells_what_was_given_from_what_was_not) {
+    using list = std::vector<std::pair<std::string, std::string>>;
+    EXPECT_EQ(set_at_start("role", list{{"user", "u"}, {"options", "-c work_mem=1MB"}}), std::nullopt);
+    EXPECT_EQ(set_at_start("role", list{{"user", "u"}, {"Role", "writer"}}), "writer");
+    EXPECT_EQ(set_at_start("role", list{{"user", "u"}, {"options", R"(--role=my\ writer)"}}), "my writer");
+    EXPECT_EQ(set_at_start("role", list{{"user", "u"}, {"options", "-c role="}}), "");
+}
+
 TEST(tenant_of, reads_options_as_the_server_does) {
     const std::pair<const char*, const char*> cases[] = {
         {"-c app.tenant=x", "x"},

@@ -61,6 +61,24 @@ TEST(a_table_s_statements, leave_its_tied_columns_as_they_are) {
     EXPECT_TRUE(of.update.text.starts_with(R"(UPDATE "sales"."Orders" SET "id" = "id" WHERE )")) << of.update.text;
 }
 
+TEST(a_table_s_statements, hit_no_row_of_an_equal_key) {
+    auto of = orders();
+    of.columns[0].type = "numeric";
+    of.columns[0].one_text = false;
+    of.columns[1].type = "public.ltree";
+    of.columns[1].equals = "OPERATOR(public.=)";
+    write_row_sql(of, 1);
+    EXPECT_EQ(of.remove.text,
+              R"(DELETE FROM "sales"."Orders" WHERE "id" = $1::numeric)"
+              R"( AND "id"::text COLLATE "C" = ($1::numeric)::text AND "part" OPERATOR(public.=) $2::public.ltree)");
+    EXPECT_TRUE(of.update.text.ends_with(R"( WHERE "id" = $2::numeric AND "id"::text COLLATE "C" = ($2::numeric)::text)"
+                                         R"( AND "part" OPERATOR(public.=) $3::public.ltree)"))
+        << of.update.text;
+    EXPECT_TRUE(
+        of.put.text.ends_with(R"(excluded."no""te" WHERE crossfade."id"::text COLLATE "C" = excluded."id"::text)"))
+        << of.put.text;
+}
+
 bool taken(const char* text, const table_facts& by = orders(), std::string_view role = "app") {
     return takes(by, (*sql::understand(text)).front(), role);
 }

@@ -21,6 +21,7 @@ TEST(the_statement_without_a_name, is_replaced_by_what_comes_first) {
     }
     for (const auto& each : {bind + rest, other + parse, build_close(named::statement, "") + parse})
         EXPECT_FALSE(replaces_unnamed(each));
+    EXPECT_FALSE(replaces_unnamed({}));
 }
 
 TEST(the_statement_without_a_name, is_used_by_who_names_none) {

@@ -31,7 +31,7 @@ class an_usher : public testing::Test {
         const std::string text =
             "legacy: { dsn: \"host=a dbname=x\" }\nmodern: { dsn: \"host=b dbname=x\" }\n"
             "kafka: { brokers: \"k:9092\" }\nstream: { name: app, tables: [\"public.*\"], both_ways: true }\n"
-            "groups: { shop: { tables: [\"public.orders\"] } }\n";
+            "groups: { shop: { tables: [\"public.orders\", \"public.gr\u00f6\u00dfe\"] } }\n";
         auto config = settings::parse(text, "f.yaml", [](std::string_view) { return std::nullopt; }).value();
         config.flags = config.flags.under({side::legacy, {{{"shop", ""}, side::modern}}});
         usher_.take({std::make_shared<const settings::in_force>(settings::in_force{std::move(config), 1}), {}});
@@ -40,7 +40,7 @@ class an_usher : public testing::Test {
     usher::step look(std::string_view more = {}) {
         left_ += more;
         for (;;) {
-            const auto step = usher_.look(left_, {tracker_, {}, here_, now_});
+            const auto step = usher_.look(left_, {tracker_, {.names = names_}, here_, now_});
             if (step.what != action::pass || step.bytes == 0) return step;
             const auto going = left_.substr(0, step.bytes);
             for (std::size_t at = 0; at < going.size();) {
@@ -65,6 +65,7 @@ class an_usher : public testing::Test {
     pgwire::session_tracker tracker_;
     usher usher_{notes_, usher::acquaintance::from_the_start};
     side here_ = side::legacy;
+    sql::spelling names_ = sql::spelling::utf8;
     std::chrono::steady_clock::time_point now_{};
     std::string left_;
     std::string passed_;
@@ -84,6 +85,28 @@ TEST_F(an_usher, has_a_session_go_before_anything_goes_on) {
     here_ = side::modern;
     EXPECT_EQ(look().what, action::pass);
     EXPECT_EQ(passed_, begin + order);
+}
+
+TEST_F(an_usher, knows_names_by_the_client_s_encoding) {
+    const std::string latin1 =
+        "public.gr\xf6\xdf"
+        "e";
+    EXPECT_EQ(look(pgwire::build_query("DELETE FROM public.gr\u00f6\u00dfe")).what, action::go);
+    left_.clear();
+    names_ = sql::spelling::latin1;
+    EXPECT_EQ(look(pgwire::build_query("DELETE FROM " + latin1)).what, action::go);
+    left_.clear();
+    EXPECT_EQ(look(pgwire::build_query("INSERT INTO " + latin1 + " VALUES ('" + std::string(9000, 'x') + "')")).what,
+              action::go);
+    left_.clear();
+    EXPECT_EQ(look(pgwire::build_query("PREPARE p AS DELETE FROM " + latin1)).what, action::pass);
+    answer("CZ", "I");
+    EXPECT_EQ(look(pgwire::build_query("EXECUTE p")).what, action::go);
+    left_.clear();
+    names_ = sql::spelling::other;
+    EXPECT_EQ(look(pgwire::build_query("DELETE FROM " + latin1)).what, action::pass) << "which nobody can read";
+    answer("CZ", "I");
+    EXPECT_EQ(look(pgwire::build_query("INSERT INTO orders VALUES ('\xf6')")).what, action::go) << "a value is none";
 }
 
 TEST_F(an_usher, keeps_what_began_a_transaction) {
