@@ -25,6 +25,16 @@ std::string copy_again(const ddl_table& table) {
     return "copy it again: crossfade backfill --tables " + to_string(table.name);
 }
 
+// Whether existing rows of the source have values that nothing but a copy brings. now() is one constant for all rows,
+// and nothing is rewritten for it; a new column without a default of its own is rewritten for its type's alone.
+bool computed_rows(const ddl_notice& seen, const sql::table_change& change, const ddl_table& table) {
+    const auto is_new = [&](const std::string& column) {
+        return !table.fresh || std::ranges::find(*table.fresh, column) != table.fresh->end();
+    };
+    return change.computes || std::ranges::any_of(change.computes_if_new, is_new) ||
+           (seen.rewritten && (!change.converts || !change.added.empty()));
+}
+
 // Why changes of the table can't go on being applied as they were, with the way out; empty: they can.
 std::string difference(const ddl_notice& seen, const sql::table_change& change, const ddl_table& table,
                        const table_shape& follower, const stream_ends& ends) {
@@ -48,8 +58,7 @@ std::string difference(const ddl_notice& seen, const sql::table_change& change, 
     std::string why;
     if (const auto objection = shape_objection(table, follower, understood ? &change.retyped : nullptr, ends))
         why = *objection + ": " + same_again(ends);
-    // now() is one constant for all rows: nothing is rewritten for it.
-    if (understood ? change.computes || (seen.rewritten && !change.converts) : seen.rewritten)
+    if (understood ? computed_rows(seen, change, table) : seen.rewritten)
         append(why, ends.source + " has computed rows anew, which are not in the stream: " + copy_again(table));
     return why;
 }
@@ -83,6 +92,7 @@ std::string objection_to_passing(const ddl_notice& seen, const sql::table_change
     const auto& named = seen.tables.front().name;
     if (change.table != named.name || (!change.schema.empty() && change.schema != named.schema))
         return "its text names another table";
+    if (seen.rewritten && !change.added.empty()) return "a new column's values may be computed by its type's default";
     if (seen.rewritten && !change.converts)
         return ends.source + " has computed rows anew, perhaps as its session's settings say";
     return {};

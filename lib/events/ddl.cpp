@@ -67,6 +67,15 @@ bool read(const json::value& from, ddl_table& to) {
     if (effect == ddl_effect::partition_emptied) to.rows = fields.text("rows");
     if (!fields.ok() || !effect) return false;
     to.effect = *effect;
+    if (const auto* fresh = fields.member("fresh")) {
+        to.fresh.emplace();
+        if (!fresh->is_null() && !fresh->is_array()) return false;
+        if (fresh->is_array())
+            for (const auto& each : fresh->get_array()) {
+                if (!each.is_string()) return false;
+                to.fresh->emplace_back(each.get_string());
+            }
+    }
     const auto* columns = fields.member("columns");
     if (columns == nullptr || columns->is_null()) return true;
     if (!columns->is_array()) return false;

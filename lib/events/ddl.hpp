@@ -39,6 +39,9 @@ struct ddl_table {
     std::vector<std::pair<std::string, std::string>> columns;
     // Of partition_emptied: those that are gone, as a condition of the table's columns.
     std::string rows = {};
+    // Those of the columns that the command's transaction has made, or altered. Unknown where the function that says it
+    // is an older version's.
+    std::optional<std::vector<std::string>> fresh = {};
 };
 
 struct ddl_notice {

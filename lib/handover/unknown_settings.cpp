@@ -1,5 +1,6 @@
 #include "lib/handover/unknown_settings.hpp"
 
+#include "lib/handover/coordinator.hpp"
 #include "lib/handover/gates_parts.hpp"
 
 namespace crossfade::handover {
@@ -15,6 +16,24 @@ constexpr const char* told_sql =
     " 'timezone', 'timezone_abbreviations', 'default_text_search_config') ORDER BY 1, 2";
 
 constexpr std::string_view invalid_parameter_value = "22023";
+constexpr std::string_view insufficient_privilege = "42501";  // on the schema, for us: who connects may have it
+
+// Without a schema's name: in any, as sessions have other search paths than this one.
+bool has_text_search(pgclient::connection& on, const std::string& name) {
+    return gates::ask(on, "looking for text search configurations",
+                      "SELECT EXISTS (SELECT FROM pg_ts_config WHERE $1::text IN (cfgname, quote_ident(cfgname)))",
+                      {name})
+        .boolean(0, 0);
+}
+
+bool takes(pgclient::connection& on, const unknown_setting& one) {
+    if (one.name == "default_text_search_config" && one.value.find('.') == std::string::npos)
+        return has_text_search(on, one.value);
+    const auto tried = on.exec("SELECT set_config($1, $2, true)", {one.name, one.value});
+    if (tried || tried.error().sqlstate == insufficient_privilege) return true;
+    if (tried.error().sqlstate == invalid_parameter_value) return false;
+    throw trouble("trying what the other side says to every session: " + pgclient::to_string(tried.error()));
+}
 
 }  // namespace
 
@@ -23,11 +42,7 @@ std::vector<unknown_setting> unknown_settings(pgclient::connection& from, pgclie
     std::vector<unknown_setting> unknown;
     for (int i = 0; i < told.size(); ++i) {
         unknown_setting one{std::string{told.text(i, 0)}, std::string{told.text(i, 1)}, told.boolean(i, 2)};
-        const auto tried = to.exec("SELECT set_config($1, $2, true)", {one.name, one.value});
-        if (!tried && tried.error().sqlstate != invalid_parameter_value)
-            gates::ask(to, "trying what the other side says to every session", "SELECT set_config($1, $2, true)",
-                       {one.name, one.value});
-        if (!tried) unknown.push_back(std::move(one));
+        if (!takes(to, one)) unknown.push_back(std::move(one));
     }
     return unknown;
 }

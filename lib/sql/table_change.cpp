@@ -214,7 +214,12 @@ void read(const PgQuery__AlterTableStmt& statement, table_change& to) {
         to.cosmetic = to.cosmetic && cosmetic;
         const bool alike = objection.empty() && (!retypes || converts_alike(command.def->column_def->type_name));
         to.converts = to.converts && (cosmetic || alike);
-        to.computes = to.computes || objection == no_constant || objection == a_time;
+        if (objection == no_constant || objection == a_time) {
+            if (command.missing_ok != 0)
+                to.computes_if_new.emplace_back(text_of(command.def->column_def->colname));
+            else
+                to.computes = true;
+        }
         to.brings_rows = to.brings_rows || command.subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_AttachPartition;
     }
 }

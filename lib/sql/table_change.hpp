@@ -19,8 +19,9 @@ struct table_change {
     // If rows are rewritten, then by their columns' types alone: alike on both sides, whatever columns were before and
     // whatever the session's TimeZone, DateStyle and kin are.
     bool converts = false;
-    bool computes = false;     // rows have values that another database computes for itself, rewritten or not
-    bool brings_rows = false;  // a partition comes with rows of its own
+    bool computes = false;  // rows have values that another database computes for itself, rewritten or not
+    std::vector<std::string> computes_if_new = {};  // likewise, unless the column was there: ADD COLUMN IF NOT EXISTS
+    bool brings_rows = false;                       // a partition comes with rows of its own
 };
 
 // Never throws for what is in the text. Call it from threads that stay (understand.hpp). Text of at most 64 KiB; a

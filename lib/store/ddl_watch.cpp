@@ -233,7 +233,10 @@ BEGIN
                                     WHEN tag LIKE 'CREATE%' THEN 'created' ELSE 'altered' END,
                        'columns', (SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum)
                                    FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-                                   AND a.attgenerated = ''))),
+                                   AND a.attgenerated = ''),
+                       -- IF NOT EXISTS leaves those as they are that were there. A subtransaction's number is greater.
+                       'fresh', (SELECT jsonb_agg(a.attname) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
+                                 AND NOT a.attisdropped AND age(a.xmin) <= age(pg_current_xact_id()::xid)))),
                    -- Of a table that has parts these are rewritten.
                    coalesce(bool_or(EXISTS (
                        SELECT FROM unnest(string_to_array(btrim(current_setting('crossfade.rewritten', true)), ' ')::oid[]) AS r (oid)

@@ -72,6 +72,13 @@ TEST(ctl_check, what_legacy_says_to_every_session_is_tried_on_modern) {
                                                   "closes who has it")));
     at.modern.exec("CREATE TEXT SEARCH CONFIGURATION public.own (COPY = simple)");
     EXPECT_THAT(settings(), testing::HasSubstr(R"("verdict":"ok")"));
+    // By a search_path that ours isn't, and in a schema that we have no right to.
+    at.legacy.exec("ALTER ROLE crossfade IN DATABASE app SET default_text_search_config = 'own'");
+    EXPECT_THAT(settings(), testing::HasSubstr(R"("verdict":"ok")"));
+    for (const auto* each : {&at.legacy, &at.modern})
+        each->exec("CREATE SCHEMA search; CREATE TEXT SEARCH CONFIGURATION search.own (COPY = simple)");
+    at.legacy.exec("ALTER ROLE crossfade IN DATABASE app SET default_text_search_config = 'search.own'");
+    EXPECT_THAT(settings(), testing::HasSubstr(R"("verdict":"ok")"));
 }
 
 TEST(ctl_check, one_database_given_twice_is_refused) {

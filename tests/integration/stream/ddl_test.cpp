@@ -339,6 +339,19 @@ TEST_P(ddl, that_has_a_default_by_its_type_is_not_passed_on) {
     EXPECT_EQ(seen().back(), (table::value_type{"ALTER TABLE", "public.stock", "passed"}));
 }
 
+TEST_P(ddl, that_is_repeated_at_each_start_pauses_nothing) {
+    policy("pause");
+    const std::string command = "ALTER TABLE public.other ADD COLUMN IF NOT EXISTS at timestamptz DEFAULT now()";
+    world_->modern.exec(command);
+    legacy(command);
+    ASSERT_TRUE(caught_up()) << world_->logs();
+    EXPECT_EQ(seen(), (table{{"ALTER TABLE", "public.other", "paused"}})) << "its rows have another now()";
+    EXPECT_EQ(world_->crossfade({"ddl", "resume", "1"}).exit_code, 0);
+    legacy(command);
+    ASSERT_TRUE(caught_up()) << world_->logs();
+    EXPECT_EQ(seen().back(), (table::value_type{"ALTER TABLE", "public.other", "noted"}));
+}
+
 // A row of before has what legacy gave it then, and not what modern gives new ones.
 TEST_P(ddl, is_not_passed_on_while_earlier_changes_wait) {
     policy("pass");

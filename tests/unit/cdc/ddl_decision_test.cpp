@@ -107,6 +107,28 @@ TEST(ddl_decision, says_that_a_column_of_computed_values_is_to_be_copied) {
                 testing::Not(HasSubstr(copy)));
 }
 
+// The type's default computes them, as each database says it.
+TEST(ddl_decision, pauses_where_a_new_column_has_values_by_its_type) {
+    auto filled = notice(ddl_policy::pause, "ALTER TABLE public.t ADD v public.stamp");
+    EXPECT_THAT(outcome(filled, fitting), testing::StartsWith("noted"));
+    filled.rewritten = true;
+    EXPECT_THAT(outcome(filled, fitting), HasSubstr("paused or pause: legacy has computed rows anew"));
+    filled.policy = ddl_policy::pass;
+    EXPECT_THAT(outcome(filled, without_v), HasSubstr("not passed on: a new column's values may be computed"));
+}
+
+// A migration that is repeated leaves the column as it is, and its rows.
+TEST(ddl_decision, looks_whether_a_column_is_new) {
+    auto again = notice(ddl_policy::pause, "ALTER TABLE public.t ADD COLUMN IF NOT EXISTS v text DEFAULT now()");
+    EXPECT_THAT(outcome(again, fitting), HasSubstr("legacy has computed rows anew")) << "nobody says that it isn't new";
+    again.tables.front().fresh = std::vector<std::string>{"v"};
+    EXPECT_THAT(outcome(again, fitting), HasSubstr("legacy has computed rows anew"));
+    again.tables.front().fresh = std::vector<std::string>{};
+    EXPECT_THAT(outcome(again, fitting), testing::StartsWith("noted"));
+    again.policy = ddl_policy::pass;
+    EXPECT_THAT(outcome(again, fitting), testing::StartsWith("noted"));
+}
+
 TEST(ddl_decision, passes_one_whole_statement_on_one_captured_table) {
     EXPECT_THAT(outcome(notice(ddl_policy::pass, add), without_v), testing::StartsWith("passed or pause"));
     EXPECT_THAT(outcome(notice(ddl_policy::pass, add), fitting), testing::StartsWith("passed:"));
